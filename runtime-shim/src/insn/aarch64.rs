@@ -1,0 +1,111 @@
+//! A64: NOP and B.  Arm ARM (DDI 0487) C6.2 "NOP" and "B"; B2.2.5 lists both
+//! among the instructions that may be modified while other PEs execute them.
+
+use super::EncodeError;
+
+/// Bytes in an A64 instruction, and the length of a jump-label site.
+pub const INSN_BYTES: u64 = 4;
+
+/// The word of NOP.
+pub const NOP: u32 = 0xd503_201f;
+
+/// Lowest displacement of B, in bytes (−128 MiB).
+pub const B_MIN: i64 = -(1 << 27);
+/// Highest displacement of B, in bytes (128 MiB − 4).
+pub const B_MAX: i64 = (1 << 27) - 4;
+
+const B_OPCODE: u32 = 0x1400_0000;
+const IMM26: u32 = 0x03ff_ffff;
+
+/// The displacement in bytes from `from` to `to` that B would encode.
+///
+/// # Errors
+/// [`EncodeError::Misaligned`] if either address is no multiple of four,
+/// [`EncodeError::OutOfRange`] if the distance is beyond [`B_MIN`]..=[`B_MAX`].
+pub const fn displacement(from: u64, to: u64) -> Result<i64, EncodeError> {
+    if (from | to) % INSN_BYTES != 0 {
+        return Err(EncodeError::Misaligned { from, to, align: INSN_BYTES });
+    }
+    // Addresses wrap at 2^64, as the PE's PC does; the sign is in the difference.
+    let displacement = to.wrapping_sub(from).cast_signed();
+    if displacement < B_MIN || displacement > B_MAX {
+        return Err(EncodeError::OutOfRange { from, to, min: B_MIN, max: B_MAX });
+    }
+    Ok(displacement)
+}
+
+/// The word of a B at `from` that goes to `to`.
+///
+/// # Errors
+/// As [`displacement`].
+pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
+    match displacement(from, to) {
+        // The shift keeps the sign; the mask keeps the opcode intact for
+        // backward branches.
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "imm26 is masked from the range checked above"
+        )]
+        Ok(bytes) => Ok(B_OPCODE | (((bytes >> 2).cast_unsigned() as u32) & IMM26)),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Words as an assembler makes them (`llvm-mc -triple=aarch64 -show-encoding`).
+    #[test]
+    fn known_words() {
+        for (displacement, word) in [
+            (0i64, 0x1400_0000),
+            (4, 0x1400_0001),
+            (-4, 0x17ff_ffff),
+            (-16, 0x17ff_fffc),
+            (0x24, 0x1400_0009),
+            (B_MAX, 0x15ff_ffff),
+            (B_MIN, 0x1600_0000),
+        ] {
+            let from = 0xffff_8000_1001_0000u64;
+            assert_eq!(
+                jump(from, from.wrapping_add_signed(displacement)),
+                Ok(word),
+                "{displacement}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        let from = 0x4000_0000;
+        for to in [from + (1 << 27), from - (1 << 27) - 4, 0, u64::MAX - 3] {
+            assert!(matches!(jump(from, to), Err(EncodeError::OutOfRange { .. })), "{to:#x}");
+        }
+        for (from, to) in [(2, 8), (8, 9), (1, 1)] {
+            assert!(matches!(jump(from, to), Err(EncodeError::Misaligned { .. })), "{from} {to}");
+        }
+    }
+
+    proptest! {
+        /// Decoding imm26 by the manual's pseudocode gives the target back.
+        #[test]
+        fn decodes_to_the_target(from in any::<u64>(), words in -(1i64 << 25)..(1i64 << 25)) {
+            let from = from & !3;
+            let to = from.wrapping_add_signed(words * 4);
+            let word = jump(from, to).unwrap();
+            prop_assert_eq!(word >> 26, 0b000101);
+            let imm26 = i64::from(word << 6).wrapping_shl(32) >> 38;
+            prop_assert_eq!(from.wrapping_add_signed(imm26 * 4), to);
+        }
+
+        #[test]
+        fn never_a_wrong_word(from in any::<u64>(), to in any::<u64>()) {
+            if let Ok(word) = jump(from, to) {
+                let imm26 = (i64::from(word & IMM26) << 38) >> 38;
+                prop_assert_eq!(from.wrapping_add_signed(imm26 * 4), to);
+            }
+        }
+    }
+}
