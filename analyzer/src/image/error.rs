@@ -1,0 +1,164 @@
+//! Why an image cannot be read at all, and what is damaged in one that can.
+
+use crate::addr::{AddrRange, FileOffset, Svma};
+use std::path::PathBuf;
+
+/// Nothing in the input can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Opening or mapping failed.
+    #[error("{}: {action}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the operating system answered.
+        source: std::io::Error,
+    },
+    /// The path names something that cannot be mapped.
+    #[error("{}: expected an ELF file, found {found}", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The bytes are no ELF file.
+    #[error("expected an ELF file (bytes 7f 45 4c 46 at offset 0), found {found}")]
+    NotElf {
+        /// What they look like.
+        found: &'static str,
+    },
+    /// The ELF header ends before it should.
+    #[error(
+        "expected an ELF header of {expected} bytes at offset 0, found a file of {found} bytes"
+    )]
+    ShortHeader {
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes there.
+        found: usize,
+    },
+    /// An identification byte or header field has no meaning.
+    #[error("ELF header: expected {expected}, found {field} = {found:#x}")]
+    Header {
+        /// Name of the field in the ELF specification.
+        field: &'static str,
+        /// What jlctl reads.
+        expected: &'static str,
+        /// What is there.
+        found: u64,
+    },
+    /// Not an image that runs or is loaded: a core dump or an unknown type.
+    #[error("expected an executable, shared object or relocatable file, found ELF type {0:#x}")]
+    Type(u16),
+    /// A machine that jlctl does not know yet.
+    #[error("expected a supported architecture (arm64), found {name} (ELF machine {machine})")]
+    Machine {
+        /// `e_machine`.
+        machine: u16,
+        /// Its usual name.
+        name: &'static str,
+    },
+    /// The section header table is not in the file.
+    #[error(
+        "expected {count} section headers of 64 bytes at file offset {offset}, found the end of the file at {file_size:#x}: is the file truncated?"
+    )]
+    SectionHeaders {
+        /// `e_shoff`.
+        offset: FileOffset,
+        /// Headers announced.
+        count: u64,
+        /// Size of the file in bytes.
+        file_size: u64,
+    },
+}
+
+/// Damage in an image that could be read all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageFault {
+    /// Fewer section headers are in the file than the ELF header announces.
+    #[error("expected {expected} section headers, found {found} before the end of the file")]
+    SectionHeadersCut {
+        /// Headers announced.
+        expected: u64,
+        /// Headers read.
+        found: u64,
+    },
+    /// A section's bytes are not all in the file.
+    #[error(
+        "section {name}: expected {size:#x} bytes at file offset {offset}, found the end of the file at {file_size:#x}"
+    )]
+    SectionOutsideFile {
+        /// Name of the section.
+        name: String,
+        /// `sh_offset`.
+        offset: FileOffset,
+        /// `sh_size` in bytes.
+        size: u64,
+        /// Size of the file in bytes.
+        file_size: u64,
+    },
+    /// Two sections claim the same addresses.
+    #[error("sections {first} and {second} overlap at {range}")]
+    SectionsOverlap {
+        /// The one that starts first.
+        first: String,
+        /// The other.
+        second: String,
+        /// The addresses that both claim.
+        range: AddrRange,
+    },
+    /// The symbol table cannot be read whole.
+    #[error("symbol table {name}: expected {expected}, found {found}")]
+    SymbolTable {
+        /// Name of the section.
+        name: String,
+        /// What a sound table has.
+        expected: &'static str,
+        /// What this one has.
+        found: String,
+    },
+    /// A relocation inside the jump table that cannot be applied.
+    #[error(
+        "relocation of type {kind} at {at}: expected a type that fills a 64-bit word (ABS64, RELATIVE)"
+    )]
+    Relocation {
+        /// The relocated address.
+        at: Svma,
+        /// ELF relocation type.
+        kind: u32,
+    },
+    /// A relocation section that cannot be read whole.
+    #[error("relocation section {name}: expected {expected}, found {found}")]
+    RelocationSection {
+        /// Name of the section.
+        name: String,
+        /// What a sound section has.
+        expected: &'static str,
+        /// What this one has.
+        found: String,
+    },
+}
+
+/// Why bytes at an address cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No section covers the address.
+    #[error("no section covers {0}")]
+    Unmapped(Svma),
+    /// The section has no bytes in the file.
+    #[error("{0} lies in a section without bytes in the file (NOBITS)")]
+    NoBits(Svma),
+    /// The section ends, in memory or in the file, before the last byte.
+    #[error("{at}: expected {expected} bytes, found {found} before the section ends")]
+    Short {
+        /// First address wanted.
+        at: Svma,
+        /// Bytes wanted.
+        expected: u64,
+        /// Bytes there.
+        found: u64,
+    },
+}

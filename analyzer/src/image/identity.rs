@@ -1,0 +1,105 @@
+//! Who an image is: build id, kernel release, and where its debug file lies.
+
+use super::elf::RawImage;
+use super::section::Section;
+use super::symbol::Symbols;
+use goblin::container::{Container, Ctx};
+use goblin::elf::note::{NT_GNU_BUILD_ID, NoteDataIterator};
+use memchr::memmem;
+
+/// What identifies an image; each `None` where the image does not say.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Identity<'data> {
+    pub(super) build_id: Option<&'data [u8]>,
+    pub(super) release: Option<&'data str>,
+    pub(super) debug_link: Option<DebugLink<'data>>,
+}
+
+/// Content of `.gnu_debuglink`: the name of a separate debug file and its CRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DebugLink<'data> {
+    /// File name, without directories.
+    pub name: &'data str,
+    /// CRC-32 (polynomial 0x04c11db7, reflected) of the whole debug file.
+    pub crc: u32,
+}
+
+/// Bytes in an NT_GNU_BUILD_ID that anybody makes; longer ones are damage.
+const BUILD_ID_MAX: usize = 64;
+/// How a kernel's `linux_banner` starts (init/version-timestamp.c, Linux 6.12).
+const BANNER: &[u8] = b"Linux version ";
+/// Key of the release in a module's `.modinfo` section.
+const VERMAGIC: &[u8] = b"vermagic=";
+
+impl<'data> Identity<'data> {
+    /// From sections alone: no release, which takes symbols or a search.
+    pub(super) fn of_sections(raw: &RawImage<'data>) -> Self {
+        Self {
+            build_id: build_id(&raw.sections, raw.ctx),
+            release: None,
+            debug_link: debug_link(&raw.sections, raw.big_endian),
+        }
+    }
+
+    pub(super) fn with_release(
+        mut self,
+        sections: &[Section<'data>],
+        symbols: &Symbols<'data>,
+    ) -> Self {
+        self.release = release(sections, symbols);
+        self
+    }
+}
+
+fn build_id<'data>(sections: &[Section<'data>], ctx: Ctx) -> Option<&'data [u8]> {
+    const SHT_NOTE: u32 = goblin::elf::section_header::SHT_NOTE;
+    sections.iter().filter(|section| section.kind == SHT_NOTE).find_map(|section| {
+        let ctx = (4, Ctx { container: Container::Big, le: ctx.le });
+        let notes =
+            NoteDataIterator { data: section.data, size: section.data.len(), offset: 0, ctx };
+        notes.flatten().find_map(|note| {
+            let is_build_id = note.n_type == NT_GNU_BUILD_ID && note.name == "GNU";
+            (is_build_id && (1..=BUILD_ID_MAX).contains(&note.desc.len())).then_some(note.desc)
+        })
+    })
+}
+
+fn debug_link<'data>(sections: &[Section<'data>], big_endian: bool) -> Option<DebugLink<'data>> {
+    let section = sections.iter().find(|section| section.name == ".gnu_debuglink")?;
+    let name = &section.data[..memchr::memchr(0, section.data)?];
+    let crc = *section.data.get((name.len() + 1).next_multiple_of(4)..)?.first_chunk()?;
+    let crc = if big_endian { u32::from_be_bytes(crc) } else { u32::from_le_bytes(crc) };
+    let name = std::str::from_utf8(name).ok()?;
+    (!name.is_empty() && !name.contains('/')).then_some(DebugLink { name, crc })
+}
+
+fn release<'data>(sections: &[Section<'data>], symbols: &Symbols<'data>) -> Option<&'data str> {
+    banner_by_symbol(sections, symbols)
+        .or_else(|| word_behind(sections, ".rodata", BANNER))
+        .or_else(|| word_behind(sections, ".modinfo", VERMAGIC))
+}
+
+fn banner_by_symbol<'data>(
+    sections: &[Section<'data>],
+    symbols: &Symbols<'data>,
+) -> Option<&'data str> {
+    symbols.named("linux_banner").find_map(|(_, symbol)| {
+        let section = sections.get(symbol.section?.index())?;
+        let skip = symbol.address.0.checked_sub(section.range.start().0)?;
+        let banner = section.data.get(usize::try_from(skip).ok()?..)?.strip_prefix(BANNER)?;
+        first_word(banner)
+    })
+}
+
+fn word_behind<'data>(sections: &[Section<'data>], name: &str, key: &[u8]) -> Option<&'data str> {
+    let section = sections.iter().find(|section| section.name == name)?;
+    let at = memmem::find(section.data, key)?;
+    first_word(&section.data[at + key.len()..])
+}
+
+/// The printable word that `bytes` start with; releases are short (65 bytes
+/// with the terminator in `struct new_utsname`).
+fn first_word(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().take(65).position(|byte| !byte.is_ascii_graphic())?;
+    std::str::from_utf8(&bytes[..end]).ok().filter(|word| !word.is_empty())
+}

@@ -1,0 +1,240 @@
+//! An ELF image: sections, symbols, identity, and bytes by address.
+
+mod compressed;
+mod elf;
+mod error;
+mod identity;
+mod mapped;
+mod reloc;
+mod section;
+mod symbol;
+
+pub use compressed::{CompressedError, section_bytes};
+pub use error::{ImageError, ImageFault, ReadError};
+pub use identity::DebugLink;
+pub use mapped::MappedFile;
+pub use reloc::Relocated;
+pub use section::{Section, SectionFlags, SectionId};
+pub use symbol::{Binding, Symbol, SymbolId, SymbolKind, SymbolOffset, Symbols};
+
+use crate::addr::{AddrRange, FileOffset, Svma};
+use crate::arch::Architecture;
+
+/// What kind of ELF file an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageKind {
+    /// Runs at the addresses it states (ET_EXEC).
+    Exec,
+    /// May be loaded elsewhere (ET_DYN): a relocatable kernel, a PIE, a library.
+    Dyn,
+    /// To be linked or loaded as a module (ET_REL): has no addresses yet.
+    Rel,
+}
+
+/// An image and everything read from it that needs no interpretation.
+#[derive(Debug)]
+pub struct Image<'data> {
+    data: &'data [u8],
+    kind: ImageKind,
+    big_endian: bool,
+    arch: &'static dyn Architecture,
+    sections: Vec<Section<'data>>,
+    index: section::SectionIndex,
+    symbols: Symbols<'data>,
+    identity: identity::Identity<'data>,
+    relocations: elf::Relocations<'data>,
+    faults: Vec<ImageFault>,
+}
+
+impl<'data> Image<'data> {
+    /// Reads an image of a supported architecture out of `data`, a whole file.
+    ///
+    /// # Errors
+    /// If nothing can be read: no ELF file, 32 bits, an unknown architecture or
+    /// type, no section headers.  Lesser damage is in [`Self::faults`].
+    pub fn parse(data: &'data [u8]) -> Result<Self, ImageError> {
+        let raw = elf::RawImage::parse(data)?;
+        let arch = elf::architecture(raw.machine)?;
+        Ok(raw.into_image(data, arch))
+    }
+
+    /// Reads the ELF structure for its debug sections alone: any architecture
+    /// will do, symbols are left out.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], but for the architecture.
+    pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
+        let raw = elf::RawImage::parse(data)?;
+        let identity = identity::Identity::of_sections(&raw);
+        Ok(Sections { big_endian: raw.big_endian, sections: raw.sections, identity })
+    }
+
+    /// Size of the file in bytes.
+    #[must_use]
+    pub fn file_size(&self) -> usize {
+        self.data.len()
+    }
+
+    /// What kind of ELF file it is.
+    #[must_use]
+    pub fn kind(&self) -> ImageKind {
+        self.kind
+    }
+
+    /// Whether data (never A64 instructions) have the most significant byte first.
+    #[must_use]
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
+    /// Its architecture.
+    #[must_use]
+    pub fn arch(&self) -> &'static dyn Architecture {
+        self.arch
+    }
+
+    /// All sections in header order.
+    #[must_use]
+    pub fn sections(&self) -> &[Section<'data>] {
+        &self.sections
+    }
+
+    /// The section of an id that this image gave out.
+    #[must_use]
+    pub fn section(&self, id: SectionId) -> &Section<'data> {
+        &self.sections[id.index()]
+    }
+
+    /// The first section of a name.
+    #[must_use]
+    pub fn section_named(&self, name: &str) -> Option<&Section<'data>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// The allocated section that covers `address`.
+    #[must_use]
+    pub fn section_at(&self, address: Svma) -> Option<SectionId> {
+        self.index.find(&self.sections, address)
+    }
+
+    /// Symbols; those of `.symtab`, or else of `.dynsym`.
+    #[must_use]
+    pub fn symbols(&self) -> &Symbols<'data> {
+        &self.symbols
+    }
+
+    /// GNU build id (NT_GNU_BUILD_ID note), if the image has one.
+    #[must_use]
+    pub fn build_id(&self) -> Option<&'data [u8]> {
+        self.identity.build_id
+    }
+
+    /// Kernel release (`uname -r`), from a kernel's banner or a module's vermagic.
+    #[must_use]
+    pub fn release(&self) -> Option<&'data str> {
+        self.identity.release
+    }
+
+    /// Where the image says that its debug information lies (`.gnu_debuglink`).
+    #[must_use]
+    pub fn debug_link(&self) -> Option<DebugLink<'data>> {
+        self.identity.debug_link
+    }
+
+    /// Damage found while reading; not what is wrong with the jump table.
+    #[must_use]
+    pub fn faults(&self) -> &[ImageFault] {
+        &self.faults
+    }
+
+    /// `len` bytes of the file at `address`, before relocation.
+    ///
+    /// # Errors
+    /// If no section covers them, the section has no bytes in the file, or it
+    /// ends too early.
+    pub fn read(&self, address: Svma, len: u64) -> Result<&'data [u8], ReadError> {
+        let bytes = self.read_up_to(address, len)?;
+        if (bytes.len() as u64) < len {
+            let found = bytes.len() as u64;
+            return Err(ReadError::Short { at: address, expected: len, found });
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes of the file at `address`, at most `len` and as many as its
+    /// section has.
+    ///
+    /// # Errors
+    /// If no section covers `address`, or it has no bytes there.
+    pub fn read_up_to(&self, address: Svma, len: u64) -> Result<&'data [u8], ReadError> {
+        let id = self.section_at(address).ok_or(ReadError::Unmapped(address))?;
+        let section = self.section(id);
+        if section.flags.no_bits {
+            return Err(ReadError::NoBits(address));
+        }
+        let skip = usize::try_from(address.0 - section.range.start().0).unwrap_or(usize::MAX);
+        let data = section.data.get(skip..).unwrap_or_default();
+        Ok(&data[..data.len().min(usize::try_from(len).unwrap_or(usize::MAX))])
+    }
+
+    /// Offset in the file of the byte at `address`, if the file has it.
+    #[must_use]
+    pub fn file_offset(&self, address: Svma) -> Option<FileOffset> {
+        let section = self.section(self.section_at(address)?);
+        let skip = address.0 - section.range.start().0;
+        (!section.flags.no_bits && skip < section.data.len() as u64)
+            .then(|| FileOffset(section.offset.0 + skip))
+    }
+
+    /// The bytes of `range`, as many as its section has, with the image's own
+    /// relocations applied (RELA, RELR) at load bias zero.
+    ///
+    /// # Errors
+    /// As [`Self::read_up_to`].
+    pub fn read_relocated(&self, range: AddrRange) -> Result<Relocated<'data>, ReadError> {
+        let bytes = self.read_up_to(range.start(), range.size())?;
+        Ok(self.relocations.apply(AddrRange::sized(range.start(), bytes.len() as u64), bytes))
+    }
+
+    /// A 32-bit word of data from the first bytes of `bytes`.
+    #[must_use]
+    pub fn u32_from(&self, bytes: &[u8]) -> Option<u32> {
+        let word = *bytes.first_chunk()?;
+        Some(if self.big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) })
+    }
+
+    /// A 64-bit word of data from the first bytes of `bytes`.
+    #[must_use]
+    pub fn u64_from(&self, bytes: &[u8]) -> Option<u64> {
+        let word = *bytes.first_chunk()?;
+        Some(if self.big_endian { u64::from_be_bytes(word) } else { u64::from_le_bytes(word) })
+    }
+}
+
+/// The sections of an ELF file of any architecture.
+#[derive(Debug)]
+pub struct Sections<'data> {
+    big_endian: bool,
+    sections: Vec<Section<'data>>,
+    identity: identity::Identity<'data>,
+}
+
+impl<'data> Sections<'data> {
+    /// The first section of a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Section<'data>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// GNU build id, if there is one.
+    #[must_use]
+    pub fn build_id(&self) -> Option<&'data [u8]> {
+        self.identity.build_id
+    }
+
+    /// Whether data have the most significant byte first.
+    #[must_use]
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+}

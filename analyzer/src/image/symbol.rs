@@ -1,0 +1,285 @@
+//! The symbol table: names, scopes by file, and what covers an address.
+
+use super::section::SectionId;
+use crate::addr::Svma;
+use std::borrow::Cow;
+
+/// Dense index of a symbol in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SymbolId(pub(crate) u32);
+
+/// What a symbol names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SymbolKind {
+    /// Code (STT_FUNC, STT_GNU_IFUNC).
+    Function,
+    /// Data (STT_OBJECT).
+    Object,
+    /// Unsaid (STT_NOTYPE): assembly labels, linker-made marks.
+    Untyped,
+    /// A source file (STT_FILE).
+    File,
+    /// Sections, thread-local storage and the rest.
+    Other,
+}
+
+/// How far a symbol is visible; the order is that of preference among aliases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Binding {
+    /// Whole program.
+    Global,
+    /// Whole program, may be replaced.
+    Weak,
+    /// Its own file.
+    Local,
+}
+
+/// One symbol.
+#[derive(Debug, Clone, Copy)]
+pub struct Symbol {
+    /// Address; for relocatable files an offset into the section.
+    pub address: Svma,
+    /// Size in bytes; 0 where the assembler was not told.
+    pub size: u64,
+    /// Section it is defined in; `None` if undefined, absolute or common.
+    pub section: Option<SectionId>,
+    /// What it names.
+    pub kind: SymbolKind,
+    /// How far it is visible.
+    pub binding: Binding,
+    /// The STT_FILE symbol that a local symbol is scoped by.
+    pub file: Option<SymbolId>,
+    pub(super) name: u32,
+}
+
+/// A symbol and the distance of an address behind its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SymbolOffset {
+    /// The symbol.
+    pub symbol: SymbolId,
+    /// Bytes behind its start.
+    pub offset: u64,
+}
+
+/// All symbols of an image.
+#[derive(Debug, Default)]
+pub struct Symbols<'data> {
+    strings: &'data [u8],
+    symbols: Vec<Symbol>,
+    functions: AddressIndex,
+    objects: AddressIndex,
+}
+
+impl<'data> Symbols<'data> {
+    pub(super) fn new(strings: &'data [u8], symbols: Vec<Symbol>, is_code: &[bool]) -> Self {
+        let mut table = Self { strings, symbols, ..Self::default() };
+        let in_code = |symbol: &Symbol| {
+            symbol.section.is_some_and(|id| is_code.get(id.index()).copied().unwrap_or(false))
+        };
+        table.functions = AddressIndex::new(&table, |symbol| match symbol.kind {
+            SymbolKind::Function => symbol.section.is_some(),
+            SymbolKind::Untyped => in_code(symbol) && !table.is_marker(symbol),
+            _ => false,
+        });
+        table.objects = AddressIndex::new(&table, |symbol| {
+            symbol.kind == SymbolKind::Object && symbol.section.is_some()
+        });
+        table
+    }
+
+    /// Number of symbols, the null symbol included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.symbols.len()
+    }
+
+    /// Whether the image has no symbols.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+    }
+
+    /// The symbol of an id that this table gave out.
+    #[must_use]
+    pub fn get(&self, id: SymbolId) -> &Symbol {
+        &self.symbols[id.0 as usize]
+    }
+
+    /// Name of a symbol; bytes that are no UTF-8 are replaced.
+    #[must_use]
+    pub fn name(&self, id: SymbolId) -> Cow<'data, str> {
+        String::from_utf8_lossy(self.name_bytes(self.get(id)))
+    }
+
+    /// The source file that scopes a local symbol, as STT_FILE says it: often
+    /// only the last component of the path.
+    #[must_use]
+    pub fn file(&self, id: SymbolId) -> Option<Cow<'data, str>> {
+        self.get(id).file.map(|file| self.name(file))
+    }
+
+    /// All symbols with their ids, in table order.
+    pub fn iter(&self) -> impl Iterator<Item = (SymbolId, &Symbol)> {
+        (0u32..).map(SymbolId).zip(&self.symbols)
+    }
+
+    /// The defined symbols of a name, in table order.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (SymbolId, &'a Symbol)> {
+        self.iter().filter(move |(_, symbol)| {
+            symbol.section.is_some() && self.name_bytes(symbol) == name.as_bytes()
+        })
+    }
+
+    /// The function that `address` lies in.
+    #[must_use]
+    pub fn function_at(&self, address: Svma) -> Option<SymbolOffset> {
+        self.functions.covering(self, address)
+    }
+
+    /// The data object that `address` lies in.
+    #[must_use]
+    pub fn object_at(&self, address: Svma) -> Option<SymbolOffset> {
+        self.objects.covering(self, address)
+    }
+
+    fn name_bytes(&self, symbol: &Symbol) -> &'data [u8] {
+        let name = self.strings.get(symbol.name as usize..).unwrap_or_default();
+        &name[..memchr::memchr(0, name).unwrap_or(name.len())]
+    }
+
+    /// Mapping symbols `$x`, `$d` (AAELF64 5.5.5) and assembler-local labels.
+    fn is_marker(&self, symbol: &Symbol) -> bool {
+        matches!(self.name_bytes(symbol), [b'$', ..] | [b'.', b'L', ..] | [])
+    }
+}
+
+/// Symbols by address, one for each start: the best name among aliases.
+#[derive(Debug, Default)]
+struct AddressIndex {
+    /// (start, highest end among this and all before, symbol), by start.
+    by_start: Vec<(Svma, Svma, SymbolId)>,
+}
+
+/// How many starts before an address are looked at for a symbol that still
+/// covers it: symbols nest two or three deep in practice, and wild sizes in
+/// damaged tables must not make a look-up linear.
+const NESTING: usize = 16;
+
+impl AddressIndex {
+    fn new(table: &Symbols<'_>, wanted: impl Fn(&Symbol) -> bool) -> Self {
+        let mut by_start: Vec<_> = table
+            .iter()
+            .filter(|(_, symbol)| wanted(symbol))
+            .map(|(id, symbol)| (symbol.address, Svma(0), id))
+            .collect();
+        by_start.sort_unstable_by_key(|(start, _, id)| (*start, preference(table.get(*id)), *id));
+        by_start.dedup_by_key(|(start, ..)| *start);
+        let mut highest = Svma(0);
+        for (start, end, id) in &mut by_start {
+            highest = highest.max(Svma(start.0.saturating_add(table.get(*id).size)));
+            *end = highest;
+        }
+        Self { by_start }
+    }
+
+    /// The innermost sized symbol around `address`, or else the nearest before
+    /// it whose size nobody said.
+    fn covering(&self, table: &Symbols<'_>, address: Svma) -> Option<SymbolOffset> {
+        let behind = self.by_start.partition_point(|(start, ..)| *start <= address);
+        let mut nearest_unsized = None;
+        for (start, highest_end, symbol) in self.by_start[..behind].iter().rev().take(NESTING) {
+            let (size, offset) = (table.get(*symbol).size, address.0 - start.0);
+            let found = SymbolOffset { symbol: *symbol, offset };
+            if offset < size {
+                return Some(found);
+            }
+            if size == 0 && nearest_unsized.is_none() {
+                nearest_unsized = Some(found);
+            }
+            if *highest_end <= address {
+                break;
+            }
+        }
+        nearest_unsized
+    }
+}
+
+/// Lower is better: sized and typed first, then by visibility, then the larger.
+fn preference(symbol: &Symbol) -> (bool, bool, Binding, std::cmp::Reverse<u64>) {
+    let untyped = symbol.kind == SymbolKind::Untyped;
+    (symbol.size == 0, untyped, symbol.binding, std::cmp::Reverse(symbol.size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: Option<SectionId> = Some(SectionId(1));
+
+    fn table(rows: &[(&str, u64, u64, SymbolKind, Binding)]) -> Symbols<'static> {
+        let mut strings = vec![0];
+        let mut symbols = Vec::new();
+        let mut file = None;
+        for (name, address, size, kind, binding) in rows {
+            let offset = u32::try_from(strings.len()).unwrap();
+            strings.extend_from_slice(name.as_bytes());
+            strings.push(0);
+            let id = SymbolId(u32::try_from(symbols.len()).unwrap());
+            if *kind == SymbolKind::File {
+                file = Some(id);
+            }
+            symbols.push(Symbol {
+                address: Svma(*address),
+                size: *size,
+                section: TEXT,
+                kind: *kind,
+                binding: *binding,
+                file,
+                name: offset,
+            });
+        }
+        Symbols::new(strings.leak(), symbols, &[false, true])
+    }
+
+    fn function(table: &Symbols<'_>, address: u64) -> Option<(String, u64)> {
+        let found = table.function_at(Svma(address))?;
+        Some((table.name(found.symbol).into_owned(), found.offset))
+    }
+
+    #[test]
+    fn covering_symbols() {
+        use Binding::{Global, Local, Weak};
+        use SymbolKind::{Function, Untyped};
+        let table = table(&[
+            ("$x", 0x100, 0, Untyped, Local),
+            ("local_alias", 0x100, 0x40, Function, Local),
+            ("entry", 0x100, 0x40, Function, Global),
+            ("weak_alias", 0x100, 0x40, Function, Weak),
+            ("inner_label", 0x110, 0, Untyped, Local),
+            ("asm_label", 0x180, 0, Untyped, Local),
+            ("wild", u64::MAX - 1, 0x40, Function, Local),
+        ]);
+        let named = |name: &str, offset| Some((name.to_owned(), offset));
+        assert_eq!(function(&table, 0xff), None);
+        assert_eq!(function(&table, 0x100), named("entry", 0));
+        assert_eq!(
+            function(&table, 0x13f),
+            named("entry", 0x3f),
+            "a sized symbol beats a label in it"
+        );
+        assert_eq!(function(&table, 0x140), named("inner_label", 0x30));
+        assert_eq!(function(&table, 0x1ff), named("asm_label", 0x7f));
+        assert_eq!(function(&table, u64::MAX), named("wild", 1));
+    }
+
+    #[test]
+    fn nested_symbols_are_found_innermost_first() {
+        use SymbolKind::Function;
+        let table = table(&[
+            ("outer", 0x100, 0x100, Function, Binding::Local),
+            ("inner", 0x140, 0x20, Function, Binding::Local),
+        ]);
+        assert_eq!(function(&table, 0x150), Some(("inner".into(), 0x10)));
+        assert_eq!(function(&table, 0x170), Some(("outer".into(), 0x70)));
+    }
+}

@@ -1,0 +1,289 @@
+//! What can be wrong with a table, each defect with a stable code.
+
+use super::site::{SiteBytes, SiteId};
+use crate::addr::Svma;
+use crate::image::ImageFault;
+use jlctl_shim::insn::EncodeError;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing need be wrong.
+    Note,
+    /// Unusual; flipping may still work.
+    Warning,
+    /// Flipping the key would do harm, or the table cannot be trusted.
+    Error,
+}
+
+impl Severity {
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One defect with what was expected and found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// JT001
+    #[error("site {code}: expected an executable section, found {found}")]
+    SiteNotExecutable {
+        /// The site.
+        code: Svma,
+        /// What is there.
+        found: Place,
+    },
+    /// JT002
+    #[error("site {code}: expected a NOP or a branch to {target}, found {}", Found(*bytes))]
+    NotNopOrJump {
+        /// The site.
+        code: Svma,
+        /// Its entry's target.
+        target: Svma,
+        /// The bytes there; `None` if there are none.
+        bytes: Option<SiteBytes>,
+    },
+    /// JT003
+    #[error("site {code}: expected a branch to {target}, found one to {found}")]
+    JumpElsewhere {
+        /// The site.
+        code: Svma,
+        /// Its entry's target.
+        target: Svma,
+        /// Where the branch goes.
+        found: Svma,
+    },
+    /// JT004
+    #[error(
+        "site {code}: key {key} is {} and the branch {}, which demands a {}; found a {}",
+        if *on { "on" } else { "off" },
+        if *likely { "likely" } else { "unlikely" },
+        if *found_jump { "NOP" } else { "branch" },
+        if *found_jump { "branch" } else { "NOP" }
+    )]
+    ContradictsKey {
+        /// The site.
+        code: Svma,
+        /// Address of its key.
+        key: Svma,
+        /// The key's state.
+        on: bool,
+        /// The entry's branch sense.
+        likely: bool,
+        /// Whether the site holds a branch.
+        found_jump: bool,
+    },
+    /// JT005
+    #[error(
+        "site {code}: expected its target inside the same function, found {target} outside of it"
+    )]
+    TargetOutsideFunction {
+        /// The site.
+        code: Svma,
+        /// Its entry's target.
+        target: Svma,
+    },
+    /// JT006
+    #[error("site {code}: {0}", code = Svma(from_of(*.0)))]
+    OutOfReach(EncodeError),
+    /// JT007
+    #[error("site {code}: {0}", code = Svma(from_of(*.0)))]
+    Misaligned(EncodeError),
+    /// JT008
+    #[error("site {code}: expected its key in a data section, found {key} in {found}")]
+    KeyNotInData {
+        /// The site.
+        code: Svma,
+        /// Address of its key.
+        key: Svma,
+        /// What is there.
+        found: Place,
+    },
+    /// JT009
+    #[error(
+        "site {code}: expected one key, found {key} and, at entry {other}, {other_key}: identical code was folded, and flipping either key patches both"
+    )]
+    TwoKeys {
+        /// The site.
+        code: Svma,
+        /// Address of its key.
+        key: Svma,
+        /// Table index of the first entry with this code address.
+        other: u32,
+        /// That entry's key.
+        other_key: Svma,
+    },
+    /// JT010
+    #[error(
+        "table: expected a multiple of {entry_size} bytes, found {size:#x}: the last {rest} bytes are no entry"
+    )]
+    OddSize {
+        /// Bytes in an entry.
+        entry_size: usize,
+        /// Bytes in the table.
+        size: u64,
+        /// Bytes left over.
+        rest: u64,
+    },
+    /// JT011
+    #[error("table: expected {expected:#x} bytes from {start}, found {found:#x}")]
+    Truncated {
+        /// First entry.
+        start: Svma,
+        /// Bytes claimed.
+        expected: u64,
+        /// Bytes there.
+        found: u64,
+    },
+    /// JT012
+    #[error("site {code}: overlaps the site {other_code} of entry {other}")]
+    Overlap {
+        /// The site.
+        code: Svma,
+        /// Table index of the other entry.
+        other: u32,
+        /// The other site.
+        other_code: Svma,
+    },
+    /// JT013
+    #[error("site {code}: expected its key aligned to {align} bytes, found {key}")]
+    KeyMisaligned {
+        /// The site.
+        code: Svma,
+        /// Address of its key.
+        key: Svma,
+        /// Alignment wanted, in bytes.
+        align: usize,
+    },
+    /// JT014
+    #[error(
+        "key {key}: defined {}, but `enabled` is {enabled}: the key was flipped in this file",
+        if *initially_true { "true" } else { "false" }
+    )]
+    KeyFlipped {
+        /// Address of the key.
+        key: Svma,
+        /// State that `type` says.
+        initially_true: bool,
+        /// The count.
+        enabled: i32,
+    },
+    /// JT015
+    #[error(
+        "table: expected entries that point into code and data, found none among {tried} in either layout; taken for {entry_size}-byte entries"
+    )]
+    LayoutUnclear {
+        /// Entries looked at.
+        tried: usize,
+        /// Size taken, in bytes.
+        entry_size: usize,
+    },
+    /// JT016
+    #[error("table: {entries} entries are more than jlctl reads; the first {read} were read")]
+    TooManyEntries {
+        /// Entries there.
+        entries: u64,
+        /// Entries read.
+        read: usize,
+    },
+    /// JT101: damage to the image itself.
+    #[error("image: {0}")]
+    Image(ImageFault),
+}
+
+/// What lies at an address where something else should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// No section.
+    Nowhere,
+    /// A section that holds data.
+    Data,
+    /// A section that holds code.
+    Code,
+    /// A data section that ends inside the object.
+    EndOfSection,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nowhere => "no section",
+            Self::Data => "a data section",
+            Self::Code => "an executable section",
+            Self::EndOfSection => "a section that ends inside it",
+        })
+    }
+}
+
+impl Defect {
+    /// The stable code; the man page of `jlctl inspect` explains each.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SiteNotExecutable { .. } => "JT001",
+            Self::NotNopOrJump { .. } => "JT002",
+            Self::JumpElsewhere { .. } => "JT003",
+            Self::ContradictsKey { .. } => "JT004",
+            Self::TargetOutsideFunction { .. } => "JT005",
+            Self::OutOfReach(_) => "JT006",
+            Self::Misaligned(_) => "JT007",
+            Self::KeyNotInData { .. } => "JT008",
+            Self::TwoKeys { .. } => "JT009",
+            Self::OddSize { .. } => "JT010",
+            Self::Truncated { .. } => "JT011",
+            Self::Overlap { .. } => "JT012",
+            Self::KeyMisaligned { .. } => "JT013",
+            Self::KeyFlipped { .. } => "JT014",
+            Self::LayoutUnclear { .. } => "JT015",
+            Self::TooManyEntries { .. } => "JT016",
+            Self::Image(_) => "JT101",
+        }
+    }
+
+    /// How bad it is.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::KeyFlipped { .. } => Severity::Note,
+            Self::TargetOutsideFunction { .. }
+            | Self::KeyMisaligned { .. }
+            | Self::LayoutUnclear { .. }
+            | Self::Image(ImageFault::SectionsOverlap { .. } | ImageFault::SymbolTable { .. }) => {
+                Severity::Warning
+            }
+            _ => Severity::Error,
+        }
+    }
+}
+
+/// A defect and the site it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong.
+    pub defect: Defect,
+    /// The site; `None` if the table, a key or the image is concerned.
+    pub site: Option<SiteId>,
+}
+
+struct Found(Option<SiteBytes>);
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(f, "bytes {bytes}"),
+            None => f.write_str("no bytes in the file"),
+        }
+    }
+}
+
+const fn from_of(error: EncodeError) -> u64 {
+    match error {
+        EncodeError::OutOfRange { from, .. } | EncodeError::Misaligned { from, .. } => from,
+    }
+}

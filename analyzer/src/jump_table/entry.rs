@@ -1,0 +1,132 @@
+//! Entries of the table: two layouts, told apart by what they would point at.
+
+use crate::addr::Svma;
+use crate::image::Image;
+use jlctl_shim::abi::{AbsoluteEntry, ENTRY_BRANCH, ENTRY_FLAGS, ENTRY_INIT, RelativeEntry};
+
+/// How entries lie in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// [`RelativeEntry`]: displacements, 16 bytes.
+    Relative,
+    /// [`AbsoluteEntry`]: pointers, 24 bytes.
+    Absolute,
+}
+
+impl Layout {
+    /// Size of an entry in bytes.
+    #[must_use]
+    pub const fn entry_size(self) -> usize {
+        match self {
+            Self::Relative => RelativeEntry::SIZE,
+            Self::Absolute => AbsoluteEntry::SIZE,
+        }
+    }
+}
+
+/// One entry, its addresses resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JumpEntry {
+    /// Address of the site.
+    pub code: Svma,
+    /// Where a JMP at the site goes.
+    pub target: Svma,
+    /// Address of the static key.
+    pub key: Svma,
+    /// Branch sense: true for *likely*.
+    pub branch: bool,
+    /// The init bit; on disk no fact on arm64.
+    pub init: bool,
+}
+
+impl JumpEntry {
+    /// Decodes the entry at `address` from `bytes`, one entry long.  `None` if
+    /// they are shorter.
+    #[must_use]
+    pub fn decode(image: &Image<'_>, layout: Layout, address: Svma, bytes: &[u8]) -> Option<Self> {
+        match layout {
+            Layout::Relative => Self::relative(image, address, bytes),
+            Layout::Absolute => Self::absolute(image, bytes),
+        }
+    }
+
+    fn relative(image: &Image<'_>, address: Svma, bytes: &[u8]) -> Option<Self> {
+        let half = |at: usize| {
+            let displacement = image.u32_from(bytes.get(at..)?)?.cast_signed();
+            Some(address.wrapping_add(at as u64).wrapping_offset(displacement.into()))
+        };
+        let key = image.u64_from(bytes.get(RelativeEntry::KEY..)?)?;
+        let key_field = address.wrapping_add(RelativeEntry::KEY as u64);
+        Some(Self {
+            code: half(RelativeEntry::CODE)?,
+            target: half(RelativeEntry::TARGET)?,
+            // The flags are masked before the field's address is added.
+            key: key_field.wrapping_add(key & !ENTRY_FLAGS),
+            branch: key & ENTRY_BRANCH != 0,
+            init: key & ENTRY_INIT != 0,
+        })
+    }
+
+    fn absolute(image: &Image<'_>, bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| image.u64_from(bytes.get(at..)?);
+        let key = word(AbsoluteEntry::KEY)?;
+        Some(Self {
+            code: Svma(word(AbsoluteEntry::CODE)?),
+            target: Svma(word(AbsoluteEntry::TARGET)?),
+            key: Svma(key & !ENTRY_FLAGS),
+            branch: key & ENTRY_BRANCH != 0,
+            init: key & ENTRY_INIT != 0,
+        })
+    }
+
+    /// Whether the entry points where entries point: site and target in
+    /// executable sections, the key in a data section.
+    fn is_plausible(&self, image: &Image<'_>) -> bool {
+        let section = |address| image.section_at(address).map(|id| image.section(id));
+        section(self.code).is_some_and(|section| section.is_executable())
+            && section(self.target).is_some_and(|section| section.is_executable())
+            && section(self.key).is_some_and(|section| section.is_data())
+    }
+}
+
+/// How well each layout explains the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LayoutEvidence {
+    /// The layout that explains more.
+    pub layout: Layout,
+    /// Entries looked at in that layout.
+    pub tried: usize,
+    /// Those that point into code and data.
+    pub plausible: usize,
+}
+
+/// Entries looked at in each layout.
+const SAMPLE: usize = 512;
+
+/// Tells the layouts apart: the one of whose entries a larger share points into
+/// code and data.  A table that neither explains is taken for self-relative,
+/// the layout of every kernel since 4.19, unless only the other divides its size.
+#[must_use]
+pub(super) fn layout_of(image: &Image<'_>, start: Svma, bytes: &[u8]) -> LayoutEvidence {
+    let relative = evidence(image, Layout::Relative, start, bytes);
+    let absolute = evidence(image, Layout::Absolute, start, bytes);
+    // Shares compared without division.
+    let (left, right) = (relative.plausible * absolute.tried, absolute.plausible * relative.tried);
+    let divides = |layout: Layout| bytes.len() % layout.entry_size() == 0;
+    let tie_is_absolute = divides(Layout::Absolute) && !divides(Layout::Relative);
+    if right > left || (right == left && tie_is_absolute) { absolute } else { relative }
+}
+
+/// Tries a layout on up to [`SAMPLE`] entries spread over the whole table.
+fn evidence(image: &Image<'_>, layout: Layout, start: Svma, bytes: &[u8]) -> LayoutEvidence {
+    let size = layout.entry_size();
+    let step = (bytes.len() / size).div_ceil(SAMPLE).max(1);
+    let mut evidence = LayoutEvidence { layout, tried: 0, plausible: 0 };
+    for (index, entry) in bytes.chunks_exact(size).enumerate().step_by(step) {
+        let address = start.wrapping_add((index * size) as u64);
+        let entry = JumpEntry::decode(image, layout, address, entry);
+        evidence.tried += 1;
+        evidence.plausible += usize::from(entry.is_some_and(|entry| entry.is_plausible(image)));
+    }
+    evidence
+}

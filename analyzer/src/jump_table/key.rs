@@ -1,0 +1,128 @@
+//! Static keys: the objects that entries point at, each with its sites.
+
+use super::site::SiteId;
+use crate::addr::Svma;
+use crate::image::{Image, SectionId, SymbolOffset};
+use jlctl_shim::abi::StaticKey;
+use std::borrow::Cow;
+
+/// Dense index of a key in its table, by address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub(crate) u32);
+
+impl KeyId {
+    /// The index into [`super::JumpTable::keys`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a key's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStorage {
+    /// In the file: it can be read and, in the file, changed.
+    File {
+        /// `enabled` as the file has it.
+        enabled: i32,
+        /// Whether `type` says that the key was defined true.
+        initially_true: bool,
+    },
+    /// In a NOBITS section: zero when the image starts, whatever the file says.
+    ZeroFilled,
+    /// In no data section, or cut off: nothing is known.
+    Unreadable,
+}
+
+/// One static key.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Address of the key (`struct static_key`).
+    pub address: Svma,
+    /// The data object that the key is or lies in.
+    pub symbol: Option<SymbolOffset>,
+    /// The section that it lies in.
+    pub section: Option<SectionId>,
+    /// Where its bytes are, and what they say.
+    pub storage: KeyStorage,
+    /// Its sites, in table order.
+    pub sites: Vec<SiteId>,
+}
+
+impl Key {
+    pub(super) fn read(image: &Image<'_>, address: Svma, sites: Vec<SiteId>) -> Self {
+        let section = image.section_at(address);
+        Self {
+            address,
+            symbol: image.symbols().object_at(address),
+            section,
+            storage: storage(image, address, section),
+            sites,
+        }
+    }
+
+    /// Whether a write to the file can change the key.
+    #[must_use]
+    pub fn is_file_backed(&self) -> bool {
+        matches!(self.storage, KeyStorage::File { .. })
+    }
+
+    /// `enabled` when the image starts; `None` if it cannot be read.
+    #[must_use]
+    pub fn enabled(&self) -> Option<i32> {
+        match self.storage {
+            KeyStorage::File { enabled, .. } => Some(enabled),
+            KeyStorage::ZeroFilled => Some(0),
+            KeyStorage::Unreadable => None,
+        }
+    }
+
+    /// Whether the key counts as on when the image starts.
+    #[must_use]
+    pub fn is_on(&self) -> Option<bool> {
+        self.enabled().map(StaticKey::is_on)
+    }
+
+    /// The state that the key was defined with (`type`); `None` if unreadable.
+    #[must_use]
+    pub fn initially_true(&self) -> Option<bool> {
+        match self.storage {
+            KeyStorage::File { initially_true, .. } => Some(initially_true),
+            KeyStorage::ZeroFilled => Some(false),
+            KeyStorage::Unreadable => None,
+        }
+    }
+
+    /// Name for people: `symbol`, `symbol+0x8` inside a larger object, or the
+    /// address where no symbol covers it.
+    #[must_use]
+    pub fn name<'data>(&self, image: &Image<'data>) -> Cow<'data, str> {
+        match self.symbol {
+            None => Cow::Owned(self.address.to_string()),
+            Some(SymbolOffset { symbol, offset: 0 }) => image.symbols().name(symbol),
+            Some(SymbolOffset { symbol, offset }) => {
+                Cow::Owned(format!("{}+{offset:#x}", image.symbols().name(symbol)))
+            }
+        }
+    }
+}
+
+fn storage(image: &Image<'_>, address: Svma, section: Option<SectionId>) -> KeyStorage {
+    let Some(section) = section.map(|id| image.section(id)) else { return KeyStorage::Unreadable };
+    if !section.is_data() || !section.range.contains_bytes(address, StaticKey::SIZE as u64) {
+        return KeyStorage::Unreadable;
+    }
+    if section.flags.no_bits {
+        return KeyStorage::ZeroFilled;
+    }
+    let words = image.read(address, StaticKey::SIZE as u64).ok().and_then(|bytes| {
+        let enabled = image.u32_from(&bytes[StaticKey::ENABLED..])?;
+        Some((enabled.cast_signed(), image.u64_from(&bytes[StaticKey::TYPE..])?))
+    });
+    match words {
+        Some((enabled, r#type)) => {
+            KeyStorage::File { enabled, initially_true: StaticKey::is_initially_true(r#type) }
+        }
+        None => KeyStorage::Unreadable,
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the jump table lies.
+//!
+//! A linked kernel has no section for it: the table is inside `.rodata`, between
+//! `__start___jump_table` and `__stop___jump_table` (Linux 6.12
+//! `include/asm-generic/vmlinux.lds.h`, JUMP_TABLE_DATA).  User programs have
+//! the section `__jump_table`, and linkers make the same two symbols for it.
+
+use crate::addr::{AddrRange, Svma};
+use crate::image::{Image, ImageKind};
+
+/// Symbol at the first entry.
+pub(super) const START_SYMBOL: &str = "__start___jump_table";
+/// Symbol behind the last entry.
+pub(super) const STOP_SYMBOL: &str = "__stop___jump_table";
+/// Section of the table in modules and user programs.
+pub(super) const SECTION: &str = "__jump_table";
+
+/// What showed where the table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocatedBy {
+    /// [`START_SYMBOL`] and [`STOP_SYMBOL`].
+    Symbols,
+    /// A section named [`SECTION`].
+    Section,
+}
+
+/// The table's place, as the image claims it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// Addresses from the first entry to behind the last.
+    pub range: AddrRange,
+    /// How it was found.
+    pub by: LocatedBy,
+}
+
+/// Why no table can be found in an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LocateError {
+    /// The image has symbols, and they name no table.
+    #[error(
+        "no jump table: expected symbols {START_SYMBOL} and {STOP_SYMBOL} or a section {SECTION}, found neither among {symbols} symbols and {sections} sections; the image uses no static keys"
+    )]
+    NoTable {
+        /// Symbols looked through.
+        symbols: usize,
+        /// Sections looked through.
+        sections: usize,
+    },
+    /// The image has no symbols that could name a table.
+    #[error(
+        "no jump table found: the image has no symbols ({START_SYMBOL} would name the table) and no section {SECTION}; use an image with symbols, such as vmlinux of a debug package"
+    )]
+    Stripped,
+    /// Only one end is named.
+    #[error("no jump table: found the symbol {found} but not {missing}")]
+    OneEnd {
+        /// The symbol that is there.
+        found: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
+    /// The end lies before the start.
+    #[error("no jump table: {STOP_SYMBOL} ({stop}) lies before {START_SYMBOL} ({start})")]
+    Reversed {
+        /// Value of the start symbol.
+        start: Svma,
+        /// Value of the stop symbol.
+        stop: Svma,
+    },
+    /// A relocatable file: its table is in its relocations.
+    #[error(
+        "relocatable file (ET_REL): its jump table is known only from its relocations, which jlctl does not read yet; expected a linked image"
+    )]
+    Relocatable,
+}
+
+/// Finds the table by symbols, or else by section.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn locate(image: &Image<'_>) -> Result<Location, LocateError> {
+    if image.kind() == ImageKind::Rel {
+        return Err(LocateError::Relocatable);
+    }
+    let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
+    let by_section = image
+        .section_named(SECTION)
+        .filter(|section| section.flags.alloc)
+        .map(|section| Location { range: section.range, by: LocatedBy::Section });
+    match (address(START_SYMBOL), address(STOP_SYMBOL)) {
+        (Some(start), Some(stop)) => AddrRange::new(start, stop)
+            .map(|range| Location { range, by: LocatedBy::Symbols })
+            .or(by_section)
+            .ok_or(LocateError::Reversed { start, stop }),
+        (start, _) => by_section.ok_or_else(|| match (start, address(STOP_SYMBOL)) {
+            (Some(_), _) => LocateError::OneEnd { found: START_SYMBOL, missing: STOP_SYMBOL },
+            (_, Some(_)) => LocateError::OneEnd { found: STOP_SYMBOL, missing: START_SYMBOL },
+            _ if image.symbols().is_empty() => LocateError::Stripped,
+            _ => LocateError::NoTable {
+                symbols: image.symbols().len(),
+                sections: image.sections().len(),
+            },
+        }),
+    }
+}
