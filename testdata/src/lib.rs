@@ -1,1 +1,21 @@
-//! x
+//! Test data of jlctl: synthetic arm64 images that show one thing each, and
+//! the fetcher of real kernels.
+//!
+//! * [`spec`] declares an image, [`link`] gives it addresses and [`elf`] writes
+//!   it; [`dwarf`] describes its source lines.
+//! * [`demo`] is the image that documentation and golden tests use.
+//! * [`broken`] has an image for every way in which a table or a file is wrong;
+//!   [`raw`], [`compress`] and [`split`] are the tools for that.
+//! * [`corpus`] fetches and finds real kernels.
+#![warn(missing_docs)]
+
+pub mod broken;
+pub mod compress;
+pub mod corpus;
+pub mod demo;
+pub mod dwarf;
+pub mod elf;
+pub mod link;
+pub mod raw;
+pub mod spec;
+pub mod split;

@@ -1,1 +1,124 @@
-//! x
+//! Addresses to source lines: for each address the whole chain of inlined
+//! calls, read from DWARF 2 to 5 with gimli.
+//!
+//! Nothing is read before it is asked for: [`DebugInfo`] only finds the
+//! sections, and a look-up reads the units that cover its addresses and, where
+//! the compiler left sibling references (DW_AT_sibling), jumps over every
+//! function that holds none of them.
+//!
+//! # Why not addr2line's `Context`
+//! It reads every attribute of every entry of a unit and the roots of all units
+//! before the first answer, and its walk over inlined calls recurses as deep as
+//! the file says.  Here the walk has a budget and no recursion, and it is
+//! several times faster on a kernel (testdata/BENCH.md).  addr2line remains the
+//! demangler, and the oracle of the tests.
+
+mod aranges;
+mod budget;
+mod cursor;
+mod error;
+mod frames;
+mod functions;
+mod lines;
+mod names;
+mod ranges;
+mod sections;
+mod separate;
+mod split;
+mod unit;
+
+pub use error::{DebugFault, DebugInfoError};
+pub use frames::{Frame, Frames, StringId};
+pub use separate::{DebugFile, find_debug_file};
+
+use crate::addr::Svma;
+use crate::image::Sections;
+use budget::Budget;
+use frames::FrameSet;
+use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian};
+use names::UnitStarts;
+use rayon::prelude::*;
+use sections::DwarfSections;
+use std::path::Path;
+use unit::{LookUp, Probe, UnitFrames};
+
+/// The reader of all DWARF here: a slice of a section.
+type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
+type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
+type Unit<'a> = gimli::Unit<Slice<'a>>;
+/// Borrowed for `'b`, of sections that live for `'a`.
+type UnitRef<'b, 'a> = gimli::UnitRef<'b, Slice<'a>>;
+type UnitStart = DebugInfoOffset<usize>;
+
+/// The debug sections of one ELF file.
+#[derive(Debug)]
+pub struct DebugInfo<'data> {
+    sections: DwarfSections<'data>,
+}
+
+impl<'data> DebugInfo<'data> {
+    /// Finds the debug sections and inflates those that are compressed.
+    ///
+    /// # Errors
+    /// If there is no `.debug_info`, or a section cannot be inflated.
+    pub fn new(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
+        Ok(Self { sections: DwarfSections::load(elf)? })
+    }
+
+    /// The frames of each of `addresses`, in their order.
+    ///
+    /// `image` is where the file lies, for split debug information (`.dwo`,
+    /// `.dwp`) beside it.  `progress` is called with the number of addresses
+    /// done since its last call, from any thread.
+    #[must_use]
+    pub fn frames(
+        &self,
+        addresses: &[Svma],
+        image: &Path,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Frames {
+        let dwarf = self.sections.dwarf();
+        let budget = Budget::new(&dwarf);
+        let mut frames = FrameSet::new(addresses);
+        let index = match aranges::UnitIndex::from_aranges(&dwarf) {
+            Ok(index) => index,
+            Err(error) => {
+                frames.fault(DebugFault { unit: None, error: error.to_string() });
+                aranges::UnitIndex::default()
+            }
+        };
+        let starts = UnitStarts::default();
+        let shared = LookUp { dwarf: &dwarf, starts: &starts, budget: &budget, image };
+        let look_up = |work: &[(UnitStart, Vec<Probe>)]| -> Vec<UnitFrames> {
+            work.par_iter()
+                .map(|(start, probes)| {
+                    let found = unit::resolve(&shared, *start, probes);
+                    progress(probes.len());
+                    found
+                })
+                .collect()
+        };
+        // The nearest unit is nearly always the right one; what it does not
+        // know is asked of the next that covers the address.
+        for candidate in 0..aranges::CANDIDATES {
+            let work = index.assign(&frames.open(), candidate);
+            if work.is_empty() {
+                break;
+            }
+            frames.extend(look_up(&work));
+        }
+        // Units that no .debug_aranges lists are known only by their roots.
+        if !frames.open().is_empty() {
+            let (roots, faults) = aranges::UnitIndex::from_roots(&dwarf, &index, &budget);
+            faults.into_iter().for_each(|fault| frames.fault(fault));
+            for candidate in 0..aranges::CANDIDATES {
+                let work = roots.assign(&frames.open(), candidate);
+                if work.is_empty() {
+                    break;
+                }
+                frames.extend(look_up(&work));
+            }
+        }
+        frames.finish()
+    }
+}

@@ -135,12 +135,6 @@ impl<'data> Image<'data> {
         self.identity.release
     }
 
-    /// Where the image says that its debug information lies (`.gnu_debuglink`).
-    #[must_use]
-    pub fn debug_link(&self) -> Option<DebugLink<'data>> {
-        self.identity.debug_link
-    }
-
     /// Damage found while reading; not what is wrong with the jump table.
     #[must_use]
     pub fn faults(&self) -> &[ImageFault] {
@@ -230,6 +224,12 @@ impl<'data> Sections<'data> {
     #[must_use]
     pub fn build_id(&self) -> Option<&'data [u8]> {
         self.identity.build_id
+    }
+
+    /// Where the file says that its debug information lies (`.gnu_debuglink`).
+    #[must_use]
+    pub fn debug_link(&self) -> Option<DebugLink<'data>> {
+        self.identity.debug_link
     }
 
     /// Whether data have the most significant byte first.

@@ -1,0 +1,146 @@
+//! Which unit covers an address: `.debug_aranges`, or else the units' roots.
+
+use super::budget::{Budget, Failure};
+use super::error::DebugFault;
+use super::unit::Probe;
+use super::{Dwarf, UnitRef, UnitStart};
+use rayon::prelude::*;
+use std::collections::HashSet;
+
+/// How many units are asked about one address.
+pub(super) const CANDIDATES: usize = 8;
+
+/// Address ranges of units.
+#[derive(Debug, Default)]
+pub(super) struct UnitIndex {
+    /// (begin, end, highest end so far, unit), by begin.
+    ranges: Vec<UnitRange>,
+    /// Units that appear in `ranges`.
+    units: HashSet<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnitRange {
+    begin: u64,
+    end: u64,
+    highest_end: u64,
+    unit: UnitStart,
+}
+
+impl UnitIndex {
+    pub(super) fn from_aranges(dwarf: &Dwarf<'_>) -> Result<Self, gimli::Error> {
+        let mut ranges = Vec::new();
+        let mut headers = dwarf.debug_aranges.headers();
+        while let Some(header) = headers.next()? {
+            let unit = header.debug_info_offset();
+            let mut entries = header.entries();
+            // Errors are those of single entries (an end beyond the address
+            // space); the iterator ends by itself on any other.
+            while let Some(entry) = entries.next().transpose() {
+                let Ok(entry) = entry else { continue };
+                let range = entry.range();
+                ranges.push((range.begin, range.end, unit));
+            }
+        }
+        Ok(Self::new(ranges))
+    }
+
+    /// From the root entries of all units that `listed` does not know.
+    pub(super) fn from_roots(
+        dwarf: &Dwarf<'_>,
+        listed: &Self,
+        budget: &Budget,
+    ) -> (Self, Vec<DebugFault>) {
+        let mut headers = Vec::new();
+        let mut faults = Vec::new();
+        let mut units = dwarf.units();
+        loop {
+            match units.next() {
+                Ok(Some(header)) => headers.push(header),
+                Ok(None) => break,
+                Err(error) => {
+                    faults.push(DebugFault { unit: None, error: error.to_string() });
+                    break;
+                }
+            }
+        }
+        let roots = headers.into_par_iter().filter_map(|header| {
+            let start = header.debug_info_offset()?;
+            if listed.units.contains(&start.0) {
+                return None;
+            }
+            let ranges = dwarf.unit(header).map_err(Failure::from).and_then(|unit| {
+                let mut purse = budget.purse();
+                let mut found = Vec::new();
+                let mut ranges = UnitRef::new(dwarf, &unit).unit_ranges()?;
+                while let Some(range) = ranges.next()? {
+                    purse.spend()?;
+                    found.push((range.begin, range.end, start));
+                }
+                Ok(found)
+            });
+            Some(ranges.map_err(|error| DebugFault {
+                unit: Some(start.0 as u64),
+                error: error.to_string(),
+            }))
+        });
+        let mut ranges = Vec::new();
+        for root in roots.collect::<Vec<_>>() {
+            match root {
+                Ok(found) => ranges.extend(found),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (Self::new(ranges), faults)
+    }
+
+    fn new(mut ranges: Vec<(u64, u64, UnitStart)>) -> Self {
+        ranges.retain(|(begin, end, _)| begin < end);
+        ranges.sort_unstable_by_key(|(begin, end, unit)| (*begin, *end, unit.0));
+        let mut highest_end = 0;
+        let ranges: Vec<UnitRange> = ranges
+            .into_iter()
+            .map(|(begin, end, unit)| {
+                highest_end = highest_end.max(end);
+                UnitRange { begin, end, highest_end, unit }
+            })
+            .collect();
+        let units = ranges.iter().map(|range| range.unit.0).collect();
+        Self { ranges, units }
+    }
+
+    /// The probes grouped by the unit that is `candidate`th nearest to each.
+    pub(super) fn assign(
+        &self,
+        probes: &[Probe],
+        candidate: usize,
+    ) -> Vec<(UnitStart, Vec<Probe>)> {
+        let mut pairs: Vec<(usize, Probe)> = probes
+            .iter()
+            .filter_map(|probe| Some((self.covering(probe.address.0).nth(candidate)?.0, *probe)))
+            .collect();
+        pairs.sort_unstable_by_key(|(unit, probe)| (*unit, probe.address, probe.index));
+        pairs
+            .chunk_by(|(a, _), (b, _)| a == b)
+            .map(|group| {
+                let start = gimli::DebugInfoOffset(group[0].0);
+                (start, group.iter().map(|(_, probe)| *probe).collect())
+            })
+            .collect()
+    }
+
+    /// Units that cover an address, those that begin nearest to it first.
+    fn covering(&self, address: u64) -> impl Iterator<Item = UnitStart> {
+        let behind = self.ranges.partition_point(|range| range.begin <= address);
+        let mut last = None;
+        self.ranges[..behind]
+            .iter()
+            .rev()
+            .take(4 * CANDIDATES)
+            .take_while(move |range| range.highest_end > address)
+            .filter(move |range| {
+                address < range.end && last.replace(range.unit) != Some(range.unit)
+            })
+            .map(|range| range.unit)
+    }
+}

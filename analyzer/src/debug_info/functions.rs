@@ -1,0 +1,277 @@
+//! Which function holds an address, and the calls inlined around it.
+
+use super::budget::{Failure, Purse};
+use super::cursor::{Cursor, take_sibling};
+use super::names::{NameAttributes, Names};
+use super::ranges::RangeAttributes;
+use super::{Slice, UnitRef};
+use gimli::{Abbreviation, AttributeValue, UnitOffset};
+
+/// One function or inlined call.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// Name of the function called; `None` if nothing names it.
+    pub(super) function: Option<String>,
+    /// Where it was inlined; all zero for the outermost function.
+    pub(super) site: CallSite,
+}
+
+/// Place of an inlined call, as DWARF says it: 0 is unknown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CallSite {
+    /// Index into the unit's file table.
+    pub(super) file: Option<u64>,
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+/// Functions and inlined calls of one unit, and for each probe its chain of
+/// them, outermost first, as indexes into `calls`.
+#[derive(Debug, Default)]
+pub(super) struct Functions {
+    pub(super) calls: Vec<Call>,
+    pub(super) chains: Vec<Vec<u32>>,
+}
+
+/// How much of a unit is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    /// Subtrees that cannot hold a function of C are jumped over, and so are
+    /// functions that hold no probe.
+    Fast,
+    /// Every entry, for what the fast walk did not find: functions nested in
+    /// functions, or in types.
+    Full,
+}
+
+impl Functions {
+    /// Walks `unit` for `probes`, addresses in ascending order.  With a failure
+    /// comes what was found before it.
+    pub(super) fn find<'a>(
+        unit: UnitRef<'a, 'a>,
+        probes: &[u64],
+        names: &mut Names<'a>,
+        purse: &mut Purse<'_>,
+    ) -> (Self, Option<Failure>) {
+        let functions = Self { calls: Vec::new(), chains: vec![Vec::new(); probes.len()] };
+        let open = probes.len();
+        let mut finder = Finder { unit, probes, names, purse, functions, open, nested: Vec::new() };
+        let mut result = finder.walk(Walk::Fast);
+        if result.is_ok() && finder.open > 0 {
+            result = finder.walk(Walk::Full);
+        }
+        (finder.functions, result.err())
+    }
+}
+
+struct Finder<'a, 'b, 'c> {
+    unit: UnitRef<'a, 'a>,
+    probes: &'b [u64],
+    names: &'b mut Names<'a>,
+    purse: &'b mut Purse<'c>,
+    functions: Functions,
+    /// Probes without a function yet.
+    open: usize,
+    /// Functions inside functions that are still to be entered.
+    nested: Vec<(UnitOffset<usize>, isize)>,
+}
+
+/// What the entry of a function or an inlined call says.
+#[derive(Default)]
+struct Entry<'a> {
+    ranges: RangeAttributes,
+    name: NameAttributes<'a>,
+    site: CallSite,
+    sibling: Option<UnitOffset<usize>>,
+}
+
+/// An inlined call whose children are being walked.
+struct Ancestor {
+    depth: isize,
+    call: u32,
+}
+
+impl<'a> Finder<'a, '_, '_> {
+    fn walk(&mut self, walk: Walk) -> Result<(), Failure> {
+        let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
+        while !cursor.is_at_end() && self.open > 0 {
+            self.purse.spend()?;
+            let depth = cursor.depth();
+            let Some(abbreviation) = cursor.abbreviation()? else { continue };
+            match abbreviation.tag() {
+                gimli::DW_TAG_subprogram => {
+                    let entry = self.read(&mut cursor, abbreviation)?;
+                    let hits = self.hits(&entry)?;
+                    if hits.iter().any(|probe| self.functions.chains[*probe].is_empty()) {
+                        self.function(&mut cursor, &entry, depth, &hits, walk)?;
+                        self.enter_nested(walk)?;
+                    } else if walk == Walk::Fast {
+                        cursor.jump(entry.sibling, depth)?;
+                    }
+                }
+                tag if walk == Walk::Fast && !holds_code(tag) => {
+                    cursor.skip_with_children(abbreviation, depth)?;
+                }
+                _ => cursor.skip_attributes(abbreviation)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters the functions that were met inside others.
+    fn enter_nested(&mut self, walk: Walk) -> Result<(), Failure> {
+        while let Some((at, depth)) = self.nested.pop() {
+            let mut cursor = Cursor::new(self.unit.unit, Some(at), depth)?;
+            let Some(abbreviation) = cursor.abbreviation()? else { continue };
+            let entry = self.read(&mut cursor, abbreviation)?;
+            let hits = self.hits(&entry)?;
+            self.function(&mut cursor, &entry, depth, &hits, walk)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a function that holds probes, and walks its subtree for the calls
+    /// inlined around them.  Leaves the cursor behind the subtree.
+    fn function(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        entry: &Entry<'a>,
+        depth: isize,
+        hits: &[usize],
+        walk: Walk,
+    ) -> Result<(), Failure> {
+        let function = self.call(entry.name, CallSite::default())?;
+        for probe in hits {
+            let chain = &mut self.functions.chains[*probe];
+            if chain.is_empty() {
+                chain.push(function);
+                self.open -= 1;
+            }
+        }
+        let mut ancestors: Vec<Ancestor> = Vec::new();
+        while !cursor.is_at_end() && cursor.depth() > depth {
+            self.purse.spend()?;
+            let (at, depth) = (cursor.offset(), cursor.depth());
+            // At every entry, not only at calls: a block may lead elsewhere.
+            while ancestors.last().is_some_and(|ancestor| ancestor.depth >= depth) {
+                ancestors.pop();
+            }
+            let Some(abbreviation) = cursor.abbreviation()? else { continue };
+            match abbreviation.tag() {
+                gimli::DW_TAG_inlined_subroutine => {
+                    let parent = ancestors.last().map_or(function, |ancestor| ancestor.call);
+                    let entry = self.read(cursor, abbreviation)?;
+                    match self.inlined(&entry, parent)? {
+                        Some(call) => ancestors.push(Ancestor { depth, call }),
+                        None => cursor.jump(entry.sibling, depth)?,
+                    }
+                }
+                gimli::DW_TAG_subprogram => {
+                    let entry = self.read(cursor, abbreviation)?;
+                    if self.hits(&entry)?.iter().any(|p| self.functions.chains[*p].is_empty()) {
+                        self.nested.push((at, depth));
+                    }
+                    cursor.jump(entry.sibling, depth)?;
+                    self.skip_subtree(cursor, depth)?;
+                }
+                tag if walk == Walk::Fast && !holds_code(tag) => {
+                    cursor.skip_with_children(abbreviation, depth)?;
+                }
+                _ => cursor.skip_attributes(abbreviation)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an inlined call if it holds probes whose chain ends at `parent`.
+    fn inlined(&mut self, entry: &Entry<'a>, parent: u32) -> Result<Option<u32>, Failure> {
+        let mut hits = self.hits(entry)?;
+        hits.retain(|probe| self.functions.chains[*probe].last() == Some(&parent));
+        if hits.is_empty() {
+            return Ok(None);
+        }
+        let call = self.call(entry.name, entry.site)?;
+        for probe in hits {
+            self.functions.chains[probe].push(call);
+        }
+        Ok(Some(call))
+    }
+
+    fn call(&mut self, name: NameAttributes<'a>, site: CallSite) -> Result<u32, Failure> {
+        let function = self.names.resolve(name, self.purse)?;
+        let id = u32::try_from(self.functions.calls.len()).unwrap_or(u32::MAX);
+        self.functions.calls.push(Call { function, site });
+        Ok(id)
+    }
+
+    fn skip_subtree(&mut self, cursor: &mut Cursor<'a>, depth: isize) -> Result<(), Failure> {
+        while !cursor.is_at_end() && cursor.depth() > depth {
+            self.purse.spend()?;
+            if let Some(abbreviation) = cursor.abbreviation()? {
+                cursor.skip_attributes(abbreviation)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        abbreviation: &Abbreviation,
+    ) -> Result<Entry<'a>, Failure> {
+        let mut entry = Entry::default();
+        let unit = self.unit;
+        cursor.attributes(abbreviation, |attribute| {
+            entry.name.take(attribute);
+            take_sibling(attribute, &mut entry.sibling);
+            take_call_site(unit, attribute, &mut entry.site);
+            entry.ranges.take(unit, attribute.name(), attribute.value())
+        })?;
+        Ok(entry)
+    }
+
+    /// Indexes of the probes inside an entry's ranges.
+    fn hits(&mut self, entry: &Entry<'a>) -> Result<Vec<usize>, Failure> {
+        let mut hits = Vec::new();
+        let probes = self.probes;
+        entry.ranges.for_each(self.unit, self.purse, |begin, end| {
+            let first = probes.partition_point(|probe| *probe < begin);
+            hits.extend((first..probes.len()).take_while(|index| probes[*index] < end));
+        })?;
+        Ok(hits)
+    }
+}
+
+/// Whether entries of a tag can hold functions or inlined calls below them (in
+/// C; the full walk covers languages where types can).
+fn holds_code(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        gimli::DW_TAG_compile_unit
+            | gimli::DW_TAG_partial_unit
+            | gimli::DW_TAG_skeleton_unit
+            | gimli::DW_TAG_namespace
+            | gimli::DW_TAG_module
+            | gimli::DW_TAG_lexical_block
+            | gimli::DW_TAG_try_block
+            | gimli::DW_TAG_catch_block
+    )
+}
+
+fn take_call_site(
+    unit: UnitRef<'_, '_>,
+    attribute: &gimli::Attribute<Slice<'_>>,
+    site: &mut CallSite,
+) {
+    let number =
+        || attribute.udata_value().and_then(|value| u32::try_from(value).ok()).unwrap_or(0);
+    match (attribute.name(), attribute.value()) {
+        (gimli::DW_AT_call_file, AttributeValue::FileIndex(file)) => {
+            // Before DWARF 5 file 0 was "no file"; since then it is a file.
+            site.file = (file > 0 || unit.header.version() >= 5).then_some(file);
+        }
+        (gimli::DW_AT_call_line, _) => site.line = number(),
+        (gimli::DW_AT_call_column, _) => site.column = number(),
+        _ => {}
+    }
+}

@@ -1,0 +1,168 @@
+//! Names of entries, through their abstract origins and specifications.
+
+use super::budget::{Failure, Purse};
+use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use gimli::{AttributeValue, DebugInfoOffset, DwLang, UnitOffset};
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// References that are followed from one entry; real chains have two or three.
+const REFERENCES: usize = 16;
+
+/// Resolves and remembers names within one unit.
+pub(super) struct Names<'a> {
+    dwarf: &'a Dwarf<'a>,
+    starts: &'a UnitStarts,
+    unit: &'a Unit<'a>,
+    language: Option<DwLang>,
+    /// By what the reference says.
+    known: HashMap<Origin, Option<String>>,
+}
+
+/// Where a reference leads: into the same unit, or anywhere in `.debug_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Origin {
+    Here(usize),
+    Anywhere(usize),
+}
+
+/// Offsets of all units, listed when first needed.
+#[derive(Debug, Default)]
+pub(super) struct UnitStarts(OnceLock<Vec<UnitStart>>);
+
+impl UnitStarts {
+    /// The start of the unit that an offset into `.debug_info` lies in.
+    fn unit_of(&self, dwarf: &Dwarf<'_>, reference: UnitStart) -> Option<UnitStart> {
+        let starts = self.0.get_or_init(|| {
+            let mut headers = dwarf.units();
+            // A damaged header ends the list: nothing behind it can be found.
+            std::iter::from_fn(|| headers.next().ok().flatten())
+                .filter_map(|header| header.debug_info_offset())
+                .collect()
+        });
+        let behind = starts.partition_point(|start| start.0 <= reference.0);
+        starts[..behind].last().copied()
+    }
+}
+
+/// What an entry says about its own name.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct NameAttributes<'a> {
+    linkage: Option<AttributeValue<Slice<'a>>>,
+    plain: Option<AttributeValue<Slice<'a>>>,
+    origin: Option<AttributeValue<Slice<'a>>>,
+}
+
+impl<'a> NameAttributes<'a> {
+    /// Takes an attribute if it is one of these.
+    pub(super) fn take(&mut self, attribute: &gimli::Attribute<Slice<'a>>) {
+        let place = match attribute.name() {
+            gimli::DW_AT_linkage_name | gimli::DW_AT_MIPS_linkage_name => &mut self.linkage,
+            gimli::DW_AT_name => &mut self.plain,
+            gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => &mut self.origin,
+            _ => return,
+        };
+        *place = Some(attribute.value());
+    }
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(
+        dwarf: &'a Dwarf<'a>,
+        starts: &'a UnitStarts,
+        unit: &'a Unit<'a>,
+        language: Option<DwLang>,
+    ) -> Self {
+        Self { dwarf, starts, unit, language, known: HashMap::new() }
+    }
+
+    /// The demangled name of the entry that has `attributes`; `None` if nothing
+    /// names it.
+    pub(super) fn resolve(
+        &mut self,
+        attributes: NameAttributes<'a>,
+        purse: &mut Purse<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let origin = if attributes.is_named() { None } else { attributes.origin() };
+        if let Some(known) = origin.and_then(|origin| self.known.get(&origin)) {
+            return Ok(known.clone());
+        }
+        let name = self.follow(attributes, purse)?;
+        if let Some(origin) = origin {
+            self.known.insert(origin, name.clone());
+        }
+        Ok(name)
+    }
+
+    /// Follows references until an entry has a name.
+    fn follow(
+        &self,
+        mut attributes: NameAttributes<'a>,
+        purse: &mut Purse<'_>,
+    ) -> Result<Option<String>, Failure> {
+        // A reference into another unit (LTO, imported units) opens that unit.
+        let mut elsewhere: Option<Unit<'a>> = None;
+        for _ in 0..REFERENCES {
+            purse.spend()?;
+            let unit = elsewhere.as_ref().unwrap_or(self.unit);
+            if let Some(name) = attributes.name(UnitRef::new(self.dwarf, unit)) {
+                return Ok(Some(self.demangle(name)));
+            }
+            let at = match attributes.origin() {
+                Some(Origin::Here(at)) => UnitOffset(at),
+                Some(Origin::Anywhere(reference)) => {
+                    let reference = DebugInfoOffset(reference);
+                    let Some(start) = self.starts.unit_of(self.dwarf, reference) else {
+                        return Ok(None);
+                    };
+                    let header = self.dwarf.unit_header(start)?;
+                    let Some(at) = reference.to_unit_offset(&header) else { return Ok(None) };
+                    elsewhere = Some(self.dwarf.unit(header)?);
+                    at
+                }
+                None => return Ok(None),
+            };
+            attributes = NameAttributes::read(elsewhere.as_ref().unwrap_or(self.unit), at)?;
+        }
+        Ok(None)
+    }
+
+    fn demangle(&self, name: Slice<'_>) -> String {
+        let name = name.to_string_lossy();
+        self.language
+            .and_then(|language| addr2line::demangle(&name, language))
+            .unwrap_or_else(|| name.into_owned())
+    }
+}
+
+impl<'a> NameAttributes<'a> {
+    fn read(unit: &Unit<'a>, at: UnitOffset<usize>) -> Result<Self, gimli::Error> {
+        let mut attributes = Self::default();
+        let mut entries = unit.entries_raw(Some(at))?;
+        if let Some(abbreviation) = entries.read_abbreviation()? {
+            for spec in abbreviation.attributes() {
+                attributes.take(&entries.read_attribute(*spec)?);
+            }
+        }
+        Ok(attributes)
+    }
+
+    fn is_named(&self) -> bool {
+        self.linkage.is_some() || self.plain.is_some()
+    }
+
+    fn name(&self, unit: UnitRef<'_, 'a>) -> Option<Slice<'a>> {
+        [self.linkage, self.plain]
+            .into_iter()
+            .flatten()
+            .find_map(|name| unit.attr_string(name).ok())
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        match self.origin? {
+            AttributeValue::UnitRef(at) => Some(Origin::Here(at.0)),
+            AttributeValue::DebugInfoRef(at) => Some(Origin::Anywhere(at.0)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The DWARF sections of a file, inflated where they are compressed.
+
+use super::error::DebugInfoError;
+use super::{Dwarf, Slice};
+use crate::image::{CompressedError, Sections, section_bytes};
+use gimli::{RunTimeEndian, SectionId};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Sections that a look-up reads; location lists and the rest stay compressed.
+const WANTED: [SectionId; 11] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugAddr,
+    SectionId::DebugAranges,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLineStr,
+    SectionId::DebugRanges,
+    SectionId::DebugRngLists,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+    SectionId::DebugCuIndex,
+];
+
+/// Bytes of the sections in [`WANTED`], in that order.
+#[derive(Debug)]
+pub(super) struct DwarfSections<'data> {
+    endian: RunTimeEndian,
+    bytes: Vec<Cow<'data, [u8]>>,
+}
+
+impl<'data> DwarfSections<'data> {
+    pub(super) fn load(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
+        Self::load_named(elf, |id| Some(id.name()))
+    }
+
+    /// The sections of a `.dwo` or `.dwp` file (`.debug_info.dwo` and so on).
+    pub(super) fn load_dwo(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
+        Self::load_named(elf, |id| id.dwo_name())
+    }
+
+    fn load_named(
+        elf: &Sections<'data>,
+        name: impl Fn(SectionId) -> Option<&'static str> + Sync,
+    ) -> Result<Self, DebugInfoError> {
+        let big_endian = elf.is_big_endian();
+        let section = |id: SectionId| name(id).and_then(|name| elf.named(name));
+        if section(SectionId::DebugInfo).is_none_or(|section| section.data.is_empty()) {
+            return Err(DebugInfoError::Absent);
+        }
+        let bytes: Result<Vec<_>, CompressedError> = WANTED
+            .par_iter()
+            .map(|id| {
+                section(*id).map_or(Ok(Cow::Borrowed(&[][..])), |section| {
+                    section_bytes(section, big_endian)
+                })
+            })
+            .collect();
+        let endian = if big_endian { RunTimeEndian::Big } else { RunTimeEndian::Little };
+        Ok(Self { endian, bytes: bytes? })
+    }
+
+    pub(super) fn endian(&self) -> RunTimeEndian {
+        self.endian
+    }
+
+    pub(super) fn section(&self, id: SectionId) -> Slice<'_> {
+        let at = WANTED.iter().position(|wanted| *wanted == id);
+        Slice::new(at.map_or(&[], |at| &self.bytes[at]), self.endian)
+    }
+
+    pub(super) fn dwarf(&self) -> Dwarf<'_> {
+        gimli::DwarfSections::load(|id| Ok::<_, std::convert::Infallible>(self.section(id)))
+            .map_or_else(|never| match never {}, |sections| sections.borrow(|section| *section))
+    }
+}

@@ -1,0 +1,181 @@
+//! One unit's part of a look-up.
+
+use super::budget::{Budget, Failure};
+use super::error::DebugFault;
+use super::functions::{CallSite, Functions};
+use super::lines::{self, Files, Row};
+use super::names::{Names, UnitStarts};
+use super::split;
+use super::{Dwarf, Unit, UnitRef, UnitStart};
+use crate::addr::Svma;
+use gimli::{AttributeValue, DwLang};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+/// An address that is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probe {
+    pub(super) address: Svma,
+    /// Its place in the list that the caller gave.
+    pub(super) index: usize,
+}
+
+/// What all units of a look-up share.
+pub(super) struct LookUp<'a> {
+    pub(super) dwarf: &'a Dwarf<'a>,
+    pub(super) starts: &'a UnitStarts,
+    pub(super) budget: &'a Budget,
+    /// Where the image lies; split debug information is looked for beside it.
+    pub(super) image: &'a Path,
+}
+
+/// Frames found in one unit; strings and frames are indexes into its own lists.
+#[derive(Debug, Default)]
+pub(super) struct UnitFrames {
+    pub(super) strings: Vec<String>,
+    pub(super) frames: Vec<LocalFrame>,
+    /// Index of the address, and its frames.
+    pub(super) chains: Vec<(usize, Range<usize>)>,
+    pub(super) faults: Vec<DebugFault>,
+}
+
+/// A frame whose strings are indexes into [`UnitFrames::strings`]; 0 is unknown
+/// in line and column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalFrame {
+    pub(super) function: Option<u32>,
+    pub(super) file: Option<u32>,
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+/// Looks `probes`, in ascending order of address, up in the unit at `start`.
+pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {
+    let mut found = UnitFrames::default();
+    let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
+    let header = look_up.dwarf.unit_header(start);
+    let unit = match header.and_then(|header| look_up.dwarf.unit(header)) {
+        Ok(unit) => unit,
+        Err(error) => {
+            found.faults.push(fault(error.to_string()));
+            return found;
+        }
+    };
+    let addresses: Vec<u64> = probes.iter().map(|probe| probe.address.0).collect();
+    let mut failures = Vec::new();
+    let functions = split::with_full_unit(look_up, &unit, |dwarf, unit| {
+        functions(look_up, dwarf, unit, &addresses, &mut failures)
+    })
+    .unwrap_or_else(|error| {
+        found.faults.push(fault(error));
+        Functions::default()
+    });
+    let rows = match unit.line_program.clone() {
+        None => vec![None; addresses.len()],
+        Some(program) => {
+            let (rows, failure) = lines::rows_of(program, &addresses, &mut look_up.budget.purse());
+            failures.extend(failure);
+            rows
+        }
+    };
+    found.faults.extend(failures.iter().map(|failure| fault(failure.to_string())));
+    let unit = UnitRef::new(look_up.dwarf, &unit);
+    Assembly { files: Files::new(unit), known: HashMap::new(), found }
+        .assemble(probes, &functions, &rows)
+}
+
+fn functions(
+    look_up: &LookUp<'_>,
+    dwarf: &Dwarf<'_>,
+    unit: &Unit<'_>,
+    addresses: &[u64],
+    failures: &mut Vec<Failure>,
+) -> Functions {
+    // A split unit's references stay in its own file.
+    let own = UnitStarts::default();
+    let is_split = dwarf.file_type == gimli::DwarfFileType::Dwo;
+    let starts = if is_split { &own } else { look_up.starts };
+    let mut names = Names::new(dwarf, starts, unit, language(unit));
+    let mut purse = look_up.budget.purse();
+    let (functions, failure) =
+        Functions::find(UnitRef::new(dwarf, unit), addresses, &mut names, &mut purse);
+    failures.extend(failure);
+    functions
+}
+
+/// The language of a unit, which says how its names are mangled.
+fn language(unit: &Unit<'_>) -> Option<DwLang> {
+    let mut entries = unit.entries_raw(None).ok()?;
+    let abbreviation = entries.read_abbreviation().ok()??;
+    abbreviation.attributes().iter().find_map(|spec| {
+        match entries.read_attribute(*spec).ok()?.value() {
+            AttributeValue::Language(language) => Some(language),
+            _ => None,
+        }
+    })
+}
+
+/// Puts functions, calls and rows together into frames.
+struct Assembly<'a, 'b> {
+    files: Files<'a, 'b>,
+    known: HashMap<String, u32>,
+    found: UnitFrames,
+}
+
+impl Assembly<'_, '_> {
+    fn assemble(
+        mut self,
+        probes: &[Probe],
+        functions: &Functions,
+        rows: &[Option<Row>],
+    ) -> UnitFrames {
+        let names: Vec<Option<u32>> = functions
+            .calls
+            .iter()
+            .map(|call| Some(self.intern(call.function.as_deref()?)))
+            .collect();
+        for (at, probe) in probes.iter().enumerate() {
+            let start = self.found.frames.len();
+            let chain = functions.chains.get(at).map_or(&[][..], Vec::as_slice);
+            let mut place = rows[at].map_or_else(CallSite::default, |row| CallSite {
+                file: Some(row.file),
+                line: row.line,
+                column: row.column,
+            });
+            // Each frame stands where the call inlined into it stood.
+            for call in chain.iter().rev().map(|id| *id as usize) {
+                self.push(names[call], place);
+                place = functions.calls[call].site;
+            }
+            if chain.is_empty() && rows[at].is_some() {
+                self.push(None, place);
+            }
+            self.found.chains.push((probe.index, start..self.found.frames.len()));
+        }
+        self.found
+    }
+
+    fn push(&mut self, function: Option<u32>, place: CallSite) {
+        let file = place.file.and_then(|file| {
+            let path = self.files.path(file)?;
+            Some(intern(&mut self.known, &mut self.found.strings, path))
+        });
+        let CallSite { line, column, .. } = place;
+        self.found.frames.push(LocalFrame { function, file, line, column });
+    }
+
+    fn intern(&mut self, text: &str) -> u32 {
+        intern(&mut self.known, &mut self.found.strings, text)
+    }
+}
+
+fn intern(known: &mut HashMap<String, u32>, strings: &mut Vec<String>, text: &str) -> u32 {
+    if let Some(id) = known.get(text) {
+        return *id;
+    }
+    let id = u32::try_from(strings.len()).unwrap_or(u32::MAX);
+    strings.push(text.to_owned());
+    known.insert(text.to_owned(), id);
+    id
+}

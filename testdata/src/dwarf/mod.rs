@@ -1,0 +1,138 @@
+//! DWARF of an image: one unit a source file, with the chains of inlined
+//! functions that the kernel's `static_branch_*()` macros leave at each site.
+
+mod aranges;
+pub(crate) mod handmade;
+mod unit;
+
+use crate::elf::{Endian, Section, consts};
+use crate::link::Entry;
+use crate::spec::{ImageSpec, InlineFrame};
+use gimli::write::{Dwarf, EndianVec, Sections};
+use gimli::{RunTimeEndian, SectionId};
+use jlctl_shim::insn::aarch64::{INSN_BYTES, NOP};
+use std::ops::Range;
+
+/// The file that declares the asm wrappers.
+pub const WRAPPER_FILE: &str = "arch/arm64/include/asm/jump_label.h";
+/// The directory of compilation that the units name.
+pub const COMP_DIR: &str = "/build/linux";
+/// Lines from the declaration of an inline function to the call in it.
+const CALL_DISTANCE: u32 = 3;
+
+/// A function as its unit describes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) external: bool,
+    pub(crate) range: Range<u64>,
+    /// In address order, no two at one address.
+    pub(crate) sites: Vec<SiteLines>,
+}
+
+/// A site as line rows and inlined subroutines describe it.
+#[derive(Debug, Clone)]
+pub(crate) struct SiteLines {
+    pub(crate) code: u64,
+    /// Line in the function's file.
+    pub(crate) line: u32,
+    /// Inlined functions, outermost first; the last is the asm wrapper.
+    pub(crate) frames: Vec<InlineFrame>,
+}
+
+impl InlineFrame {
+    /// Line of the call (or, in the wrapper, of the `asm`).
+    pub(crate) fn call_line(&self) -> u32 {
+        self.line + CALL_DISTANCE
+    }
+}
+
+/// The wrapper that a compiler inlines for a site: the kernel's macros choose
+/// it by the instruction that the site begins with.
+fn wrapper(word: u32) -> InlineFrame {
+    let (function, line) =
+        if word == NOP { ("arch_static_branch", 20) } else { ("arch_static_branch_jump", 36) };
+    InlineFrame { function: function.to_owned(), file: WRAPPER_FILE.to_owned(), line }
+}
+
+/// The functions of `spec`, each with the sites inside it.
+pub(crate) fn functions(spec: &ImageSpec, addresses: &[u64], entries: &[Entry]) -> Vec<Function> {
+    let function = |(function, start): (&crate::spec::FunctionSpec, &u64)| {
+        let range = *start..start + function.insns * INSN_BYTES;
+        let mut sites: Vec<SiteLines> = spec
+            .sites
+            .iter()
+            .zip(entries)
+            .filter(|(_, entry)| range.contains(&entry.code))
+            .map(|(site, entry)| {
+                let distance = u32::try_from((entry.code - start) / INSN_BYTES);
+                let by_distance = function.line + 1 + distance.expect("a function is short");
+                let mut frames = site.inlined.clone();
+                frames.push(wrapper(entry.word));
+                SiteLines { code: entry.code, line: site.line.unwrap_or(by_distance), frames }
+            })
+            .collect();
+        sites.sort_by_key(|site| site.code);
+        sites.dedup_by_key(|site| site.code);
+        Function {
+            name: function.name.clone(),
+            file: function.file.clone(),
+            line: function.line,
+            external: function.global,
+            range,
+            sites,
+        }
+    };
+    spec.functions.iter().zip(addresses).map(function).collect()
+}
+
+/// The debug sections for `functions`.
+pub(crate) fn sections(endian: Endian, version: u16, functions: &[Function]) -> Vec<Section> {
+    let mut files: Vec<&str> = Vec::new();
+    for function in functions {
+        if !files.contains(&function.file.as_str()) {
+            files.push(&function.file);
+        }
+    }
+    let mut dwarf = Dwarf::new();
+    let mut ranges = Vec::new();
+    for file in files {
+        let of_file: Vec<&Function> = functions.iter().filter(|f| f.file == file).collect();
+        ranges.push(unit::ranges(&of_file));
+        unit::add(&mut dwarf, version, file, &of_file);
+    }
+    let order = match endian {
+        Endian::Little => RunTimeEndian::Little,
+        Endian::Big => RunTimeEndian::Big,
+    };
+    let mut written = Sections::new(EndianVec::new(order));
+    dwarf.write(&mut written).expect("gimli writes what it was given");
+    let mut sections = Vec::new();
+    let collected: Result<(), ()> = written.for_each(|id, bytes| {
+        if !bytes.slice().is_empty() {
+            sections.push(section(id, bytes.slice().to_vec()));
+        }
+        Ok(())
+    });
+    collected.expect("collecting cannot fail");
+    let info = sections.iter().find(|section| section.name == ".debug_info");
+    if let Some(crate::elf::Content::Bytes(info)) = info.map(|section| &section.content) {
+        let bytes = aranges::write(endian, info, &ranges);
+        sections.push(Section { align: 16, ..Section::new(".debug_aranges", bytes) });
+    }
+    sections
+}
+
+fn section(id: SectionId, bytes: Vec<u8>) -> Section {
+    let section = Section::new(id.name(), bytes);
+    match id {
+        SectionId::DebugStr | SectionId::DebugLineStr => Section {
+            flags: consts::SectionFlags(consts::SHF_MERGE.0 | consts::SHF_STRINGS.0),
+            entry_size: 1,
+            ..section
+        },
+        _ => section,
+    }
+}

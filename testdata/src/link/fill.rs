@@ -1,0 +1,117 @@
+//! Contents: instructions, keys and the table, once addresses are known.
+
+use super::Entry;
+use super::layout::Addresses;
+use crate::elf::Elf;
+use crate::spec::{ImageSpec, KeySpec, Layout, Relocations, SiteInsn};
+use jlctl_shim::abi::{
+    AbsoluteEntry, ENTRY_BRANCH, ENTRY_INIT, JumpLabelType, KEY_TYPE_TRUE, RelativeEntry, StaticKey,
+};
+use jlctl_shim::insn::aarch64::{INSN_BYTES, NOP, jump};
+use object::endian::Endian as _;
+
+/// The word of RET.
+const RET: u32 = 0xd65f_03c0;
+
+/// NOPs everywhere in code sections, and a RET at the end of each function.
+pub(super) fn functions(elf: &mut Elf, spec: &ImageSpec, addresses: &Addresses) {
+    for section in elf.sections.iter_mut().filter(|section| is_code(section)) {
+        if let crate::elf::Content::Bytes(bytes) = &mut section.content {
+            bytes.chunks_exact_mut(4).for_each(|word| word.copy_from_slice(&NOP.to_le_bytes()));
+        }
+    }
+    for (function, address) in spec.functions.iter().zip(&addresses.functions) {
+        assert!(function.insns > 0, "function {} is empty", function.name);
+        elf.poke(address + (function.insns - 1) * INSN_BYTES, &RET.to_le_bytes());
+    }
+}
+
+/// Whether a section holds instructions.
+pub(super) fn is_code(section: &crate::elf::Section) -> bool {
+    section.flags.0 & crate::elf::consts::SHF_EXECINSTR.0 != 0
+}
+
+/// The word at a site.
+pub(super) fn word(insn: SiteInsn, code: u64, target: u64, wanted: JumpLabelType) -> u32 {
+    let encode = |to| jump(code, to).unwrap_or_else(|error| panic!("{error}"));
+    match (insn, wanted) {
+        (SiteInsn::Word(word), _) => word,
+        (SiteInsn::JumpBy(bytes), _) => encode(code.wrapping_add_signed(bytes)),
+        (SiteInsn::Initial, JumpLabelType::Nop) => NOP,
+        (SiteInsn::Initial, JumpLabelType::Jmp) => encode(target),
+    }
+}
+
+/// Bytes of a key object: each of its keys, zero elsewhere.
+pub(super) fn object(elf: &Elf, key: &KeySpec) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(key.size).expect("a test image is small")];
+    for index in 0..key.count {
+        let start = usize::try_from(key.offset).expect("small") + index_bytes(index);
+        let mut put = |offset: usize, field: &[u8]| {
+            let slot = bytes.get_mut(start + offset..start + offset + field.len());
+            slot.unwrap_or_else(|| panic!("{} is too small for its keys", key.name))
+                .copy_from_slice(field);
+        };
+        put(StaticKey::ENABLED, &elf.endian.write_i32(key.enabled));
+        let r#type = if key.initially_true { KEY_TYPE_TRUE } else { 0 };
+        put(StaticKey::TYPE, &elf.endian.write_u64(r#type));
+    }
+    bytes
+}
+
+fn index_bytes(index: u64) -> usize {
+    usize::try_from(index).expect("small") * StaticKey::SIZE
+}
+
+/// The state a key at `address` was defined with; false where there is none.
+pub(super) fn is_initially_true(spec: &ImageSpec, addresses: &Addresses, address: u64) -> bool {
+    spec.keys.iter().zip(&addresses.objects).any(|(key, (_, object))| {
+        let first = object + key.offset;
+        let end = first + key.count * StaticKey::SIZE as u64;
+        key.initially_true && (first..end).contains(&address)
+    })
+}
+
+/// The key word of an entry: the key's address and the flag bits.
+fn key_word(entry: &Entry) -> u64 {
+    let branch = if entry.branch { ENTRY_BRANCH } else { 0 };
+    let init = if entry.init { ENTRY_INIT } else { 0 };
+    entry.key | branch | init
+}
+
+/// The fields of an absolute table, in order.
+pub(super) fn absolute_fields(entries: &[Entry]) -> Vec<u64> {
+    entries.iter().flat_map(|entry| [entry.code, entry.target, key_word(entry)]).collect()
+}
+
+/// The table's bytes in the file.
+pub(super) fn table(elf: &Elf, spec: &ImageSpec, start: u64, entries: &[Entry]) -> Vec<u8> {
+    match (spec.layout, spec.relocations) {
+        (Layout::Relative, _) => entries
+            .iter()
+            .zip(0u64..)
+            .flat_map(|(entry, i)| relative(elf, start + i * RelativeEntry::SIZE as u64, entry))
+            .collect(),
+        (Layout::Absolute, Relocations::Rela) => vec![0; entries.len() * AbsoluteEntry::SIZE],
+        (Layout::Absolute, _) => absolute_fields(entries)
+            .into_iter()
+            .flat_map(|field| elf.endian.write_u64(field))
+            .collect(),
+    }
+}
+
+fn relative(elf: &Elf, at: u64, entry: &Entry) -> Vec<u8> {
+    let short = |field: usize, to: u64| {
+        let distance = to.wrapping_sub(at + field as u64).cast_signed();
+        elf.endian.write_i32(i32::try_from(distance).unwrap_or_else(|_| {
+            panic!("the entry at {at:#x} cannot hold a displacement to {to:#x}")
+        }))
+    };
+    let key = key_word(entry).wrapping_sub(at + RelativeEntry::KEY as u64);
+    let mut bytes = vec![0; RelativeEntry::SIZE];
+    bytes[RelativeEntry::CODE..][..4].copy_from_slice(&short(RelativeEntry::CODE, entry.code));
+    bytes[RelativeEntry::TARGET..][..4]
+        .copy_from_slice(&short(RelativeEntry::TARGET, entry.target));
+    bytes[RelativeEntry::KEY..][..8].copy_from_slice(&elf.endian.write_u64(key));
+    bytes
+}

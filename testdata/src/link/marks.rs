@@ -1,0 +1,72 @@
+//! Which symbols an image has: functions, key objects, and the marker symbols
+//! that linker scripts and assemblers add.
+
+use super::layout::{Addresses, entry_size};
+use super::symbols::Definitions;
+use crate::elf::consts;
+use crate::spec::{DataSection, Flavour, ImageSpec, Locate, Scope};
+use jlctl_shim::insn::aarch64::INSN_BYTES;
+
+/// All symbols of the image.
+pub(super) fn define(spec: &ImageSpec, addresses: &Addresses) -> Definitions {
+    let mut names = Definitions::default();
+    for (function, address) in spec.functions.iter().zip(&addresses.functions) {
+        let section = function.section.name();
+        // Assemblers mark where instructions begin, once a file and section.
+        names.map("$x", &function.file, section, *address);
+        let named = (function.name.as_str(), function.scope());
+        let extent = (*address, function.insns * INSN_BYTES);
+        names.define(named, consts::STT_FUNC, section, extent);
+    }
+    for (key, (section, address)) in spec.keys.iter().zip(&addresses.objects) {
+        if let Scope::Local(file) = &key.scope {
+            names.map("$d", file, section, *address);
+        }
+        let named = (key.name.as_str(), key.scope.clone());
+        names.define(named, consts::STT_OBJECT, section, (*address, key.size));
+    }
+    let size = entry_size(spec.layout) * spec.sites.len() as u64;
+    if spec.locate == Locate::Symbols {
+        names.mark("__start___jump_table", addresses.table_section, addresses.table);
+        names.mark("__stop___jump_table", addresses.table_section, addresses.table + size);
+    }
+    if spec.flavour == Flavour::Kernel {
+        kernel_marks(&mut names, spec, addresses);
+    }
+    names
+}
+
+fn kernel_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {
+    let banner = super::layout::banner(spec).len() as u64;
+    let linux_banner = ("linux_banner", Scope::Global);
+    names.define(linux_banner, consts::STT_OBJECT, ".rodata", (addresses.banner, banner));
+    for (start, end, section) in [
+        ("_stext", "_etext", ".text"),
+        ("_sinittext", "_einittext", ".init.text"),
+        ("__exittext_begin", "__exittext_end", ".exit.text"),
+        ("_sdata", "_edata", ".data"),
+        ("__bss_start", "__bss_stop", ".bss"),
+    ] {
+        let found = addresses.pool.section(section).filter(|found| !found.content.is_empty());
+        if let Some(found) = found {
+            names.mark(start, section, found.address);
+            names.mark(end, section, found.end());
+        }
+    }
+    if let Some(head) = addresses.pool.section(".head.text") {
+        names.mark("_text", ".head.text", head.address);
+    }
+    ro_after_init_marks(names, spec, addresses);
+}
+
+/// The kernel's markers around the keys in `.data..ro_after_init`.
+fn ro_after_init_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {
+    let objects = spec.keys.iter().zip(&addresses.objects);
+    let extents = objects
+        .filter(|(key, _)| key.section == DataSection::RoAfterInit)
+        .map(|(key, (_, address))| (*address, address + key.size));
+    if let Some((start, end)) = extents.reduce(|all, next| (all.0.min(next.0), all.1.max(next.1))) {
+        names.mark("__start_ro_after_init", ".rodata", start);
+        names.mark("__end_ro_after_init", ".rodata", end);
+    }
+}

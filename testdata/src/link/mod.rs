@@ -1,0 +1,136 @@
+//! From an [`ImageSpec`] to an [`Elf`]: addresses (`layout.rs`), symbols,
+//! contents (`fill.rs`), relocations and segments.
+
+mod fill;
+mod layout;
+mod marks;
+pub(crate) mod note;
+mod pool;
+mod relocate;
+mod segments;
+mod symbols;
+
+use crate::elf::{Elf, consts};
+use crate::spec::{Branch, ElfType, Flavour, ImageSpec, Layout, Place};
+use jlctl_shim::abi::{JumpLabelType, StaticKey};
+use std::ops::Range;
+use symbols::Definitions;
+
+/// What one table entry means, as a correct reader must find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Address of the patched instruction.
+    pub code: u64,
+    /// Address that a JMP goes to.
+    pub target: u64,
+    /// Address of the key, without flag bits.
+    pub key: u64,
+    /// Branch sense: likely.
+    pub branch: bool,
+    /// The init bit.
+    pub init: bool,
+    /// The word written at `code`.
+    pub word: u32,
+}
+
+/// A linked image: its ELF model, still editable, and what it means.
+#[derive(Debug)]
+pub struct Linked {
+    /// The file.
+    pub elf: Elf,
+    /// The entries, in table order.
+    pub entries: Vec<Entry>,
+    /// Addresses of the jump table.
+    pub table: Range<u64>,
+    definitions: Definitions,
+}
+
+impl Linked {
+    /// The bytes of the file.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.elf.write()
+    }
+
+    /// Address of a place, such as `demo_open+0x8`.
+    ///
+    /// # Panics
+    /// If there is no such symbol, or more than one.
+    #[must_use]
+    pub fn address(&self, place: &str) -> u64 {
+        self.definitions.resolve(&Place::from(place))
+    }
+}
+
+/// Links `spec`; see [`ImageSpec::link`].
+pub(crate) fn link(spec: &ImageSpec) -> Linked {
+    assert!(
+        spec.layout == Layout::Absolute || spec.relocations == crate::spec::Relocations::None,
+        "self-relative entries need no relocation"
+    );
+    let mut addresses = layout::assign(spec);
+    let definitions = marks::define(spec, &addresses);
+    let entries = entries(spec, &addresses, &definitions);
+    let sections = std::mem::take(&mut addresses.pool).into_sections();
+    let mut elf = Elf {
+        endian: spec.endian,
+        is_64: true,
+        machine: consts::EM_AARCH64,
+        e_type: match spec.elf_type {
+            ElfType::Exec => consts::ET_EXEC,
+            ElfType::Dyn => consts::ET_DYN,
+        },
+        entry: match spec.flavour {
+            Flavour::Kernel => spec.base,
+            Flavour::User => addresses.functions.first().copied().unwrap_or(0),
+        },
+        segments: segments::of(&sections, spec.flavour),
+        symbols: definitions.symbols(&sections),
+        sections,
+    };
+    fill(&mut elf, spec, &addresses, &entries);
+    let size = layout::entry_size(spec.layout) * entries.len() as u64;
+    let table = addresses.table..addresses.table + size;
+    let functions = crate::dwarf::functions(spec, &addresses.functions, &entries);
+    if let Some(version) = spec.dwarf {
+        elf.sections.extend(crate::dwarf::sections(spec.endian, version, &functions));
+    }
+    Linked { elf, entries, table, definitions }
+}
+
+fn entries(spec: &ImageSpec, addresses: &layout::Addresses, names: &Definitions) -> Vec<Entry> {
+    let entry = |site: &crate::spec::SiteSpec| {
+        let [code, target, key] = [&site.code, &site.target, &site.key].map(|p| names.resolve(p));
+        let branch = site.branch == Branch::Likely;
+        let on = fill::is_initially_true(spec, addresses, key);
+        let word = fill::word(site.insn, code, target, JumpLabelType::wanted(on, branch));
+        Entry { code, target, key, branch, init: site.init, word }
+    };
+    spec.sites.iter().map(entry).collect()
+}
+
+fn fill(elf: &mut Elf, spec: &ImageSpec, addresses: &layout::Addresses, entries: &[Entry]) {
+    fill::functions(elf, spec, addresses);
+    elf.poke(addresses.banner, &layout::banner(spec));
+    for (key, (_, address)) in spec.keys.iter().zip(&addresses.objects) {
+        assert!(key.size >= StaticKey::SIZE as u64, "{} is smaller than a key", key.name);
+        let bytes = fill::object(elf, key);
+        // Keys in .bss have no bytes to write.
+        elf.poke(*address, &bytes);
+    }
+    for entry in entries {
+        // A site outside every section has no bytes either.
+        elf.poke(entry.code, &entry.word.to_le_bytes());
+    }
+    let table = fill::table(elf, spec, addresses.table, entries);
+    assert!(table.is_empty() || elf.poke(addresses.table, &table), "the table has room");
+    if spec.layout == Layout::Absolute {
+        relocate::fill(elf, spec, addresses.table, &fill::absolute_fields(entries));
+    }
+    if let Some(id) = &spec.build_id {
+        let note = note::build_id(elf.endian, id);
+        let section = elf.sections.iter().find(|section| section.sh_type == consts::SHT_NOTE);
+        let address = section.expect("a build id has a note section").address;
+        elf.poke(address, &note);
+    }
+}
