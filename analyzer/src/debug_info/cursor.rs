@@ -60,17 +60,21 @@ impl<'a> Cursor<'a> {
         abbreviation: &Abbreviation,
         depth: isize,
     ) -> Result<(), gimli::Error> {
-        let has_sibling = abbreviation.has_children()
-            && abbreviation.attributes().iter().any(|spec| spec.name() == gimli::DW_AT_sibling);
-        if !has_sibling {
+        let specs = abbreviation.attributes();
+        let sibling = specs.iter().position(|spec| spec.name() == gimli::DW_AT_sibling);
+        let Some(at) = sibling.filter(|_| abbreviation.has_children()) else {
             return self.skip_attributes(abbreviation);
-        }
+        };
+        // Whatever follows the reference is behind the jump.
+        self.entries.skip_attributes(&specs[..at])?;
         let mut sibling = None;
-        self.attributes(abbreviation, |attribute| {
-            take_sibling(attribute, &mut sibling);
-            Ok(())
-        })?;
-        self.jump(sibling, depth)
+        take_sibling(&self.entries.read_attribute(specs[at])?, &mut sibling);
+        let leads_forward = sibling.is_some_and(|sibling| sibling.0 > self.offset().0);
+        if leads_forward {
+            self.jump(sibling, depth)
+        } else {
+            self.entries.skip_attributes(&specs[at + 1..])
+        }
     }
 
     pub(super) fn skip_attributes(

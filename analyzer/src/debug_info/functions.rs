@@ -99,7 +99,7 @@ impl<'a> Finder<'a, '_, '_> {
             let depth = cursor.depth();
             let Some(abbreviation) = cursor.abbreviation()? else { continue };
             match abbreviation.tag() {
-                gimli::DW_TAG_subprogram => {
+                gimli::DW_TAG_subprogram if has_ranges(abbreviation) => {
                     let entry = self.read(&mut cursor, abbreviation)?;
                     let hits = self.hits(&entry)?;
                     if hits.iter().any(|probe| self.functions.chains[*probe].is_empty()) {
@@ -240,6 +240,13 @@ impl<'a> Finder<'a, '_, '_> {
         })?;
         Ok(hits)
     }
+}
+
+/// Whether an entry says where its code is; declarations and abstract instances
+/// do not.
+fn has_ranges(abbreviation: &Abbreviation) -> bool {
+    let names = [gimli::DW_AT_low_pc, gimli::DW_AT_ranges];
+    abbreviation.attributes().iter().any(|spec| names.contains(&spec.name()))
 }
 
 /// Whether entries of a tag can hold functions or inlined calls below them (in

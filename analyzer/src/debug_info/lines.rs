@@ -36,7 +36,10 @@ fn run(
     let mut last: Option<(u64, Row)> = None;
     // The first probe at or behind the last row's address.
     let mut next = 0;
-    while let Some((_, row)) = rows.next_row()? {
+    let mut open = probes.len();
+    while open > 0
+        && let Some((_, row)) = rows.next_row()?
+    {
         purse.spend()?;
         let address = row.address();
         if let Some((start, covering)) = last {
@@ -45,6 +48,7 @@ fn run(
                 while let Some(probe) = probes.get(next).filter(|probe| **probe < address) {
                     if *probe >= start && found[next].is_none() {
                         found[next] = Some(covering);
+                        open -= 1;
                     }
                     next += 1;
                 }

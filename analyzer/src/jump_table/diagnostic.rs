@@ -2,6 +2,7 @@
 
 use super::site::{SiteBytes, SiteId};
 use crate::addr::Svma;
+use crate::debug_info::{DebugFault, DebugInfoError};
 use crate::image::ImageFault;
 use jlctl_shim::insn::EncodeError;
 
@@ -195,6 +196,9 @@ pub enum Defect {
     /// JT101: damage to the image itself.
     #[error("image: {0}")]
     Image(ImageFault),
+    /// JT102: debug information that could not be read.
+    #[error("{0}")]
+    DebugInfo(DebugFault),
 }
 
 /// What lies at an address where something else should.
@@ -222,6 +226,12 @@ impl std::fmt::Display for Place {
 }
 
 impl Defect {
+    /// The defect of debug information that cannot be read at all.
+    #[must_use]
+    pub fn of_debug_info(error: &DebugInfoError) -> Self {
+        Self::DebugInfo(DebugFault { unit: None, error: error.to_string() })
+    }
+
     /// The stable code; the man page of `jlctl inspect` explains each.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -243,6 +253,7 @@ impl Defect {
             Self::LayoutUnclear { .. } => "JT015",
             Self::TooManyEntries { .. } => "JT016",
             Self::Image(_) => "JT101",
+            Self::DebugInfo(_) => "JT102",
         }
     }
 
@@ -254,6 +265,7 @@ impl Defect {
             Self::TargetOutsideFunction { .. }
             | Self::KeyMisaligned { .. }
             | Self::LayoutUnclear { .. }
+            | Self::DebugInfo(_)
             | Self::Image(ImageFault::SectionsOverlap { .. } | ImageFault::SymbolTable { .. }) => {
                 Severity::Warning
             }

@@ -121,6 +121,12 @@ impl<'data> JumpTable<'data> {
         &self.keys
     }
 
+    /// Ids of all keys, by address.
+    pub fn key_ids(&self) -> impl ExactSizeIterator<Item = KeyId> + use<> {
+        let count = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        (0..count).map(KeyId)
+    }
+
     /// The key of an id that this table gave out.
     #[must_use]
     pub fn key(&self, id: KeyId) -> &Key {

@@ -1,0 +1,170 @@
+//! The command line as the user wrote it; commands make their own validated
+//! configuration of it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Inspect, plan, simulate and lint code that is patched while it runs.
+///
+/// jlctl reads the jump table of static keys in kernels, modules and user
+/// programs: every site, the key behind it, the instruction that stands there,
+/// and whatever is wrong with any of it.
+#[derive(Debug, Parser)]
+#[command(name = "jlctl", version, propagate_version = true, max_term_width = 100)]
+#[command(after_long_help = EXIT_STATUS)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done, nothing found
+  1  findings at or above the failing level
+  2  wrong usage
+  3  an input that cannot be read or parsed
+  4  refused: unknown or ambiguous key, or not applicable to this image
+  5  an operating-system failure while writing or attaching";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Write the result to FILE instead of standard output; FILE is replaced
+    /// only once the result is complete
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// When to colour text
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say on standard error what is done and how long each phase took
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// When to colour text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Inspect(Inspect),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Read a jump table: its entries, keys and sites, and what is wrong with them.
+///
+/// Without --keys or --sites the text report is a summary: the image, the table,
+/// how many sites hold which instruction, the keys with most sites, and all
+/// diagnostics. JSON and JSON Lines carry keys and sites alike unless one of the
+/// two options asks for its list alone.
+#[derive(Debug, Args)]
+#[command(after_long_help = DIAGNOSTICS)]
+pub(crate) struct Inspect {
+    /// ELF image: vmlinux, or a program or library with a jump table
+    ///
+    /// May be left out where JLCTL_IMAGE names one or ./vmlinux exists.
+    #[arg(env = "JLCTL_IMAGE", hide_env_values = true)]
+    pub(crate) image: Option<PathBuf>,
+
+    /// List the keys
+    #[arg(long)]
+    pub(crate) keys: bool,
+
+    /// List the sites
+    #[arg(long)]
+    pub(crate) sites: bool,
+
+    /// Only keys whose name matches, and their sites: a glob, or /REGEX/
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) key: Option<String>,
+
+    /// Only sites in functions whose name matches: a glob, or /REGEX/
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) function: Option<String>,
+
+    /// Only sites in this section
+    #[arg(long, value_name = "NAME")]
+    pub(crate) section: Option<String>,
+
+    /// Do not look for source lines; no debug information is read
+    #[arg(long)]
+    pub(crate) no_source: bool,
+
+    /// Directory with separate debug files (may be repeated)
+    #[arg(long, value_name = "DIR", default_value = "/usr/lib/debug")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+
+    /// Format of the result
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Format of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object, schema jlctl.inspect/1
+    Json,
+    /// One JSON object a line: image, keys, sites, diagnostics
+    Jsonl,
+    /// Comma-separated values: the sites, or with --keys the keys
+    Csv,
+}
+
+const DIAGNOSTICS: &str = "\
+Diagnostics (level in parentheses; an error makes the exit status 1):
+  JT001  (error)    site in no executable section
+  JT002  (error)    site holds neither a NOP nor a branch
+  JT003  (error)    site holds a branch to elsewhere than the entry's target
+  JT004  (error)    instruction contradicts the state of the key
+  JT005  (warning)  target outside the function of the site
+  JT006  (error)    target out of a branch's range (arm64: 128 MiB)
+  JT007  (error)    site or target not aligned to an instruction
+  JT008  (error)    key outside any data section
+  JT009  (error)    two keys at one site: identical code was folded
+  JT010  (error)    size of the table no multiple of the entry size
+  JT011  (error)    table truncated
+  JT012  (error)    sites overlap, or one entry stands twice
+  JT013  (warning)  key not aligned
+  JT014  (note)     count of the key disagrees with the state it was defined with
+  JT015  (warning)  entries of neither layout point into code and data
+  JT016  (error)    more entries than jlctl reads
+  JT101  (error)    image damaged; overlapping sections and symbol tables: (warning)
+  JT102  (warning)  debug information unreadable";
+
+/// Print a completion script.
+///
+/// Source it, or put it where the shell looks: for bash as
+/// ~/.local/share/bash-completion/completions/jlctl.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Shell to complete for
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages into a directory.
+///
+/// One page for jlctl and one for each command; existing pages are replaced.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Directory to write into; it must exist
+    pub(crate) dir: PathBuf,
+}

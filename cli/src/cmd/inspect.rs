@@ -1,0 +1,129 @@
+//! `jlctl inspect`: reads an image and reports its jump table.
+
+use crate::args::{Format, Global, Inspect};
+use crate::exit::{Kind, Outcome, failure};
+use crate::output;
+use crate::progress::Progress;
+use crate::report::{self, Inspection, Lists, SiteFrames};
+use crate::selection::{Filter, Selection};
+use anyhow::Context as _;
+use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, find_debug_file};
+use jlctl_analyzer::image::{Image, MappedFile};
+use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, Severity};
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
+    let filter = Filter::of_args(args)?;
+    let lists = lists(args)?;
+    let progress = Progress::new(global);
+    let path = image_path(args.image.as_deref())?;
+    let of_path = || path.display().to_string();
+    let file = progress.phase("map the file", 1, |_| MappedFile::open(&path))?;
+    let image = progress
+        .phase("read the image", 1, |_| Image::parse(file.bytes()))
+        .with_context(of_path)?;
+    let table = progress
+        .phase("read the jump table", 1, |_| JumpTable::read(&image))
+        .with_context(of_path)?;
+    let selection = Selection::new(&image, &table, &filter).with_context(of_path)?;
+
+    let sections = Image::parse_sections(file.bytes()).with_context(of_path)?;
+    let has_own_debug = sections.named(".debug_info").is_some();
+    let separate = if has_own_debug {
+        None
+    } else {
+        find_debug_file(&path, &sections, &args.debug_dir)
+    };
+    let debug_file = separate.as_ref().map(|debug| debug.file.path());
+    let mut diagnostics: Vec<Diagnostic> = table
+        .diagnostics()
+        .iter()
+        .filter(|diagnostic| selection.concerns(diagnostic))
+        .cloned()
+        .collect();
+    let wants_source = !args.no_source && lists.sites;
+    let frames = if wants_source && (has_own_debug || separate.is_some()) {
+        let bytes = separate.as_ref().map_or(file.bytes(), |debug| debug.file.bytes());
+        look_up(bytes, debug_file.unwrap_or(&path), &table, &selection, &progress, &mut diagnostics)
+            .with_context(of_path)?
+    } else {
+        None
+    };
+
+    let inspection = Inspection {
+        path: &path,
+        image: &image,
+        table: &table,
+        selection: &selection,
+        filter: &filter,
+        diagnostics: &diagnostics,
+        frames: frames.as_ref(),
+        has_debug_info: has_own_debug || separate.is_some(),
+        debug_file,
+        lists,
+    };
+    progress.phase("write the report", 1, |_| {
+        output::write_result(global, |sink| report::write(&inspection, args.format, sink))
+    })?;
+    let failing = diagnostics.iter().any(|found| found.defect.severity() >= Severity::Error);
+    Ok(if failing { Outcome::Findings } else { Outcome::Clean })
+}
+
+/// The lists that a report carries.  Text is a summary unless they are asked
+/// for; the others are whole unless one is asked for alone.
+fn lists(args: &Inspect) -> anyhow::Result<Lists> {
+    let (keys, sites) = (args.keys, args.sites);
+    match args.format {
+        Format::Text => Ok(Lists { keys, sites }),
+        Format::Json | Format::Jsonl if !keys && !sites => Ok(Lists { keys: true, sites: true }),
+        Format::Json | Format::Jsonl => Ok(Lists { keys, sites }),
+        Format::Csv if keys && sites => Err(failure(
+            Kind::Usage,
+            "--format csv: expected one of --keys and --sites, found both; CSV holds one table",
+        )),
+        Format::Csv => Ok(Lists { keys, sites: !keys }),
+    }
+}
+
+/// The image to read: the argument (or JLCTL_IMAGE), or else `./vmlinux`.
+fn image_path(argument: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = argument {
+        return Ok(path.to_owned());
+    }
+    let default = PathBuf::from("./vmlinux");
+    if default.exists() {
+        return Ok(default);
+    }
+    Err(failure(
+        Kind::Usage,
+        "no IMAGE given, JLCTL_IMAGE is not set and there is no ./vmlinux; see jlctl inspect --help",
+    ))
+}
+
+fn look_up(
+    bytes: &[u8],
+    path: &Path,
+    table: &JumpTable<'_>,
+    selection: &Selection,
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> anyhow::Result<Option<SiteFrames>> {
+    let sections = Image::parse_sections(bytes)?;
+    let debug_info = match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
+        Ok(debug_info) => debug_info,
+        Err(DebugInfoError::Absent) => return Ok(None),
+        Err(error) => {
+            diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
+            return Ok(None);
+        }
+    };
+    let addresses: Vec<_> = selection.sites.iter().map(|id| table.entry(*id).code).collect();
+    let frames = progress.phase("look up source lines", addresses.len(), |done| {
+        debug_info.frames(&addresses, path, done)
+    });
+    diagnostics.extend(frames.faults().iter().map(|fault| Diagnostic {
+        defect: Defect::DebugInfo(fault.clone()),
+        site: None,
+    }));
+    Ok(Some(SiteFrames::new(frames, &selection.sites, table.len())))
+}

@@ -1,0 +1,20 @@
+//! One module per command.
+
+mod completions;
+mod inspect;
+mod man;
+
+use crate::args::{Cli, Command};
+use crate::exit::Outcome;
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// Whatever kept it from its result.
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
+    match &cli.command {
+        Command::Inspect(args) => inspect::run(&cli.global, args),
+        Command::Completions(args) => completions::run(&cli.global, args),
+        Command::Man(args) => man::run(args),
+    }
+}

@@ -1,0 +1,92 @@
+//! Exit codes, and the one place where errors are printed.
+
+use jlctl_analyzer::image::ImageError;
+use jlctl_analyzer::jump_table::LocateError;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// How a command that ran to its end came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing found.
+    Clean,
+    /// Findings at or above the failing level.
+    Findings,
+}
+
+/// A failure of a kind that has its own exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Wrong usage.
+    Usage = 2,
+    /// Input that cannot be read or parsed.
+    Input = 3,
+    /// Refused: not applicable, unknown, ambiguous.
+    Refused = 4,
+    /// The operating system failed while writing.
+    System = 5,
+}
+
+/// A message with its exit code; what libraries raise is mapped in [`kind_of`].
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A failure as an error.
+pub(crate) fn failure(kind: Kind, message: impl Into<String>) -> anyhow::Error {
+    Failure { kind, message: message.into() }.into()
+}
+
+/// Prints what went wrong, if anything did, and gives the exit code.
+pub(crate) fn conclude(result: anyhow::Result<Outcome>) -> ExitCode {
+    match result {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        // Whoever closed the pipe has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("jlctl: {error:#}");
+            ExitCode::from(kind_of(&error) as u8)
+        }
+    }
+}
+
+/// Prints a usage error, or the help or version that was asked for.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // Printing to a closed pipe is no error for help.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(Kind::Usage as u8) } else { ExitCode::SUCCESS }
+}
+
+fn kind_of(error: &anyhow::Error) -> Kind {
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return failure.kind;
+        }
+        if cause.is::<ImageError>() {
+            return Kind::Input;
+        }
+        if cause.is::<LocateError>() {
+            return Kind::Refused;
+        }
+    }
+    Kind::System
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(ErrorKind::BrokenPipe)
+    })
+}

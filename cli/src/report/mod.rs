@@ -1,0 +1,93 @@
+//! Reports: each format is a module that turns an [`Inspection`] into bytes.
+
+mod csv;
+mod json;
+mod jsonl;
+mod record;
+mod text;
+
+use crate::args::Format;
+use crate::output::Sink;
+use crate::selection::{Filter, Selection};
+use jlctl_analyzer::debug_info::{Frame, Frames};
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, SiteId};
+use std::path::Path;
+
+/// Everything that a report of `jlctl inspect` is made of.
+pub(crate) struct Inspection<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) image: &'a Image<'a>,
+    pub(crate) table: &'a JumpTable<'a>,
+    pub(crate) selection: &'a Selection,
+    pub(crate) filter: &'a Filter,
+    pub(crate) diagnostics: &'a [Diagnostic],
+    /// `None` if no debug information was read.
+    pub(crate) frames: Option<&'a SiteFrames>,
+    pub(crate) has_debug_info: bool,
+    /// The separate file that the debug information is in.
+    pub(crate) debug_file: Option<&'a Path>,
+    pub(crate) lists: Lists,
+}
+
+/// Which lists a report carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lists {
+    pub(crate) keys: bool,
+    pub(crate) sites: bool,
+}
+
+/// Frames of some sites of a table.
+pub(crate) struct SiteFrames {
+    frames: Frames,
+    /// For each site of the table its index in `frames`.
+    index: Vec<Option<usize>>,
+}
+
+impl SiteFrames {
+    /// `frames` are those of `sites`, in that order, of a table of `sites_in_table`.
+    pub(crate) fn new(frames: Frames, sites: &[SiteId], sites_in_table: usize) -> Self {
+        let mut index = vec![None; sites_in_table];
+        for (at, site) in sites.iter().enumerate() {
+            index[site.index()] = Some(at);
+        }
+        Self { frames, index }
+    }
+
+    /// Frames of a site, innermost first.
+    pub(crate) fn of(&self, site: SiteId) -> &[Frame] {
+        self.index[site.index()].map_or(&[], |index| self.frames.chain(index))
+    }
+
+    pub(crate) fn all(&self) -> &Frames {
+        &self.frames
+    }
+
+    /// The frame that a person looks for: the first outside `jump_label.h`, whose
+    /// wrappers around the asm goto are the innermost frame of every site.
+    pub(crate) fn of_interest(&self, site: SiteId) -> Option<&Frame> {
+        let chain = self.of(site);
+        let is_wrapper = |frame: &&Frame| {
+            let path = frame.file.map_or("", |file| self.frames.string(file));
+            path.rsplit('/').next() == Some("jump_label.h")
+        };
+        chain.iter().find(|frame| !is_wrapper(frame)).or(chain.first())
+    }
+}
+
+/// Writes the report in a format.
+///
+/// # Errors
+/// What the writer raises.
+pub(crate) fn write(
+    inspection: &Inspection<'_>,
+    format: Format,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Text => text::write(inspection, sink),
+        Format::Json => json::write(inspection, sink.writer),
+        Format::Jsonl => jsonl::write(inspection, sink.writer),
+        Format::Csv => csv::write(inspection, sink.writer),
+    }
+}

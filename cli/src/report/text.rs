@@ -1,0 +1,373 @@
+//! Text for people: a summary at a glance, lists on demand.
+
+use super::Inspection;
+use super::record::{branch_name, insn_name};
+use crate::output::Sink;
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Table, presets};
+use jlctl_analyzer::image::{ImageKind, SymbolOffset};
+use jlctl_analyzer::jump_table::{Diagnostic, Key, KeyId, Layout, LocatedBy, Severity, SiteId};
+use std::fmt::Write as _;
+use std::io::Write;
+
+/// Keys that the summary lists.
+const BUSIEST: usize = 10;
+
+/// Styles of the parts of a report; all plain without colour.
+#[derive(Default)]
+struct Palette {
+    heading: Style,
+    error: Style,
+    warning: Style,
+    on: Style,
+    faint: Style,
+}
+
+impl Palette {
+    fn new(color: bool) -> Self {
+        if !color {
+            return Self::default();
+        }
+        Self {
+            heading: Style::new().bold(),
+            error: AnsiColor::Red.on_default().bold(),
+            warning: AnsiColor::Yellow.on_default(),
+            on: AnsiColor::Green.on_default(),
+            faint: Style::new().dimmed(),
+        }
+    }
+}
+
+pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    let report = Report { inspection, palette: Palette::new(sink.color) };
+    let out = &mut sink.writer;
+    report.head(out)?;
+    if !inspection.lists.keys && !inspection.lists.sites {
+        report.busiest(out)?;
+    }
+    if inspection.lists.keys {
+        report.keys(out, &inspection.selection.keys)?;
+    }
+    if inspection.lists.sites {
+        report.sites(out)?;
+    }
+    report.diagnostics(out)
+}
+
+struct Report<'a> {
+    inspection: &'a Inspection<'a>,
+    palette: Palette,
+}
+
+impl Report<'_> {
+    fn head(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Inspection { path, image, table, selection, filter, .. } = *self.inspection;
+        let kind = match image.kind() {
+            ImageKind::Exec => "executable",
+            ImageKind::Dyn => "position-independent image",
+            ImageKind::Rel => "relocatable file",
+        };
+        let order = if image.is_big_endian() { ", big-endian data" } else { "" };
+        let range = table.location().range;
+        let layout = match table.layout() {
+            Layout::Relative => "self-relative",
+            Layout::Absolute => "absolute",
+        };
+        let by = match table.location().by {
+            LocatedBy::Symbols => "symbols",
+            LocatedBy::Section => "section",
+        };
+        let counts = table.insn_counts();
+        let keys = table.keys();
+        let count_keys = |is: fn(&Key) -> bool| keys.iter().filter(|key| is(key)).count();
+        let sections = self.inspection.sites_by_section();
+        let sections: Vec<String> = sections
+            .iter()
+            .map(|(name, sites)| {
+                let name = if name.is_empty() { "no section" } else { name };
+                format!("{} {}", printable(name), grouped(*sites))
+            })
+            .collect();
+
+        self.label(out, "image", &printable(&path.to_string_lossy()))?;
+        let release = image.release().map(|release| format!(", kernel {}", printable(release)));
+        let what = format!("{} {kind}{order}{}", image.arch().name(), release.unwrap_or_default());
+        self.label(out, "", &what)?;
+        if let Some(id) = image.build_id() {
+            self.label(out, "build id", &super::record::Hex(id).to_string())?;
+        }
+        if let Some(path) = self.inspection.debug_file {
+            self.label(out, "debug file", &printable(&path.to_string_lossy()))?;
+        }
+        self.label(
+            out,
+            "table",
+            &format!(
+                "{} to {}, {layout}, {} bytes an entry, found by {by}",
+                range.start(),
+                range.end(),
+                table.layout().entry_size()
+            ),
+        )?;
+        let mut sites = format!(
+            "{}: {} nop, {} jmp",
+            grouped(table.len()),
+            grouped(counts.nop),
+            grouped(counts.jmp)
+        );
+        if counts.other > 0 {
+            write!(sites, ", {} other", grouped(counts.other))?;
+        }
+        self.label(out, "sites", &sites)?;
+        self.label(out, "", &sections.join(", "))?;
+        self.label(
+            out,
+            "keys",
+            &format!(
+                "{}: {} on, {} off; {} in the file, {} zero-filled",
+                grouped(keys.len()),
+                grouped(count_keys(|key| key.is_on() == Some(true))),
+                grouped(count_keys(|key| key.is_on() == Some(false))),
+                grouped(count_keys(Key::is_file_backed)),
+                grouped(count_keys(|key| !key.is_file_backed() && key.enabled().is_some())),
+            ),
+        )?;
+        if !filter.is_empty() {
+            let (sites, keys) = (selection.sites.len(), selection.keys.len());
+            let text = format!("{} of {}", count(sites, "site"), count(keys, "key"));
+            self.label(out, "selected", &text)?;
+        }
+        Ok(())
+    }
+
+    fn label(&self, out: &mut dyn Write, label: &str, text: &str) -> anyhow::Result<()> {
+        let heading = self.palette.heading;
+        Ok(writeln!(out, "{heading}{label:<10}{heading:#}  {text}")?)
+    }
+
+    fn heading(&self, out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
+        let heading = self.palette.heading;
+        Ok(writeln!(out, "\n{heading}{text}{heading:#}")?)
+    }
+
+    fn busiest(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let selection = self.inspection.selection;
+        let mut keys = selection.keys.clone();
+        keys.sort_by_key(|id| std::cmp::Reverse(selection.sites_of[id.index()]));
+        if keys.len() > BUSIEST {
+            let all = grouped(keys.len());
+            self.heading(out, &format!("Keys with most sites, {BUSIEST} of {all} (--keys: all)"))?;
+        } else {
+            self.heading(out, "Keys by number of sites")?;
+        }
+        keys.truncate(BUSIEST);
+        let mut table = aligned(["sites", "state", "section", "key"]);
+        for id in &keys {
+            table.add_row([
+                grouped(selection.sites_of[id.index()]),
+                state(self.key(*id)).to_owned(),
+                self.section_of(*id),
+                self.key_name(*id),
+            ]);
+        }
+        right_align(&mut table, 0);
+        self.table(out, &table, |row| self.style_of_key(keys[row]))
+    }
+
+    fn keys(&self, out: &mut dyn Write, keys: &[KeyId]) -> anyhow::Result<()> {
+        self.heading(out, "Keys")?;
+        let mut table = aligned(["address", "sites", "state", "defined", "section", "key"]);
+        for id in keys {
+            let key = self.key(*id);
+            table.add_row([
+                key.address.to_string(),
+                grouped(self.inspection.selection.sites_of[id.index()]),
+                state(key).to_owned(),
+                key.initially_true().map_or("?", |on| if on { "true" } else { "false" }).to_owned(),
+                self.section_of(*id),
+                self.key_name(*id),
+            ]);
+        }
+        right_align(&mut table, 1);
+        self.table(out, &table, |row| self.style_of_key(keys[row]))
+    }
+
+    fn sites(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Inspection { image, table, selection, frames, .. } = *self.inspection;
+        self.heading(out, "Sites")?;
+        let mut rows = aligned(["code", "insn", "branch", "target", "key", "function", "source"]);
+        for id in &selection.sites {
+            let (entry, site) = (table.entry(*id), table.site(*id));
+            let insn = match insn_name(site.insn) {
+                "other" => site.disassembly(image, entry.code).unwrap_or_else(|| "?".to_owned()),
+                name => name.to_owned(),
+            };
+            rows.add_row([
+                entry.code.to_string(),
+                insn,
+                branch_name(entry.branch).to_owned(),
+                entry.target.to_string(),
+                self.key_name(table.key_of(*id)),
+                self.function(site.function),
+                frames.map_or_else(String::new, |_| self.source(*id).unwrap_or("?".to_owned())),
+            ]);
+        }
+        self.table(out, &rows, |_| Style::new())
+    }
+
+    fn diagnostics(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let found = self.inspection.diagnostics;
+        let of = |severity| found.iter().filter(|d| d.defect.severity() == severity).count();
+        let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+        let notes = of(Severity::Note);
+        if found.is_empty() {
+            return self.heading(out, "No diagnostics");
+        }
+        let parts = [(errors, "error"), (warnings, "warning"), (notes, "note")];
+        let parts: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(*n, what)).collect();
+        self.heading(out, &format!("Diagnostics: {}", parts.join(", ")))?;
+        found.iter().try_for_each(|diagnostic| self.diagnostic(out, diagnostic))
+    }
+
+    fn diagnostic(&self, out: &mut dyn Write, found: &Diagnostic) -> anyhow::Result<()> {
+        let severity = found.defect.severity();
+        let style = match severity {
+            Severity::Error => self.palette.error,
+            Severity::Warning => self.palette.warning,
+            Severity::Note => self.palette.faint,
+        };
+        let (name, code) = (severity.name(), found.defect.code());
+        writeln!(out, "{style}{name} {code}{style:#} {}", printable(&found.defect.to_string()))?;
+        let Some(id) = found.site else { return Ok(()) };
+        let table = self.inspection.table;
+        let mut place = format!("entry {}", id.index());
+        if let Some(function) = table.site(id).function {
+            write!(place, " in {}", self.function(Some(function)))?;
+        }
+        write!(place, ", key {}", self.key_name(table.key_of(id)))?;
+        if let Some(source) = self.source(id) {
+            write!(place, ", {source}")?;
+        }
+        Ok(writeln!(out, "    {place}")?)
+    }
+
+    fn table(
+        &self,
+        out: &mut dyn Write,
+        table: &Table,
+        style: impl Fn(usize) -> Style,
+    ) -> anyhow::Result<()> {
+        for (line, text) in table.lines().enumerate() {
+            let style = line.checked_sub(1).map_or(self.palette.faint, &style);
+            writeln!(out, "{style}{}{style:#}", text.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn key(&self, id: KeyId) -> &Key {
+        self.inspection.table.key(id)
+    }
+
+    fn style_of_key(&self, id: KeyId) -> Style {
+        if self.key(id).is_on() == Some(true) { self.palette.on } else { Style::new() }
+    }
+
+    fn key_name(&self, id: KeyId) -> String {
+        printable(&self.key(id).name(self.inspection.image))
+    }
+
+    fn section_of(&self, id: KeyId) -> String {
+        let section = self.key(id).section.map(|id| self.inspection.image.section(id).name);
+        printable(section.unwrap_or("?"))
+    }
+
+    fn function(&self, function: Option<SymbolOffset>) -> String {
+        match (self.inspection.function_name(function), function) {
+            (Some(name), Some(at)) => format!("{}+{:#x}", printable(&name), at.offset),
+            _ => "?".to_owned(),
+        }
+    }
+
+    /// File and line of the frame that a person looks for.
+    fn source(&self, id: SiteId) -> Option<String> {
+        let frames = self.inspection.frames?;
+        let frame = frames.of_interest(id)?;
+        let file = printable(frames.all().string(frame.file?));
+        Some(frame.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}")))
+    }
+}
+
+fn state(key: &Key) -> &'static str {
+    match key.is_on() {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "?",
+    }
+}
+
+fn aligned<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn right_align(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+}
+
+/// Names come from the file: control characters must not reach a terminal.
+fn printable(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+/// "1 site", "27,757 sites".
+fn count(number: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Digits in groups of three.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (27757, "27,757")] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!((count(1, "key"), count(2, "key")), ("1 key".into(), "2 keys".into()));
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+        assert_eq!(printable("größe"), "größe");
+    }
+}

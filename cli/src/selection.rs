@@ -1,0 +1,126 @@
+//! Which keys and sites a report is about.
+
+use crate::args::Inspect;
+use crate::exit::{Kind, failure};
+use crate::pattern::Pattern;
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyId, SiteId};
+
+/// The filters of the command line, compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) key: Option<(String, Pattern)>,
+    pub(crate) function: Option<(String, Pattern)>,
+    pub(crate) section: Option<String>,
+}
+
+impl Filter {
+    /// # Errors
+    /// A usage error for a pattern that is none.
+    pub(crate) fn of_args(args: &Inspect) -> anyhow::Result<Self> {
+        let pattern = |option, text: &Option<String>| {
+            text.as_ref()
+                .map(|text| Ok::<_, anyhow::Error>((text.clone(), Pattern::parse(option, text)?)))
+                .transpose()
+        };
+        Ok(Self {
+            key: pattern("--key", &args.key)?,
+            function: pattern("--function", &args.function)?,
+            section: args.section.clone(),
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.key.is_none() && self.function.is_none() && self.section.is_none()
+    }
+}
+
+/// Selected sites in table order, and their keys by address.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) sites: Vec<SiteId>,
+    pub(crate) keys: Vec<KeyId>,
+    /// For each key of the table, how many of its sites are selected.
+    pub(crate) sites_of: Vec<usize>,
+    is_whole: bool,
+    has_site: Vec<bool>,
+}
+
+impl Selection {
+    /// Applies `filter`.
+    ///
+    /// # Errors
+    /// A refusal if a filter matches nothing, which most likely is a misspelling.
+    pub(crate) fn new(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter) -> anyhow::Result<Self> {
+        let key_matches = matching_keys(image, table, filter)?;
+        let mut function_seen = false;
+        let mut section_seen = false;
+        let sites: Vec<SiteId> = table
+            .site_ids()
+            .filter(|id| {
+                let in_section = in_section(image, table, filter, *id);
+                section_seen |= in_section;
+                let in_function = in_function(image, table, filter, *id);
+                function_seen |= in_function;
+                in_section && in_function && key_matches[table.key_of(*id).index()]
+            })
+            .collect();
+        let nothing = |what: &str, text: &str| {
+            Err(failure(Kind::Refused, format!("{what} {text}: matches nothing in this table")))
+        };
+        if let (Some((text, _)), false) = (&filter.function, function_seen) {
+            return nothing("--function", text);
+        }
+        if let (Some(text), false) = (&filter.section, section_seen) {
+            return nothing("--section", text);
+        }
+        Ok(Self::of_sites(table, sites, filter.is_empty()))
+    }
+
+    fn of_sites(table: &JumpTable<'_>, sites: Vec<SiteId>, is_whole: bool) -> Self {
+        let mut sites_of = vec![0; table.keys().len()];
+        let mut has_site = vec![false; table.len()];
+        for id in &sites {
+            sites_of[table.key_of(*id).index()] += 1;
+            has_site[id.index()] = true;
+        }
+        let keys = table.key_ids().filter(|id| sites_of[id.index()] > 0).collect();
+        Self { sites, keys, sites_of, is_whole, has_site }
+    }
+
+    /// Whether a diagnostic concerns the selection; what concerns the table or
+    /// the image always does.
+    pub(crate) fn concerns(&self, diagnostic: &Diagnostic) -> bool {
+        self.is_whole || diagnostic.site.is_none_or(|site| self.has_site[site.index()])
+    }
+}
+
+fn matching_keys(
+    image: &Image<'_>,
+    table: &JumpTable<'_>,
+    filter: &Filter,
+) -> anyhow::Result<Vec<bool>> {
+    let Some((text, pattern)) = &filter.key else { return Ok(vec![true; table.keys().len()]) };
+    let matches: Vec<bool> =
+        table.keys().iter().map(|key| pattern.matches(&key.name(image))).collect();
+    if matches.contains(&true) {
+        Ok(matches)
+    } else {
+        Err(failure(Kind::Refused, format!("--key {text}: matches no key of this table")))
+    }
+}
+
+fn in_section(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {
+    filter.section.as_ref().is_none_or(|name| {
+        table.site(id).section.is_some_and(|section| image.section(section).name == name)
+    })
+}
+
+fn in_function(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {
+    filter.function.as_ref().is_none_or(|(_, pattern)| {
+        table
+            .site(id)
+            .function
+            .is_some_and(|function| pattern.matches(&image.symbols().name(function.symbol)))
+    })
+}
