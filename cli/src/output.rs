@@ -86,7 +86,8 @@ fn write_directly(
     color: bool,
     write: impl FnOnce(&mut Sink<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let file = File::options().write(true).open(path).map_err(|error| cannot_write(path, &error))?;
+    let file =
+        File::options().write(true).open(path).map_err(|error| cannot_write(path, &error))?;
     let mut buffered = BufWriter::new(file);
     write(&mut Sink { writer: &mut buffered, color })?;
     buffered.flush().map_err(|error| cannot_write(path, &error))

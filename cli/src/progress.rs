@@ -51,9 +51,11 @@ impl Progress {
         }
         let Ok(mut bar) = self.bar.lock() else { return };
         let bar = bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+            let bar =
+                ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(name)
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                .with_message(name)
         });
         bar.set_position(done as u64);
     }

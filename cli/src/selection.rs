@@ -51,7 +51,11 @@ impl Selection {
     ///
     /// # Errors
     /// A refusal if a filter matches nothing, which most likely is a misspelling.
-    pub(crate) fn new(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        image: &Image<'_>,
+        table: &JumpTable<'_>,
+        filter: &Filter,
+    ) -> anyhow::Result<Self> {
         let key_matches = matching_keys(image, table, filter)?;
         let mut function_seen = false;
         let mut section_seen = false;

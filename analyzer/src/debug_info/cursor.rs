@@ -67,8 +67,7 @@ impl<'a> Cursor<'a> {
         };
         // Whatever follows the reference is behind the jump.
         self.entries.skip_attributes(&specs[..at])?;
-        let mut sibling = None;
-        take_sibling(&self.entries.read_attribute(specs[at])?, &mut sibling);
+        let sibling = sibling_of(&self.entries.read_attribute(specs[at])?);
         let leads_forward = sibling.is_some_and(|sibling| sibling.0 > self.offset().0);
         if leads_forward {
             self.jump(sibling, depth)
@@ -98,14 +97,10 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Takes DW_AT_sibling out of an attribute.
-pub(super) fn take_sibling(
-    attribute: &Attribute<Slice<'_>>,
-    sibling: &mut Option<UnitOffset<usize>>,
-) {
-    if attribute.name() == gimli::DW_AT_sibling
-        && let gimli::AttributeValue::UnitRef(offset) = attribute.value()
-    {
-        *sibling = Some(offset);
+/// Where DW_AT_sibling leads.
+pub(super) fn sibling_of(attribute: &Attribute<Slice<'_>>) -> Option<UnitOffset<usize>> {
+    match attribute.value() {
+        gimli::AttributeValue::UnitRef(offset) => Some(offset),
+        _ => None,
     }
 }

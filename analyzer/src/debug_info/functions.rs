@@ -1,7 +1,7 @@
 //! Which function holds an address, and the calls inlined around it.
 
 use super::budget::{Failure, Purse};
-use super::cursor::{Cursor, take_sibling};
+use super::cursor::{Cursor, sibling_of};
 use super::names::{NameAttributes, Names};
 use super::ranges::RangeAttributes;
 use super::{Slice, UnitRef};
@@ -221,11 +221,22 @@ impl<'a> Finder<'a, '_, '_> {
     ) -> Result<Entry<'a>, Failure> {
         let mut entry = Entry::default();
         let unit = self.unit;
-        cursor.attributes(abbreviation, |attribute| {
-            entry.name.take(attribute);
-            take_sibling(attribute, &mut entry.sibling);
-            take_call_site(unit, attribute, &mut entry.site);
-            entry.ranges.take(unit, attribute.name(), attribute.value())
+        cursor.attributes(abbreviation, |attribute| match attribute.name() {
+            gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges => {
+                entry.ranges.take(unit, attribute.name(), attribute.value())
+            }
+            gimli::DW_AT_call_file | gimli::DW_AT_call_line | gimli::DW_AT_call_column => {
+                take_call_site(unit, attribute, &mut entry.site);
+                Ok(())
+            }
+            gimli::DW_AT_sibling => {
+                entry.sibling = sibling_of(attribute);
+                Ok(())
+            }
+            _ => {
+                entry.name.take(attribute);
+                Ok(())
+            }
         })?;
         Ok(entry)
     }

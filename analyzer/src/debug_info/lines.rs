@@ -2,8 +2,7 @@
 
 use super::budget::{Failure, Purse};
 use super::{Slice, UnitRef};
-use gimli::{ColumnType, IncompleteLineProgram, LineProgramHeader};
-use std::collections::HashMap;
+use gimli::{ColumnType, LineProgramHeader};
 
 /// A place in a file of the unit; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,25 +12,28 @@ pub(super) struct Row {
     pub(super) column: u32,
 }
 
+/// A line program that has been started.
+pub(super) type Rows<'a> =
+    gimli::LineRows<Slice<'a>, gimli::IncompleteLineProgram<Slice<'a>>, usize>;
+
 /// Runs a line program and keeps only the rows that cover `probes` (addresses
 /// in ascending order); one for each of them, in their order.
 pub(super) fn rows_of(
-    program: IncompleteLineProgram<Slice<'_>>,
+    rows: &mut Rows<'_>,
     probes: &[u64],
     purse: &mut Purse<'_>,
 ) -> (Vec<Option<Row>>, Option<Failure>) {
     let mut found = vec![None; probes.len()];
-    let failure = run(program, probes, purse, &mut found).err();
+    let failure = run(rows, probes, purse, &mut found).err();
     (found, failure)
 }
 
 fn run(
-    program: IncompleteLineProgram<Slice<'_>>,
+    rows: &mut Rows<'_>,
     probes: &[u64],
     purse: &mut Purse<'_>,
     found: &mut [Option<Row>],
 ) -> Result<(), Failure> {
-    let mut rows = program.rows();
     // The last row of the sequence: it covers the addresses up to the next.
     let mut last: Option<(u64, Row)> = None;
     // The first probe at or behind the last row's address.
@@ -73,28 +75,9 @@ fn place(row: &gimli::LineRow) -> Row {
     }
 }
 
-/// Paths of a unit's files, each put together once.
-pub(super) struct Files<'a, 'b> {
-    unit: UnitRef<'b, 'a>,
-    header: Option<&'b LineProgramHeader<Slice<'a>>>,
-    known: HashMap<u64, Option<String>>,
-}
-
-impl<'a, 'b> Files<'a, 'b> {
-    pub(super) fn new(unit: UnitRef<'b, 'a>) -> Self {
-        let header = unit.unit.line_program.as_ref().map(IncompleteLineProgram::header);
-        Self { unit, header, known: HashMap::new() }
-    }
-
-    /// Path of a file: the compilation directory, the file's directory and its
-    /// name, as far as they are relative.
-    pub(super) fn path(&mut self, file: u64) -> Option<&str> {
-        let (unit, header) = (self.unit, self.header);
-        self.known.entry(file).or_insert_with(|| path_of(unit, header?, file)).as_deref()
-    }
-}
-
-fn path_of<'a>(
+/// Path of a file: the compilation directory, the file's directory and its
+/// name, as far as they are relative.
+pub(super) fn path_of<'a>(
     unit: UnitRef<'_, 'a>,
     header: &LineProgramHeader<Slice<'a>>,
     file: u64,

@@ -3,12 +3,12 @@
 use super::budget::{Budget, Failure};
 use super::error::DebugFault;
 use super::functions::{CallSite, Functions};
-use super::lines::{self, Files, Row};
+use super::lines::{self, Row};
 use super::names::{Names, UnitStarts};
 use super::split;
-use super::{Dwarf, Unit, UnitRef, UnitStart};
+use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
 use crate::addr::Svma;
-use gimli::{AttributeValue, DwLang};
+use gimli::{AttributeValue, DwLang, LineProgramHeader};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -55,7 +55,7 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
     let mut found = UnitFrames::default();
     let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
     let header = look_up.dwarf.unit_header(start);
-    let unit = match header.and_then(|header| look_up.dwarf.unit(header)) {
+    let mut unit = match header.and_then(|header| look_up.dwarf.unit(header)) {
         Ok(unit) => unit,
         Err(error) => {
             found.faults.push(fault(error.to_string()));
@@ -71,17 +71,21 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
         found.faults.push(fault(error));
         Functions::default()
     });
-    let rows = match unit.line_program.clone() {
-        None => vec![None; addresses.len()],
-        Some(program) => {
-            let (rows, failure) = lines::rows_of(program, &addresses, &mut look_up.budget.purse());
+    let mut program = unit.line_program.take().map(gimli::IncompleteLineProgram::rows);
+    let rows = program.as_mut().map_or_else(
+        || vec![None; addresses.len()],
+        |program| {
+            let mut purse = look_up.budget.purse();
+            let (rows, failure) = lines::rows_of(program, &addresses, &mut purse);
             failures.extend(failure);
             rows
-        }
-    };
+        },
+    );
     found.faults.extend(failures.iter().map(|failure| fault(failure.to_string())));
+    let header = program.as_ref().map(lines::Rows::header);
+    let strings = Strings { known: HashMap::new(), all: Vec::new() };
     let unit = UnitRef::new(look_up.dwarf, &unit);
-    Assembly { files: Files::new(unit), known: HashMap::new(), found }
+    Assembly { unit, header, files: HashMap::new(), strings, found }
         .assemble(probes, &functions, &rows)
 }
 
@@ -118,8 +122,11 @@ fn language(unit: &Unit<'_>) -> Option<DwLang> {
 
 /// Puts functions, calls and rows together into frames.
 struct Assembly<'a, 'b> {
-    files: Files<'a, 'b>,
-    known: HashMap<String, u32>,
+    unit: UnitRef<'b, 'a>,
+    header: Option<&'b LineProgramHeader<Slice<'a>>>,
+    /// Paths by file index, each put together once.
+    files: HashMap<u64, Option<u32>>,
+    strings: Strings,
     found: UnitFrames,
 }
 
@@ -133,7 +140,7 @@ impl Assembly<'_, '_> {
         let names: Vec<Option<u32>> = functions
             .calls
             .iter()
-            .map(|call| Some(self.intern(call.function.as_deref()?)))
+            .map(|call| Some(self.strings.intern(call.function.as_deref()?)))
             .collect();
         for (at, probe) in probes.iter().enumerate() {
             let start = self.found.frames.len();
@@ -153,29 +160,37 @@ impl Assembly<'_, '_> {
             }
             self.found.chains.push((probe.index, start..self.found.frames.len()));
         }
-        self.found
+        UnitFrames { strings: self.strings.all, ..self.found }
     }
 
-    fn push(&mut self, function: Option<u32>, place: CallSite) {
-        let file = place.file.and_then(|file| {
-            let path = self.files.path(file)?;
-            Some(intern(&mut self.known, &mut self.found.strings, path))
-        });
-        let CallSite { line, column, .. } = place;
+    fn push(&mut self, function: Option<u32>, CallSite { file, line, column }: CallSite) {
+        let file = file.and_then(|file| self.path(file));
         self.found.frames.push(LocalFrame { function, file, line, column });
     }
 
-    fn intern(&mut self, text: &str) -> u32 {
-        intern(&mut self.known, &mut self.found.strings, text)
+    fn path(&mut self, file: u64) -> Option<u32> {
+        let Self { unit, header, strings, .. } = self;
+        *self
+            .files
+            .entry(file)
+            .or_insert_with(|| Some(strings.intern(&lines::path_of(*unit, (*header)?, file)?)))
     }
 }
 
-fn intern(known: &mut HashMap<String, u32>, strings: &mut Vec<String>, text: &str) -> u32 {
-    if let Some(id) = known.get(text) {
-        return *id;
+/// Strings, each once.
+struct Strings {
+    known: HashMap<String, u32>,
+    all: Vec<String>,
+}
+
+impl Strings {
+    fn intern(&mut self, text: &str) -> u32 {
+        if let Some(id) = self.known.get(text) {
+            return *id;
+        }
+        let id = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        self.all.push(text.to_owned());
+        self.known.insert(text.to_owned(), id);
+        id
     }
-    let id = u32::try_from(strings.len()).unwrap_or(u32::MAX);
-    strings.push(text.to_owned());
-    known.insert(text.to_owned(), id);
-    id
 }

@@ -167,18 +167,21 @@ const NESTING: usize = 16;
 
 impl AddressIndex {
     fn new(table: &Symbols<'_>, wanted: impl Fn(&Symbol) -> bool) -> Self {
-        let mut by_start: Vec<_> = table
+        let mut ranked: Vec<_> = table
             .iter()
             .filter(|(_, symbol)| wanted(symbol))
-            .map(|(id, symbol)| (symbol.address, Svma(0), id))
+            .map(|(id, symbol)| (symbol.address, preference(symbol), id))
             .collect();
-        by_start.sort_unstable_by_key(|(start, _, id)| (*start, preference(table.get(*id)), *id));
-        by_start.dedup_by_key(|(start, ..)| *start);
+        ranked.sort_unstable();
+        ranked.dedup_by_key(|(start, ..)| *start);
         let mut highest = Svma(0);
-        for (start, end, id) in &mut by_start {
-            highest = highest.max(Svma(start.0.saturating_add(table.get(*id).size)));
-            *end = highest;
-        }
+        let by_start = ranked
+            .into_iter()
+            .map(|(start, _, id)| {
+                highest = highest.max(Svma(start.0.saturating_add(table.get(id).size)));
+                (start, highest, id)
+            })
+            .collect();
         Self { by_start }
     }
 

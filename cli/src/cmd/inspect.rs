@@ -29,11 +29,8 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
 
     let sections = Image::parse_sections(file.bytes()).with_context(of_path)?;
     let has_own_debug = sections.named(".debug_info").is_some();
-    let separate = if has_own_debug {
-        None
-    } else {
-        find_debug_file(&path, &sections, &args.debug_dir)
-    };
+    let separate =
+        if has_own_debug { None } else { find_debug_file(&path, &sections, &args.debug_dir) };
     let debug_file = separate.as_ref().map(|debug| debug.file.path());
     let mut diagnostics: Vec<Diagnostic> = table
         .diagnostics()
@@ -109,21 +106,24 @@ fn look_up(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<Option<SiteFrames>> {
     let sections = Image::parse_sections(bytes)?;
-    let debug_info = match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
-        Ok(debug_info) => debug_info,
-        Err(DebugInfoError::Absent) => return Ok(None),
-        Err(error) => {
-            diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
-            return Ok(None);
-        }
-    };
+    let debug_info =
+        match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
+            Ok(debug_info) => debug_info,
+            Err(DebugInfoError::Absent) => return Ok(None),
+            Err(error) => {
+                diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
+                return Ok(None);
+            }
+        };
     let addresses: Vec<_> = selection.sites.iter().map(|id| table.entry(*id).code).collect();
     let frames = progress.phase("look up source lines", addresses.len(), |done| {
         debug_info.frames(&addresses, path, done)
     });
-    diagnostics.extend(frames.faults().iter().map(|fault| Diagnostic {
-        defect: Defect::DebugInfo(fault.clone()),
-        site: None,
-    }));
+    diagnostics.extend(
+        frames
+            .faults()
+            .iter()
+            .map(|fault| Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }),
+    );
     Ok(Some(SiteFrames::new(frames, &selection.sites, table.len())))
 }

@@ -6,8 +6,17 @@ use super::record::{Records, branch_name, bytes_text, insn_name};
 use jlctl_analyzer::jump_table::SiteId;
 use std::io::Write;
 
-const KEYS: [&str; 9] =
-    ["name", "address", "symbol", "offset", "section", "file_backed", "enabled", "initial", "sites"];
+const KEYS: [&str; 9] = [
+    "name",
+    "address",
+    "symbol",
+    "offset",
+    "section",
+    "file_backed",
+    "enabled",
+    "initial",
+    "sites",
+];
 const SITES: [&str; 16] = [
     "index",
     "code",

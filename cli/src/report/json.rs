@@ -12,7 +12,10 @@ const CHUNK: usize = 512;
 /// Chunks held in memory at a time.
 const WAVE: usize = 16;
 
-pub(super) fn write(inspection: &Inspection<'_>, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+pub(super) fn write(
+    inspection: &Inspection<'_>,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<()> {
     let records = Records::new(inspection)?;
     write!(out, "{{\"schema\":\"{SCHEMA}\"")?;
     field(out, "image", &records.image())?;
@@ -72,10 +75,8 @@ fn list<T: Sync>(
     let mut pending: Vec<Vec<u8>> = Vec::new();
     let mut is_first = true;
     for wave in items.chunks(CHUNK * WAVE) {
-        let (written, rendered) = rayon::join(
-            || write_all(out, &pending, &mut is_first),
-            || render(wave),
-        );
+        let (written, rendered) =
+            rayon::join(|| write_all(out, &pending, &mut is_first), || render(wave));
         written?;
         pending = rendered?;
     }

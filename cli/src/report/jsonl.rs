@@ -34,7 +34,11 @@ pub(super) fn write(inspection: &Inspection<'_>, out: &mut dyn Write) -> anyhow:
         inspection.selection.keys.iter().try_for_each(|id| line(out, "key", records.key(*id)))?;
     }
     if inspection.lists.sites {
-        inspection.selection.sites.iter().try_for_each(|id| line(out, "site", records.site(*id)))?;
+        inspection
+            .selection
+            .sites
+            .iter()
+            .try_for_each(|id| line(out, "site", records.site(*id)))?;
     }
     records.diagnostics().try_for_each(|found| line(out, "diagnostic", found))
 }

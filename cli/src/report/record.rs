@@ -144,7 +144,8 @@ impl<'a> Records<'a> {
         let key_names =
             inspection.table.keys().iter().map(|key| key.name(inspection.image)).collect();
         let strings = inspection.frames.map_or(&[][..], |frames| frames.all().strings());
-        let strings = strings.iter().map(serde_json::value::to_raw_value).collect::<Result<_, _>>()?;
+        let strings =
+            strings.iter().map(serde_json::value::to_raw_value).collect::<Result<_, _>>()?;
         Ok(Self { inspection, key_names, strings })
     }
 
