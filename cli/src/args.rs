@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 /// Inspect, plan, simulate and lint code that is patched while it runs.
 ///
-/// jlctl reads the jump table of static keys in kernels, modules and user
-/// programs: every site, the key behind it, the instruction that stands there,
-/// and whatever is wrong with any of it.
+/// jlctl reads the jump table of static keys in arm64 kernels and user programs:
+/// every site, the key behind it, the instruction that stands there, and
+/// whatever is wrong with any of it.
 #[derive(Debug, Parser)]
 #[command(name = "jlctl", version, propagate_version = true, max_term_width = 100)]
-#[command(after_long_help = EXIT_STATUS)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -19,15 +18,6 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
 }
-
-const EXIT_STATUS: &str = "\
-Exit status:
-  0  done, nothing found
-  1  findings at or above the failing level
-  2  wrong usage
-  3  an input that cannot be read or parsed
-  4  refused: unknown or ambiguous key, or not applicable to this image
-  5  an operating-system failure while writing or attaching";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -75,7 +65,6 @@ pub(crate) enum Command {
 /// diagnostics. JSON and JSON Lines carry keys and sites alike unless one of the
 /// two options asks for its list alone.
 #[derive(Debug, Args)]
-#[command(after_long_help = DIAGNOSTICS)]
 pub(crate) struct Inspect {
     /// ELF image: vmlinux, or a program or library with a jump table
     ///
@@ -128,27 +117,6 @@ pub(crate) enum Format {
     /// Comma-separated values: the sites, or with --keys the keys
     Csv,
 }
-
-const DIAGNOSTICS: &str = "\
-Diagnostics (level in parentheses; an error makes the exit status 1):
-  JT001  (error)    site in no executable section
-  JT002  (error)    site holds neither a NOP nor a branch
-  JT003  (error)    site holds a branch to elsewhere than the entry's target
-  JT004  (error)    instruction contradicts the state of the key
-  JT005  (warning)  target outside the function of the site
-  JT006  (error)    target out of a branch's range (arm64: 128 MiB)
-  JT007  (error)    site or target not aligned to an instruction
-  JT008  (error)    key outside any data section
-  JT009  (error)    two keys at one site: identical code was folded
-  JT010  (error)    size of the table no multiple of the entry size
-  JT011  (error)    table truncated
-  JT012  (error)    sites overlap, or one entry stands twice
-  JT013  (warning)  key not aligned
-  JT014  (note)     count of the key disagrees with the state it was defined with
-  JT015  (warning)  entries of neither layout point into code and data
-  JT016  (error)    more entries than jlctl reads
-  JT101  (error)    image damaged; overlapping sections and symbol tables: (warning)
-  JT102  (warning)  debug information unreadable";
 
 /// Print a completion script.
 ///

@@ -3,17 +3,19 @@
 mod args;
 mod cmd;
 mod exit;
+mod manual;
 mod output;
 mod pattern;
 mod progress;
 mod report;
 mod selection;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match args::Cli::try_parse() {
+    let matches = manual::command().try_get_matches();
+    match matches.and_then(|matches| args::Cli::from_arg_matches(&matches)) {
         Ok(cli) => exit::conclude(cmd::run(&cli)),
         Err(error) => exit::usage(&error),
     }

@@ -2,10 +2,10 @@
 
 use super::budget::{Budget, Failure};
 use super::error::DebugFault;
-use super::unit::Probe;
+use super::look_up::Probe;
 use super::{Dwarf, UnitRef, UnitStart};
+use foldhash::HashSet;
 use rayon::prelude::*;
-use std::collections::HashSet;
 
 /// How many units are asked about one address.
 pub(super) const CANDIDATES: usize = 8;

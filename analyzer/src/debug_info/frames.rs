@@ -1,9 +1,9 @@
 //! Frames of many addresses, and how they are collected.
 
 use super::error::DebugFault;
-use super::unit::{Probe, UnitFrames};
+use super::look_up::{Probe, UnitFrames};
 use crate::addr::Svma;
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 use std::ops::Range;
 
 /// One frame: a function, and the place in it.

@@ -20,6 +20,7 @@ mod error;
 mod frames;
 mod functions;
 mod lines;
+mod look_up;
 mod names;
 mod ranges;
 mod sections;
@@ -36,11 +37,11 @@ use crate::image::Sections;
 use budget::Budget;
 use frames::FrameSet;
 use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian};
+use look_up::{LookUp, Probe, UnitFrames};
 use names::UnitStarts;
 use rayon::prelude::*;
 use sections::DwarfSections;
 use std::path::Path;
-use unit::{LookUp, Probe, UnitFrames};
 
 /// The reader of all DWARF here: a slice of a section.
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;

@@ -2,8 +2,8 @@
 
 use super::budget::{Failure, Purse};
 use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwLang, UnitOffset};
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// References that are followed from one entry; real chains have two or three.

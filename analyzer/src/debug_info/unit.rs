@@ -1,54 +1,15 @@
 //! One unit's part of a look-up.
 
-use super::budget::{Budget, Failure};
+use super::budget::Failure;
 use super::error::DebugFault;
 use super::functions::{CallSite, Functions};
 use super::lines::{self, Row};
+use super::look_up::{LocalFrame, LookUp, Probe, UnitFrames};
 use super::names::{Names, UnitStarts};
 use super::split;
 use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
-use crate::addr::Svma;
+use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DwLang, LineProgramHeader};
-use std::collections::HashMap;
-use std::ops::Range;
-use std::path::Path;
-
-/// An address that is looked up.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Probe {
-    pub(super) address: Svma,
-    /// Its place in the list that the caller gave.
-    pub(super) index: usize,
-}
-
-/// What all units of a look-up share.
-pub(super) struct LookUp<'a> {
-    pub(super) dwarf: &'a Dwarf<'a>,
-    pub(super) starts: &'a UnitStarts,
-    pub(super) budget: &'a Budget,
-    /// Where the image lies; split debug information is looked for beside it.
-    pub(super) image: &'a Path,
-}
-
-/// Frames found in one unit; strings and frames are indexes into its own lists.
-#[derive(Debug, Default)]
-pub(super) struct UnitFrames {
-    pub(super) strings: Vec<String>,
-    pub(super) frames: Vec<LocalFrame>,
-    /// Index of the address, and its frames.
-    pub(super) chains: Vec<(usize, Range<usize>)>,
-    pub(super) faults: Vec<DebugFault>,
-}
-
-/// A frame whose strings are indexes into [`UnitFrames::strings`]; 0 is unknown
-/// in line and column.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LocalFrame {
-    pub(super) function: Option<u32>,
-    pub(super) file: Option<u32>,
-    pub(super) line: u32,
-    pub(super) column: u32,
-}
 
 /// Looks `probes`, in ascending order of address, up in the unit at `start`.
 pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {

@@ -68,7 +68,7 @@ impl<'data> RawImage<'data> {
         data: &'data [u8],
         arch: &'static dyn Architecture,
     ) -> Image<'data> {
-        let identity = Identity::of_sections(&self);
+        let identity = Identity::of_sections(&self.sections, self.ctx);
         let Self { big_endian, ctx, sections, kind, mut faults, .. } = self;
         let index = SectionIndex::new(&sections);
         let name = |id: SectionId| sections[id.index()].name.to_owned();
@@ -283,8 +283,9 @@ fn symbols<'data>(
     if nameless > 0 {
         fault("names inside the string table", format!("{nameless} outside of it"));
     }
-    let is_code: Vec<bool> = sections.iter().map(Section::is_executable).collect();
-    Symbols::new(strings, symbols, &is_code)
+    let sections: Vec<(bool, AddrRange)> =
+        sections.iter().map(|section| (section.is_executable(), section.range)).collect();
+    Symbols::new(strings, symbols, &sections)
 }
 
 fn symbol(id: SymbolId, raw: &Sym, sections: usize, file: &mut Option<SymbolId>) -> Symbol {

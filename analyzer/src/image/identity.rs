@@ -1,6 +1,5 @@
 //! Who an image is: build id, kernel release, and where its debug file lies.
 
-use super::elf::RawImage;
 use super::section::Section;
 use super::symbol::Symbols;
 use goblin::container::{Container, Ctx};
@@ -33,11 +32,11 @@ const VERMAGIC: &[u8] = b"vermagic=";
 
 impl<'data> Identity<'data> {
     /// From sections alone: no release, which takes symbols or a search.
-    pub(super) fn of_sections(raw: &RawImage<'data>) -> Self {
+    pub(super) fn of_sections(sections: &[Section<'data>], ctx: Ctx) -> Self {
         Self {
-            build_id: build_id(&raw.sections, raw.ctx),
+            build_id: build_id(sections, ctx),
             release: None,
-            debug_link: debug_link(&raw.sections, raw.big_endian),
+            debug_link: debug_link(sections, !ctx.is_little_endian()),
         }
     }
 

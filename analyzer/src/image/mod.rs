@@ -65,7 +65,7 @@ impl<'data> Image<'data> {
     /// As [`Self::parse`], but for the architecture.
     pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
         let raw = elf::RawImage::parse(data)?;
-        let identity = identity::Identity::of_sections(&raw);
+        let identity = identity::Identity::of_sections(&raw.sections, raw.ctx);
         Ok(Sections { big_endian: raw.big_endian, sections: raw.sections, identity })
     }
 

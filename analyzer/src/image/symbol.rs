@@ -1,7 +1,7 @@
 //! The symbol table: names, scopes by file, and what covers an address.
 
 use super::section::SectionId;
-use crate::addr::Svma;
+use crate::addr::{AddrRange, Svma};
 use std::borrow::Cow;
 
 /// Dense index of a symbol in its table.
@@ -66,15 +66,23 @@ pub struct SymbolOffset {
 pub struct Symbols<'data> {
     strings: &'data [u8],
     symbols: Vec<Symbol>,
+    /// Addresses of each section.
+    ranges: Vec<AddrRange>,
     functions: AddressIndex,
     objects: AddressIndex,
 }
 
 impl<'data> Symbols<'data> {
-    pub(super) fn new(strings: &'data [u8], symbols: Vec<Symbol>, is_code: &[bool]) -> Self {
-        let mut table = Self { strings, symbols, ..Self::default() };
+    /// `sections` are all of the image, each with whether it holds code.
+    pub(super) fn new(
+        strings: &'data [u8],
+        symbols: Vec<Symbol>,
+        sections: &[(bool, AddrRange)],
+    ) -> Self {
+        let ranges = sections.iter().map(|(_, range)| *range).collect();
+        let mut table = Self { strings, symbols, ranges, ..Self::default() };
         let in_code = |symbol: &Symbol| {
-            symbol.section.is_some_and(|id| is_code.get(id.index()).copied().unwrap_or(false))
+            symbol.section.is_some_and(|id| sections.get(id.index()).is_some_and(|(code, _)| *code))
         };
         table.functions = AddressIndex::new(&table, |symbol| match symbol.kind {
             SymbolKind::Function => symbol.section.is_some(),
@@ -147,6 +155,12 @@ impl<'data> Symbols<'data> {
         &name[..memchr::memchr(0, name).unwrap_or(name.len())]
     }
 
+    /// Whether the section that `symbol` is defined in covers `address`.
+    fn shares_section(&self, symbol: SymbolId, address: Svma) -> bool {
+        let range = self.get(symbol).section.and_then(|id| self.ranges.get(id.index()));
+        range.is_some_and(|range| range.contains(address))
+    }
+
     /// Mapping symbols `$x`, `$d` (AAELF64 5.5.5) and assembler-local labels.
     fn is_marker(&self, symbol: &Symbol) -> bool {
         matches!(self.name_bytes(symbol), [b'$', ..] | [b'.', b'L', ..] | [])
@@ -186,7 +200,7 @@ impl AddressIndex {
     }
 
     /// The innermost sized symbol around `address`, or else the nearest before
-    /// it whose size nobody said.
+    /// it in the same section whose size nobody said.
     fn covering(&self, table: &Symbols<'_>, address: Svma) -> Option<SymbolOffset> {
         let behind = self.by_start.partition_point(|(start, ..)| *start <= address);
         let mut nearest_unsized = None;
@@ -196,7 +210,8 @@ impl AddressIndex {
             if offset < size {
                 return Some(found);
             }
-            if size == 0 && nearest_unsized.is_none() {
+            let covers_rest = size == 0 && table.shares_section(*symbol, address);
+            if covers_rest && nearest_unsized.is_none() {
                 nearest_unsized = Some(found);
             }
             if *highest_end <= address {
@@ -241,7 +256,9 @@ mod tests {
                 name: offset,
             });
         }
-        Symbols::new(strings.leak(), symbols, &[false, true])
+        let none = AddrRange::sized(Svma(0), 0);
+        let text = AddrRange::sized(Svma(0), 0x1000);
+        Symbols::new(strings.leak(), symbols, &[(false, none), (true, text)])
     }
 
     fn function(table: &Symbols<'_>, address: u64) -> Option<(String, u64)> {
@@ -272,6 +289,7 @@ mod tests {
         );
         assert_eq!(function(&table, 0x140), named("inner_label", 0x30));
         assert_eq!(function(&table, 0x1ff), named("asm_label", 0x7f));
+        assert_eq!(function(&table, 0x1000), None, "a label does not reach beyond its section");
         assert_eq!(function(&table, u64::MAX), named("wild", 1));
     }
 

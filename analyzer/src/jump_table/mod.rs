@@ -1,5 +1,6 @@
 //! The jump table of an image: entries, keys, sites, and what is wrong with them.
 
+mod catalogue;
 mod check;
 mod diagnostic;
 mod entry;
@@ -7,6 +8,7 @@ mod key;
 mod locate;
 mod site;
 
+pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use diagnostic::{Defect, Diagnostic, Place, Severity};
 pub use entry::{JumpEntry, Layout};
 pub use key::{Key, KeyId, KeyStorage};
@@ -16,6 +18,7 @@ pub use site::{Site, SiteBytes, SiteId};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::SiteInsn;
 use crate::image::{Image, Relocated};
+use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// Most entries that are read.  The largest kernels have some 30,000; a damaged
@@ -57,10 +60,10 @@ impl<'data> JumpTable<'data> {
             image.faults().iter().map(|fault| of_table(Defect::Image(fault.clone()))).collect();
         let bytes = table_bytes(image, location.range, &mut diagnostics);
         let start = location.range.start();
-        let layout = choose_layout(image, start, &bytes, &mut diagnostics);
+        let layout = choose_layout(image, location.range, &bytes, &mut diagnostics);
         let entries = decode(image, layout, start, &bytes, &mut diagnostics);
         let sites: Vec<Site<'data>> =
-            entries.iter().map(|entry| Site::read(image, entry.code)).collect();
+            entries.par_iter().map(|entry| Site::read(image, entry.code)).collect();
         let (keys, key_of) = group_by_key(image, &entries);
         let mut table = Self { location, layout, entries, sites, keys, key_of, diagnostics };
         table.check(image);
@@ -157,12 +160,16 @@ impl<'data> JumpTable<'data> {
     fn check(&mut self, image: &Image<'_>) {
         let mut found = std::mem::take(&mut self.diagnostics);
         check::check_keys(&self.keys, |defect| found.push(of_table(defect)));
-        for id in self.site_ids() {
+        let of_site = |id: SiteId| {
             let key = self.key(self.key_of(id));
+            let mut defects = Vec::new();
             check::check_site(image, self.entry(id), self.site(id), key, |defect| {
-                found.push(Diagnostic { defect, site: Some(id) });
+                defects.push(Diagnostic { defect, site: Some(id) });
             });
-        }
+            defects
+        };
+        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        found.par_extend((0..count).into_par_iter().map(SiteId).flat_map_iter(of_site));
         found.extend(check::check_overlaps(&self.entries, image.arch().site_bytes()));
         // Stable: defects of one site keep the order of the checks.
         found.sort_by_key(|diagnostic| diagnostic.site);
@@ -196,18 +203,19 @@ fn table_bytes<'data>(
 
 fn choose_layout(
     image: &Image<'_>,
-    start: Svma,
+    range: AddrRange,
     bytes: &[u8],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Layout {
-    let evidence = entry::layout_of(image, start, bytes);
+    let evidence = entry::layout_of(image, range.start(), bytes);
     let entry_size = evidence.layout.entry_size();
     if evidence.plausible == 0 && evidence.tried > 0 {
         diagnostics.push(of_table(Defect::LayoutUnclear { tried: evidence.tried, entry_size }));
     }
-    let rest = (bytes.len() % entry_size) as u64;
+    // The size that is claimed: what is missing of it is another defect.
+    let size = range.size();
+    let rest = size % entry_size as u64;
     if rest != 0 {
-        let size = bytes.len() as u64;
         diagnostics.push(of_table(Defect::OddSize { entry_size, size, rest }));
     }
     evidence.layout

@@ -9,7 +9,7 @@ use crate::selection::{Filter, Selection};
 use anyhow::Context as _;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};
-use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, Severity};
+use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, Severity, SiteId};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
@@ -38,11 +38,11 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
         .filter(|diagnostic| selection.concerns(diagnostic))
         .cloned()
         .collect();
-    let wants_source = !args.no_source && lists.sites;
-    let frames = if wants_source && (has_own_debug || separate.is_some()) {
+    let sites = sites_with_source(args, lists, &selection, &diagnostics);
+    let frames = if !sites.is_empty() && (has_own_debug || separate.is_some()) {
         let bytes = separate.as_ref().map_or(file.bytes(), |debug| debug.file.bytes());
-        look_up(bytes, debug_file.unwrap_or(&path), &table, &selection, &progress, &mut diagnostics)
-            .with_context(of_path)?
+        let path = debug_file.unwrap_or(&path);
+        look_up(bytes, path, &table, &sites, &progress, &mut diagnostics).with_context(of_path)?
     } else {
         None
     };
@@ -97,11 +97,33 @@ fn image_path(argument: Option<&Path>) -> anyhow::Result<PathBuf> {
     ))
 }
 
+/// The sites whose source lines a report shows: those that it lists, or else
+/// those that something is wrong with.
+fn sites_with_source(
+    args: &Inspect,
+    lists: Lists,
+    selection: &Selection,
+    diagnostics: &[Diagnostic],
+) -> Vec<SiteId> {
+    if args.no_source {
+        return Vec::new();
+    }
+    if lists.sites {
+        return selection.sites.clone();
+    }
+    if args.format != Format::Text {
+        return Vec::new();
+    }
+    let mut sites: Vec<SiteId> = diagnostics.iter().filter_map(|found| found.site).collect();
+    sites.dedup();
+    sites
+}
+
 fn look_up(
     bytes: &[u8],
     path: &Path,
     table: &JumpTable<'_>,
-    selection: &Selection,
+    sites: &[SiteId],
     progress: &Progress,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<Option<SiteFrames>> {
@@ -115,7 +137,7 @@ fn look_up(
                 return Ok(None);
             }
         };
-    let addresses: Vec<_> = selection.sites.iter().map(|id| table.entry(*id).code).collect();
+    let addresses: Vec<_> = sites.iter().map(|id| table.entry(*id).code).collect();
     let frames = progress.phase("look up source lines", addresses.len(), |done| {
         debug_info.frames(&addresses, path, done)
     });
@@ -125,5 +147,5 @@ fn look_up(
             .iter()
             .map(|fault| Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }),
     );
-    Ok(Some(SiteFrames::new(frames, &selection.sites, table.len())))
+    Ok(Some(SiteFrames::new(frames, sites, table.len())))
 }

@@ -1,8 +1,9 @@
 //! `jlctl man`: manual pages by clap_mangen.
 
-use crate::args::{Cli, Man};
+use crate::args::Man;
 use crate::exit::{Kind, Outcome, failure};
-use clap::CommandFactory as _;
+use crate::manual;
+use clap_mangen::roff::{Roff, bold, roman};
 
 pub(crate) fn run(args: &Man) -> anyhow::Result<Outcome> {
     let cannot = |error: std::io::Error| {
@@ -16,8 +17,7 @@ pub(crate) fn run(args: &Man) -> anyhow::Result<Outcome> {
 
 /// File name and content of each page: `jlctl.1`, `jlctl-inspect.1`, …
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    // No date: the pages are committed and must not change with the day.
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = manual::command().disable_help_subcommand(true);
     command.build();
     let mut pages = vec![page(&command, "jlctl")?];
     for subcommand in command.get_subcommands() {
@@ -28,10 +28,27 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
 
 fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>)> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone())
+    // The sections below stand in for the help texts made of them.  No date:
+    // the pages are committed and must not change with the day.
+    let man = clap_mangen::Man::new(command.clone().after_long_help("").after_help(""))
         .title(name.to_owned())
         .source(concat!("jlctl ", env!("CARGO_PKG_VERSION")))
-        .manual("jlctl manual")
-        .render(&mut page)?;
+        .manual("jlctl manual");
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    for section in manual::sections_of(command.get_name()) {
+        let mut roff = Roff::new();
+        roff.control("SH", [section.heading.to_uppercase().as_str()]);
+        for (term, text) in section.items {
+            roff.control("TP", []).text([bold(term)]).text([roman(text)]);
+        }
+        roff.to_writer(&mut page)?;
+    }
     Ok((format!("{name}.1"), page))
 }

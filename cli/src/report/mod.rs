@@ -63,6 +63,12 @@ impl SiteFrames {
         &self.frames
     }
 
+    /// Paths of the files that frames stand in, in no order, some repeatedly.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        let frames = self.index.iter().flatten().flat_map(|index| self.frames.chain(*index));
+        frames.filter_map(|frame| Some(self.frames.string(frame.file?)))
+    }
+
     /// The frame that a person looks for: the first outside `jump_label.h`, whose
     /// wrappers around the asm goto are the innermost frame of every site.
     pub(crate) fn of_interest(&self, site: SiteId) -> Option<&Frame> {

@@ -39,7 +39,8 @@ impl Palette {
 }
 
 pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow::Result<()> {
-    let report = Report { inspection, palette: Palette::new(sink.color) };
+    let (palette, root) = (Palette::new(sink.color), source_root(inspection));
+    let report = Report { inspection, palette, root };
     let out = &mut sink.writer;
     report.head(out)?;
     if !inspection.lists.keys && !inspection.lists.sites {
@@ -57,6 +58,21 @@ pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow:
 struct Report<'a> {
     inspection: &'a Inspection<'a>,
     palette: Palette,
+    /// Directory that source paths are shown below, with its last slash.
+    root: &'a str,
+}
+
+/// The directory that all source files lie in: shown once, not on every line.
+fn source_root<'a>(inspection: &Inspection<'a>) -> &'a str {
+    let Some(frames) = inspection.frames else { return "" };
+    let mut files = frames.files();
+    let Some(first) = files.next() else { return "" };
+    let directory = |path: &'a str| path.rfind('/').map_or("", |slash| &path[..=slash]);
+    files.fold(directory(first), |root, path| {
+        let common = root.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+        let slash = root.as_bytes()[..common].iter().rposition(|byte| *byte == b'/');
+        slash.map_or("", |slash| &root[..=slash])
+    })
 }
 
 impl Report<'_> {
@@ -99,16 +115,9 @@ impl Report<'_> {
         if let Some(path) = self.inspection.debug_file {
             self.label(out, "debug file", &printable(&path.to_string_lossy()))?;
         }
-        self.label(
-            out,
-            "table",
-            &format!(
-                "{} to {}, {layout}, {} bytes an entry, found by {by}",
-                range.start(),
-                range.end(),
-                table.layout().entry_size()
-            ),
-        )?;
+        self.label(out, "table", &format!("{} to {}, found by {by}", range.start(), range.end()))?;
+        let entry_size = table.layout().entry_size();
+        self.label(out, "", &format!("{layout} entries of {entry_size} bytes"))?;
         let mut sites = format!(
             "{}: {} nop, {} jmp",
             grouped(table.len()),
@@ -132,6 +141,9 @@ impl Report<'_> {
                 grouped(count_keys(|key| !key.is_file_backed() && key.enabled().is_some())),
             ),
         )?;
+        if !self.root.is_empty() {
+            self.label(out, "source", &format!("below {}", printable(self.root)))?;
+        }
         if !filter.is_empty() {
             let (sites, keys) = (selection.sites.len(), selection.keys.len());
             let text = format!("{} of {}", count(sites, "site"), count(keys, "key"));
@@ -161,7 +173,7 @@ impl Report<'_> {
             self.heading(out, "Keys by number of sites")?;
         }
         keys.truncate(BUSIEST);
-        let mut table = aligned(["sites", "state", "section", "key"]);
+        let mut table = aligned(&["sites", "state", "section", "key"]);
         for id in &keys {
             table.add_row([
                 grouped(selection.sites_of[id.index()]),
@@ -176,7 +188,7 @@ impl Report<'_> {
 
     fn keys(&self, out: &mut dyn Write, keys: &[KeyId]) -> anyhow::Result<()> {
         self.heading(out, "Keys")?;
-        let mut table = aligned(["address", "sites", "state", "defined", "section", "key"]);
+        let mut table = aligned(&["address", "sites", "state", "defined", "section", "key"]);
         for id in keys {
             let key = self.key(*id);
             table.add_row([
@@ -195,22 +207,28 @@ impl Report<'_> {
     fn sites(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let Inspection { image, table, selection, frames, .. } = *self.inspection;
         self.heading(out, "Sites")?;
-        let mut rows = aligned(["code", "insn", "branch", "target", "key", "function", "source"]);
+        let columns = ["code", "insn", "branch", "target", "key", "function", "source"];
+        // Without debug information there is no column for it.
+        let columns = &columns[..columns.len() - usize::from(frames.is_none())];
+        let mut rows = aligned(columns);
         for id in &selection.sites {
             let (entry, site) = (table.entry(*id), table.site(*id));
             let insn = match insn_name(site.insn) {
                 "other" => site.disassembly(image, entry.code).unwrap_or_else(|| "?".to_owned()),
                 name => name.to_owned(),
             };
-            rows.add_row([
+            let mut row = vec![
                 entry.code.to_string(),
                 insn,
                 branch_name(entry.branch).to_owned(),
                 entry.target.to_string(),
                 self.key_name(table.key_of(*id)),
                 self.function(site.function),
-                frames.map_or_else(String::new, |_| self.source(*id).unwrap_or("?".to_owned())),
-            ]);
+            ];
+            if frames.is_some() {
+                row.push(self.source(*id).unwrap_or_else(|| "?".to_owned()));
+            }
+            rows.add_row(row);
         }
         self.table(out, &rows, |_| Style::new())
     }
@@ -293,7 +311,8 @@ impl Report<'_> {
     fn source(&self, id: SiteId) -> Option<String> {
         let frames = self.inspection.frames?;
         let frame = frames.of_interest(id)?;
-        let file = printable(frames.all().string(frame.file?));
+        let path = frames.all().string(frame.file?);
+        let file = printable(path.strip_prefix(self.root).unwrap_or(path));
         Some(frame.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}")))
     }
 }
@@ -306,9 +325,9 @@ fn state(key: &Key) -> &'static str {
     }
 }
 
-fn aligned<const N: usize>(header: [&str; N]) -> Table {
+fn aligned(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

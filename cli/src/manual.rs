@@ -1,0 +1,125 @@
+//! What help texts and manual pages say beyond the options: exit status,
+//! diagnostics, environment, examples.
+
+use crate::args::Cli;
+use clap::CommandFactory as _;
+use jlctl_analyzer::jump_table::CATALOGUE;
+use std::fmt::Write as _;
+
+/// One section of a manual page: a heading, and items of a term and a text.
+pub(crate) struct Section {
+    pub(crate) heading: &'static str,
+    pub(crate) items: Vec<(String, String)>,
+}
+
+/// The command line with its help texts.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+        .after_long_help(help_text(&[exit_status(), environment()]))
+        .mut_subcommand("inspect", |inspect| {
+            inspect.after_long_help(help_text(&[diagnostics_in_short(), examples()]))
+        })
+}
+
+/// The sections of the manual page of a command beyond its options.
+pub(crate) fn sections_of(command: &str) -> Vec<Section> {
+    match command {
+        "jlctl" => vec![exit_status(), environment()],
+        "inspect" => vec![diagnostics(), exit_status(), environment(), examples()],
+        _ => vec![exit_status()],
+    }
+}
+
+fn section(heading: &'static str, items: &[(&str, &str)]) -> Section {
+    let items = items.iter().map(|(term, text)| ((*term).to_owned(), (*text).to_owned())).collect();
+    Section { heading, items }
+}
+
+fn exit_status() -> Section {
+    section(
+        "Exit status",
+        &[
+            ("0", "Done, nothing found."),
+            (
+                "1",
+                "Findings at or above the failing level (inspect: a diagnostic of severity error).",
+            ),
+            ("2", "Wrong usage."),
+            ("3", "An input that cannot be read or parsed."),
+            ("4", "Refused: unknown or ambiguous key, or not applicable to this image."),
+            ("5", "An operating-system failure while writing or attaching."),
+        ],
+    )
+}
+
+fn environment() -> Section {
+    section(
+        "Environment",
+        &[
+            ("JLCTL_IMAGE", "The image to read where none is named."),
+            ("NO_COLOR", "If set and not empty, no colour unless --color always asks for it."),
+            ("RAYON_NUM_THREADS", "Number of threads; all processors by default."),
+        ],
+    )
+}
+
+fn examples() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl inspect vmlinux",
+                "The image, its table, the keys with most sites, and what is wrong.",
+            ),
+            (
+                "jlctl inspect vmlinux --sites --key '__tracepoint_sched_*'",
+                "Where the scheduler's tracepoints are.",
+            ),
+            (
+                "jlctl inspect vmlinux --sites --function el0_svc",
+                "The keys that a function depends on.",
+            ),
+            (
+                "jlctl inspect vmlinux --format json | jq '.keys[] | select(.enabled != 0).name'",
+                "The keys that are on when the kernel starts.",
+            ),
+        ],
+    )
+}
+
+fn diagnostics() -> Section {
+    let items = CATALOGUE
+        .iter()
+        .map(|entry| {
+            let term = format!("{} ({}) {}", entry.code, entry.severity.name(), entry.title);
+            (term, entry.explanation.to_owned())
+        })
+        .collect();
+    Section { heading: "Diagnostics", items }
+}
+
+fn diagnostics_in_short() -> Section {
+    let items = CATALOGUE
+        .iter()
+        .map(|entry| (entry.code.to_owned(), format!("{}: {}", entry.severity.name(), entry.title)))
+        .collect();
+    Section { heading: "Diagnostics (explained in jlctl-inspect(1))", items }
+}
+
+fn help_text(sections: &[Section]) -> String {
+    let mut text = String::new();
+    for Section { heading, items } in sections {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}{heading}:", if text.is_empty() { "" } else { "\n" });
+        let width = items.iter().map(|(term, _)| term.len()).max().unwrap_or(0);
+        for (term, item) in items {
+            let _ = if width > 20 {
+                writeln!(text, "  {term}\n      {item}")
+            } else {
+                writeln!(text, "  {term:<width$}  {item}")
+            };
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
