@@ -248,7 +248,12 @@ fn string_at(strings: &[u8], offset: usize) -> &str {
     std::str::from_utf8(&bytes[..end]).unwrap_or_default()
 }
 
-fn symbols<'data>(
+/// Whether the sections have a full symbol table, not only the dynamic one.
+pub(super) fn has_symbol_table(sections: &[Section<'_>]) -> bool {
+    sections.iter().any(|section| section.kind == section_header::SHT_SYMTAB)
+}
+
+pub(super) fn symbols<'data>(
     sections: &[Section<'data>],
     ctx: Ctx,
     faults: &mut Vec<ImageFault>,

@@ -69,6 +69,27 @@ impl<'data> Image<'data> {
         Ok(Sections { big_endian: raw.big_endian, sections: raw.sections, identity })
     }
 
+    /// Takes the symbols of a separate debug file if the image itself was
+    /// stripped of them.  Answers whether it did: not if the image has a symbol
+    /// table, the file has none, or its sections are not those of the image.
+    pub fn adopt_symbols(&mut self, debug_file: &'data [u8]) -> bool {
+        if elf::has_symbol_table(&self.sections) {
+            return false;
+        }
+        let Ok(raw) = elf::RawImage::parse(debug_file) else { return false };
+        // Symbols name sections by index, so the indexes must mean the same.
+        let is_same = |(ours, theirs): (&Section<'_>, &Section<'_>)| {
+            !ours.flags.alloc || (ours.name == theirs.name && ours.range == theirs.range)
+        };
+        let is_same_layout = self.sections.iter().zip(&raw.sections).all(is_same);
+        if !elf::has_symbol_table(&raw.sections) || !is_same_layout {
+            return false;
+        }
+        self.symbols = elf::symbols(&raw.sections, raw.ctx, &mut self.faults);
+        self.identity = self.identity.with_release(&self.sections, &self.symbols);
+        true
+    }
+
     /// Size of the file in bytes.
     #[must_use]
     pub fn file_size(&self) -> usize {
@@ -218,6 +239,12 @@ impl<'data> Sections<'data> {
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Section<'data>> {
         self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// Whether there is a full symbol table (`.symtab`).
+    #[must_use]
+    pub fn has_symbol_table(&self) -> bool {
+        elf::has_symbol_table(&self.sections)
     }
 
     /// GNU build id, if there is one.

@@ -19,19 +19,24 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
     let path = image_path(args.image.as_deref())?;
     let of_path = || path.display().to_string();
     let file = progress.phase("map the file", 1, |_| MappedFile::open(&path))?;
-    let image = progress
+    let sections = Image::parse_sections(file.bytes()).with_context(of_path)?;
+    let has_own_debug = sections.named(".debug_info").is_some();
+    let separate = if has_own_debug && sections.has_symbol_table() {
+        None
+    } else {
+        find_debug_file(&path, &sections, &args.debug_dir)
+    };
+    let separate = separate.as_ref().map(|debug| &debug.file);
+    let mut image = progress
         .phase("read the image", 1, |_| Image::parse(file.bytes()))
         .with_context(of_path)?;
+    if let Some(separate) = separate {
+        image.adopt_symbols(separate.bytes());
+    }
     let table = progress
         .phase("read the jump table", 1, |_| JumpTable::read(&image))
         .with_context(of_path)?;
     let selection = Selection::new(&image, &table, &filter).with_context(of_path)?;
-
-    let sections = Image::parse_sections(file.bytes()).with_context(of_path)?;
-    let has_own_debug = sections.named(".debug_info").is_some();
-    let separate =
-        if has_own_debug { None } else { find_debug_file(&path, &sections, &args.debug_dir) };
-    let debug_file = separate.as_ref().map(|debug| debug.file.path());
     let mut diagnostics: Vec<Diagnostic> = table
         .diagnostics()
         .iter()
@@ -39,12 +44,12 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
         .cloned()
         .collect();
     let sites = sites_with_source(args, lists, &selection, &diagnostics);
-    let frames = if !sites.is_empty() && (has_own_debug || separate.is_some()) {
-        let bytes = separate.as_ref().map_or(file.bytes(), |debug| debug.file.bytes());
-        let path = debug_file.unwrap_or(&path);
-        look_up(bytes, path, &table, &sites, &progress, &mut diagnostics).with_context(of_path)?
-    } else {
-        None
+    let debug = if has_own_debug { Some(&file) } else { separate };
+    let frames = match debug {
+        Some(debug) if !sites.is_empty() => {
+            look_up(debug, &table, &sites, &progress, &mut diagnostics).with_context(of_path)?
+        }
+        _ => None,
     };
 
     let inspection = Inspection {
@@ -55,8 +60,8 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
         filter: &filter,
         diagnostics: &diagnostics,
         frames: frames.as_ref(),
-        has_debug_info: has_own_debug || separate.is_some(),
-        debug_file,
+        has_debug_info: debug.is_some(),
+        debug_file: separate.map(MappedFile::path),
         lists,
     };
     progress.phase("write the report", 1, |_| {
@@ -120,14 +125,13 @@ fn sites_with_source(
 }
 
 fn look_up(
-    bytes: &[u8],
-    path: &Path,
+    file: &MappedFile,
     table: &JumpTable<'_>,
     sites: &[SiteId],
     progress: &Progress,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<Option<SiteFrames>> {
-    let sections = Image::parse_sections(bytes)?;
+    let sections = Image::parse_sections(file.bytes())?;
     let debug_info =
         match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
             Ok(debug_info) => debug_info,
@@ -139,7 +143,7 @@ fn look_up(
         };
     let addresses: Vec<_> = sites.iter().map(|id| table.entry(*id).code).collect();
     let frames = progress.phase("look up source lines", addresses.len(), |done| {
-        debug_info.frames(&addresses, path, done)
+        debug_info.frames(&addresses, file.path(), done)
     });
     diagnostics.extend(
         frames

@@ -218,7 +218,7 @@ impl<'a> Records<'a> {
             address: Address(key.address),
             symbol: key.symbol.map(|at| image.symbols().name(at.symbol)),
             offset: key.symbol.map(|at| at.offset),
-            section: key.section.map(|id| image.section(id).name),
+            section: key.section.and_then(|id| self.inspection.section_name(id)),
             file_backed: key.is_file_backed(),
             enabled: key.enabled(),
             initial: key.initially_true().map(|on| if on { "true" } else { "false" }),
@@ -239,7 +239,7 @@ impl<'a> Records<'a> {
             insn: insn_name(site.insn),
             bytes: site.bytes.map(Hex),
             disassembly: site.disassembly(image, entry.code),
-            section: site.section.map(|id| image.section(id).name),
+            section: site.section.and_then(|id| self.inspection.section_name(id)),
             function: self.inspection.function_name(site.function),
             function_offset: site.function.map(|at| at.offset),
             source: self.inspection.frames.map(|frames| self.source(frames, id)),
@@ -300,6 +300,11 @@ impl<'a> Inspection<'a> {
             *by_name.entry(name).or_default() += sites;
         }
         by_name
+    }
+
+    /// Name of a section; `None` if the file's table of names lacks it.
+    fn section_name(&self, id: SectionId) -> Option<&'a str> {
+        Some(self.image.section(id).name).filter(|name| !name.is_empty())
     }
 
     pub(super) fn function_name(&self, function: Option<SymbolOffset>) -> Option<Cow<'a, str>> {
