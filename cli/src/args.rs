@@ -80,7 +80,7 @@ pub(crate) struct Inspect {
     #[arg(long)]
     pub(crate) sites: bool,
 
-    /// Only keys whose name matches, and their sites: a glob, or /REGEX/
+    /// Only keys whose name, symbol or address matches, and their sites: a glob, or /REGEX/
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,
 

@@ -4,7 +4,7 @@ use crate::args::Inspect;
 use crate::exit::{Kind, failure};
 use crate::pattern::Pattern;
 use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyId, SiteId};
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, Key, KeyId, SiteId};
 
 /// The filters of the command line, compiled.
 #[derive(Debug, Default)]
@@ -105,8 +105,13 @@ fn matching_keys(
     filter: &Filter,
 ) -> anyhow::Result<Vec<bool>> {
     let Some((text, pattern)) = &filter.key else { return Ok(vec![true; table.keys().len()]) };
-    let matches: Vec<bool> =
-        table.keys().iter().map(|key| pattern.matches(&key.name(image))).collect();
+    let names_it = |key: &Key| {
+        let symbol = key.symbol.map(|at| image.symbols().name(at.symbol));
+        pattern.matches(&key.name(image))
+            || symbol.is_some_and(|symbol| pattern.matches(&symbol))
+            || pattern.matches(&key.address.to_string())
+    };
+    let matches: Vec<bool> = table.keys().iter().map(names_it).collect();
     if matches.contains(&true) {
         Ok(matches)
     } else {

@@ -1,0 +1,90 @@
+//! Runs jlctl as a user does.
+#![allow(dead_code, reason = "each file of tests uses its part")]
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The image that reports are made of, from the workspace's root.
+pub(crate) const DEMO: &str = "testdata/images/vmlinux-demo";
+
+/// Far more than any of these commands takes; a hang ends here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a run came out.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// The command in the workspace's root, free of the caller's environment.
+pub(crate) fn jlctl(args: &[&str]) -> Command {
+    of_program(Path::new(env!("CARGO_BIN_EXE_jlctl")), args)
+}
+
+/// As [`jlctl`], for a copy of the program.
+pub(crate) fn of_program(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(root()).stdin(Stdio::null());
+    for name in ["JLCTL_IMAGE", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub(crate) fn inspect(args: &[&str]) -> Run {
+    run(jlctl(&["inspect"]).args(args))
+}
+
+/// A report of the demo image, which must be sound.
+pub(crate) fn report(args: &[&str]) -> String {
+    let run = inspect(&[&[DEMO], args].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
+    run.stdout
+}
+
+/// Runs to the end, or panics if there is none.
+pub(crate) fn run(command: &mut Command) -> Run {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let stdout = reader(child.stdout.take());
+    let stderr = reader(child.stderr.take());
+    let code = wait(&mut child, &format!("{command:?}"));
+    let text = |bytes: std::thread::JoinHandle<Vec<u8>>| {
+        String::from_utf8(bytes.join().expect("the pipe is readable")).expect("it is UTF-8")
+    };
+    let run = Run { code, stdout: text(stdout), stderr: text(stderr) };
+    assert!(!run.stderr.contains("panicked"), "{command:?}: {}", run.stderr);
+    run
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+    let mut pipe = pipe.expect("the stream is a pipe");
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("the pipe is readable");
+        bytes
+    })
+}
+
+/// The exit code; panics on a signal and on a hang.
+pub(crate) fn wait(child: &mut Child, what: &str) -> i32 {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("the child can be waited for") {
+            return status.code().unwrap_or_else(|| panic!("{what}: {status}"));
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill().expect("the child can be ended");
+            panic!("{what} still runs after {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,277 @@
+//! The JSON report has every field of schema jlctl.inspect/1, of the right
+//! type, null only where the schema allows it; the filters and lists.
+
+mod common;
+
+use common::{DEMO, inspect, report};
+use jlctl_testdata::{broken, demo, spec::ImageSpec};
+use serde_json::Value;
+
+/// What a field may hold.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    OneOf(&'static [&'static str]),
+    /// `"0x…"`
+    Address,
+    /// Pairs of hexadecimal digits.
+    Bytes,
+    Number,
+    Bool,
+    Object,
+    List,
+}
+
+impl Kind {
+    fn holds(self, value: &Value) -> bool {
+        let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let text = value.as_str();
+        match self {
+            Self::Text => text.is_some_and(|text| !text.is_empty()),
+            Self::OneOf(words) => text.is_some_and(|text| words.contains(&text)),
+            Self::Address => text.and_then(|text| text.strip_prefix("0x")).is_some_and(hex),
+            Self::Bytes => text.is_some_and(|text| hex(text) && text.len() % 2 == 0),
+            Self::Number => value.is_i64() || value.is_u64(),
+            Self::Bool => value.is_boolean(),
+            Self::Object => value.is_object(),
+            Self::List => value.is_array(),
+        }
+    }
+}
+
+/// A field: name, kind, whether it may be null.
+type Field = (&'static str, Kind, bool);
+
+const IMAGE: [Field; 8] = [
+    ("path", Kind::Text, false),
+    ("format", Kind::OneOf(&["elf", "arm64-image"]), false),
+    ("container", Kind::OneOf(&["xz", "gz", "zst"]), true),
+    ("arch", Kind::Text, false),
+    ("type", Kind::OneOf(&["exec", "dyn", "rel"]), false),
+    ("build_id", Kind::Bytes, true),
+    ("release", Kind::Text, true),
+    ("debug_info", Kind::Bool, false),
+];
+const TABLE: [Field; 5] = [
+    ("address", Kind::Address, false),
+    ("end", Kind::Address, false),
+    ("entry_size", Kind::Number, false),
+    ("layout", Kind::OneOf(&["relative", "absolute"]), false),
+    ("located_by", Kind::OneOf(&["symbols", "section", "scan"]), false),
+];
+const SUMMARY: [Field; 6] = [
+    ("entries", Kind::Number, false),
+    ("nop", Kind::Number, false),
+    ("jmp", Kind::Number, false),
+    ("other", Kind::Number, false),
+    ("keys", Kind::Number, false),
+    ("sections", Kind::Object, false),
+];
+const KEY: [Field; 9] = [
+    ("name", Kind::Text, false),
+    ("address", Kind::Address, false),
+    ("symbol", Kind::Text, true),
+    ("offset", Kind::Number, true),
+    ("section", Kind::Text, true),
+    ("file_backed", Kind::Bool, false),
+    ("enabled", Kind::Number, true),
+    ("initial", Kind::OneOf(&["true", "false"]), true),
+    ("sites", Kind::Number, false),
+];
+const SITE: [Field; 13] = [
+    ("index", Kind::Number, false),
+    ("code", Kind::Address, false),
+    ("target", Kind::Address, false),
+    ("key", Kind::Address, false),
+    ("key_name", Kind::Text, false),
+    ("branch", Kind::OneOf(&["likely", "unlikely"]), false),
+    ("insn", Kind::OneOf(&["nop", "jmp", "other"]), false),
+    ("bytes", Kind::Bytes, true),
+    ("disassembly", Kind::Text, true),
+    ("section", Kind::Text, true),
+    ("function", Kind::Text, true),
+    ("function_offset", Kind::Number, true),
+    ("source", Kind::List, true),
+];
+const FRAME: [Field; 4] = [
+    ("function", Kind::Text, true),
+    ("file", Kind::Text, true),
+    ("line", Kind::Number, true),
+    ("column", Kind::Number, true),
+];
+const DIAGNOSTIC: [Field; 4] = [
+    ("code", Kind::Text, false),
+    ("severity", Kind::OneOf(&["note", "warning", "error"]), false),
+    ("message", Kind::Text, false),
+    ("site", Kind::Number, true),
+];
+
+fn check(object: &Value, fields: &[Field]) {
+    for (name, kind, nullable) in fields {
+        let value = object.get(name).unwrap_or_else(|| panic!("no field {name} in {object}"));
+        let fits = if value.is_null() { *nullable } else { kind.holds(value) };
+        assert!(fits, "{name}: expected {kind:?}, found {value} in {object}");
+    }
+}
+
+fn elements<'a>(json: &'a Value, list: &str) -> &'a [Value] {
+    json[list].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn check_report(json: &Value) {
+    assert_eq!(json["schema"], "jlctl.inspect/1");
+    check(&json["image"], &IMAGE);
+    check(&json["table"], &TABLE);
+    check(&json["summary"], &SUMMARY);
+    elements(json, "keys").iter().for_each(|key| check(key, &KEY));
+    for site in elements(json, "sites") {
+        check(site, &SITE);
+        elements(site, "source").iter().for_each(|frame| check(frame, &FRAME));
+    }
+    assert!(json["diagnostics"].is_array());
+    elements(json, "diagnostics").iter().for_each(|found| check(found, &DIAGNOSTIC));
+}
+
+fn json(args: &[&str]) -> Value {
+    let text = report(&[&["--format", "json"], args].concat());
+    let json = serde_json::from_str(&text).expect("JSON");
+    check_report(&json);
+    json
+}
+
+#[test]
+fn nothing_is_null_in_the_demo_but_its_container() {
+    let json = json(&[]);
+    for name in ["build_id", "release"] {
+        assert!(!json["image"][name].is_null(), "{name}");
+    }
+    let filled = |element: &Value| {
+        let object = element.as_object().expect("an object");
+        assert!(object.values().all(|value| !value.is_null()), "{element}");
+    };
+    elements(&json, "keys").iter().for_each(filled);
+    elements(&json, "sites").iter().for_each(filled);
+    elements(&json, "sites").iter().flat_map(|site| elements(site, "source")).for_each(filled);
+    let linked = demo::linked();
+    let codes: Vec<String> = linked.entries.iter().map(|e| format!("{:#x}", e.code)).collect();
+    let found: Vec<&str> =
+        elements(&json, "sites").iter().filter_map(|s| s["code"].as_str()).collect();
+    assert_eq!(found, codes, "in table order");
+    assert_eq!(
+        json["summary"]["sections"],
+        serde_json::json!({".text": 10, ".init.text": 1, ".exit.text": 1})
+    );
+    let counts =
+        ["nop", "jmp", "other"].map(|kind| json["summary"][kind].as_u64().expect("a number"));
+    assert_eq!(counts.iter().sum::<u64>(), 12);
+}
+
+/// What nobody can know of a broken image is null, and the rest is there.
+#[test]
+fn reports_of_broken_images_keep_the_contract() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut images = [broken::sites::all(), broken::table::all(), broken::headers::all()].concat();
+    let bare = ImageSpec { build_id: None, dwarf: None, ..broken::base() };
+    images.push(("bare", bare.build()));
+    let mut reports = 0;
+    for (name, bytes) in images {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).expect("it can be written");
+        let run = inspect(&[path.to_str().expect("it is UTF-8"), "--format", "json"]);
+        if run.code >= 2 {
+            continue;
+        }
+        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        check_report(&json);
+        reports += 1;
+        if name == "bare" {
+            assert!(json["image"]["build_id"].is_null() && json["sites"][0]["source"].is_null());
+            assert_eq!(json["image"]["debug_info"], false);
+        }
+        if name == "site_outside_sections" {
+            let site = &json["sites"][1];
+            for field in ["bytes", "disassembly", "section", "function", "function_offset"] {
+                assert!(site[field].is_null(), "{field}: {site}");
+            }
+        }
+        if name == "key_outside_sections" {
+            let is = |key: &&Value| key["enabled"].is_null();
+            let key = elements(&json, "keys").iter().find(is).expect("nothing is known of it");
+            for field in ["symbol", "offset", "section", "initial"] {
+                assert!(key[field].is_null(), "{field}: {key}");
+            }
+        }
+    }
+    assert!(reports > 30, "{reports}");
+}
+
+#[test]
+fn lists_are_null_when_they_are_not_asked_for() {
+    for (args, keys, sites) in [
+        (&[][..], true, true),
+        (&["--keys"], true, false),
+        (&["--sites"], false, true),
+        (&["--keys", "--sites"], true, true),
+    ] {
+        let json = json(args);
+        assert_eq!((json["keys"].is_array(), json["sites"].is_array()), (keys, sites), "{args:?}");
+        assert_eq!((json["keys"].is_null(), json["sites"].is_null()), (!keys, !sites));
+        assert!(json.get("keys").is_some() && json.get("sites").is_some());
+    }
+}
+
+#[test]
+fn without_source_there_is_none() {
+    let json = json(&["--no-source"]);
+    assert!(elements(&json, "sites").iter().all(|site| site["source"].is_null()));
+    assert_eq!(json["image"]["debug_info"], true, "it is there all the same");
+}
+
+#[test]
+fn filters_leave_the_sites_that_match_all_of_them() {
+    for (args, sites, keys) in [
+        (&["--key", "demo_true_key"][..], &[1, 2][..], 1),
+        (&["--key", "demo_*_key"], &[0, 1, 2, 3, 7, 8, 10, 11], 4),
+        (&["--key", "/once_key|hwcap/"], &[5, 6, 9], 3),
+        (&["--key", "/^demo_(ro|bss)_key$/"], &[7, 8, 10, 11], 2),
+        (&["--key", "__tracepoint_demo_event+0x8"], &[4], 1),
+        (&["--function", "demo_read"], &[2, 3, 4], 3),
+        (&["--function", "/_(init|net_exit)$/"], &[10, 11], 2),
+        (&["--section", ".init.text"], &[10], 1),
+        (&["--section", ".text", "--key", "demo_bss_key"], &[8], 1),
+        (&["--function", "demo_read", "--key", "demo_false_key"], &[3], 1),
+    ] {
+        let json = json(args);
+        let found: Vec<u64> =
+            elements(&json, "sites").iter().filter_map(|site| site["index"].as_u64()).collect();
+        assert_eq!(found, sites, "{args:?}");
+        let selection = &json["selection"];
+        assert_eq!(elements(&json, "keys").len(), keys, "{args:?}");
+        assert_eq!(selection["keys"].as_u64(), Some(keys as u64));
+        assert_eq!(selection["sites"].as_u64(), Some(sites.len() as u64));
+        for name in ["key", "function", "section"] {
+            let option = format!("--{name}");
+            let given = args.iter().position(|arg| *arg == option).map(|at| args[at + 1]);
+            assert_eq!(selection[name].as_str(), given, "{args:?}");
+        }
+        assert_eq!(json["summary"]["entries"], 12, "the summary is of the whole table");
+        // A key's sites are counted within the selection.
+        let counted: u64 =
+            elements(&json, "keys").iter().filter_map(|key| key["sites"].as_u64()).sum();
+        assert_eq!(counted, sites.len() as u64);
+    }
+    assert!(json(&[])["selection"].is_null());
+}
+
+#[test]
+fn filters_that_match_together_nothing_leave_empty_lists() {
+    let json = json(&["--function", "demo_open", "--section", ".init.text"]);
+    assert_eq!((elements(&json, "sites").len(), elements(&json, "keys").len()), (0, 0));
+    assert!(json["sites"].is_array() && json["selection"]["sites"] == 0);
+}
+
+#[test]
+fn the_path_is_reported_as_it_was_given() {
+    let json = json(&[]);
+    assert_eq!(json["image"]["path"], DEMO);
+}
