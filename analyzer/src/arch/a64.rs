@@ -14,7 +14,8 @@ use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};
 #[derive(Debug)]
 pub(super) struct A64;
 
-const SITE_BYTES: usize = aarch64::INSN_BYTES as usize;
+/// [`aarch64::INSN_BYTES`] as a length.
+const SITE_BYTES: usize = aarch64::NOP.to_le_bytes().len();
 
 impl Architecture for A64 {
     fn name(&self) -> &'static str {

@@ -3,7 +3,8 @@
 use super::budget::{Budget, Failure};
 use super::error::DebugFault;
 use super::look_up::Probe;
-use super::{Dwarf, UnitRef, UnitStart};
+use super::ranges::RangeAttributes;
+use super::{Dwarf, Unit, UnitRef, UnitStart};
 use foldhash::HashSet;
 use rayon::prelude::*;
 
@@ -72,11 +73,10 @@ impl UnitIndex {
             let ranges = dwarf.unit(header).map_err(Failure::from).and_then(|unit| {
                 let mut purse = budget.purse();
                 let mut found = Vec::new();
-                let mut ranges = UnitRef::new(dwarf, &unit).unit_ranges()?;
-                while let Some(range) = ranges.next()? {
-                    purse.spend()?;
-                    found.push((range.begin, range.end, start));
-                }
+                let ranges = root_ranges(&unit, UnitRef::new(dwarf, &unit))?;
+                ranges.for_each(UnitRef::new(dwarf, &unit), &mut purse, |begin, end| {
+                    found.push((begin, end, start));
+                })?;
                 Ok(found)
             });
             Some(ranges.map_err(|error| DebugFault {
@@ -143,4 +143,21 @@ impl UnitIndex {
             })
             .map(|range| range.unit)
     }
+}
+
+/// The ranges of a unit's root.  gimli's own `unit_ranges` adds low pc and size
+/// unchecked, which a tombstone (-1) overflows.
+fn root_ranges<'a>(
+    unit: &Unit<'a>,
+    of_unit: UnitRef<'_, 'a>,
+) -> Result<RangeAttributes, gimli::Error> {
+    let mut ranges = RangeAttributes::default();
+    let mut entries = unit.entries_raw(None)?;
+    if let Some(abbreviation) = entries.read_abbreviation()? {
+        for spec in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*spec)?;
+            ranges.take(of_unit, attribute.name(), attribute.value())?;
+        }
+    }
+    Ok(ranges)
 }

@@ -30,7 +30,7 @@ impl RangeAttributes {
         match (name, value) {
             (gimli::DW_AT_low_pc, value) => self.low = unit.attr_address(value)?,
             (gimli::DW_AT_high_pc, AttributeValue::Udata(size)) => {
-                self.high = Some(High::Size(size))
+                self.high = Some(High::Size(size));
             }
             (gimli::DW_AT_high_pc, value) => {
                 self.high = unit.attr_address(value)?.map(High::Address);

@@ -36,7 +36,7 @@ impl<'data> DwarfSections<'data> {
 
     /// The sections of a `.dwo` or `.dwp` file (`.debug_info.dwo` and so on).
     pub(super) fn load_dwo(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
-        Self::load_named(elf, |id| id.dwo_name())
+        Self::load_named(elf, SectionId::dwo_name)
     }
 
     fn load_named(

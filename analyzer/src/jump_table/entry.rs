@@ -1,7 +1,7 @@
 //! Entries of the table: two layouts, told apart by what they would point at.
 
 use crate::addr::Svma;
-use crate::image::Image;
+use crate::image::{Image, Section};
 use jlctl_shim::abi::{AbsoluteEntry, ENTRY_BRANCH, ENTRY_FLAGS, ENTRY_INIT, RelativeEntry};
 
 /// How entries lie in the table.
@@ -83,9 +83,9 @@ impl JumpEntry {
     /// executable sections, the key in a data section.
     fn is_plausible(&self, image: &Image<'_>) -> bool {
         let section = |address| image.section_at(address).map(|id| image.section(id));
-        section(self.code).is_some_and(|section| section.is_executable())
-            && section(self.target).is_some_and(|section| section.is_executable())
-            && section(self.key).is_some_and(|section| section.is_data())
+        section(self.code).is_some_and(Section::is_executable)
+            && section(self.target).is_some_and(Section::is_executable)
+            && section(self.key).is_some_and(Section::is_data)
     }
 }
 
@@ -112,7 +112,7 @@ pub(super) fn layout_of(image: &Image<'_>, start: Svma, bytes: &[u8]) -> LayoutE
     let absolute = evidence(image, Layout::Absolute, start, bytes);
     // Shares compared without division.
     let (left, right) = (relative.plausible * absolute.tried, absolute.plausible * relative.tried);
-    let divides = |layout: Layout| bytes.len() % layout.entry_size() == 0;
+    let divides = |layout: Layout| bytes.len().is_multiple_of(layout.entry_size());
     let tie_is_absolute = divides(Layout::Absolute) && !divides(Layout::Relative);
     if right > left || (right == left && tie_is_absolute) { absolute } else { relative }
 }

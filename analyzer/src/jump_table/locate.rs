@@ -9,11 +9,11 @@ use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, ImageKind};
 
 /// Symbol at the first entry.
-pub(super) const START_SYMBOL: &str = "__start___jump_table";
+pub const START_SYMBOL: &str = "__start___jump_table";
 /// Symbol behind the last entry.
-pub(super) const STOP_SYMBOL: &str = "__stop___jump_table";
+pub const STOP_SYMBOL: &str = "__stop___jump_table";
 /// Section of the table in modules and user programs.
-pub(super) const SECTION: &str = "__jump_table";
+pub const SECTION: &str = "__jump_table";
 
 /// What showed where the table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use diagnostic::{Defect, Diagnostic, Place, Severity};
 pub use entry::{JumpEntry, Layout};
 pub use key::{Key, KeyId, KeyStorage};
-pub use locate::{LocateError, LocatedBy, Location};
+pub use locate::{LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STOP_SYMBOL};
 pub use site::{Site, SiteBytes, SiteId};
 
 use crate::addr::{AddrRange, Svma};

@@ -10,7 +10,7 @@ use std::fmt;
 pub struct SiteId(pub(crate) u32);
 
 impl SiteId {
-    /// The index into [`super::JumpTable::sites`] and of the entry in the table.
+    /// The index of the entry in the table, from 0.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -60,7 +60,7 @@ impl SiteBytes {
     /// The longest site of any architecture, in bytes, and some room.
     const CAPACITY: usize = 8;
 
-    /// Copies the bytes of a site, at most [`Self::CAPACITY`] of them.
+    /// Copies the bytes of a site, at most 8 of them.
     #[must_use]
     pub fn new(site: &[u8]) -> Self {
         let mut copy = Self { bytes: [0; Self::CAPACITY], len: 0 };

@@ -23,7 +23,7 @@ const IMM26: u32 = 0x03ff_ffff;
 /// [`EncodeError::Misaligned`] if either address is no multiple of four,
 /// [`EncodeError::OutOfRange`] if the distance is beyond [`B_MIN`]..=[`B_MAX`].
 pub const fn displacement(from: u64, to: u64) -> Result<i64, EncodeError> {
-    if (from | to) % INSN_BYTES != 0 {
+    if !(from | to).is_multiple_of(INSN_BYTES) {
         return Err(EncodeError::Misaligned { from, to, align: INSN_BYTES });
     }
     // Addresses wrap at 2^64, as the PE's PC does; the sign is in the difference.
