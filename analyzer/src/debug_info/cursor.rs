@@ -1,15 +1,49 @@
 //! A walk over the entries of a unit that can jump over subtrees.
+//!
+//! Most entries of a kernel are types and variables that are only passed over.
+//! What passing over takes (size of the attributes, place of the sibling
+//! reference) depends on the abbreviation alone, so it is worked out once for
+//! each of them.
 
 use super::{Slice, Unit};
-use gimli::{Abbreviation, Attribute, EntriesRaw, UnitOffset};
+use gimli::{Abbreviation, Attribute, DwTag, EntriesRaw, Reader as _, UnitOffset};
 
 /// Position in a unit's entries, with the depth in its tree.
 pub(super) struct Cursor<'a> {
     unit: &'a Unit<'a>,
-    entries: EntriesRaw<'a, Slice<'a>>,
-    /// Depth at which `entries` started.
-    base: isize,
+    input: Slice<'a>,
+    /// Offset of the end of `input`.
+    end: usize,
+    depth: isize,
+    /// By abbreviation code, as they are met.
+    shapes: Vec<Option<Shape<'a>>>,
 }
+
+/// What an abbreviation says of its entries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape<'a> {
+    pub(super) tag: DwTag,
+    /// Whether entries say where their code is; declarations do not.
+    pub(super) has_ranges: bool,
+    abbreviation: &'a Abbreviation,
+    /// Size of all attributes in bytes, if it is the same for all entries.
+    size: Option<usize>,
+    /// The reference to the sibling, in entries with children.
+    sibling: Option<Sibling>,
+}
+
+/// Where an entry's reference to its sibling stands.
+#[derive(Debug, Clone, Copy)]
+enum Sibling {
+    /// A DW_FORM_ref4 so many bytes behind the abbreviation code: what compilers
+    /// write, and read without a look at the attributes before it.
+    Ref4(usize),
+    /// The attribute of this index.
+    Attribute(usize),
+}
+
+/// Abbreviation codes are dense; those beyond are worked out each time.
+const REMEMBERED: usize = 1 << 12;
 
 impl<'a> Cursor<'a> {
     /// At the entry at `at`, whose depth is called `depth`; at the root if `None`.
@@ -18,69 +52,104 @@ impl<'a> Cursor<'a> {
         at: Option<UnitOffset<usize>>,
         depth: isize,
     ) -> Result<Self, gimli::Error> {
-        Ok(Self { unit, entries: unit.entries_raw(at)?, base: depth })
+        let at = at.unwrap_or_else(|| unit.header.root_offset());
+        let input = unit.header.range_from(at..)?;
+        Ok(Self { unit, input, end: at.0 + input.len(), depth, shapes: Vec::new() })
     }
 
     /// Depth of the next entry.
     pub(super) fn depth(&self) -> isize {
-        self.base + self.entries.next_depth()
+        self.depth
     }
 
     /// Offset of the next entry.
     pub(super) fn offset(&self) -> UnitOffset<usize> {
-        self.entries.next_offset()
+        UnitOffset(self.end - self.input.len())
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        self.entries.is_empty()
+        self.input.is_empty()
     }
 
     /// Reads the next entry's abbreviation; `None` is the end of a sibling list.
-    pub(super) fn abbreviation(&mut self) -> Result<Option<&'a Abbreviation>, gimli::Error> {
-        self.entries.read_abbreviation()
+    pub(super) fn shape(&mut self) -> Result<Option<Shape<'a>>, gimli::Error> {
+        let code = self.input.read_uleb128()?;
+        if code == 0 {
+            self.depth -= 1;
+            return Ok(None);
+        }
+        let index = usize::try_from(code).unwrap_or(usize::MAX);
+        let shape = match self.shapes.get(index) {
+            Some(Some(shape)) => *shape,
+            _ => self.remember(code, index)?,
+        };
+        self.depth += isize::from(shape.abbreviation.has_children());
+        Ok(Some(shape))
+    }
+
+    fn remember(&mut self, code: u64, index: usize) -> Result<Shape<'a>, gimli::Error> {
+        let abbreviation =
+            self.unit.abbreviations.get(code).ok_or(gimli::Error::InvalidAbbreviationCode(code))?;
+        let shape = Shape::new(self.unit, abbreviation);
+        if index < REMEMBERED {
+            self.shapes.resize(self.shapes.len().max(index + 1), None);
+            self.shapes[index] = Some(shape);
+        }
+        Ok(shape)
     }
 
     /// Reads all attributes of the entry.
     pub(super) fn attributes(
         &mut self,
-        abbreviation: &Abbreviation,
+        shape: Shape<'a>,
         mut each: impl FnMut(&Attribute<Slice<'a>>) -> Result<(), gimli::Error>,
     ) -> Result<(), gimli::Error> {
-        for spec in abbreviation.attributes() {
-            let attribute = self.entries.read_attribute(*spec)?;
-            each(&attribute)?;
+        let mut entries = self.entries();
+        for spec in shape.abbreviation.attributes() {
+            each(&entries.read_attribute(*spec)?)?;
         }
-        Ok(())
+        self.go_on_behind(&entries)
     }
 
     /// Skips the attributes of the entry and, where it says where its sibling
     /// is, its children too.
     pub(super) fn skip_with_children(
         &mut self,
-        abbreviation: &Abbreviation,
+        shape: Shape<'a>,
         depth: isize,
     ) -> Result<(), gimli::Error> {
-        let specs = abbreviation.attributes();
-        let sibling = specs.iter().position(|spec| spec.name() == gimli::DW_AT_sibling);
-        let Some(at) = sibling.filter(|_| abbreviation.has_children()) else {
-            return self.skip_attributes(abbreviation);
+        let at = match shape.sibling {
+            None => return self.skip_attributes(shape),
+            Some(Sibling::Attribute(at)) => at,
+            Some(Sibling::Ref4(bytes)) => {
+                let mut input = self.input;
+                input.skip(bytes)?;
+                let sibling = UnitOffset(input.read_u32()? as usize);
+                if sibling.0 <= self.end - input.len() {
+                    return self.skip_attributes(shape);
+                }
+                // Whatever follows the reference is behind the jump.
+                return self.jump(Some(sibling), depth);
+            }
         };
-        // Whatever follows the reference is behind the jump.
-        self.entries.skip_attributes(&specs[..at])?;
-        let sibling = sibling_of(&self.entries.read_attribute(specs[at])?);
-        let leads_forward = sibling.is_some_and(|sibling| sibling.0 > self.offset().0);
-        if leads_forward {
-            self.jump(sibling, depth)
-        } else {
-            self.entries.skip_attributes(&specs[at + 1..])
+        let specs = shape.abbreviation.attributes();
+        let mut entries = self.entries();
+        entries.skip_attributes(&specs[..at])?;
+        let sibling = sibling_of(&entries.read_attribute(specs[at])?);
+        if sibling.is_some_and(|sibling| sibling.0 > entries.next_offset().0) {
+            return self.jump(sibling, depth);
         }
+        entries.skip_attributes(&specs[at + 1..])?;
+        self.go_on_behind(&entries)
     }
 
-    pub(super) fn skip_attributes(
-        &mut self,
-        abbreviation: &Abbreviation,
-    ) -> Result<(), gimli::Error> {
-        self.entries.skip_attributes(abbreviation.attributes())
+    pub(super) fn skip_attributes(&mut self, shape: Shape<'a>) -> Result<(), gimli::Error> {
+        if let Some(size) = shape.size {
+            return self.input.skip(size);
+        }
+        let mut entries = self.entries();
+        entries.skip_attributes(shape.abbreviation.attributes())?;
+        self.go_on_behind(&entries)
     }
 
     /// Goes to an entry's sibling, `depth` being the entry's own; stays where
@@ -91,9 +160,44 @@ impl<'a> Cursor<'a> {
         depth: isize,
     ) -> Result<(), gimli::Error> {
         if let Some(sibling) = sibling.filter(|sibling| sibling.0 > self.offset().0) {
-            *self = Self::new(self.unit, Some(sibling), depth)?;
+            self.input.skip(sibling.0 - self.offset().0)?;
+            self.depth = depth;
         }
         Ok(())
+    }
+
+    /// gimli's own reader of attributes, at the present place.
+    fn entries(&self) -> EntriesRaw<'a, Slice<'a>> {
+        let unit = self.unit;
+        EntriesRaw::new(self.input, unit.header.encoding(), &unit.abbreviations, self.offset())
+    }
+
+    fn go_on_behind(&mut self, entries: &EntriesRaw<'a, Slice<'a>>) -> Result<(), gimli::Error> {
+        self.input.skip(entries.next_offset().0 - self.offset().0)
+    }
+}
+
+impl<'a> Shape<'a> {
+    fn new(unit: &Unit<'a>, abbreviation: &'a Abbreviation) -> Self {
+        let specs = abbreviation.attributes();
+        let has = |name| specs.iter().any(|spec| spec.name() == name);
+        let size = |specs: &[gimli::AttributeSpecification]| -> Option<usize> {
+            specs.iter().map(|spec| spec.size(&unit.header)).sum()
+        };
+        let sibling = specs.iter().position(|spec| spec.name() == gimli::DW_AT_sibling);
+        let sibling = sibling.filter(|_| abbreviation.has_children()).map(|at| {
+            match size(&specs[..at]).filter(|_| specs[at].form() == gimli::DW_FORM_ref4) {
+                Some(bytes) => Sibling::Ref4(bytes),
+                None => Sibling::Attribute(at),
+            }
+        });
+        Self {
+            tag: abbreviation.tag(),
+            has_ranges: has(gimli::DW_AT_low_pc) || has(gimli::DW_AT_ranges),
+            abbreviation,
+            size: size(specs),
+            sibling,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Which function holds an address, and the calls inlined around it.
 
 use super::budget::{Failure, Purse};
-use super::cursor::{Cursor, sibling_of};
+use super::cursor::{Cursor, Shape, sibling_of};
 use super::names::{NameAttributes, Names};
 use super::ranges::RangeAttributes;
 use super::{Slice, UnitRef};
-use gimli::{Abbreviation, AttributeValue, UnitOffset};
+use gimli::{AttributeValue, UnitOffset};
 
 /// One function or inlined call.
 #[derive(Debug, Clone)]
@@ -89,6 +89,18 @@ struct Entry<'a> {
 struct Ancestor {
     depth: isize,
     call: u32,
+    /// Whether its ranges are empty.  Compilers leave such calls when all that
+    /// remains of them is what was inlined into them: they stand in the chain of
+    /// whatever their children cover.
+    is_empty: bool,
+}
+
+/// What an entry's ranges cover.
+struct Coverage {
+    /// Indexes of the probes inside.
+    hits: Vec<usize>,
+    /// Whether there is no address in any of them.
+    is_empty: bool,
 }
 
 impl<'a> Finder<'a, '_, '_> {
@@ -97,11 +109,11 @@ impl<'a> Finder<'a, '_, '_> {
         while !cursor.is_at_end() && self.open > 0 {
             self.purse.spend()?;
             let depth = cursor.depth();
-            let Some(abbreviation) = cursor.abbreviation()? else { continue };
-            match abbreviation.tag() {
-                gimli::DW_TAG_subprogram if has_ranges(abbreviation) => {
-                    let entry = self.read(&mut cursor, abbreviation)?;
-                    let hits = self.hits(&entry)?;
+            let Some(shape) = cursor.shape()? else { continue };
+            match shape.tag {
+                gimli::DW_TAG_subprogram if shape.has_ranges => {
+                    let entry = self.read(&mut cursor, shape)?;
+                    let hits = self.coverage(&entry)?.hits;
                     if hits.iter().any(|probe| self.functions.chains[*probe].is_empty()) {
                         self.function(&mut cursor, &entry, depth, &hits, walk)?;
                         self.enter_nested(walk)?;
@@ -110,9 +122,9 @@ impl<'a> Finder<'a, '_, '_> {
                     }
                 }
                 tag if walk == Walk::Fast && !holds_code(tag) => {
-                    cursor.skip_with_children(abbreviation, depth)?;
+                    cursor.skip_with_children(shape, depth)?;
                 }
-                _ => cursor.skip_attributes(abbreviation)?,
+                _ => cursor.skip_attributes(shape)?,
             }
         }
         Ok(())
@@ -122,9 +134,9 @@ impl<'a> Finder<'a, '_, '_> {
     fn enter_nested(&mut self, walk: Walk) -> Result<(), Failure> {
         while let Some((at, depth)) = self.nested.pop() {
             let mut cursor = Cursor::new(self.unit.unit, Some(at), depth)?;
-            let Some(abbreviation) = cursor.abbreviation()? else { continue };
-            let entry = self.read(&mut cursor, abbreviation)?;
-            let hits = self.hits(&entry)?;
+            let Some(shape) = cursor.shape()? else { continue };
+            let entry = self.read(&mut cursor, shape)?;
+            let hits = self.coverage(&entry)?.hits;
             self.function(&mut cursor, &entry, depth, &hits, walk)?;
         }
         Ok(())
@@ -156,45 +168,65 @@ impl<'a> Finder<'a, '_, '_> {
             while ancestors.last().is_some_and(|ancestor| ancestor.depth >= depth) {
                 ancestors.pop();
             }
-            let Some(abbreviation) = cursor.abbreviation()? else { continue };
-            match abbreviation.tag() {
+            let Some(shape) = cursor.shape()? else { continue };
+            match shape.tag {
                 gimli::DW_TAG_inlined_subroutine => {
-                    let parent = ancestors.last().map_or(function, |ancestor| ancestor.call);
-                    let entry = self.read(cursor, abbreviation)?;
-                    match self.inlined(&entry, parent)? {
-                        Some(call) => ancestors.push(Ancestor { depth, call }),
+                    let entry = self.read(cursor, shape)?;
+                    match self.inlined(&entry, function, &ancestors)? {
+                        Some((call, is_empty)) => {
+                            ancestors.push(Ancestor { depth, call, is_empty });
+                        }
                         None => cursor.jump(entry.sibling, depth)?,
                     }
                 }
                 gimli::DW_TAG_subprogram => {
-                    let entry = self.read(cursor, abbreviation)?;
-                    if self.hits(&entry)?.iter().any(|p| self.functions.chains[*p].is_empty()) {
+                    let entry = self.read(cursor, shape)?;
+                    if self
+                        .coverage(&entry)?
+                        .hits
+                        .iter()
+                        .any(|p| self.functions.chains[*p].is_empty())
+                    {
                         self.nested.push((at, depth));
                     }
                     cursor.jump(entry.sibling, depth)?;
                     self.skip_subtree(cursor, depth)?;
                 }
                 tag if walk == Walk::Fast && !holds_code(tag) => {
-                    cursor.skip_with_children(abbreviation, depth)?;
+                    cursor.skip_with_children(shape, depth)?;
                 }
-                _ => cursor.skip_attributes(abbreviation)?,
+                _ => cursor.skip_attributes(shape)?,
             }
         }
         Ok(())
     }
 
-    /// Takes an inlined call if it holds probes whose chain ends at `parent`.
-    fn inlined(&mut self, entry: &Entry<'a>, parent: u32) -> Result<Option<u32>, Failure> {
-        let mut hits = self.hits(entry)?;
+    /// Takes an inlined call if its children can matter: it is empty (second
+    /// value), or it holds probes whose chain has come as far as its parent.
+    fn inlined(
+        &mut self,
+        entry: &Entry<'a>,
+        function: u32,
+        ancestors: &[Ancestor],
+    ) -> Result<Option<(u32, bool)>, Failure> {
+        let Coverage { mut hits, is_empty } = self.coverage(entry)?;
+        if is_empty {
+            return Ok(Some((self.call(entry.name, entry.site)?, true)));
+        }
+        let empty = ancestors.iter().rev().take_while(|ancestor| ancestor.is_empty).count();
+        let (taken, empty) = ancestors.split_at(ancestors.len() - empty);
+        let parent = taken.last().map_or(function, |ancestor| ancestor.call);
         hits.retain(|probe| self.functions.chains[*probe].last() == Some(&parent));
         if hits.is_empty() {
             return Ok(None);
         }
         let call = self.call(entry.name, entry.site)?;
         for probe in hits {
-            self.functions.chains[probe].push(call);
+            let chain = &mut self.functions.chains[probe];
+            chain.extend(empty.iter().map(|ancestor| ancestor.call));
+            chain.push(call);
         }
-        Ok(Some(call))
+        Ok(Some((call, false)))
     }
 
     fn call(&mut self, name: NameAttributes<'a>, site: CallSite) -> Result<u32, Failure> {
@@ -207,21 +239,17 @@ impl<'a> Finder<'a, '_, '_> {
     fn skip_subtree(&mut self, cursor: &mut Cursor<'a>, depth: isize) -> Result<(), Failure> {
         while !cursor.is_at_end() && cursor.depth() > depth {
             self.purse.spend()?;
-            if let Some(abbreviation) = cursor.abbreviation()? {
-                cursor.skip_attributes(abbreviation)?;
+            if let Some(shape) = cursor.shape()? {
+                cursor.skip_attributes(shape)?;
             }
         }
         Ok(())
     }
 
-    fn read(
-        &mut self,
-        cursor: &mut Cursor<'a>,
-        abbreviation: &Abbreviation,
-    ) -> Result<Entry<'a>, Failure> {
+    fn read(&mut self, cursor: &mut Cursor<'a>, shape: Shape<'a>) -> Result<Entry<'a>, Failure> {
         let mut entry = Entry::default();
         let unit = self.unit;
-        cursor.attributes(abbreviation, |attribute| match attribute.name() {
+        cursor.attributes(shape, |attribute| match attribute.name() {
             gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges => {
                 entry.ranges.take(unit, attribute.name(), attribute.value())
             }
@@ -241,23 +269,16 @@ impl<'a> Finder<'a, '_, '_> {
         Ok(entry)
     }
 
-    /// Indexes of the probes inside an entry's ranges.
-    fn hits(&mut self, entry: &Entry<'a>) -> Result<Vec<usize>, Failure> {
-        let mut hits = Vec::new();
+    fn coverage(&mut self, entry: &Entry<'a>) -> Result<Coverage, Failure> {
+        let mut coverage = Coverage { hits: Vec::new(), is_empty: true };
         let probes = self.probes;
         entry.ranges.for_each(self.unit, self.purse, |begin, end| {
+            coverage.is_empty = false;
             let first = probes.partition_point(|probe| *probe < begin);
-            hits.extend((first..probes.len()).take_while(|index| probes[*index] < end));
+            coverage.hits.extend((first..probes.len()).take_while(|index| probes[*index] < end));
         })?;
-        Ok(hits)
+        Ok(coverage)
     }
-}
-
-/// Whether an entry says where its code is; declarations and abstract instances
-/// do not.
-fn has_ranges(abbreviation: &Abbreviation) -> bool {
-    let names = [gimli::DW_AT_low_pc, gimli::DW_AT_ranges];
-    abbreviation.attributes().iter().any(|spec| names.contains(&spec.name()))
 }
 
 /// Whether entries of a tag can hold functions or inlined calls below them (in

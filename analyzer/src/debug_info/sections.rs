@@ -7,8 +7,8 @@ use gimli::{RunTimeEndian, SectionId};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// Sections that a look-up reads; location lists and the rest stay compressed.
-const WANTED: [SectionId; 11] = [
+/// Sections that a look-up reads, and those that a package's index mentions.
+const WANTED: [SectionId; 16] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
     SectionId::DebugAranges,
@@ -20,9 +20,16 @@ const WANTED: [SectionId; 11] = [
     SectionId::DebugStr,
     SectionId::DebugStrOffsets,
     SectionId::DebugCuIndex,
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
+    SectionId::DebugMacinfo,
+    SectionId::DebugMacro,
+    SectionId::DebugTypes,
 ];
+/// How many a look-up reads; location lists and the rest stay compressed.
+const READ: usize = 11;
 
-/// Bytes of the sections in [`WANTED`], in that order.
+/// Bytes of the first sections in [`WANTED`], in that order.
 #[derive(Debug)]
 pub(super) struct DwarfSections<'data> {
     endian: RunTimeEndian,
@@ -31,16 +38,19 @@ pub(super) struct DwarfSections<'data> {
 
 impl<'data> DwarfSections<'data> {
     pub(super) fn load(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
-        Self::load_named(elf, |id| Some(id.name()))
+        Self::load_named(elf, &WANTED[..READ], |id| Some(id.name()))
     }
 
     /// The sections of a `.dwo` or `.dwp` file (`.debug_info.dwo` and so on).
+    /// All of them: gimli cuts a unit's share out of each that the index of a
+    /// package mentions, and refuses the unit if one is missing.
     pub(super) fn load_dwo(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
-        Self::load_named(elf, SectionId::dwo_name)
+        Self::load_named(elf, &WANTED, SectionId::dwo_name)
     }
 
     fn load_named(
         elf: &Sections<'data>,
+        wanted: &[SectionId],
         name: impl Fn(SectionId) -> Option<&'static str> + Sync,
     ) -> Result<Self, DebugInfoError> {
         let big_endian = elf.is_big_endian();
@@ -48,7 +58,7 @@ impl<'data> DwarfSections<'data> {
         if section(SectionId::DebugInfo).is_none_or(|section| section.data.is_empty()) {
             return Err(DebugInfoError::Absent);
         }
-        let bytes: Result<Vec<_>, CompressedError> = WANTED
+        let bytes: Result<Vec<_>, CompressedError> = wanted
             .par_iter()
             .map(|id| {
                 section(*id).map_or(Ok(Cow::Borrowed(&[][..])), |section| {
@@ -66,7 +76,8 @@ impl<'data> DwarfSections<'data> {
 
     pub(super) fn section(&self, id: SectionId) -> Slice<'_> {
         let at = WANTED.iter().position(|wanted| *wanted == id);
-        Slice::new(at.map_or(&[], |at| &self.bytes[at]), self.endian)
+        let bytes = at.and_then(|at| self.bytes.get(at)).map_or(&[][..], AsRef::as_ref);
+        Slice::new(bytes, self.endian)
     }
 
     pub(super) fn dwarf(&self) -> Dwarf<'_> {

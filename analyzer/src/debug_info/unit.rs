@@ -16,7 +16,7 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
     let mut found = UnitFrames::default();
     let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
     let header = look_up.dwarf.unit_header(start);
-    let mut unit = match header.and_then(|header| look_up.dwarf.unit(header)) {
+    let unit = match header.and_then(|header| look_up.dwarf.unit(header)) {
         Ok(unit) => unit,
         Err(error) => {
             found.faults.push(fault(error.to_string()));
@@ -32,18 +32,17 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
         found.faults.push(fault(error));
         Functions::default()
     });
-    let mut program = unit.line_program.take().map(gimli::IncompleteLineProgram::rows);
-    let rows = program.as_mut().map_or_else(
+    let header = unit.line_program.as_ref().map(gimli::IncompleteLineProgram::header);
+    let rows = header.map_or_else(
         || vec![None; addresses.len()],
-        |program| {
+        |header| {
             let mut purse = look_up.budget.purse();
-            let (rows, failure) = lines::rows_of(program, &addresses, &mut purse);
+            let (rows, failure) = lines::rows_of(header, &addresses, &mut purse);
             failures.extend(failure);
             rows
         },
     );
     found.faults.extend(failures.iter().map(|failure| fault(failure.to_string())));
-    let header = program.as_ref().map(lines::Rows::header);
     let strings = Strings { known: HashMap::new(), all: Vec::new() };
     let unit = UnitRef::new(look_up.dwarf, &unit);
     Assembly { unit, header, files: HashMap::new(), strings, found }

@@ -192,6 +192,9 @@ fn sections<'data>(
         Some(first) if names == usize::from(u16::MAX) => first.sh_link as usize,
         _ => names,
     };
+    if names >= headers.len() {
+        faults.push(ImageFault::SectionNames { index: names, sections: headers.len() });
+    }
     let names = headers.get(names).map_or(&[][..], |header| file_bytes(data, header));
     headers.iter().map(|header| section(data, names, header, faults)).collect()
 }

@@ -86,6 +86,16 @@ pub enum ImageFault {
         /// Headers read.
         found: u64,
     },
+    /// The index of the section that holds the names leads nowhere.
+    #[error(
+        "section names: expected e_shstrndx below {sections}, found {index}; sections have no names"
+    )]
+    SectionNames {
+        /// `e_shstrndx`.
+        index: usize,
+        /// Sections there are.
+        sections: usize,
+    },
     /// A section's bytes are not all in the file.
     #[error(
         "section {name}: expected {size:#x} bytes at file offset {offset}, found the end of the file at {file_size:#x}"

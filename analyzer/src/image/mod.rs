@@ -135,7 +135,7 @@ impl<'data> Image<'data> {
     /// The allocated section that covers `address`.
     #[must_use]
     pub fn section_at(&self, address: Svma) -> Option<SectionId> {
-        self.index.find(&self.sections, address)
+        self.index.find(address)
     }
 
     /// Symbols; those of `.symtab`, or else of `.dynsym`.

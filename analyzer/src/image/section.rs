@@ -69,8 +69,10 @@ impl Section<'_> {
 /// Finds the allocated section of an address by binary search.
 #[derive(Debug, Default)]
 pub(super) struct SectionIndex {
-    /// (start, highest end so far, section), by start.
+    /// (start, end, section), by start.
     by_start: Vec<(Svma, Svma, SectionId)>,
+    /// From each address up to the next: the section there.
+    pieces: Vec<(Svma, Option<SectionId>)>,
 }
 
 impl SectionIndex {
@@ -84,27 +86,15 @@ impl SectionIndex {
             .map(|(id, section)| (section.range.start(), section.range.end(), SectionId(id)))
             .collect();
         by_start.sort_unstable();
-        let mut highest = Svma(0);
-        for (_, end, _) in &mut by_start {
-            highest = highest.max(*end);
-            *end = highest;
-        }
-        Self { by_start }
+        let pieces = pieces(&by_start);
+        Self { by_start, pieces }
     }
 
     /// The section that covers `address`; the one that starts last where
     /// damaged headers make several do so.
-    pub(super) fn find(&self, sections: &[Section<'_>], address: Svma) -> Option<SectionId> {
-        let behind = self.by_start.partition_point(|(start, ..)| *start <= address);
-        for (_, highest_end, id) in self.by_start[..behind].iter().rev() {
-            if sections[id.index()].range.contains(address) {
-                return Some(*id);
-            }
-            if *highest_end <= address {
-                return None;
-            }
-        }
-        None
+    pub(super) fn find(&self, address: Svma) -> Option<SectionId> {
+        let behind = self.pieces.partition_point(|(start, _)| *start <= address);
+        self.pieces[..behind].last().and_then(|(_, section)| *section)
     }
 
     /// Neighbours in address order that share addresses.
@@ -118,5 +108,55 @@ impl SectionIndex {
             let range = AddrRange::new(b.start(), a.end().min(b.end()))?;
             (!range.is_empty()).then_some((first, second, range))
         })
+    }
+}
+
+/// Cuts overlapping sections, given by start, into pieces that belong to one.
+fn pieces(by_start: &[(Svma, Svma, SectionId)]) -> Vec<(Svma, Option<SectionId>)> {
+    let mut pieces = Vec::new();
+    // Sections that have not ended, the one that starts last on top.
+    let mut open: Vec<(Svma, SectionId)> = Vec::new();
+    for (start, end, id) in by_start {
+        close(&mut open, *start, &mut pieces);
+        open.push((*end, *id));
+        pieces.push((*start, Some(*id)));
+    }
+    close(&mut open, Svma(u64::MAX), &mut pieces);
+    pieces
+}
+
+/// Ends the sections on top of `open` that end up to `until`.
+fn close(
+    open: &mut Vec<(Svma, SectionId)>,
+    until: Svma,
+    pieces: &mut Vec<(Svma, Option<SectionId>)>,
+) {
+    while let Some((end, _)) = open.pop_if(|(end, _)| *end <= until) {
+        // What lies below it and ends no later does not show again.
+        while open.pop_if(|(below, _)| *below <= end).is_some() {}
+        pieces.push((end, open.last().map(|(_, id)| *id)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_belong_to_the_section_that_starts_last() {
+        let ranges =
+            [(0, 100), (10, 20), (10, 30), (15, 16), (25, 40), (50, 60), (50, 100), (120, 130)];
+        let by_start: Vec<_> = (0u32..)
+            .zip(ranges)
+            .map(|(id, (start, end))| (Svma(start), Svma(end), SectionId(id)))
+            .collect();
+        let index = SectionIndex { pieces: pieces(&by_start), by_start };
+        for address in (0..140).map(Svma) {
+            let covers =
+                |(start, end, _): &&(Svma, Svma, SectionId)| *start <= address && address < *end;
+            let wanted = index.by_start.iter().rev().find(covers).map(|(.., id)| *id);
+            assert_eq!(index.find(address), wanted, "{address}");
+        }
+        assert_eq!(SectionIndex::default().find(Svma(0)), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::selection::{Filter, Selection};
 use anyhow::Context as _;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};
-use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, Severity, SiteId};
+use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, LocateError, Severity, SiteId};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
@@ -35,6 +35,7 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
     }
     let table = progress
         .phase("read the jump table", 1, |_| JumpTable::read(&image))
+        .map_err(|error| no_table(&image, error))
         .with_context(of_path)?;
     let selection = Selection::new(&image, &table, &filter).with_context(of_path)?;
     let mut diagnostics: Vec<Diagnostic> = table
@@ -69,6 +70,16 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
     })?;
     let failing = diagnostics.iter().any(|found| found.defect.severity() >= Severity::Error);
     Ok(if failing { Outcome::Findings } else { Outcome::Clean })
+}
+
+/// A damaged image without a table most likely had one: that is no refusal but
+/// an input that cannot be read.
+fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
+    if image.faults().is_empty() {
+        return error.into();
+    }
+    let faults: Vec<String> = image.faults().iter().map(ToString::to_string).collect();
+    failure(Kind::Input, format!("{error}; the image is damaged: {}", faults.join("; ")))
 }
 
 /// The lists that a report carries.  Text is a summary unless they are asked

@@ -8,8 +8,8 @@ use serde::Serialize;
 use std::io::Write;
 
 /// Sites that one task turns into text.
-const CHUNK: usize = 512;
-/// Chunks held in memory at a time.
+const CHUNK: usize = 128;
+/// Chunks turned into text at a time.
 const WAVE: usize = 16;
 
 pub(super) fn write(
@@ -50,7 +50,8 @@ fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> anyhow::Res
 }
 
 /// Writes a list, or null.  Elements are turned into text by all cores, one
-/// wave while the one before is written, so that memory stays bounded.
+/// wave while the one before is written, in buffers that are used again: memory
+/// stays bounded, and in the cache.
 fn list<T: Sync>(
     out: &mut (dyn Write + Send),
     name: &str,
@@ -59,26 +60,25 @@ fn list<T: Sync>(
 ) -> anyhow::Result<()> {
     write!(out, ",\n\"{name}\":")?;
     let Some(items) = items else { return Ok(write!(out, "null")?) };
-    let render = |wave: &[T]| -> Result<Vec<Vec<u8>>, serde_json::Error> {
-        wave.par_chunks(CHUNK)
-            .map(|chunk| {
-                let mut text = Vec::with_capacity(chunk.len() * 512);
-                for item in chunk {
-                    text.extend_from_slice(b",\n");
-                    element(item, &mut text)?;
-                }
-                Ok(text)
+    let render = |wave: &[T], buffers: &mut [Vec<u8>]| -> Result<(), serde_json::Error> {
+        buffers.iter_mut().for_each(Vec::clear);
+        buffers.par_iter_mut().zip(wave.par_chunks(CHUNK)).try_for_each(|(buffer, chunk)| {
+            chunk.iter().try_for_each(|item| {
+                buffer.extend_from_slice(b",\n");
+                element(item, buffer)
             })
-            .collect()
+        })
     };
     write!(out, "[")?;
-    let mut pending: Vec<Vec<u8>> = Vec::new();
+    let mut pending = vec![Vec::new(); WAVE];
+    let mut buffers = vec![Vec::new(); WAVE];
     let mut is_first = true;
     for wave in items.chunks(CHUNK * WAVE) {
         let (written, rendered) =
-            rayon::join(|| write_all(out, &pending, &mut is_first), || render(wave));
+            rayon::join(|| write_all(out, &pending, &mut is_first), || render(wave, &mut buffers));
         written?;
-        pending = rendered?;
+        rendered?;
+        std::mem::swap(&mut pending, &mut buffers);
     }
     write_all(out, &pending, &mut is_first)?;
     Ok(write!(out, "]")?)
@@ -86,7 +86,7 @@ fn list<T: Sync>(
 
 /// Writes chunks that all start with a comma; the first one goes without.
 fn write_all(out: &mut dyn Write, chunks: &[Vec<u8>], is_first: &mut bool) -> std::io::Result<()> {
-    for chunk in chunks {
+    for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
         let comma = usize::from(std::mem::take(is_first));
         out.write_all(&chunk[comma..])?;
     }

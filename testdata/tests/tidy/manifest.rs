@@ -15,6 +15,12 @@ fn allowed(folder: &str) -> &'static [&'static str] {
     }
 }
 
+/// The crate of ours that only a crate's tests may depend on: the test data, or
+/// for the tests of those, the analyzer that reads them.
+fn allowed_in_tests(folder: &str) -> &'static str {
+    if folder == "testdata" { "jlctl-analyzer" } else { "jlctl-testdata" }
+}
+
 /// A dependency: the line, the table's kind and the name.
 #[derive(Debug, PartialEq, Eq)]
 struct Dependency<'a> {
@@ -27,7 +33,7 @@ struct Dependency<'a> {
 pub(crate) fn check(folder: &str, path: &str, text: &str) -> Vec<Violation> {
     let rule = |dependency: &Dependency<'_>| {
         let ours = dependency.name == "jlctl" || dependency.name.starts_with("jlctl-");
-        let for_tests = dependency.for_tests && dependency.name == "jlctl-testdata";
+        let for_tests = dependency.for_tests && dependency.name == allowed_in_tests(folder);
         if ours && !for_tests && !allowed(folder).contains(&dependency.name) {
             Some(DIRECTION)
         } else if dependency.name == "anyhow" && !matches!(folder, "cli" | "testdata") {
@@ -114,6 +120,13 @@ mod tests {
             [target.'cfg(unix)'.dependencies]\njlctl-testdata.workspace = true\n";
         assert_eq!(lines("cli", text), [3, 6]);
         assert_eq!(lines("cli", "[dev-dependencies]\njlctl-testdata.workspace = true\n"), []);
+    }
+
+    #[test]
+    fn tests_of_the_test_data_may_use_the_analyzer() {
+        let text = "[dev-dependencies]\njlctl-analyzer.workspace = true\njlctl = \"1\"\n";
+        assert_eq!(lines("testdata", text), [3]);
+        assert_eq!(lines("runtime-shim", text), [2, 3]);
     }
 
     #[test]
