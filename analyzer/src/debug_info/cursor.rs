@@ -5,6 +5,7 @@
 //! reference) depends on the abbreviation alone, so it is worked out once for
 //! each of them.
 
+use super::budget::{Failure, Purse};
 use super::{Slice, Unit};
 use gimli::{Abbreviation, Attribute, DwTag, EntriesRaw, Reader as _, UnitOffset};
 
@@ -19,6 +20,26 @@ pub(super) struct Cursor<'a> {
     shapes: Vec<Option<Shape<'a>>>,
 }
 
+/// How much of a unit is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Walk {
+    /// Subtrees that cannot hold a function of C are jumped over.
+    Fast,
+    /// Every entry is met or passed by itself, for what the fast walk did not
+    /// find: functions inside functions, or inside types.
+    Full,
+}
+
+/// A function or an inlined call that a walk has come to.
+pub(super) struct Met<'a> {
+    pub(super) at: UnitOffset<usize>,
+    pub(super) depth: isize,
+    /// Depth of the highest entry passed since the last one met: whatever was
+    /// entered at this depth or below has been left.
+    pub(super) lowest: isize,
+    pub(super) shape: Shape<'a>,
+}
+
 /// What an abbreviation says of its entries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape<'a> {
@@ -26,6 +47,11 @@ pub(super) struct Shape<'a> {
     /// Whether entries say where their code is; declarations do not.
     pub(super) has_ranges: bool,
     abbreviation: &'a Abbreviation,
+    /// Whether they are functions or inlined calls.
+    is_call: bool,
+    /// Whether functions or inlined calls can stand below them.
+    holds_code: bool,
+    has_children: bool,
     /// Size of all attributes in bytes, if it is the same for all entries.
     size: Option<usize>,
     /// The reference to the sibling, in entries with children.
@@ -57,45 +83,81 @@ impl<'a> Cursor<'a> {
         Ok(Self { unit, input, end: at.0 + input.len(), depth, shapes: Vec::new() })
     }
 
-    /// Depth of the next entry.
-    pub(super) fn depth(&self) -> isize {
-        self.depth
-    }
-
     /// Offset of the next entry.
     pub(super) fn offset(&self) -> UnitOffset<usize> {
         UnitOffset(self.end - self.input.len())
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
-        self.input.is_empty()
+    /// Passes over entries up to the next function or inlined call deeper than
+    /// `floor`, and reads its abbreviation; `None` behind the last.
+    pub(super) fn next(
+        &mut self,
+        floor: isize,
+        walk: Walk,
+        purse: &mut Purse<'_>,
+    ) -> Result<Option<Met<'a>>, Failure> {
+        let mut lowest = isize::MAX;
+        while !self.input.is_empty() && self.depth > floor {
+            purse.spend()?;
+            let (at, depth) = (self.offset(), self.depth);
+            lowest = lowest.min(depth);
+            let Some(index) = self.read_code()? else { continue };
+            let Some(shape) = &self.shapes[index] else { continue };
+            if shape.is_call {
+                let shape = *shape;
+                self.depth += isize::from(shape.has_children);
+                return Ok(Some(Met { at, depth, lowest, shape }));
+            }
+            let jumps = walk == Walk::Fast && !shape.holds_code && shape.sibling.is_some();
+            if let (false, Some(size)) = (jumps, shape.size) {
+                self.depth += isize::from(shape.has_children);
+                self.input.skip(size)?;
+                continue;
+            }
+            let shape = *shape;
+            self.depth += isize::from(shape.has_children);
+            if jumps {
+                self.skip_with_children(shape, depth)?;
+            } else {
+                self.skip_attributes(shape)?;
+            }
+        }
+        Ok(None)
     }
 
     /// Reads the next entry's abbreviation; `None` is the end of a sibling list.
     pub(super) fn shape(&mut self) -> Result<Option<Shape<'a>>, gimli::Error> {
+        let Some(index) = self.read_code()? else { return Ok(None) };
+        let shape = self.shapes[index];
+        self.depth += isize::from(shape.is_some_and(|shape| shape.has_children));
+        Ok(shape)
+    }
+
+    /// Reads an abbreviation code, and answers where its shape stands; `None`
+    /// for the end of a sibling list, which this goes behind.
+    #[inline]
+    fn read_code(&mut self) -> Result<Option<usize>, gimli::Error> {
         let code = self.input.read_uleb128()?;
         if code == 0 {
             self.depth -= 1;
             return Ok(None);
         }
-        let index = usize::try_from(code).unwrap_or(usize::MAX);
-        let shape = match self.shapes.get(index) {
-            Some(Some(shape)) => *shape,
-            _ => self.remember(code, index)?,
-        };
-        self.depth += isize::from(shape.abbreviation.has_children());
-        Ok(Some(shape))
+        match usize::try_from(code) {
+            Ok(index) if matches!(self.shapes.get(index), Some(Some(_))) => Ok(Some(index)),
+            _ => self.remember(code).map(Some),
+        }
     }
 
-    fn remember(&mut self, code: u64, index: usize) -> Result<Shape<'a>, gimli::Error> {
+    #[cold]
+    fn remember(&mut self, code: u64) -> Result<usize, gimli::Error> {
         let abbreviation =
             self.unit.abbreviations.get(code).ok_or(gimli::Error::InvalidAbbreviationCode(code))?;
-        let shape = Shape::new(self.unit, abbreviation);
-        if index < REMEMBERED {
-            self.shapes.resize(self.shapes.len().max(index + 1), None);
-            self.shapes[index] = Some(shape);
-        }
-        Ok(shape)
+        // No abbreviation has the code 0: its place serves those that are not
+        // remembered.
+        let index = usize::try_from(code).ok().filter(|code| *code < REMEMBERED).unwrap_or(0);
+        self.shapes.resize(self.shapes.len().max(index + 1), None);
+        self.shapes[index] = Some(Shape::new(self.unit, abbreviation));
+        Ok(index)
     }
 
     /// Reads all attributes of the entry.
@@ -191,8 +253,12 @@ impl<'a> Shape<'a> {
                 None => Sibling::Attribute(at),
             }
         });
+        let tag = abbreviation.tag();
         Self {
-            tag: abbreviation.tag(),
+            tag,
+            is_call: matches!(tag, gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine),
+            holds_code: holds_code(tag),
+            has_children: abbreviation.has_children(),
             has_ranges: has(gimli::DW_AT_low_pc) || has(gimli::DW_AT_ranges),
             abbreviation,
             size: size(specs),
@@ -207,4 +273,20 @@ pub(super) fn sibling_of(attribute: &Attribute<Slice<'_>>) -> Option<UnitOffset<
         gimli::AttributeValue::UnitRef(offset) => Some(offset),
         _ => None,
     }
+}
+
+/// Whether entries of a tag can hold functions or inlined calls below them (in
+/// C; the full walk covers languages where types can).
+fn holds_code(tag: DwTag) -> bool {
+    matches!(
+        tag,
+        gimli::DW_TAG_compile_unit
+            | gimli::DW_TAG_partial_unit
+            | gimli::DW_TAG_skeleton_unit
+            | gimli::DW_TAG_namespace
+            | gimli::DW_TAG_module
+            | gimli::DW_TAG_lexical_block
+            | gimli::DW_TAG_try_block
+            | gimli::DW_TAG_catch_block
+    )
 }

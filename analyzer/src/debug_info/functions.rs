@@ -1,7 +1,7 @@
 //! Which function holds an address, and the calls inlined around it.
 
 use super::budget::{Failure, Purse};
-use super::cursor::{Cursor, Shape, sibling_of};
+use super::cursor::{Cursor, Met, Shape, Walk, sibling_of};
 use super::names::{NameAttributes, Names};
 use super::ranges::RangeAttributes;
 use super::{Slice, UnitRef};
@@ -31,17 +31,6 @@ pub(super) struct CallSite {
 pub(super) struct Functions {
     pub(super) calls: Vec<Call>,
     pub(super) chains: Vec<Vec<u32>>,
-}
-
-/// How much of a unit is walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Walk {
-    /// Subtrees that cannot hold a function of C are jumped over, and so are
-    /// functions that hold no probe.
-    Fast,
-    /// Every entry, for what the fast walk did not find: functions nested in
-    /// functions, or in types.
-    Full,
 }
 
 impl Functions {
@@ -106,28 +95,33 @@ struct Coverage {
 impl<'a> Finder<'a, '_, '_> {
     fn walk(&mut self, walk: Walk) -> Result<(), Failure> {
         let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
-        while !cursor.is_at_end() && self.open > 0 {
-            self.purse.spend()?;
-            let depth = cursor.depth();
-            let Some(shape) = cursor.shape()? else { continue };
-            match shape.tag {
-                gimli::DW_TAG_subprogram if shape.has_ranges => {
-                    let entry = self.read(&mut cursor, shape)?;
-                    let hits = self.coverage(&entry)?.hits;
-                    if hits.iter().any(|probe| self.functions.chains[*probe].is_empty()) {
-                        self.function(&mut cursor, &entry, depth, &hits, walk)?;
-                        self.enter_nested(walk)?;
-                    } else if walk == Walk::Fast {
-                        cursor.jump(entry.sibling, depth)?;
-                    }
+        // Damage can lead above the root; the end of the unit ends it all.
+        let floor = isize::MIN;
+        while self.open > 0
+            && let Some(Met { depth, shape, .. }) = cursor.next(floor, walk, self.purse)?
+        {
+            if shape.tag != gimli::DW_TAG_subprogram || !shape.has_ranges {
+                match walk {
+                    Walk::Fast => cursor.skip_with_children(shape, depth)?,
+                    Walk::Full => cursor.skip_attributes(shape)?,
                 }
-                tag if walk == Walk::Fast && !holds_code(tag) => {
-                    cursor.skip_with_children(shape, depth)?;
-                }
-                _ => cursor.skip_attributes(shape)?,
+                continue;
+            }
+            let entry = self.read(&mut cursor, shape)?;
+            let hits = self.coverage(&entry)?.hits;
+            if self.is_any_open(&hits) {
+                self.function(&mut cursor, &entry, depth, &hits, walk)?;
+                self.enter_nested(walk)?;
+            } else if walk == Walk::Fast {
+                cursor.jump(entry.sibling, depth)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether one of these probes has no function yet.
+    fn is_any_open(&self, hits: &[usize]) -> bool {
+        hits.iter().any(|probe| self.functions.chains[*probe].is_empty())
     }
 
     /// Enters the functions that were met inside others.
@@ -161,41 +155,27 @@ impl<'a> Finder<'a, '_, '_> {
             }
         }
         let mut ancestors: Vec<Ancestor> = Vec::new();
-        while !cursor.is_at_end() && cursor.depth() > depth {
-            self.purse.spend()?;
-            let (at, depth) = (cursor.offset(), cursor.depth());
-            // At every entry, not only at calls: a block may lead elsewhere.
-            while ancestors.last().is_some_and(|ancestor| ancestor.depth >= depth) {
+        let floor = depth;
+        while let Some(Met { at, depth, lowest, shape }) = cursor.next(floor, walk, self.purse)? {
+            while ancestors.last().is_some_and(|ancestor| ancestor.depth >= lowest) {
                 ancestors.pop();
             }
-            let Some(shape) = cursor.shape()? else { continue };
-            match shape.tag {
-                gimli::DW_TAG_inlined_subroutine => {
-                    let entry = self.read(cursor, shape)?;
-                    match self.inlined(&entry, function, &ancestors)? {
-                        Some((call, is_empty)) => {
-                            ancestors.push(Ancestor { depth, call, is_empty });
-                        }
-                        None => cursor.jump(entry.sibling, depth)?,
-                    }
+            let entry = self.read(cursor, shape)?;
+            if shape.tag == gimli::DW_TAG_inlined_subroutine {
+                match self.inlined(&entry, function, &ancestors)? {
+                    Some((call, is_empty)) => ancestors.push(Ancestor { depth, call, is_empty }),
+                    None => cursor.jump(entry.sibling, depth)?,
                 }
-                gimli::DW_TAG_subprogram => {
-                    let entry = self.read(cursor, shape)?;
-                    if self
-                        .coverage(&entry)?
-                        .hits
-                        .iter()
-                        .any(|p| self.functions.chains[*p].is_empty())
-                    {
-                        self.nested.push((at, depth));
-                    }
-                    cursor.jump(entry.sibling, depth)?;
-                    self.skip_subtree(cursor, depth)?;
-                }
-                tag if walk == Walk::Fast && !holds_code(tag) => {
-                    cursor.skip_with_children(shape, depth)?;
-                }
-                _ => cursor.skip_attributes(shape)?,
+                continue;
+            }
+            let hits = self.coverage(&entry)?.hits;
+            if self.is_any_open(&hits) {
+                self.nested.push((at, depth));
+            }
+            cursor.jump(entry.sibling, depth)?;
+            // Without a sibling reference the subtree is walked through.
+            while let Some(Met { shape, .. }) = cursor.next(depth, walk, self.purse)? {
+                cursor.skip_attributes(shape)?;
             }
         }
         Ok(())
@@ -236,16 +216,6 @@ impl<'a> Finder<'a, '_, '_> {
         Ok(id)
     }
 
-    fn skip_subtree(&mut self, cursor: &mut Cursor<'a>, depth: isize) -> Result<(), Failure> {
-        while !cursor.is_at_end() && cursor.depth() > depth {
-            self.purse.spend()?;
-            if let Some(shape) = cursor.shape()? {
-                cursor.skip_attributes(shape)?;
-            }
-        }
-        Ok(())
-    }
-
     fn read(&mut self, cursor: &mut Cursor<'a>, shape: Shape<'a>) -> Result<Entry<'a>, Failure> {
         let mut entry = Entry::default();
         let unit = self.unit;
@@ -279,22 +249,6 @@ impl<'a> Finder<'a, '_, '_> {
         })?;
         Ok(coverage)
     }
-}
-
-/// Whether entries of a tag can hold functions or inlined calls below them (in
-/// C; the full walk covers languages where types can).
-fn holds_code(tag: gimli::DwTag) -> bool {
-    matches!(
-        tag,
-        gimli::DW_TAG_compile_unit
-            | gimli::DW_TAG_partial_unit
-            | gimli::DW_TAG_skeleton_unit
-            | gimli::DW_TAG_namespace
-            | gimli::DW_TAG_module
-            | gimli::DW_TAG_lexical_block
-            | gimli::DW_TAG_try_block
-            | gimli::DW_TAG_catch_block
-    )
 }
 
 fn take_call_site(

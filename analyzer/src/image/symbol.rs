@@ -133,8 +133,11 @@ impl<'data> Symbols<'data> {
 
     /// The defined symbols of a name, in table order.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (SymbolId, &'a Symbol)> {
+        let name = name.as_bytes();
         self.iter().filter(move |(_, symbol)| {
-            symbol.section.is_some() && self.name_bytes(symbol) == name.as_bytes()
+            let text = self.strings.get(symbol.name as usize..).unwrap_or_default();
+            let is_named = text.starts_with(name) && matches!(text.get(name.len()), None | Some(0));
+            is_named && symbol.section.is_some()
         })
     }
 
@@ -163,7 +166,8 @@ impl<'data> Symbols<'data> {
 
     /// Mapping symbols `$x`, `$d` (AAELF64 5.5.5) and assembler-local labels.
     fn is_marker(&self, symbol: &Symbol) -> bool {
-        matches!(self.name_bytes(symbol), [b'$', ..] | [b'.', b'L', ..] | [])
+        let text = self.strings.get(symbol.name as usize..).unwrap_or_default();
+        matches!(text, [b'$' | 0, ..] | [b'.', b'L', ..] | [])
     }
 }
 
