@@ -213,8 +213,8 @@ fn deep_nests_end() {
         let nests = [(debug::deep_inlined(depth), depth + 1), (debug::deep_blocks(depth), 1)];
         for (bytes, frames) in nests {
             let found = on_a_small_stack(move || frames_around_the_site(&bytes));
-            let names = found
-                .chain(0)
+            let chain = found.chain(0);
+            let names = chain
                 .iter()
                 .map(|frame| frame.function.map(jlctl_analyzer::debug_info::StringId::index));
             let names: Vec<_> = names.collect();

@@ -3,7 +3,6 @@
 use super::error::DebugFault;
 use super::look_up::{Probe, UnitFrames};
 use crate::addr::Svma;
-use foldhash::{HashMap, HashMapExt as _};
 use std::ops::Range;
 
 /// One frame: a function, and the place in it.
@@ -17,6 +16,18 @@ pub struct Frame {
     pub line: Option<u32>,
     /// Column, from 1.
     pub column: Option<u32>,
+}
+
+/// A frame in [`Frames::all`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FrameId(u32);
+
+impl FrameId {
+    /// The index into [`Frames::all`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// A name or path in [`Frames::string`].
@@ -36,6 +47,7 @@ impl StringId {
 pub struct Frames {
     strings: Vec<String>,
     frames: Vec<Frame>,
+    ids: Vec<FrameId>,
     chains: Vec<Range<usize>>,
     faults: Vec<DebugFault>,
 }
@@ -44,8 +56,20 @@ impl Frames {
     /// The frames of the address at `index`, innermost first; empty if nothing
     /// is known of it.
     #[must_use]
-    pub fn chain(&self, index: usize) -> &[Frame] {
-        self.chains.get(index).map_or(&[], |range| &self.frames[range.clone()])
+    pub fn chain(&self, index: usize) -> Vec<Frame> {
+        self.chain_ids(index).iter().map(|id| self.frames[id.index()]).collect()
+    }
+
+    /// As [`Self::chain`], by id: chains share most of their frames.
+    #[must_use]
+    pub fn chain_ids(&self, index: usize) -> &[FrameId] {
+        self.chains.get(index).map_or(&[], |range| &self.ids[range.clone()])
+    }
+
+    /// All frames; [`FrameId::index`] counts them.
+    #[must_use]
+    pub fn all(&self) -> &[Frame] {
+        &self.frames
     }
 
     /// A name or path.
@@ -54,7 +78,7 @@ impl Frames {
         &self.strings[id.index()]
     }
 
-    /// All names and paths, each once; [`StringId::index`] counts them.
+    /// All names and paths, each once for each unit; [`StringId::index`] counts them.
     #[must_use]
     pub fn strings(&self) -> &[String] {
         &self.strings
@@ -70,14 +94,13 @@ impl Frames {
 /// Frames while they are collected from units.
 pub(super) struct FrameSet {
     addresses: Vec<Svma>,
-    known: HashMap<String, StringId>,
     frames: Frames,
 }
 
 impl FrameSet {
     pub(super) fn new(addresses: &[Svma]) -> Self {
         let frames = Frames { chains: vec![0..0; addresses.len()], ..Frames::default() };
-        Self { addresses: addresses.to_vec(), known: HashMap::new(), frames }
+        Self { addresses: addresses.to_vec(), frames }
     }
 
     /// The addresses that have no frames yet.
@@ -93,18 +116,23 @@ impl FrameSet {
 
     pub(super) fn extend(&mut self, units: Vec<UnitFrames>) {
         for unit in units {
-            let ids: Vec<StringId> =
-                unit.strings.into_iter().map(|text| self.intern(text)).collect();
-            let global = |local: Option<u32>| local.map(|local| ids[local as usize]);
+            // Strings of different units are not compared: that would cost more
+            // than the copies take.
+            let strings = u32::try_from(self.frames.strings.len()).unwrap_or(u32::MAX);
+            self.frames.strings.extend(unit.strings);
+            let global = |local: Option<u32>| Some(StringId(strings.saturating_add(local?)));
+            let first = u32::try_from(self.frames.frames.len()).unwrap_or(u32::MAX);
+            self.frames.frames.extend(unit.frames.iter().map(|frame| Frame {
+                function: global(frame.function),
+                file: global(frame.file),
+                line: (frame.line != 0).then_some(frame.line),
+                column: (frame.line != 0 && frame.column != 0).then_some(frame.column),
+            }));
             for (index, chain) in unit.chains {
-                let start = self.frames.frames.len();
-                self.frames.frames.extend(unit.frames[chain].iter().map(|frame| Frame {
-                    function: global(frame.function),
-                    file: global(frame.file),
-                    line: (frame.line != 0).then_some(frame.line),
-                    column: (frame.line != 0 && frame.column != 0).then_some(frame.column),
-                }));
-                self.frames.chains[index] = start..self.frames.frames.len();
+                let start = self.frames.ids.len();
+                let chain = &unit.ids[chain];
+                self.frames.ids.extend(chain.iter().map(|id| FrameId(first.saturating_add(*id))));
+                self.frames.chains[index] = start..self.frames.ids.len();
             }
             self.frames.faults.extend(unit.faults);
         }
@@ -112,14 +140,5 @@ impl FrameSet {
 
     pub(super) fn finish(self) -> Frames {
         self.frames
-    }
-
-    fn intern(&mut self, text: String) -> StringId {
-        let strings = &mut self.frames.strings;
-        *self.known.entry(text).or_insert_with_key(|text| {
-            let id = StringId(u32::try_from(strings.len()).unwrap_or(u32::MAX));
-            strings.push(text.clone());
-            id
-        })
     }
 }

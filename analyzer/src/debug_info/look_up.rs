@@ -29,15 +29,18 @@ pub(super) struct LookUp<'a> {
 #[derive(Debug, Default)]
 pub(super) struct UnitFrames {
     pub(super) strings: Vec<String>,
+    /// Frames, each once: chains share most of them.
     pub(super) frames: Vec<LocalFrame>,
-    /// Index of the address, and its frames.
+    /// Indexes into `frames`.
+    pub(super) ids: Vec<u32>,
+    /// Index of the address, and where its chain stands in `ids`.
     pub(super) chains: Vec<(usize, Range<usize>)>,
     pub(super) faults: Vec<DebugFault>,
 }
 
 /// A frame whose strings are indexes into [`UnitFrames::strings`]; 0 is unknown
 /// in line and column.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct LocalFrame {
     pub(super) function: Option<u32>,
     pub(super) file: Option<u32>,

@@ -29,7 +29,7 @@ mod split;
 mod unit;
 
 pub use error::{DebugFault, DebugInfoError};
-pub use frames::{Frame, Frames, StringId};
+pub use frames::{Frame, FrameId, Frames, StringId};
 pub use separate::{DebugFile, find_debug_file};
 
 use crate::addr::Svma;

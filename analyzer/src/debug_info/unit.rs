@@ -45,7 +45,7 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
     found.faults.extend(failures.iter().map(|failure| fault(failure.to_string())));
     let strings = Strings { known: HashMap::new(), all: Vec::new() };
     let unit = UnitRef::new(look_up.dwarf, &unit);
-    Assembly { unit, header, files: HashMap::new(), strings, found }
+    Assembly { unit, header, files: HashMap::new(), strings, known: HashMap::new(), found }
         .assemble(probes, &functions, &rows)
 }
 
@@ -87,6 +87,7 @@ struct Assembly<'a, 'b> {
     /// Paths by file index, each put together once.
     files: HashMap<u64, Option<u32>>,
     strings: Strings,
+    known: HashMap<LocalFrame, u32>,
     found: UnitFrames,
 }
 
@@ -103,7 +104,7 @@ impl Assembly<'_, '_> {
             .map(|call| Some(self.strings.intern(call.function.as_deref()?)))
             .collect();
         for (at, probe) in probes.iter().enumerate() {
-            let start = self.found.frames.len();
+            let start = self.found.ids.len();
             let chain = functions.chains.get(at).map_or(&[][..], Vec::as_slice);
             let mut place = rows[at].map_or_else(CallSite::default, |row| CallSite {
                 file: Some(row.file),
@@ -118,14 +119,21 @@ impl Assembly<'_, '_> {
             if chain.is_empty() && rows[at].is_some() {
                 self.push(None, place);
             }
-            self.found.chains.push((probe.index, start..self.found.frames.len()));
+            self.found.chains.push((probe.index, start..self.found.ids.len()));
         }
         UnitFrames { strings: self.strings.all, ..self.found }
     }
 
     fn push(&mut self, function: Option<u32>, CallSite { file, line, column }: CallSite) {
         let file = file.and_then(|file| self.path(file));
-        self.found.frames.push(LocalFrame { function, file, line, column });
+        let frame = LocalFrame { function, file, line, column };
+        let frames = &mut self.found.frames;
+        let id = *self.known.entry(frame).or_insert_with(|| {
+            let id = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+            frames.push(frame);
+            id
+        });
+        self.found.ids.push(id);
     }
 
     fn path(&mut self, file: u64) -> Option<u32> {

@@ -84,14 +84,19 @@ impl<'data> Symbols<'data> {
         let in_code = |symbol: &Symbol| {
             symbol.section.is_some_and(|id| sections.get(id.index()).is_some_and(|(code, _)| *code))
         };
-        table.functions = AddressIndex::new(&table, |symbol| match symbol.kind {
+        let is_function = |symbol: &Symbol| match symbol.kind {
             SymbolKind::Function => symbol.section.is_some(),
             SymbolKind::Untyped => in_code(symbol) && !table.is_marker(symbol),
             _ => false,
-        });
-        table.objects = AddressIndex::new(&table, |symbol| {
-            symbol.kind == SymbolKind::Object && symbol.section.is_some()
-        });
+        };
+        let is_object =
+            |symbol: &Symbol| symbol.kind == SymbolKind::Object && symbol.section.is_some();
+        let (functions, objects) = rayon::join(
+            || AddressIndex::new(&table, is_function),
+            || AddressIndex::new(&table, is_object),
+        );
+        table.functions = functions;
+        table.objects = objects;
         table
     }
 

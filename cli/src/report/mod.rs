@@ -9,7 +9,7 @@ mod text;
 use crate::args::Format;
 use crate::output::Sink;
 use crate::selection::{Filter, Selection};
-use jlctl_analyzer::debug_info::{Frame, Frames};
+use jlctl_analyzer::debug_info::{Frame, FrameId, Frames};
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, SiteId};
 use std::path::Path;
@@ -55,8 +55,8 @@ impl SiteFrames {
     }
 
     /// Frames of a site, innermost first.
-    pub(crate) fn of(&self, site: SiteId) -> &[Frame] {
-        self.index[site.index()].map_or(&[], |index| self.frames.chain(index))
+    pub(crate) fn of(&self, site: SiteId) -> &[FrameId] {
+        self.index[site.index()].map_or(&[], |index| self.frames.chain_ids(index))
     }
 
     pub(crate) fn all(&self) -> &Frames {
@@ -65,19 +65,19 @@ impl SiteFrames {
 
     /// Paths of the files that frames stand in, in no order, some repeatedly.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
-        let frames = self.index.iter().flatten().flat_map(|index| self.frames.chain(*index));
-        frames.filter_map(|frame| Some(self.frames.string(frame.file?)))
+        self.frames.all().iter().filter_map(|frame| Some(self.frames.string(frame.file?)))
     }
 
     /// The frame that a person looks for: the first outside `jump_label.h`, whose
     /// wrappers around the asm goto are the innermost frame of every site.
     pub(crate) fn of_interest(&self, site: SiteId) -> Option<&Frame> {
-        let chain = self.of(site);
+        let mut chain = self.of(site).iter().map(|id| &self.frames.all()[id.index()]);
+        let first = chain.clone().next();
         let is_wrapper = |frame: &&Frame| {
             let path = frame.file.map_or("", |file| self.frames.string(file));
             path.rsplit('/').next() == Some("jump_label.h")
         };
-        chain.iter().find(|frame| !is_wrapper(frame)).or(chain.first())
+        chain.find(|frame| !is_wrapper(frame)).or(first)
     }
 }
 

@@ -6,8 +6,10 @@
 use super::{Inspection, SiteFrames};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::SiteInsn;
+use jlctl_analyzer::debug_info::{Frame, Frames};
 use jlctl_analyzer::image::{ImageKind, SectionId, SymbolOffset};
 use jlctl_analyzer::jump_table::{Diagnostic, KeyId, Layout, LocatedBy, SiteBytes, SiteId};
+use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -112,13 +114,13 @@ pub(super) struct SiteRecord<'a> {
     pub(super) section: Option<&'a str>,
     pub(super) function: Option<Cow<'a, str>>,
     pub(super) function_offset: Option<u64>,
-    pub(super) source: Option<Vec<FrameRecord<'a>>>,
+    pub(super) source: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct FrameRecord<'a> {
-    function: Option<&'a RawValue>,
-    file: Option<&'a RawValue>,
+struct FrameRecord<'a> {
+    function: Option<&'a str>,
+    file: Option<&'a str>,
     line: Option<u32>,
     column: Option<u32>,
 }
@@ -135,18 +137,19 @@ pub(super) struct DiagnosticRecord {
 pub(super) struct Records<'a> {
     inspection: &'a Inspection<'a>,
     key_names: Vec<Cow<'a, str>>,
-    /// Names and paths of frames as JSON strings.
-    strings: Vec<Box<RawValue>>,
+    /// Frames as JSON objects: many sites share them.
+    frames: Vec<Box<RawValue>>,
 }
 
 impl<'a> Records<'a> {
     pub(super) fn new(inspection: &'a Inspection<'a>) -> Result<Self, serde_json::Error> {
         let key_names =
             inspection.table.keys().iter().map(|key| key.name(inspection.image)).collect();
-        let strings = inspection.frames.map_or(&[][..], |frames| frames.all().strings());
-        let strings =
-            strings.iter().map(serde_json::value::to_raw_value).collect::<Result<_, _>>()?;
-        Ok(Self { inspection, key_names, strings })
+        let frames = match inspection.frames {
+            Some(frames) => frame_records(frames.all())?,
+            None => Vec::new(),
+        };
+        Ok(Self { inspection, key_names, frames })
     }
 
     pub(super) fn image(&self) -> ImageRecord<'a> {
@@ -246,23 +249,26 @@ impl<'a> Records<'a> {
         }
     }
 
-    fn source(&self, frames: &SiteFrames, id: SiteId) -> Vec<FrameRecord<'_>> {
-        let string = |id: jlctl_analyzer::debug_info::StringId| &*self.strings[id.index()];
-        frames
-            .of(id)
-            .iter()
-            .map(|frame| FrameRecord {
-                function: frame.function.map(string),
-                file: frame.file.map(string),
-                line: frame.line,
-                column: frame.column,
-            })
-            .collect()
+    /// The frames of a site, as the JSON objects made of them once.
+    fn source(&self, frames: &SiteFrames, id: SiteId) -> Vec<&RawValue> {
+        frames.of(id).iter().map(|id| &*self.frames[id.index()]).collect()
     }
 
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = DiagnosticRecord> {
         self.inspection.diagnostics.iter().map(diagnostic)
     }
+}
+
+fn frame_records(frames: &Frames) -> Result<Vec<Box<RawValue>>, serde_json::Error> {
+    let record = |frame: &Frame| {
+        serde_json::value::to_raw_value(&FrameRecord {
+            function: frame.function.map(|id| frames.string(id)),
+            file: frame.file.map(|id| frames.string(id)),
+            line: frame.line,
+            column: frame.column,
+        })
+    };
+    frames.all().par_iter().map(record).collect()
 }
 
 fn diagnostic(found: &Diagnostic) -> DiagnosticRecord {
