@@ -7,7 +7,7 @@
 
 use super::budget::{Failure, Purse};
 use super::{Slice, Unit};
-use gimli::{Abbreviation, Attribute, DwTag, EntriesRaw, Reader as _, UnitOffset};
+use gimli::{Abbreviation, Attribute, DwAt, DwTag, EntriesRaw, Reader as _, UnitOffset};
 
 /// Position in a unit's entries, with the depth in its tree.
 pub(super) struct Cursor<'a> {
@@ -137,7 +137,15 @@ impl<'a> Cursor<'a> {
     /// for the end of a sibling list, which this goes behind.
     #[inline]
     fn read_code(&mut self) -> Result<Option<usize>, gimli::Error> {
-        let code = self.input.read_uleb128()?;
+        // Nearly all codes are one byte.
+        let code = match self.input.slice() {
+            [code @ 0..0x80, ..] => {
+                let code = u64::from(*code);
+                self.input.skip(1)?;
+                code
+            }
+            _ => self.input.read_uleb128()?,
+        };
         if code == 0 {
             self.depth -= 1;
             return Ok(None);
@@ -160,17 +168,14 @@ impl<'a> Cursor<'a> {
         Ok(index)
     }
 
-    /// Reads all attributes of the entry.
-    pub(super) fn attributes(
-        &mut self,
-        shape: Shape<'a>,
-        mut each: impl FnMut(&Attribute<Slice<'a>>) -> Result<(), gimli::Error>,
-    ) -> Result<(), gimli::Error> {
-        let mut entries = self.entries();
-        for spec in shape.abbreviation.attributes() {
-            each(&entries.read_attribute(*spec)?)?;
-        }
-        self.go_on_behind(&entries)
+    /// The attributes of the entry, to be read now or later.
+    pub(super) fn attributes(&self, shape: Shape<'a>) -> Attributes<'a> {
+        Attributes { unit: self.unit, input: self.input, at: self.offset(), shape }
+    }
+
+    /// Goes on at `offset`, behind the attributes that were read.
+    pub(super) fn go_to(&mut self, offset: UnitOffset<usize>) -> Result<(), gimli::Error> {
+        self.input.skip(offset.0.saturating_sub(self.offset().0))
     }
 
     /// Skips the attributes of the entry and, where it says where its sibling
@@ -236,6 +241,37 @@ impl<'a> Cursor<'a> {
 
     fn go_on_behind(&mut self, entries: &EntriesRaw<'a, Slice<'a>>) -> Result<(), gimli::Error> {
         self.input.skip(entries.next_offset().0 - self.offset().0)
+    }
+}
+
+/// The attributes of one entry.
+pub(super) struct Attributes<'a> {
+    unit: &'a Unit<'a>,
+    input: Slice<'a>,
+    at: UnitOffset<usize>,
+    shape: Shape<'a>,
+}
+
+impl<'a> Attributes<'a> {
+    /// Reads those whose names are `wanted` and passes over the others; the
+    /// offset behind them all.
+    pub(super) fn read(
+        &self,
+        wanted: impl Fn(DwAt) -> bool,
+        mut each: impl FnMut(&Attribute<Slice<'a>>) -> Result<(), gimli::Error>,
+    ) -> Result<UnitOffset<usize>, gimli::Error> {
+        let Self { unit, input, at, shape } = *self;
+        let (encoding, abbreviations) = (unit.header.encoding(), &unit.abbreviations);
+        let mut entries = EntriesRaw::new(input, encoding, abbreviations, at);
+        for run in
+            shape.abbreviation.attributes().chunk_by(|a, b| !wanted(a.name()) && !wanted(b.name()))
+        {
+            match run {
+                [spec] if wanted(spec.name()) => each(&entries.read_attribute(*spec)?)?,
+                unwanted => entries.skip_attributes(unwanted)?,
+            }
+        }
+        Ok(entries.next_offset())
     }
 }
 

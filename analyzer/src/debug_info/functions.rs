@@ -1,20 +1,26 @@
 //! Which function holds an address, and the calls inlined around it.
 
 use super::budget::{Failure, Purse};
-use super::cursor::{Cursor, Met, Shape, Walk, sibling_of};
-use super::names::{NameAttributes, Names};
+use super::cursor::{Attributes, Cursor, Met, Shape, Walk, sibling_of};
+use super::names::{NameAttributes, NameId, Names};
 use super::ranges::RangeAttributes;
 use super::{Slice, UnitRef};
 use gimli::{AttributeValue, UnitOffset};
 
 /// One function or inlined call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
+    /// What it is inlined into; `None` for the outermost function.
+    pub(super) parent: Option<CallId>,
     /// Name of the function called; `None` if nothing names it.
-    pub(super) function: Option<String>,
+    pub(super) function: Option<NameId>,
     /// Where it was inlined; all zero for the outermost function.
     pub(super) site: CallSite,
 }
+
+/// Index into [`Functions::calls`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallId(u32);
 
 /// Place of an inlined call, as DWARF says it: 0 is unknown.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,12 +31,12 @@ pub(super) struct CallSite {
     pub(super) column: u32,
 }
 
-/// Functions and inlined calls of one unit, and for each probe its chain of
-/// them, outermost first, as indexes into `calls`.
+/// Functions and inlined calls of one unit, and for each probe the innermost
+/// that holds it: the others are its parents.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
-    pub(super) calls: Vec<Call>,
-    pub(super) chains: Vec<Vec<u32>>,
+    calls: Vec<Call>,
+    innermost: Vec<Option<CallId>>,
 }
 
 impl Functions {
@@ -42,14 +48,22 @@ impl Functions {
         names: &mut Names<'a>,
         purse: &mut Purse<'_>,
     ) -> (Self, Option<Failure>) {
-        let functions = Self { calls: Vec::new(), chains: vec![Vec::new(); probes.len()] };
-        let open = probes.len();
-        let mut finder = Finder { unit, probes, names, purse, functions, open, nested: Vec::new() };
+        let functions = Self { calls: Vec::new(), innermost: vec![None; probes.len()] };
+        let (open, hits) = (probes.len(), Vec::new());
+        let nested = Vec::new();
+        let mut finder = Finder { unit, probes, names, purse, functions, open, nested, hits };
         let mut result = finder.walk(Walk::Fast);
         if result.is_ok() && finder.open > 0 {
             result = finder.walk(Walk::Full);
         }
         (finder.functions, result.err())
+    }
+
+    /// The calls around a probe, innermost first.
+    pub(super) fn chain(&self, probe: usize) -> impl Iterator<Item = &Call> {
+        let call = |id: CallId| &self.calls[id.0 as usize];
+        let innermost = self.innermost.get(probe).copied().flatten();
+        std::iter::successors(innermost.map(call), move |inner| inner.parent.map(call))
     }
 }
 
@@ -63,32 +77,31 @@ struct Finder<'a, 'b, 'c> {
     open: usize,
     /// Functions inside functions that are still to be entered.
     nested: Vec<(UnitOffset<usize>, isize)>,
+    /// Indexes of the probes in the entry looked at last.
+    hits: Vec<usize>,
 }
 
-/// What the entry of a function or an inlined call says.
-#[derive(Default)]
+/// What the entry of a function or an inlined call says of its place.
 struct Entry<'a> {
     ranges: RangeAttributes,
+    sibling: Option<UnitOffset<usize>>,
+    attributes: Attributes<'a>,
+}
+
+/// What it says of the function called, and where.
+#[derive(Default)]
+struct Callee<'a> {
     name: NameAttributes<'a>,
     site: CallSite,
-    sibling: Option<UnitOffset<usize>>,
 }
 
 /// An inlined call whose children are being walked.
 struct Ancestor {
     depth: isize,
-    call: u32,
+    call: CallId,
     /// Whether its ranges are empty.  Compilers leave such calls when all that
     /// remains of them is what was inlined into them: they stand in the chain of
     /// whatever their children cover.
-    is_empty: bool,
-}
-
-/// What an entry's ranges cover.
-struct Coverage {
-    /// Indexes of the probes inside.
-    hits: Vec<usize>,
-    /// Whether there is no address in any of them.
     is_empty: bool,
 }
 
@@ -108,9 +121,9 @@ impl<'a> Finder<'a, '_, '_> {
                 continue;
             }
             let entry = self.read(&mut cursor, shape)?;
-            let hits = self.coverage(&entry)?.hits;
-            if self.is_any_open(&hits) {
-                self.function(&mut cursor, &entry, depth, &hits, walk)?;
+            self.cover(&entry)?;
+            if self.is_any_open() {
+                self.function(&mut cursor, &entry, depth, walk)?;
                 self.enter_nested(walk)?;
             } else if walk == Walk::Fast {
                 cursor.jump(entry.sibling, depth)?;
@@ -119,9 +132,9 @@ impl<'a> Finder<'a, '_, '_> {
         Ok(())
     }
 
-    /// Whether one of these probes has no function yet.
-    fn is_any_open(&self, hits: &[usize]) -> bool {
-        hits.iter().any(|probe| self.functions.chains[*probe].is_empty())
+    /// Whether one of the probes hit last has no function yet.
+    fn is_any_open(&self) -> bool {
+        self.hits.iter().any(|probe| self.functions.innermost[*probe].is_none())
     }
 
     /// Enters the functions that were met inside others.
@@ -130,27 +143,26 @@ impl<'a> Finder<'a, '_, '_> {
             let mut cursor = Cursor::new(self.unit.unit, Some(at), depth)?;
             let Some(shape) = cursor.shape()? else { continue };
             let entry = self.read(&mut cursor, shape)?;
-            let hits = self.coverage(&entry)?.hits;
-            self.function(&mut cursor, &entry, depth, &hits, walk)?;
+            self.cover(&entry)?;
+            self.function(&mut cursor, &entry, depth, walk)?;
         }
         Ok(())
     }
 
-    /// Takes a function that holds probes, and walks its subtree for the calls
-    /// inlined around them.  Leaves the cursor behind the subtree.
+    /// Takes a function that holds the probes hit last, and walks its subtree
+    /// for the calls inlined around them.  Leaves the cursor behind the subtree.
     fn function(
         &mut self,
         cursor: &mut Cursor<'a>,
         entry: &Entry<'a>,
         depth: isize,
-        hits: &[usize],
         walk: Walk,
     ) -> Result<(), Failure> {
-        let function = self.call(entry.name, CallSite::default())?;
-        for probe in hits {
-            let chain = &mut self.functions.chains[*probe];
-            if chain.is_empty() {
-                chain.push(function);
+        let function = self.call(&entry.attributes, None)?;
+        for probe in &self.hits {
+            let innermost = &mut self.functions.innermost[*probe];
+            if innermost.is_none() {
+                *innermost = Some(function);
                 self.open -= 1;
             }
         }
@@ -168,8 +180,8 @@ impl<'a> Finder<'a, '_, '_> {
                 }
                 continue;
             }
-            let hits = self.coverage(&entry)?.hits;
-            if self.is_any_open(&hits) {
+            self.cover(&entry)?;
+            if self.is_any_open() {
                 self.nested.push((at, depth));
             }
             cursor.jump(entry.sibling, depth)?;
@@ -186,69 +198,90 @@ impl<'a> Finder<'a, '_, '_> {
     fn inlined(
         &mut self,
         entry: &Entry<'a>,
-        function: u32,
+        function: CallId,
         ancestors: &[Ancestor],
-    ) -> Result<Option<(u32, bool)>, Failure> {
-        let Coverage { mut hits, is_empty } = self.coverage(entry)?;
-        if is_empty {
-            return Ok(Some((self.call(entry.name, entry.site)?, true)));
+    ) -> Result<Option<(CallId, bool)>, Failure> {
+        let call_of = |ancestor: &Ancestor| ancestor.call;
+        let parent = ancestors.last().map_or(function, call_of);
+        if self.cover(entry)? {
+            return Ok(Some((self.call(&entry.attributes, Some(parent))?, true)));
         }
-        let empty = ancestors.iter().rev().take_while(|ancestor| ancestor.is_empty).count();
-        let (taken, empty) = ancestors.split_at(ancestors.len() - empty);
-        let parent = taken.last().map_or(function, |ancestor| ancestor.call);
-        hits.retain(|probe| self.functions.chains[*probe].last() == Some(&parent));
-        if hits.is_empty() {
+        // Empty ancestors hold no probe: the chain has come as far as the last
+        // that is not.
+        let reached = ancestors.iter().rfind(|ancestor| !ancestor.is_empty);
+        let reached = reached.map_or(function, call_of);
+        let innermost = &self.functions.innermost;
+        self.hits.retain(|probe| innermost[*probe] == Some(reached));
+        if self.hits.is_empty() {
             return Ok(None);
         }
-        let call = self.call(entry.name, entry.site)?;
-        for probe in hits {
-            let chain = &mut self.functions.chains[probe];
-            chain.extend(empty.iter().map(|ancestor| ancestor.call));
-            chain.push(call);
+        let call = self.call(&entry.attributes, Some(parent))?;
+        for probe in &self.hits {
+            self.functions.innermost[*probe] = Some(call);
         }
         Ok(Some((call, false)))
     }
 
-    fn call(&mut self, name: NameAttributes<'a>, site: CallSite) -> Result<u32, Failure> {
-        let function = self.names.resolve(name, self.purse)?;
-        let id = u32::try_from(self.functions.calls.len()).unwrap_or(u32::MAX);
-        self.functions.calls.push(Call { function, site });
-        Ok(id)
-    }
-
-    fn read(&mut self, cursor: &mut Cursor<'a>, shape: Shape<'a>) -> Result<Entry<'a>, Failure> {
-        let mut entry = Entry::default();
+    fn call(
+        &mut self,
+        attributes: &Attributes<'a>,
+        parent: Option<CallId>,
+    ) -> Result<CallId, Failure> {
+        let mut callee = Callee::default();
         let unit = self.unit;
-        cursor.attributes(shape, |attribute| match attribute.name() {
-            gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges => {
-                entry.ranges.take(unit, attribute.name(), attribute.value())
-            }
-            gimli::DW_AT_call_file | gimli::DW_AT_call_line | gimli::DW_AT_call_column => {
-                take_call_site(unit, attribute, &mut entry.site);
+        attributes.read(
+            |name| !is_of_place(name),
+            |attribute| {
+                take_call_site(unit, attribute, &mut callee.site);
+                callee.name.take(attribute);
                 Ok(())
-            }
-            gimli::DW_AT_sibling => {
-                entry.sibling = sibling_of(attribute);
-                Ok(())
-            }
-            _ => {
-                entry.name.take(attribute);
-                Ok(())
-            }
-        })?;
-        Ok(entry)
+            },
+        )?;
+        let function = self.names.resolve(callee.name, self.purse)?;
+        let id = u32::try_from(self.functions.calls.len()).unwrap_or(u32::MAX);
+        self.functions.calls.push(Call { parent, function, site: callee.site });
+        Ok(CallId(id))
     }
 
-    fn coverage(&mut self, entry: &Entry<'a>) -> Result<Coverage, Failure> {
-        let mut coverage = Coverage { hits: Vec::new(), is_empty: true };
-        let probes = self.probes;
-        entry.ranges.for_each(self.unit, self.purse, |begin, end| {
-            coverage.is_empty = false;
-            let first = probes.partition_point(|probe| *probe < begin);
-            coverage.hits.extend((first..probes.len()).take_while(|index| probes[*index] < end));
+    /// Reads where the entry's code is.  Most entries hold no probe, and nothing
+    /// else of them is wanted.
+    fn read(&mut self, cursor: &mut Cursor<'a>, shape: Shape<'a>) -> Result<Entry<'a>, Failure> {
+        let mut ranges = RangeAttributes::default();
+        let mut sibling = None;
+        let unit = self.unit;
+        let attributes = cursor.attributes(shape);
+        let end = attributes.read(is_of_place, |attribute| {
+            if attribute.name() == gimli::DW_AT_sibling {
+                sibling = sibling_of(attribute);
+                return Ok(());
+            }
+            ranges.take(unit, attribute.name(), attribute.value())
         })?;
-        Ok(coverage)
+        cursor.go_to(end)?;
+        Ok(Entry { ranges, sibling, attributes })
     }
+
+    /// Notes the probes that the entry's ranges cover.  Answers whether there is
+    /// no address at all in them.
+    fn cover(&mut self, entry: &Entry<'a>) -> Result<bool, Failure> {
+        let Self { probes, hits, .. } = self;
+        let mut is_empty = true;
+        hits.clear();
+        entry.ranges.for_each(self.unit, self.purse, |begin, end| {
+            is_empty = false;
+            let first = probes.partition_point(|probe| *probe < begin);
+            hits.extend((first..probes.len()).take_while(|index| probes[*index] < end));
+        })?;
+        Ok(is_empty)
+    }
+}
+
+/// Attributes that say where an entry's code is, and where the next one stands.
+fn is_of_place(name: gimli::DwAt) -> bool {
+    matches!(
+        name,
+        gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges | gimli::DW_AT_sibling
+    )
 }
 
 fn take_call_site(

@@ -1,8 +1,9 @@
-//! Line programs: the row that covers an address, and paths of files.
+//! Lines: the row of a line program that covers an address, and paths of files.
 
 use super::budget::{Failure, Purse};
+use super::line_program::{self, Registers, Rows};
 use super::{Slice, UnitRef};
-use gimli::{LineInstruction, LineProgramHeader};
+use gimli::LineProgramHeader;
 
 /// A place in a file of the unit; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,86 +22,8 @@ pub(super) fn rows_of(
 ) -> (Vec<Option<Row>>, Option<Failure>) {
     let mut search =
         Search { probes, next: 0, open: probes.len(), found: vec![None; probes.len()] };
-    let failure = run(header, &mut search, purse).err();
+    let failure = line_program::run(header, &mut search, purse).err();
     (search.found, failure)
-}
-
-/// The registers of the line-number machine that matter here (DWARF 5, 6.2.2).
-#[derive(Debug, Clone, Copy)]
-struct Registers {
-    address: u64,
-    file: u64,
-    line: u64,
-    column: u64,
-}
-
-const INITIAL: Registers = Registers { address: 0, file: 1, line: 1, column: 0 };
-
-/// Runs the instructions (DWARF 5, 6.2.5), which gimli decodes.  gimli's own
-/// machine keeps all registers and gives out every row; a look-up wants few.
-///
-/// Bundles of operations (VLIW) are not told apart: an address is as near as
-/// the sites of any architecture here need.
-fn run(
-    header: &LineProgramHeader<Slice<'_>>,
-    search: &mut Search<'_>,
-    purse: &mut Purse<'_>,
-) -> Result<(), Failure> {
-    let mut instructions = header.instructions();
-    let mut registers = INITIAL;
-    // The last row of the sequence: it covers the addresses up to the next.
-    let mut last: Option<Registers> = None;
-    let unit = u64::from(header.minimum_instruction_length());
-    let range = header.line_range().max(1);
-    let base = header.opcode_base();
-    while search.open > 0
-        && let Some(instruction) = instructions.next_instruction(header)?
-    {
-        purse.spend()?;
-        let is_end = match instruction {
-            LineInstruction::Special(opcode) => {
-                let adjusted = opcode.wrapping_sub(base);
-                let line = i64::from(header.line_base()) + i64::from(adjusted % range);
-                registers.line = registers.line.wrapping_add_signed(line);
-                registers.advance(u64::from(adjusted / range), unit);
-                false
-            }
-            LineInstruction::Copy => false,
-            LineInstruction::EndSequence => true,
-            other => {
-                match other {
-                    LineInstruction::AdvancePc(by) => registers.advance(by, unit),
-                    LineInstruction::AdvanceLine(by) => {
-                        registers.line = registers.line.wrapping_add_signed(by);
-                    }
-                    LineInstruction::SetFile(file) => registers.file = file,
-                    LineInstruction::SetColumn(column) => registers.column = column,
-                    LineInstruction::ConstAddPc => {
-                        registers.advance(u64::from(255u8.wrapping_sub(base) / range), unit);
-                    }
-                    LineInstruction::FixedAddPc(by) => registers.advance(by.into(), 1),
-                    LineInstruction::SetAddress(address) => registers.address = address,
-                    _ => {}
-                }
-                continue;
-            }
-        };
-        match last {
-            Some(row) => search.cover(&row, registers.address),
-            None => search.start(registers.address),
-        }
-        last = (!is_end).then_some(registers);
-        if is_end {
-            registers = INITIAL;
-        }
-    }
-    Ok(())
-}
-
-impl Registers {
-    fn advance(&mut self, operations: u64, bytes: u64) {
-        self.address = self.address.wrapping_add(operations.wrapping_mul(bytes));
-    }
 }
 
 impl From<&Registers> for Row {
@@ -124,8 +47,11 @@ struct Search<'a> {
     found: Vec<Option<Row>>,
 }
 
-impl Search<'_> {
-    /// A sequence starts.
+impl Rows for Search<'_> {
+    fn is_done(&self) -> bool {
+        self.open == 0
+    }
+
     fn start(&mut self, address: u64) {
         self.next = self.probes.partition_point(|probe| *probe < address);
     }

@@ -20,6 +20,7 @@ mod cursor;
 mod error;
 mod frames;
 mod functions;
+mod line_program;
 mod lines;
 mod look_up;
 mod names;

@@ -16,7 +16,18 @@ pub(super) struct Names<'a> {
     unit: &'a Unit<'a>,
     language: Option<DwLang>,
     /// By what the reference says.
-    known: HashMap<Origin, Option<String>>,
+    known: HashMap<Origin, Option<NameId>>,
+    all: Vec<String>,
+}
+
+/// Index into the names of a unit ([`Names::into_all`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NameId(u32);
+
+impl NameId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Where a reference leads: into the same unit, or anywhere in `.debug_info`.
@@ -73,7 +84,7 @@ impl<'a> Names<'a> {
         unit: &'a Unit<'a>,
         language: Option<DwLang>,
     ) -> Self {
-        Self { dwarf, starts, unit, language, known: HashMap::new() }
+        Self { dwarf, starts, unit, language, known: HashMap::new(), all: Vec::new() }
     }
 
     /// The demangled name of the entry that has `attributes`; `None` if nothing
@@ -82,16 +93,24 @@ impl<'a> Names<'a> {
         &mut self,
         attributes: NameAttributes<'a>,
         purse: &mut Purse<'_>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<NameId>, Failure> {
         let origin = if attributes.is_named() { None } else { attributes.origin() };
         if let Some(known) = origin.and_then(|origin| self.known.get(&origin)) {
-            return Ok(known.clone());
+            return Ok(*known);
         }
-        let name = self.follow(attributes, purse)?;
+        let name = self.follow(attributes, purse)?.map(|name| {
+            self.all.push(name);
+            NameId(u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX))
+        });
         if let Some(origin) = origin {
-            self.known.insert(origin, name.clone());
+            self.known.insert(origin, name);
         }
         Ok(name)
+    }
+
+    /// All names resolved, by [`NameId::index`].
+    pub(super) fn into_all(self) -> Vec<String> {
+        self.all
     }
 
     /// Follows references until an entry has a name.

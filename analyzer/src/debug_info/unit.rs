@@ -25,12 +25,12 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
     };
     let addresses: Vec<u64> = probes.iter().map(|probe| probe.address.0).collect();
     let mut failures = Vec::new();
-    let functions = split::with_full_unit(look_up, &unit, |dwarf, unit| {
+    let (functions, names) = split::with_full_unit(look_up, &unit, |dwarf, unit| {
         functions(look_up, dwarf, unit, &addresses, &mut failures)
     })
     .unwrap_or_else(|error| {
         found.faults.push(fault(error));
-        Functions::default()
+        Default::default()
     });
     let header = unit.line_program.as_ref().map(gimli::IncompleteLineProgram::header);
     let rows = header.map_or_else(
@@ -46,7 +46,7 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
     let strings = Strings { known: HashMap::new(), all: Vec::new() };
     let unit = UnitRef::new(look_up.dwarf, &unit);
     Assembly { unit, header, files: HashMap::new(), strings, known: HashMap::new(), found }
-        .assemble(probes, &functions, &rows)
+        .assemble(probes, &functions, &names, &rows)
 }
 
 fn functions(
@@ -55,7 +55,7 @@ fn functions(
     unit: &Unit<'_>,
     addresses: &[u64],
     failures: &mut Vec<Failure>,
-) -> Functions {
+) -> (Functions, Vec<String>) {
     // A split unit's references stay in its own file.
     let own = UnitStarts::default();
     let is_split = dwarf.file_type == gimli::DwarfFileType::Dwo;
@@ -65,7 +65,7 @@ fn functions(
     let (functions, failure) =
         Functions::find(UnitRef::new(dwarf, unit), addresses, &mut names, &mut purse);
     failures.extend(failure);
-    functions
+    (functions, names.into_all())
 }
 
 /// The language of a unit, which says how its names are mangled.
@@ -96,27 +96,24 @@ impl Assembly<'_, '_> {
         mut self,
         probes: &[Probe],
         functions: &Functions,
+        names: &[String],
         rows: &[Option<Row>],
     ) -> UnitFrames {
-        let names: Vec<Option<u32>> = functions
-            .calls
-            .iter()
-            .map(|call| Some(self.strings.intern(call.function.as_deref()?)))
-            .collect();
+        let names: Vec<u32> = names.iter().map(|name| self.strings.intern(name)).collect();
         for (at, probe) in probes.iter().enumerate() {
             let start = self.found.ids.len();
-            let chain = functions.chains.get(at).map_or(&[][..], Vec::as_slice);
-            let mut place = rows[at].map_or_else(CallSite::default, |row| CallSite {
+            let row = rows[at].map(|row| CallSite {
                 file: Some(row.file),
                 line: row.line,
                 column: row.column,
             });
+            let mut place = row.unwrap_or_default();
             // Each frame stands where the call inlined into it stood.
-            for call in chain.iter().rev().map(|id| *id as usize) {
-                self.push(names[call], place);
-                place = functions.calls[call].site;
+            for call in functions.chain(at) {
+                self.push(call.function.map(|name| names[name.index()]), place);
+                place = call.site;
             }
-            if chain.is_empty() && rows[at].is_some() {
+            if self.found.ids.len() == start && row.is_some() {
                 self.push(None, place);
             }
             self.found.chains.push((probe.index, start..self.found.ids.len()));

@@ -190,17 +190,20 @@ const NESTING: usize = 16;
 
 impl AddressIndex {
     fn new(table: &Symbols<'_>, wanted: impl Fn(&Symbol) -> bool) -> Self {
-        let mut ranked: Vec<_> = table
+        // Sorted by address alone, which is a third of the work: few share one.
+        let mut all: Vec<(Svma, SymbolId)> = table
             .iter()
             .filter(|(_, symbol)| wanted(symbol))
-            .map(|(id, symbol)| (symbol.address, preference(symbol), id))
+            .map(|(id, symbol)| (symbol.address, id))
             .collect();
-        ranked.sort_unstable();
-        ranked.dedup_by_key(|(start, ..)| *start);
+        all.sort_unstable();
+        let best = |aliases: &[(Svma, SymbolId)]| {
+            aliases.iter().copied().min_by_key(|(_, id)| (preference(table.get(*id)), *id))
+        };
+        let ranked = all.chunk_by(|a, b| a.0 == b.0).filter_map(best);
         let mut highest = Svma(0);
         let by_start = ranked
-            .into_iter()
-            .map(|(start, _, id)| {
+            .map(|(start, id)| {
                 highest = highest.max(Svma(start.0.saturating_add(table.get(id).size)));
                 (start, highest, id)
             })

@@ -24,9 +24,18 @@ pub(super) struct Address(pub(super) Svma);
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        // As `Svma` displays it, without the cost of formatting: a report has
+        // a hundred thousand of these.
+        let mut text = *b"0x0000000000000000";
+        let digits = (16 - self.0.0.leading_zeros() as usize / 4).max(1);
+        for (place, digit) in text[2..2 + digits].iter_mut().rev().zip(0u32..) {
+            *place = DIGITS[(self.0.0 >> (4 * digit) & 0xf) as usize];
+        }
+        serializer.serialize_str(std::str::from_utf8(&text[..2 + digits]).unwrap_or_default())
     }
 }
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// Bytes as hexadecimal, lowest address first.
 #[derive(Debug, Clone, Copy)]
