@@ -120,7 +120,11 @@ fn images_of_other_machines_and_damaged_headers() {
     let directory = Directory::new();
     for (name, bytes, words) in [
         ("i386", headers::i386(), &["expected a 64-bit image", "EI_CLASS"][..]),
-        ("ppc64", headers::ppc64(), &["expected a supported architecture (arm64)", "PPC64"]),
+        (
+            "ppc64",
+            headers::ppc64(),
+            &["expected a supported architecture (arm64, x86_64, riscv64)", "PPC64"],
+        ),
         (
             "section_headers_outside_file",
             headers::section_headers_outside_file(),

@@ -3,9 +3,11 @@
 //! A64 instructions are little-endian whatever the byte order of data is
 //! (Arm ARM DDI 0487, B2.6.2), so nothing here asks for the image's order.
 
-use super::{Architecture, SiteInsn};
+use super::relocation::{Relocation, Row, find};
+use super::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label};
 use crate::addr::Svma;
-use jlctl_shim::insn::{EncodeError, aarch64};
+use jlctl_shim::abi::JumpLabelType;
+use jlctl_shim::insn::{EncodeError, InsnBytes, aarch64};
 use std::fmt::Write as _;
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};
@@ -17,37 +19,122 @@ pub(super) struct A64;
 /// [`aarch64::INSN_BYTES`] as a length.
 const SITE_BYTES: usize = aarch64::NOP.to_le_bytes().len();
 
+/// R_AARCH64_JUMP26.
+const JUMP26: u32 = 282;
+/// R_AARCH64_CALL26.
+const CALL26: u32 = 283;
+
+/// Relocations by number (AAELF64 2024Q3, 5.7).
+const RELOCATIONS: &[Row] = &[
+    (0, "R_AARCH64_NONE", Relocation::Ignore),
+    // The older number of NONE.
+    (256, "R_AARCH64_NONE", Relocation::Ignore),
+    (257, "R_AARCH64_ABS64", Relocation::Absolute { bytes: 8 }),
+    (258, "R_AARCH64_ABS32", Relocation::Absolute { bytes: 4 }),
+    (259, "R_AARCH64_ABS16", Relocation::Absolute { bytes: 2 }),
+    (260, "R_AARCH64_PREL64", Relocation::Relative { bytes: 8 }),
+    (261, "R_AARCH64_PREL32", Relocation::Relative { bytes: 4 }),
+    (262, "R_AARCH64_PREL16", Relocation::Relative { bytes: 2 }),
+    (275, "R_AARCH64_ADR_PREL_PG_HI21", Relocation::Unknown),
+    (277, "R_AARCH64_ADD_ABS_LO12_NC", Relocation::Unknown),
+    (JUMP26, "R_AARCH64_JUMP26", Relocation::Branch { bytes: SITE_BYTES }),
+    (CALL26, "R_AARCH64_CALL26", Relocation::Branch { bytes: SITE_BYTES }),
+    (314, "R_AARCH64_PLT32", Relocation::Relative { bytes: 4 }),
+    (1024, "R_AARCH64_COPY", Relocation::Unknown),
+    (1025, "R_AARCH64_GLOB_DAT", Relocation::Unknown),
+    (1026, "R_AARCH64_JUMP_SLOT", Relocation::Unknown),
+    (1027, "R_AARCH64_RELATIVE", Relocation::LoadBias { bytes: 8 }),
+    (1032, "R_AARCH64_IRELATIVE", Relocation::Unknown),
+];
+
 impl Architecture for A64 {
     fn name(&self) -> &'static str {
         "arm64"
     }
 
-    fn site_bytes(&self) -> usize {
+    fn elf_machine(&self) -> u16 {
+        183
+    }
+
+    fn max_site_bytes(&self) -> usize {
         SITE_BYTES
     }
 
-    fn alignment(&self) -> u64 {
+    fn max_insn_bytes(&self) -> usize {
+        SITE_BYTES
+    }
+
+    fn site_alignment(&self) -> u64 {
         aarch64::INSN_BYTES
     }
 
-    fn classify(&self, code: Svma, bytes: &[u8]) -> SiteInsn {
-        let Some(insn) = decode(bytes) else { return SiteInsn::Other };
-        match (insn.opcode, insn.operands[0]) {
-            (Opcode::B, Operand::PCOffset(offset)) => {
-                SiteInsn::Jmp { to: code.wrapping_offset(offset) }
-            }
-            // HINT covers NOP, YIELD, BTI and more: only the one word is a NOP.
-            _ if word(bytes) == Some(aarch64::NOP) => SiteInsn::Nop,
-            _ => SiteInsn::Other,
-        }
+    fn target_alignment(&self) -> u64 {
+        aarch64::INSN_BYTES
+    }
+
+    fn init_bit_on_disk(&self) -> InitBitOnDisk {
+        InitBitOnDisk::NoFact
+    }
+
+    fn decode_site(&self, code: Svma, bytes: &[u8]) -> SiteDecode {
+        SiteDecode { insn: classify(code, bytes), len: SITE_BYTES }
     }
 
     fn disassemble(&self, code: Svma, bytes: &[u8]) -> Option<String> {
         decode(bytes).map(|insn| listing(code, &insn))
     }
 
-    fn check_reach(&self, code: Svma, target: Svma) -> Result<(), EncodeError> {
-        aarch64::displacement(code.0, target.0).map(|_| ())
+    fn encode(
+        &self,
+        insn: JumpLabelType,
+        code: Svma,
+        target: Svma,
+        len: usize,
+    ) -> Result<InsnBytes, EncodeError> {
+        if len != SITE_BYTES {
+            return Err(EncodeError::Length { from: code.0, len });
+        }
+        match insn {
+            JumpLabelType::Nop => Ok(InsnBytes::from_word(aarch64::NOP)),
+            JumpLabelType::Jmp => aarch64::jump(code.0, target.0).map(InsnBytes::from_word),
+        }
+    }
+
+    fn relocation(&self, r_type: u32) -> Relocation {
+        find(RELOCATIONS, r_type).map_or(Relocation::Unknown, |(.., relocation)| *relocation)
+    }
+
+    fn relocation_name(&self, r_type: u32) -> Option<&'static str> {
+        find(RELOCATIONS, r_type).map(|(_, name, _)| *name)
+    }
+
+    fn relocate_branch(
+        &self,
+        r_type: u32,
+        place: Svma,
+        to: Svma,
+        bytes: &mut [u8],
+    ) -> Result<(), EncodeError> {
+        let word = bytes.first_chunk_mut().filter(|_| matches!(r_type, JUMP26 | CALL26));
+        let word = word.ok_or(EncodeError::NotABranch { from: place.0 })?;
+        *word = aarch64::relocate(u32::from_le_bytes(*word), place.0, to.0)?.to_le_bytes();
+        Ok(())
+    }
+
+    fn is_marker_symbol(&self, name: &[u8]) -> bool {
+        is_mapping_symbol_or_label(name)
+    }
+}
+
+fn classify(code: Svma, bytes: &[u8]) -> SiteInsn {
+    let Some(insn) = decode(bytes) else { return SiteInsn::Other };
+    match (insn.opcode, insn.operands[0]) {
+        (Opcode::B, Operand::PCOffset(offset)) => {
+            SiteInsn::Jmp { to: code.wrapping_offset(offset) }
+        }
+        // HINT covers NOP, YIELD, BTI and more: only the one word is a NOP.
+        _ if word(bytes) == Some(aarch64::NOP) => SiteInsn::Nop,
+        _ => SiteInsn::Other,
     }
 }
 
@@ -105,22 +192,71 @@ mod tests {
             (0xffff_ffff, SiteInsn::Other, None),
         ] {
             let bytes = word.to_le_bytes();
-            assert_eq!(A64.classify(CODE, &bytes), insn, "{word:08x}");
+            assert_eq!(A64.decode_site(CODE, &bytes), SiteDecode { insn, len: 4 }, "{word:08x}");
             assert_eq!(A64.disassemble(CODE, &bytes).as_deref(), listing, "{word:08x}");
         }
     }
 
     #[test]
     fn short_reads_are_other() {
-        assert_eq!(A64.classify(CODE, &[0x1f, 0x20, 0x03]), SiteInsn::Other);
+        let other = SiteDecode { insn: SiteInsn::Other, len: 4 };
+        assert_eq!(A64.decode_site(CODE, &[0x1f, 0x20, 0x03]), other);
         assert_eq!(A64.disassemble(CODE, &[]), None);
+    }
+
+    #[test]
+    fn sites_have_four_bytes() {
+        let nop = A64.encode(JumpLabelType::Nop, CODE, Svma(1), 4).unwrap();
+        assert_eq!(nop.as_slice(), 0xd503_201fu32.to_le_bytes());
+        let refused = A64.encode(JumpLabelType::Nop, CODE, CODE, 5);
+        assert_eq!(refused, Err(EncodeError::Length { from: CODE.0, len: 5 }));
+    }
+
+    #[test]
+    fn branches_are_relocated() {
+        let mut bl = 0x9400_0000u32.to_le_bytes();
+        let to = CODE.wrapping_offset(-4);
+        assert_eq!(A64.relocate_branch(CALL26, CODE, to, &mut bl), Ok(()));
+        assert_eq!(u32::from_le_bytes(bl), 0x97ff_ffff);
+        let refused = Err(EncodeError::NotABranch { from: CODE.0 });
+        assert_eq!(A64.relocate_branch(261, CODE, to, &mut bl), refused);
+        assert_eq!(A64.relocate_branch(CALL26, CODE, to, &mut bl[..3]), refused);
+    }
+
+    #[test]
+    fn relocations_are_those_of_the_psabi() {
+        for (number, name, relocation) in [
+            (257, "R_AARCH64_ABS64", Relocation::Absolute { bytes: 8 }),
+            (261, "R_AARCH64_PREL32", Relocation::Relative { bytes: 4 }),
+            (282, "R_AARCH64_JUMP26", Relocation::Branch { bytes: 4 }),
+            (1027, "R_AARCH64_RELATIVE", Relocation::LoadBias { bytes: 8 }),
+        ] {
+            assert_eq!(A64.relocation_name(number), Some(name));
+            assert_eq!(A64.relocation(number), relocation);
+        }
+        assert_eq!(A64.relocation(1026), Relocation::Unknown);
+    }
+
+    #[test]
+    fn markers() {
+        for (name, is_marker) in [
+            ("", true),
+            ("$x", true),
+            ("$d", true),
+            ("$x.12", true),
+            (".L1", true),
+            ("$xylophone", false),
+            ("x", false),
+        ] {
+            assert_eq!(A64.is_marker_symbol(name.as_bytes()), is_marker, "{name}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_word_is_classified_without_a_panic(word in any::<u32>(), code in any::<u64>()) {
             let bytes = word.to_le_bytes();
-            let insn = A64.classify(Svma(code), &bytes);
+            let insn = A64.decode_site(Svma(code), &bytes).insn;
             prop_assert_eq!(insn == SiteInsn::Nop, word == aarch64::NOP);
             prop_assert_eq!(matches!(insn, SiteInsn::Jmp { .. }), word >> 26 == 0b000101);
             let _ = A64.disassemble(Svma(code), &bytes);
@@ -131,8 +267,9 @@ mod tests {
         fn agrees_with_the_encoder(code in any::<u64>(), words in -(1i64 << 25)..(1i64 << 25)) {
             let code = Svma(code & !3);
             let to = code.wrapping_offset(words * 4);
-            let word = aarch64::jump(code.0, to.0).unwrap();
-            prop_assert_eq!(A64.classify(code, &word.to_le_bytes()), SiteInsn::Jmp { to });
+            let made = A64.encode(JumpLabelType::Jmp, code, to, 4).unwrap();
+            let insn = A64.decode_site(code, made.as_slice()).insn;
+            prop_assert_eq!(insn, SiteInsn::Jmp { to });
         }
     }
 }

@@ -1,11 +1,17 @@
 //! The seam between jlctl and an architecture: everything that depends on the
-//! instruction set is behind [`Architecture`], one module per architecture.
+//! instruction set or on its ELF psABI is behind [`Architecture`], one module
+//! per architecture.
 
 mod a64;
+mod relocation;
+mod riscv64;
+mod x86_64;
+
+pub use relocation::{Relocation, RelocationError};
 
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
-use jlctl_shim::insn::EncodeError;
+use jlctl_shim::insn::{EncodeError, InsnBytes};
 use std::fmt;
 
 /// What an instruction set has to answer about jump-label sites.
@@ -13,25 +19,88 @@ pub trait Architecture: fmt::Debug + Sync {
     /// Name in reports, as the kernel calls the architecture.
     fn name(&self) -> &'static str;
 
-    /// Bytes of the longest site.
-    fn site_bytes(&self) -> usize;
+    /// ELF machine number (`e_machine`) of its 64-bit images.
+    fn elf_machine(&self) -> u16;
 
-    /// Alignment of sites and targets, in bytes (a power of two).
-    fn alignment(&self) -> u64;
+    /// Bytes of the longest site.
+    fn max_site_bytes(&self) -> usize;
+
+    /// Bytes of the longest instruction: what [`Self::decode_site`] looks at.
+    fn max_insn_bytes(&self) -> usize;
+
+    /// Alignment of sites, in bytes (a power of two).
+    fn site_alignment(&self) -> u64;
+
+    /// Alignment of what sites branch to, in bytes (a power of two).
+    fn target_alignment(&self) -> u64;
+
+    /// What the init bit of an entry says in a file.
+    fn init_bit_on_disk(&self) -> InitBitOnDisk;
 
     /// Decodes and classifies the instruction that `bytes` hold at `code`.
-    /// `bytes` may be shorter than [`Self::site_bytes`].
-    fn classify(&self, code: Svma, bytes: &[u8]) -> SiteInsn;
+    /// `bytes` may be shorter than [`Self::max_insn_bytes`].
+    fn decode_site(&self, code: Svma, bytes: &[u8]) -> SiteDecode;
 
     /// Disassembly of `bytes` at `code`, branch targets as absolute addresses.
-    /// `None` if the bytes are no instruction.
+    /// `None` if the bytes are no instruction that the decoder knows.
     fn disassemble(&self, code: Svma, bytes: &[u8]) -> Option<String>;
 
-    /// Whether a site at `code` can hold a branch to `target`.
+    /// The instruction of `len` bytes that makes a site at `code` fall through
+    /// or branch to `target`.
+    ///
+    /// # Errors
+    /// If no such instruction exists: the site has another length, `target` is
+    /// out of its range, or an address is not aligned.
+    fn encode(
+        &self,
+        insn: JumpLabelType,
+        code: Svma,
+        target: Svma,
+        len: usize,
+    ) -> Result<InsnBytes, EncodeError>;
+
+    /// Whether a site of `len` bytes at `code` can hold a branch to `target`.
     ///
     /// # Errors
     /// Why it cannot.
-    fn check_reach(&self, code: Svma, target: Svma) -> Result<(), EncodeError>;
+    fn check_reach(&self, code: Svma, target: Svma, len: usize) -> Result<(), EncodeError> {
+        self.encode(JumpLabelType::Jmp, code, target, len).map(|_| ())
+    }
+
+    /// What an ELF relocation type does.
+    fn relocation(&self, r_type: u32) -> Relocation;
+
+    /// Name of an ELF relocation type in the psABI, if it is a known one.
+    fn relocation_name(&self, r_type: u32) -> Option<&'static str>;
+
+    /// Makes the branch in `bytes`, the instruction at `place`, go to `to`
+    /// (S + A), as a [`Relocation::Branch`] of type `r_type` says.
+    ///
+    /// # Errors
+    /// If the branch does not reach, or there is none that `r_type` fills;
+    /// `bytes` are then as they were.
+    fn relocate_branch(
+        &self,
+        r_type: u32,
+        place: Svma,
+        to: Svma,
+        bytes: &mut [u8],
+    ) -> Result<(), EncodeError>;
+
+    /// Whether a symbol of this name marks a place in code rather than names
+    /// it: mapping symbols and labels of the assembler.
+    fn is_marker_symbol(&self, name: &[u8]) -> bool;
+}
+
+/// What the second flag bit of a key word (`jlctl_shim::abi::ENTRY_INIT`) says
+/// in a file.  At boot a kernel overwrites it: then it marks sites in init text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InitBitOnDisk {
+    /// Nothing.
+    NoFact,
+    /// The compiler emitted a JMP of whatever length reaches, for objtool to
+    /// make a NOP of (Linux 5.14 and later, `tools/objtool/check.c`).
+    NopByObjtool,
 }
 
 /// What stands at a site.
@@ -60,12 +129,64 @@ impl SiteInsn {
     }
 }
 
-/// The architecture of an ELF machine number (`e_machine`), if it is supported.
+/// A site's instruction and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SiteDecode {
+    /// What it is.
+    pub insn: SiteInsn,
+    /// Its length in bytes.  Where all sites have one length it is that,
+    /// whatever stands there; otherwise 0 if the bytes are no instruction.
+    pub len: usize,
+}
+
+/// Every architecture that is supported.
+const ALL: [&dyn Architecture; 3] = [&a64::A64, &x86_64::X86_64, &riscv64::Riscv64];
+
+/// The architecture of the ELF machine number (`e_machine`) of a 64-bit image,
+/// if it is supported.
 #[must_use]
 pub fn of_elf_machine(machine: u16) -> Option<&'static dyn Architecture> {
-    const EM_AARCH64: u16 = 183;
-    match machine {
-        EM_AARCH64 => Some(&a64::A64),
-        _ => None,
+    ALL.into_iter().find(|arch| arch.elf_machine() == machine)
+}
+
+/// Names of all supported architectures, for messages.
+#[must_use]
+pub fn names() -> String {
+    ALL.map(Architecture::name).join(", ")
+}
+
+/// Whether `name` is that of a mapping symbol `$x` or `$d` (AAELF64 5.5.5,
+/// RISC-V ELF psABI "Mapping Symbol"), with or without a suffix `.any`, or of a
+/// label that an assembler makes for itself.
+fn is_mapping_symbol_or_label(name: &[u8]) -> bool {
+    match name {
+        [] | [b'.', b'L', ..] => true,
+        [b'$', b'x' | b'd', rest @ ..] => matches!(rest, [] | [b'.', ..]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_number() {
+        for (machine, name) in [(183, "arm64"), (62, "x86_64"), (243, "riscv64")] {
+            assert_eq!(of_elf_machine(machine).map(Architecture::name), Some(name));
+        }
+        assert!(of_elf_machine(40).is_none());
+        assert_eq!(names(), "arm64, x86_64, riscv64");
+    }
+
+    /// Each relocation that is named, under its number, is applied or says why not.
+    #[test]
+    fn relocation_tables_ascend() {
+        for arch in ALL {
+            let named = (0..2048).filter(|number| arch.relocation_name(*number).is_some());
+            let known = named.filter(|number| arch.relocation(*number) != Relocation::Unknown);
+            assert!(known.count() >= 10, "{}", arch.name());
+            assert_eq!(arch.relocation(0), Relocation::Ignore);
+        }
     }
 }

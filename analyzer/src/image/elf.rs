@@ -75,7 +75,7 @@ impl<'data> RawImage<'data> {
         faults.extend(index.overlaps(&sections).map(|(first, second, range)| {
             ImageFault::SectionsOverlap { first: name(first), second: name(second), range }
         }));
-        let symbols = symbols(&sections, ctx, &mut faults);
+        let symbols = symbols(&sections, ctx, arch, &mut faults);
         let relocations = Relocations::new(&sections, ctx, kind, &mut faults);
         let identity = identity.with_release(&sections, &symbols);
         Image {
@@ -259,6 +259,7 @@ pub(super) fn has_symbol_table(sections: &[Section<'_>]) -> bool {
 pub(super) fn symbols<'data>(
     sections: &[Section<'data>],
     ctx: Ctx,
+    arch: &dyn Architecture,
     faults: &mut Vec<ImageFault>,
 ) -> Symbols<'data> {
     let of_kind = |kind| sections.iter().find(|section| section.kind == kind);
@@ -293,7 +294,7 @@ pub(super) fn symbols<'data>(
     }
     let sections: Vec<(bool, AddrRange)> =
         sections.iter().map(|section| (section.is_executable(), section.range)).collect();
-    Symbols::new(strings, symbols, &sections)
+    Symbols::new(strings, symbols, &sections, arch)
 }
 
 fn symbol(id: SymbolId, raw: &Sym, sections: usize, file: &mut Option<SymbolId>) -> Symbol {
@@ -379,7 +380,12 @@ impl<'data> Relocations<'data> {
         relocations
     }
 
-    pub(super) fn apply(&self, range: AddrRange, bytes: &'data [u8]) -> Relocated<'data> {
+    pub(super) fn apply(
+        &self,
+        range: AddrRange,
+        bytes: &'data [u8],
+        arch: &dyn Architecture,
+    ) -> Relocated<'data> {
         let rela = self.rela.iter().flat_map(|(relocations, symbols)| {
             relocations.iter().map(move |raw| Rela {
                 at: Svma(raw.r_offset),
@@ -388,7 +394,7 @@ impl<'data> Relocations<'data> {
                 addend: raw.r_addend.unwrap_or(0),
             })
         });
-        let mut relocated = reloc::apply(range, bytes, self.big_endian, rela);
+        let mut relocated = reloc::apply(range, bytes, self.big_endian, arch, rela);
         relocated.words += self.relr_addresses().filter(|at| range.contains_bytes(*at, 8)).count();
         relocated
     }

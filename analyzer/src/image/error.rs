@@ -1,6 +1,7 @@
 //! Why an image cannot be read at all, and what is damaged in one that can.
 
 use crate::addr::{AddrRange, FileOffset, Svma};
+use crate::arch::RelocationError;
 use std::path::PathBuf;
 
 /// Nothing in the input can be read.
@@ -54,7 +55,10 @@ pub enum ImageError {
     #[error("expected an executable, shared object or relocatable file, found ELF type {0:#x}")]
     Type(u16),
     /// A machine that jlctl does not know yet.
-    #[error("expected a supported architecture (arm64), found {name} (ELF machine {machine})")]
+    #[error(
+        "expected a supported architecture ({}), found {name} (ELF machine {machine})",
+        crate::arch::names()
+    )]
     Machine {
         /// `e_machine`.
         machine: u16,
@@ -131,14 +135,16 @@ pub enum ImageFault {
         found: String,
     },
     /// A relocation inside the jump table that cannot be applied.
-    #[error(
-        "relocation of type {kind} at {at}: expected a type that fills a 64-bit word (ABS64, RELATIVE)"
-    )]
+    #[error("relocation {} (type {kind}) at {at}: {error}", name.unwrap_or("of no known name"))]
     Relocation {
         /// The relocated address.
         at: Svma,
         /// ELF relocation type.
         kind: u32,
+        /// Its name in the psABI, if it is a known one.
+        name: Option<&'static str>,
+        /// Why.
+        error: RelocationError,
     },
     /// A relocation section that cannot be read whole.
     #[error("relocation section {name}: expected {expected}, found {found}")]

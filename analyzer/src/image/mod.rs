@@ -85,7 +85,7 @@ impl<'data> Image<'data> {
         if !elf::has_symbol_table(&raw.sections) || !is_same_layout {
             return false;
         }
-        self.symbols = elf::symbols(&raw.sections, raw.ctx, &mut self.faults);
+        self.symbols = elf::symbols(&raw.sections, raw.ctx, self.arch, &mut self.faults);
         self.identity = self.identity.with_release(&self.sections, &self.symbols);
         true
     }
@@ -102,7 +102,7 @@ impl<'data> Image<'data> {
         self.kind
     }
 
-    /// Whether data (never A64 instructions) have the most significant byte first.
+    /// Whether data (not instructions) have the most significant byte first.
     #[must_use]
     pub fn is_big_endian(&self) -> bool {
         self.big_endian
@@ -208,7 +208,8 @@ impl<'data> Image<'data> {
     /// As [`Self::read_up_to`].
     pub fn read_relocated(&self, range: AddrRange) -> Result<Relocated<'data>, ReadError> {
         let bytes = self.read_up_to(range.start(), range.size())?;
-        Ok(self.relocations.apply(AddrRange::sized(range.start(), bytes.len() as u64), bytes))
+        let range = AddrRange::sized(range.start(), bytes.len() as u64);
+        Ok(self.relocations.apply(range, bytes, self.arch))
     }
 
     /// A 32-bit word of data from the first bytes of `bytes`.

@@ -1,17 +1,16 @@
 //! Relocations that fill words of the image when it is loaded: RELA and RELR.
 //!
-//! Only what a jump table can hold is applied: whole 64-bit words
-//! (R_AARCH64_ABS64, R_AARCH64_RELATIVE; AAELF64 5.7.5 and 5.7.16), at load bias
-//! zero, since every address here is a stated one.
+//! Only what fills a word with an address or a distance is applied, at load bias
+//! zero, since every address here is a stated one; the architecture says which
+//! types those are.
 
 use super::error::ImageFault;
 use crate::addr::{AddrRange, Svma};
+use crate::arch::{Architecture, Relocation, RelocationError};
 use std::borrow::Cow;
 
-/// R_AARCH64_ABS64: symbol plus addend.
-const ABS64: u32 = 257;
-/// R_AARCH64_RELATIVE: load bias plus addend.
-const RELATIVE: u32 = 1027;
+/// Bytes in a word of an address, and in a field whose length is not known.
+const ADDRESS: usize = 8;
 
 /// One RELA relocation with its symbol resolved.
 #[derive(Debug, Clone, Copy)]
@@ -39,28 +38,51 @@ pub(super) fn apply<'data>(
     range: AddrRange,
     bytes: &'data [u8],
     big_endian: bool,
+    arch: &dyn Architecture,
     relocations: impl Iterator<Item = Rela>,
 ) -> Relocated<'data> {
     let mut relocated = Relocated { bytes: Cow::Borrowed(bytes), words: 0, faults: Vec::new() };
     for rela in relocations {
-        if !range.contains_bytes(rela.at, 8) {
+        let relocation = arch.relocation(rela.kind);
+        let length = relocation.bytes().unwrap_or(ADDRESS);
+        if relocation == Relocation::Ignore || !range.contains_bytes(rela.at, length as u64) {
             continue;
         }
-        let value = match rela.kind {
-            ABS64 | RELATIVE => rela.symbol.wrapping_add_signed(rela.addend),
-            kind => {
-                relocated.faults.push(ImageFault::Relocation { at: rela.at, kind });
-                continue;
-            }
-        };
-        let word = if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        let value = rela.symbol.wrapping_add_signed(rela.addend);
         let at = usize::try_from(rela.at.0 - range.start().0).unwrap_or(usize::MAX);
-        if let Some(place) = relocated.bytes.to_mut().get_mut(at..at.saturating_add(8)) {
-            place.copy_from_slice(&word);
-            relocated.words += 1;
+        let fault = |error| ImageFault::Relocation {
+            at: rela.at,
+            kind: rela.kind,
+            name: arch.relocation_name(rela.kind),
+            error,
+        };
+        // Bytes become ours only once there is something to write.
+        if !is_of_load_time(relocation) {
+            relocated.faults.push(fault(RelocationError::NotAWord));
+        } else if let Some(field) = relocated.bytes.to_mut().get_mut(at..at.saturating_add(length))
+        {
+            match relocation.apply(field, big_endian, rela.at, value) {
+                Ok(()) => relocated.words += 1,
+                Err(error) => relocated.faults.push(fault(error)),
+            }
         }
     }
     relocated
+}
+
+/// Whether a relocation of a linked image fills a word; sums and differences
+/// are for the linker.
+fn is_of_load_time(relocation: Relocation) -> bool {
+    match relocation {
+        Relocation::Absolute { .. } | Relocation::Relative { .. } | Relocation::LoadBias { .. } => {
+            true
+        }
+        Relocation::Ignore
+        | Relocation::Add { .. }
+        | Relocation::Sub { .. }
+        | Relocation::Branch { .. }
+        | Relocation::Unknown => false,
+    }
 }
 
 /// Walks RELR words (gABI, "Relative relocation table"): an even word is the
@@ -86,6 +108,7 @@ pub(super) fn relr_addresses(words: impl Iterator<Item = u64>) -> impl Iterator<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch;
 
     #[test]
     fn relr_is_decoded() {
@@ -100,16 +123,47 @@ mod tests {
     fn words_are_filled_and_odd_types_reported() {
         let range = AddrRange::sized(Svma(0x100), 16);
         let rela = |at, kind, symbol, addend| Rela { at: Svma(at), kind, symbol, addend };
+        // (ELF machine, its RELATIVE, its JUMP_SLOT)
+        for (machine, relative, jump_slot) in [(183, 1027, 1026), (62, 8, 7), (243, 3, 5)] {
+            let arch = arch::of_elf_machine(machine).unwrap();
+            let all = [
+                rela(0x0f8, relative, 0, 1),
+                rela(0x100, relative, 0, 0x4010),
+                rela(0x108, jump_slot, 0, 5),
+                rela(0x108, 0, 0, 5),
+                rela(0x10c, relative, 0, 6),
+            ];
+            let relocated = apply(range, &[0; 16], true, arch, all.into_iter());
+            assert_eq!(relocated.bytes[..8], 0x4010u64.to_be_bytes());
+            assert_eq!(relocated.bytes[8..], [0; 8]);
+            assert_eq!(relocated.words, 1);
+            let fault = ImageFault::Relocation {
+                at: Svma(0x108),
+                kind: jump_slot,
+                name: arch.relocation_name(jump_slot),
+                error: RelocationError::NotAWord,
+            };
+            assert_eq!(relocated.faults, [fault]);
+        }
+    }
+
+    #[test]
+    fn shorter_words_and_distances_are_filled() {
+        let range = AddrRange::sized(Svma(0x100), 8);
+        let arch = arch::of_elf_machine(183).unwrap();
+        let rela = |at, kind, symbol| Rela { at: Svma(at), kind, symbol, addend: 0 };
+        let (abs32, prel32, prel16) = (258, 261, 262);
         let all = [
-            rela(0x0f8, RELATIVE, 0, 1),
-            rela(0x100, RELATIVE, 0, 0x4010),
-            rela(0x108, 1026, 0, 5),
-            rela(0x10c, RELATIVE, 0, 6),
+            rela(0x100, abs32, 0x1234_5678),
+            rela(0x104, prel32, 0xf4),
+            rela(0x106, prel16, 0x10_0000),
         ];
-        let relocated = apply(range, &[0; 16], true, all.into_iter());
-        assert_eq!(relocated.bytes[..8], 0x4010u64.to_be_bytes());
-        assert_eq!(relocated.bytes[8..], [0; 8]);
-        assert_eq!(relocated.words, 1);
-        assert_eq!(relocated.faults, [ImageFault::Relocation { at: Svma(0x108), kind: 1026 }]);
+        let relocated = apply(range, &[0; 8], false, arch, all.into_iter());
+        assert_eq!(*relocated.bytes, [0x78, 0x56, 0x34, 0x12, 0xf0, 0xff, 0xff, 0xff]);
+        assert_eq!(relocated.words, 2);
+        assert_eq!(
+            relocated.faults[0].to_string(),
+            "relocation R_AARCH64_PREL16 (type 262) at 0x106: expected a value that fits 2 bytes, found 0xffefa"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::section::SectionId;
 use crate::addr::{AddrRange, Svma};
+use crate::arch::Architecture;
 use std::borrow::Cow;
 
 /// Dense index of a symbol in its table.
@@ -78,6 +79,7 @@ impl<'data> Symbols<'data> {
         strings: &'data [u8],
         symbols: Vec<Symbol>,
         sections: &[(bool, AddrRange)],
+        arch: &dyn Architecture,
     ) -> Self {
         let ranges = sections.iter().map(|(_, range)| *range).collect();
         let mut table = Self { strings, symbols, ranges, ..Self::default() };
@@ -86,7 +88,9 @@ impl<'data> Symbols<'data> {
         };
         let is_function = |symbol: &Symbol| match symbol.kind {
             SymbolKind::Function => symbol.section.is_some(),
-            SymbolKind::Untyped => in_code(symbol) && !table.is_marker(symbol),
+            SymbolKind::Untyped => {
+                in_code(symbol) && !arch.is_marker_symbol(table.name_bytes(symbol))
+            }
             _ => false,
         };
         let is_object =
@@ -167,12 +171,6 @@ impl<'data> Symbols<'data> {
     fn shares_section(&self, symbol: SymbolId, address: Svma) -> bool {
         let range = self.get(symbol).section.and_then(|id| self.ranges.get(id.index()));
         range.is_some_and(|range| range.contains(address))
-    }
-
-    /// Mapping symbols `$x`, `$d` (AAELF64 5.5.5) and assembler-local labels.
-    fn is_marker(&self, symbol: &Symbol) -> bool {
-        let text = self.strings.get(symbol.name as usize..).unwrap_or_default();
-        matches!(text, [b'$' | 0, ..] | [b'.', b'L', ..] | [])
     }
 }
 
@@ -270,7 +268,8 @@ mod tests {
         }
         let none = AddrRange::sized(Svma(0), 0);
         let text = AddrRange::sized(Svma(0), 0x1000);
-        Symbols::new(strings.leak(), symbols, &[(false, none), (true, text)])
+        let arch = crate::arch::of_elf_machine(183).unwrap();
+        Symbols::new(strings.leak(), symbols, &[(false, none), (true, text)], arch)
     }
 
     fn function(table: &Symbols<'_>, address: u64) -> Option<(String, u64)> {

@@ -29,10 +29,13 @@ pub(super) fn check_site(
     if let Some(defect) = check_insn(entry, site, key) {
         found(defect);
     }
-    match image.arch().check_reach(code, entry.target) {
-        Ok(()) => {}
+    match image.arch().check_reach(code, entry.target, site.len) {
         Err(error @ EncodeError::OutOfRange { .. }) => found(Defect::OutOfReach(error)),
-        Err(error @ EncodeError::Misaligned { .. }) => found(Defect::Misaligned(error)),
+        Err(error @ (EncodeError::Misaligned { .. } | EncodeError::MisalignedSite { .. })) => {
+            found(Defect::Misaligned(error));
+        }
+        // Without a length of a site there is none to reach from: JT002 says so.
+        Ok(()) | Err(EncodeError::Length { .. } | EncodeError::NotABranch { .. }) => {}
     }
     if is_outside_function(image, site.function, entry.target) {
         found(Defect::TargetOutsideFunction { code, target: entry.target });
@@ -111,15 +114,23 @@ pub(super) fn check_keys(keys: &[Key], mut found: impl FnMut(Defect)) {
 
 /// Finds sites that share bytes: one code address with two keys (JT009), and
 /// other overlaps (JT012).
-pub(super) fn check_overlaps(entries: &[JumpEntry], site_bytes: usize) -> Vec<Diagnostic> {
+pub(super) fn check_overlaps(entries: &[JumpEntry], sites: &[Site<'_>]) -> Vec<Diagnostic> {
     let mut by_code: Vec<SiteId> = (0u32..).map(SiteId).take(entries.len()).collect();
     by_code.sort_unstable_by_key(|id| (entries[id.index()].code, *id));
     let mut diagnostics = Vec::new();
-    // The first site of the present run of equal code addresses.
-    let mut first: Option<SiteId> = None;
+    // Of a site whose length is not known, one byte is taken.
+    let end = |id: SiteId| {
+        let (code, len) = (entries[id.index()].code.0, sites[id.index()].len.max(1));
+        u128::from(code) + len as u128
+    };
+    // The site that reaches farthest, and the first of those.
+    let mut farthest: Option<SiteId> = None;
     for id in by_code {
         let entry = entries[id.index()];
-        let Some(other) = first.replace(id) else { continue };
+        let Some(other) = farthest else {
+            farthest = Some(id);
+            continue;
+        };
         let before = entries[other.index()];
         let defect = if before.code == entry.code && before.key != entry.key {
             Some(Defect::TwoKeys {
@@ -128,13 +139,13 @@ pub(super) fn check_overlaps(entries: &[JumpEntry], site_bytes: usize) -> Vec<Di
                 other: other.0,
                 other_key: before.key,
             })
-        } else if entry.code.0 - before.code.0 < site_bytes as u64 {
+        } else if u128::from(entry.code.0) < end(other) {
             Some(Defect::Overlap { code: entry.code, other: other.0, other_code: before.code })
         } else {
             None
         };
-        if before.code == entry.code {
-            first = Some(other);
+        if end(id) > end(other) {
+            farthest = Some(id);
         }
         diagnostics.extend(defect.map(|defect| Diagnostic { defect, site: Some(id) }));
     }

@@ -91,10 +91,10 @@ pub enum Defect {
         target: Svma,
     },
     /// JT006
-    #[error("site {code}: {0}", code = Svma(from_of(*.0)))]
+    #[error("site {code}: {0}", code = Svma(.0.address()))]
     OutOfReach(EncodeError),
     /// JT007
-    #[error("site {code}: {0}", code = Svma(from_of(*.0)))]
+    #[error("site {code}: {0}", code = Svma(.0.address()))]
     Misaligned(EncodeError),
     /// JT008
     #[error("site {code}: expected its key in a data section, found {key} in {found}")]
@@ -291,11 +291,5 @@ impl std::fmt::Display for Found {
             Some(bytes) => write!(f, "bytes {bytes}"),
             None => f.write_str("no bytes in the file"),
         }
-    }
-}
-
-const fn from_of(error: EncodeError) -> u64 {
-    match error {
-        EncodeError::OutOfRange { from, .. } | EncodeError::Misaligned { from, .. } => from,
     }
 }

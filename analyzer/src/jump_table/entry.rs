@@ -35,7 +35,8 @@ pub struct JumpEntry {
     pub key: Svma,
     /// Branch sense: true for *likely*.
     pub branch: bool,
-    /// The init bit; on disk no fact on arm64.
+    /// The init bit as it stands; [`crate::arch::Architecture::init_bit_on_disk`]
+    /// says what it means.
     pub init: bool,
 }
 

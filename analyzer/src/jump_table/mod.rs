@@ -170,7 +170,7 @@ impl<'data> JumpTable<'data> {
         };
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         found.par_extend((0..count).into_par_iter().map(SiteId).flat_map_iter(of_site));
-        found.extend(check::check_overlaps(&self.entries, image.arch().site_bytes()));
+        found.extend(check::check_overlaps(&self.entries, &self.sites));
         // Stable: defects of one site keep the order of the checks.
         found.sort_by_key(|diagnostic| diagnostic.site);
         self.diagnostics = found;

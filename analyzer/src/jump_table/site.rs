@@ -1,7 +1,7 @@
 //! Sites: what stands at the address that an entry calls `code`.
 
 use crate::addr::Svma;
-use crate::arch::SiteInsn;
+use crate::arch::{SiteDecode, SiteInsn};
 use crate::image::{Image, SectionId, SymbolOffset};
 use std::fmt;
 
@@ -20,10 +20,13 @@ impl SiteId {
 /// One site.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'data> {
-    /// The bytes at `code`; `None` if the file has none there.
+    /// The bytes of the instruction at `code`, or where they are none, as many
+    /// as the longest site has.  `None` if the file does not have them.
     pub bytes: Option<&'data [u8]>,
     /// What they are.
     pub insn: SiteInsn,
+    /// Length of the instruction in bytes; 0 if it is not known.
+    pub len: usize,
     /// The section that `code` lies in.
     pub section: Option<SectionId>,
     /// The function that `code` lies in.
@@ -33,10 +36,16 @@ pub struct Site<'data> {
 impl<'data> Site<'data> {
     pub(super) fn read(image: &Image<'data>, code: Svma) -> Self {
         let arch = image.arch();
-        let bytes = image.read(code, arch.site_bytes() as u64).ok();
+        let bytes = image.read_up_to(code, arch.max_insn_bytes() as u64).unwrap_or_default();
+        let SiteDecode { insn, len } = arch.decode_site(code, bytes);
         Self {
-            bytes,
-            insn: bytes.map_or(SiteInsn::Other, |bytes| arch.classify(code, bytes)),
+            bytes: match len {
+                0 => bytes.get(..bytes.len().min(arch.max_site_bytes())),
+                len => bytes.get(..len),
+            }
+            .filter(|bytes| !bytes.is_empty()),
+            insn,
+            len,
             section: image.section_at(code),
             function: image.symbols().function_at(code),
         }
@@ -57,10 +66,10 @@ pub struct SiteBytes {
 }
 
 impl SiteBytes {
-    /// The longest site of any architecture, in bytes, and some room.
-    const CAPACITY: usize = 8;
+    /// The longest instruction of any architecture, in bytes.
+    const CAPACITY: usize = 15;
 
-    /// Copies the bytes of a site, at most 8 of them.
+    /// Copies the bytes of a site, at most 15 of them.
     #[must_use]
     pub fn new(site: &[u8]) -> Self {
         let mut copy = Self { bytes: [0; Self::CAPACITY], len: 0 };

@@ -16,6 +16,8 @@ pub const B_MAX: i64 = (1 << 27) - 4;
 
 const B_OPCODE: u32 = 0x1400_0000;
 const IMM26: u32 = 0x03ff_ffff;
+/// Bits that tell B and BL from all else; bit 31 is the link.
+const B_OR_BL: u32 = 0x7c00_0000;
 
 /// The displacement in bytes from `from` to `to` that B would encode.
 ///
@@ -39,6 +41,18 @@ pub const fn displacement(from: u64, to: u64) -> Result<i64, EncodeError> {
 /// # Errors
 /// As [`displacement`].
 pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
+    relocate(B_OPCODE, from, to)
+}
+
+/// `word`, a B or BL at `from`, made to go to `to`: what R_AARCH64_JUMP26 and
+/// R_AARCH64_CALL26 do (AAELF64 5.7.8).
+///
+/// # Errors
+/// As [`displacement`], and [`EncodeError::NotABranch`] for any other word.
+pub const fn relocate(word: u32, from: u64, to: u64) -> Result<u32, EncodeError> {
+    if word & B_OR_BL != B_OPCODE {
+        return Err(EncodeError::NotABranch { from });
+    }
     match displacement(from, to) {
         // The shift keeps the sign; the mask keeps the opcode intact for
         // backward branches.
@@ -46,7 +60,7 @@ pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
             clippy::cast_possible_truncation,
             reason = "imm26 is masked from the range checked above"
         )]
-        Ok(bytes) => Ok(B_OPCODE | (((bytes >> 2).cast_unsigned() as u32) & IMM26)),
+        Ok(bytes) => Ok((word & !IMM26) | (((bytes >> 2).cast_unsigned() as u32) & IMM26)),
         Err(error) => Err(error),
     }
 }
@@ -85,6 +99,17 @@ mod tests {
         }
         for (from, to) in [(2, 8), (8, 9), (1, 1)] {
             assert!(matches!(jump(from, to), Err(EncodeError::Misaligned { .. })), "{from} {to}");
+        }
+    }
+
+    /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
+    #[test]
+    fn relocates_branches_alone() {
+        let from = 0x1_0000;
+        assert_eq!(relocate(0x1400_0000, from, from - 4), Ok(0x17ff_ffff));
+        assert_eq!(relocate(0x97ff_ffff, from, from + 8), Ok(0x9400_0002), "bl, refilled");
+        for word in [NOP, 0x5400_0000, 0xb400_0000, 0] {
+            assert_eq!(relocate(word, from, from), Err(EncodeError::NotABranch { from }));
         }
     }
 

@@ -10,7 +10,7 @@ struct Rule {
     rule: &'static str,
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 7] = [
     Rule {
         words: &["goblin"],
         allowed: &["analyzer/src/image/", "testdata/"],
@@ -25,6 +25,11 @@ const RULES: [Rule; 6] = [
         words: &["yaxpeax_arm"],
         allowed: &["analyzer/src/arch/a64.rs", "testdata/"],
         rule: "only analyzer/src/arch/a64.rs uses yaxpeax-arm",
+    },
+    Rule {
+        words: &["yaxpeax_x86"],
+        allowed: &["analyzer/src/arch/x86_64.rs", "testdata/"],
+        rule: "only analyzer/src/arch/x86_64.rs uses yaxpeax-x86",
     },
     Rule {
         words: &["println!", "print!", "eprintln!", "eprint!"],

@@ -1,0 +1,213 @@
+//! Relocations by what they do, whatever an architecture calls them.
+
+use crate::addr::Svma;
+
+/// What a relocation type does to the field at its place P, given its symbol S
+/// and addend A.  `bytes` is the length of the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relocation {
+    /// Nothing: no relocation, or a hint to the linker.
+    Ignore,
+    /// S + A.
+    Absolute {
+        /// Length of the field.
+        bytes: usize,
+    },
+    /// S + A − P.
+    Relative {
+        /// Length of the field.
+        bytes: usize,
+    },
+    /// What is there, plus S + A.
+    Add {
+        /// Length of the field.
+        bytes: usize,
+    },
+    /// What is there, minus (S + A).
+    Sub {
+        /// Length of the field.
+        bytes: usize,
+    },
+    /// Load bias plus A.
+    LoadBias {
+        /// Length of the field.
+        bytes: usize,
+    },
+    /// S + A − P in the immediate of a branch:
+    /// [`super::Architecture::relocate_branch`] puts it there.
+    Branch {
+        /// Length of the instruction.
+        bytes: usize,
+    },
+    /// None that jlctl knows, or none that a jump table, a key or a site has.
+    Unknown,
+}
+
+/// Why a relocation cannot be applied to a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RelocationError {
+    /// The type fills no word of data.
+    #[error("expected a type that fills a word of data")]
+    NotAWord,
+    /// The value needs more bits than the field has.
+    #[error("expected a value that fits {bytes} bytes, found {value:#x}")]
+    Overflow {
+        /// Length of the field.
+        bytes: usize,
+        /// The value.
+        value: u64,
+    },
+}
+
+impl Relocation {
+    /// Length of the field in bytes; `None` if there is none, or none known.
+    #[must_use]
+    pub const fn bytes(self) -> Option<usize> {
+        match self {
+            Self::Absolute { bytes }
+            | Self::Relative { bytes }
+            | Self::Add { bytes }
+            | Self::Sub { bytes }
+            | Self::LoadBias { bytes }
+            | Self::Branch { bytes } => Some(bytes),
+            Self::Ignore | Self::Unknown => None,
+        }
+    }
+
+    /// Applies the relocation to `field`, the bytes at `place`, at load bias
+    /// zero.  `value` is S + A.  [`Relocation::Ignore`] leaves the field alone.
+    ///
+    /// # Errors
+    /// If the type fills no word of data, `field` is not as long as it, or the
+    /// value does not fit; the field is then as it was.
+    pub fn apply(
+        self,
+        field: &mut [u8],
+        big_endian: bool,
+        place: Svma,
+        value: u64,
+    ) -> Result<(), RelocationError> {
+        if self == Self::Ignore {
+            return Ok(());
+        }
+        let there = read_word(field, big_endian).filter(|_| self.bytes() == Some(field.len()));
+        let there = there.ok_or(RelocationError::NotAWord)?;
+        let value = match self {
+            Self::Absolute { bytes } | Self::LoadBias { bytes } => fitting(value, bytes)?,
+            Self::Relative { bytes } => fitting(value.wrapping_sub(place.0), bytes)?,
+            // The two halves of a difference are applied one after the other:
+            // what lies between them wraps (RISC-V ELF psABI, "Relocations").
+            Self::Add { .. } => there.wrapping_add(value),
+            Self::Sub { .. } => there.wrapping_sub(value),
+            Self::Ignore | Self::Branch { .. } | Self::Unknown => {
+                return Err(RelocationError::NotAWord);
+            }
+        };
+        write_word(field, big_endian, value);
+        Ok(())
+    }
+}
+
+/// `value` if a field of `bytes` holds it as a signed or an unsigned number.
+/// The psABIs differ in which of the two a type allows; both are sound input.
+fn fitting(value: u64, bytes: usize) -> Result<u64, RelocationError> {
+    let unused = 64u32.saturating_sub(u32::try_from(bytes).unwrap_or(8).saturating_mul(8));
+    let unsigned = value.wrapping_shl(unused).wrapping_shr(unused);
+    let signed = value.wrapping_shl(unused).cast_signed().wrapping_shr(unused).cast_unsigned();
+    if value == unsigned || value == signed {
+        Ok(value)
+    } else {
+        Err(RelocationError::Overflow { bytes, value })
+    }
+}
+
+/// A word of 1, 2, 4 or 8 bytes.
+fn read_word(field: &[u8], big_endian: bool) -> Option<u64> {
+    if !matches!(field.len(), 1 | 2 | 4 | 8) {
+        return None;
+    }
+    let append = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
+    Some(if big_endian { field.iter().fold(0, append) } else { field.iter().rev().fold(0, append) })
+}
+
+/// Writes the low bytes of `value`; `field` has up to eight.
+fn write_word(field: &mut [u8], big_endian: bool, value: u64) {
+    let length = field.len();
+    for (index, byte) in value.to_le_bytes().into_iter().take(length).enumerate() {
+        field[if big_endian { length - 1 - index } else { index }] = byte;
+    }
+}
+
+/// One row of an architecture's table: number, name in its psABI, meaning.
+pub(super) type Row = (u32, &'static str, Relocation);
+
+/// The row of a type in a table that ascends by number.
+pub(super) fn find(table: &'static [Row], r_type: u32) -> Option<&'static Row> {
+    table.binary_search_by_key(&r_type, |(number, ..)| *number).ok().map(|at| &table[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn applied(relocation: Relocation, field: &[u8], big: bool, value: u64) -> Vec<u8> {
+        let mut field = field.to_vec();
+        relocation.apply(&mut field, big, Svma(0x1000), value).unwrap();
+        field
+    }
+
+    #[test]
+    fn words_are_filled() {
+        use Relocation::{Absolute, Add, Ignore, LoadBias, Relative, Sub};
+        let little = |relocation, field: &[u8], value| applied(relocation, field, false, value);
+        assert_eq!(little(Absolute { bytes: 2 }, &[9; 2], 0x1234), [0x34, 0x12]);
+        assert_eq!(applied(Absolute { bytes: 2 }, &[9; 2], true, 0x1234), [0x12, 0x34]);
+        assert_eq!(little(Relative { bytes: 4 }, &[9; 4], 0xff0), [0xf0, 0xff, 0xff, 0xff]);
+        assert_eq!(little(LoadBias { bytes: 8 }, &[9; 8], u64::MAX), [0xff; 8]);
+        assert_eq!(little(Add { bytes: 1 }, &[0xff], 3), [2], "wraps");
+        assert_eq!(little(Sub { bytes: 4 }, &[1, 0, 0, 0], 2), [0xff; 4]);
+        assert_eq!(little(Ignore, &[7; 3], 2), [7; 3]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        use Relocation::{Absolute, Branch, Relative, Unknown};
+        for (relocation, bytes, value) in [
+            (Absolute { bytes: 4 }, 4, 0xffff_ffff_8000_0000u64),
+            (Absolute { bytes: 4 }, 4, 0xffff_ffff),
+            (Absolute { bytes: 1 }, 1, (-128i64).cast_unsigned()),
+            (Relative { bytes: 4 }, 4, 0x1000 + 0x7fff_ffff),
+        ] {
+            assert!(relocation.apply(&mut vec![0; bytes], false, Svma(0x1000), value).is_ok());
+        }
+        let overflow = |bytes, value| Err(RelocationError::Overflow { bytes, value });
+        let not_a_word = Err(RelocationError::NotAWord);
+        for (relocation, bytes, value, refused) in [
+            (Absolute { bytes: 4 }, 4, 1 << 32, overflow(4, 1 << 32)),
+            (Absolute { bytes: 4 }, 4, 0xffff_ffff_7fff_ffff, overflow(4, 0xffff_ffff_7fff_ffff)),
+            (Relative { bytes: 2 }, 2, 0x1_1000, overflow(2, 0x1_0000)),
+            (Absolute { bytes: 8 }, 4, 0, not_a_word),
+            (Branch { bytes: 4 }, 4, 0, not_a_word),
+            (Unknown, 8, 0, not_a_word),
+        ] {
+            let mut field = vec![9; bytes];
+            assert_eq!(relocation.apply(&mut field, false, Svma(0x1000), value), refused);
+            assert_eq!(field, vec![9; bytes]);
+        }
+    }
+
+    proptest! {
+        /// ADD and SUB of any width, in either order, leave the difference.
+        #[test]
+        fn pairs_make_differences(a in any::<u64>(), b in any::<u64>(), big in any::<bool>()) {
+            for bytes in [1usize, 2, 4, 8] {
+                let mut field = vec![0; bytes];
+                Relocation::Sub { bytes }.apply(&mut field, big, Svma(0), b).unwrap();
+                Relocation::Add { bytes }.apply(&mut field, big, Svma(0), a).unwrap();
+                let kept = u64::MAX >> (64 - 8 * bytes);
+                prop_assert_eq!(read_word(&field, big), Some(a.wrapping_sub(b) & kept));
+            }
+        }
+    }
+}
