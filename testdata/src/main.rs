@@ -58,9 +58,10 @@ fn fetch(names: &[String]) -> anyhow::Result<()> {
     } else {
         names.iter().map(|name| image(name)).collect::<anyhow::Result<_>>()?
     };
+    corpus::fetch(&images, &mut |step| eprintln!("{step}"))?;
     for image in images {
-        let path = corpus::fetch(image, &mut |step| eprintln!("{step}"))
-            .with_context(|| format!("cannot fetch {}", image.name()))?;
+        let path = corpus::path(image)
+            .with_context(|| format!("{} has disappeared from the cache", image.name()))?;
         println!("{}", path.display());
     }
     Ok(())

@@ -15,8 +15,21 @@ pub(super) fn output(command: &mut Command) -> Result<String, FetchError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What becomes of the left side of a pipe when the right side has ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Producer {
+    /// It must have ended well too.
+    RunsToItsEnd,
+    /// It may have failed for want of a reader; what was read of it was enough.
+    MayBeCutShort,
+}
+
 /// Runs `left | right` to the end of both.
-pub(super) fn pipe(left: &mut Command, right: &mut Command) -> Result<(), FetchError> {
+pub(super) fn pipe(
+    left: &mut Command,
+    producer_rule: Producer,
+    right: &mut Command,
+) -> Result<(), FetchError> {
     let (left_line, right_line) = (line(left), line(right));
     let spawn_error = |command: &str, source| FetchError::Spawn { command: command.into(), source };
     // Into a file: of two pipes read in turn, one can fill up and block.
@@ -35,6 +48,9 @@ pub(super) fn pipe(left: &mut Command, right: &mut Command) -> Result<(), FetchE
     let produced = producer.wait();
     check(&right_line, &consumed.map_err(|source| spawn_error(&right_line, source))?)?;
     let status = produced.map_err(|source| spawn_error(&left_line, source))?;
+    if producer_rule == Producer::MayBeCutShort {
+        return Ok(());
+    }
     let mut stderr = Vec::new();
     log.rewind()
         .and_then(|()| log.read_to_end(&mut stderr))

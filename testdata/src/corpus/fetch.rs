@@ -1,216 +1,217 @@
-//! Fetching: separate apt lists in a temporary directory of the cache, one
-//! package, one member of it, verified and renamed into place.
+//! Fetching: what is missing of a kernel, one download for each package,
+//! verified and renamed into place.
 
-use super::command::{output, pipe};
-use super::{FILE, FetchError, Image, Package, RECORD, Suite, cache_dir, image_dir, path, sources};
-use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use super::apt::Apt;
+use super::cache::{cache_dir, image_dir, path, release};
+use super::image::{Image, Kernel, Package};
+use super::{FetchError, Release, unpack};
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
 
-/// The architecture of every image.
-const ARCHITECTURE: &str = "arm64";
-
-/// Fetches `image` unless the cache has it, and returns its path.
+/// Fetches those of `images` that the cache does not have.
+///
+/// All artefacts of a kernel in the cache are of one release. What is missing is
+/// fetched of the release that is there already. Only if the archive has dropped
+/// that release are the newest one's artefacts fetched instead, for those in the
+/// cache as well: first all are downloaded and verified, then the old ones are
+/// removed, then the new ones renamed into place. A failure before that leaves
+/// the old ones as they were; an interruption during it leaves some missing,
+/// never two releases side by side. To move on to the newest release, remove the
+/// kernel's directories from the cache and fetch.
+///
+/// Each artefact's directory also holds the file `source` with package, version
+/// and SHA-256; that of a directory is the sum of what `sha256sum` prints for
+/// its files, sorted by path.
 ///
 /// `progress` is told what happens.
 ///
 /// # Errors
 /// [`FetchError`] if the machine is no Debian, a command fails or a sum is wrong.
-pub fn fetch(image: Image, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, FetchError> {
-    if let Some(path) = path(image) {
-        progress(&format!("{}: already complete", image.name()));
-        return Ok(path);
+pub fn fetch(images: &[Image], progress: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
+    for kernel in Kernel::ALL {
+        let wanted: Vec<Image> = kernel.images().filter(|image| images.contains(image)).collect();
+        if !wanted.is_empty() {
+            fetch_kernel(kernel, &wanted, progress)?;
+        }
     }
+    Ok(())
+}
+
+/// What to fetch of a kernel.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    release: Release,
+    images: Vec<Image>,
+}
+
+fn fetch_kernel(
+    kernel: Kernel,
+    wanted: &[Image],
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), FetchError> {
+    let cached: Vec<(Image, Release)> =
+        kernel.images().filter_map(|image| Some((image, release(image)?))).collect();
+    if is_complete(wanted, &cached) {
+        wanted.iter().for_each(|image| progress(&format!("{}: already complete", image.name())));
+        return Ok(());
+    }
+    refuse_incomplete(kernel)?;
     let cache = cache_dir().ok_or(FetchError::NoCache)?;
-    let target = image_dir(image).ok_or(FetchError::NoCache)?;
-    if target.exists() {
-        return Err(FetchError::Incomplete { path: target });
-    }
-    let (suite, package) = image.recipe();
-    let source = source_line(suite)?;
-    let images = cache.join("images");
-    fs::create_dir_all(&images).map_err(FetchError::io("create", &images))?;
+    fs::create_dir_all(cache.join("images")).map_err(FetchError::io("create", &cache))?;
     let work = tempfile::Builder::new()
         .prefix(".fetch-")
         .tempdir_in(&cache)
         .map_err(FetchError::io("create a directory in", &cache))?;
-    let apt = Apt::new(work.path(), &source)?;
-    progress(&format!("{}: reading the lists of {}", image.name(), suite.name()));
-    output(apt.command("apt-get").arg("update"))?;
-    let name = apt.choose(suite, package)?;
-    progress(&format!("{}: downloading {name}", image.name()));
-    let deb = apt.download(&name)?;
+    progress(&format!("reading the lists of {}", kernel.suite().name()));
+    let apt = Apt::new(work.path(), kernel)?;
+    let available = apt.releases(kernel)?;
+    let plan = plan(wanted, &cached, &available).ok_or_else(|| FetchError::NoPackage {
+        package: wanted.first().map(|image| image.package()).unwrap_or_default(),
+        suite: kernel.suite().name().to_owned(),
+    })?;
     let staged = work.path().join("staged");
-    fs::create_dir(&staged).map_err(FetchError::io("create", &staged))?;
-    progress(&format!("{}: verifying and unpacking", image.name()));
-    unpack(&deb, &name, package, &staged)?;
-    match fs::rename(&staged, &target) {
-        Ok(()) => {}
-        // Another fetch was faster; its image is as good.
-        Err(_) if path(image).is_some() => {}
-        Err(error) => return Err(FetchError::io("rename to", &target)(error)),
-    }
-    path(image).ok_or(FetchError::Incomplete { path: target })
-}
-
-impl Suite {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Main(suite) | Self::Security(suite) => suite,
+    for package in Package::ALL {
+        let images = plan.images.iter().copied();
+        let images: Vec<Image> = images.filter(|image| image.part().package() == package).collect();
+        if !images.is_empty() {
+            stage(&apt, package, &images, &plan.release, &staged, progress)?;
         }
     }
+    place(&plan, &staged, &work.path().join("outdated"))
 }
 
-/// The source of `suite`: the machine's own archive, with the suite replaced.
-fn source_line(suite: Suite) -> Result<String, FetchError> {
-    let os_release = Path::new("/etc/os-release");
-    let text = fs::read_to_string(os_release)
-        .map_err(|_| FetchError::NotDebian { found: "unknown (no /etc/os-release)".to_owned() })?;
-    let codename = sources::debian_codename(&text)?;
-    let all = sources::read()?;
-    let own = match suite {
-        Suite::Main(_) => codename,
-        Suite::Security(_) => format!("{codename}-security"),
-    };
-    Ok(sources::of_suite(&all, &own)?.line(suite.name()))
+/// Whether all of `wanted` are there, and all that is there is of one release.
+fn is_complete(wanted: &[Image], cached: &[(Image, Release)]) -> bool {
+    wanted.iter().all(|wanted| cached.iter().any(|(image, _)| image == wanted))
+        && of_one_release(cached).is_some()
 }
 
-/// apt with lists, cache and sources of its own.
-struct Apt {
-    work: PathBuf,
-    options: Vec<String>,
+/// The release of all that is in the cache; `None` if there are several or none.
+fn of_one_release(cached: &[(Image, Release)]) -> Option<&Release> {
+    let (_, first) = cached.first()?;
+    cached.iter().all(|(_, release)| release == first).then_some(first)
 }
 
-impl Apt {
-    fn new(work: &Path, source: &str) -> Result<Self, FetchError> {
-        let directory = |name: &str| {
-            let path = work.join(name);
-            fs::create_dir_all(path.join("partial")).map_err(FetchError::io("create", &path))?;
-            Ok(path.display().to_string())
-        };
-        let file = |name: &str, text: &str| {
-            let path = work.join(name);
-            fs::write(&path, text).map_err(FetchError::io("write", &path))?;
-            Ok(path.display().to_string())
-        };
-        let options = [
-            ("APT::Architecture", ARCHITECTURE.to_owned()),
-            ("APT::Architectures", ARCHITECTURE.to_owned()),
-            ("APT::Sandbox::User", "root".to_owned()),
-            ("Acquire::Languages", "none".to_owned()),
-            ("Dir::State::Lists", directory("lists")?),
-            ("Dir::State::Status", file("status", "")?),
-            ("Dir::Cache", directory("cache")?),
-            ("Dir::Etc::SourceList", file("sources.list", source)?),
-            ("Dir::Etc::SourceParts", "/dev/null".to_owned()),
-        ];
-        let options = options.map(|(name, value)| format!("-o{name}={value}"));
-        Ok(Self { work: work.to_owned(), options: options.into() })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.args(&self.options).current_dir(&self.work).env("LC_ALL", "C");
-        command
-    }
-
-    /// The name of the package to download.
-    fn choose(&self, suite: Suite, package: Package) -> Result<String, FetchError> {
-        let (prefix, suffix) = match package {
-            Package::Pinned { name, .. } => return Ok(name.to_owned()),
-            Package::Newest { prefix, suffix } => (prefix, suffix),
-        };
-        let names = output(self.command("apt-cache").args(["pkgnames", prefix]))?;
-        newest(&names, prefix, suffix).ok_or_else(|| FetchError::NoPackage {
-            package: format!("{prefix}N{suffix}"),
-            suite: suite.name().to_owned(),
-        })
-    }
-
-    /// Downloads a package and returns its file.
-    fn download(&self, name: &str) -> Result<PathBuf, FetchError> {
-        output(self.command("apt-get").args(["download", name]))?;
-        let entries =
-            fs::read_dir(&self.work).map_err(FetchError::io("list", self.work.clone()))?;
-        entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .ok_or_else(|| FetchError::NoPackage {
-                package: name.to_owned(),
-                suite: "just read".to_owned(),
-            })
-    }
+/// What is missing of the release in the cache if it is `available`, else all of
+/// the newest, which is last; `None` if nothing is available.
+fn plan(wanted: &[Image], cached: &[(Image, Release)], available: &[Release]) -> Option<Plan> {
+    let is_cached = |image: &Image| cached.iter().any(|(other, _)| other == image);
+    let kept = of_one_release(cached).filter(|release| available.contains(release));
+    let missing = wanted.iter().copied().filter(|image| !is_cached(image));
+    Some(match kept {
+        Some(release) => Plan { release: release.clone(), images: missing.collect() },
+        None => Plan {
+            release: available.last()?.clone(),
+            images: cached.iter().map(|&(image, _)| image).chain(missing).collect(),
+        },
+    })
 }
 
-/// The name with the highest number between `prefix` and `suffix`.
-fn newest(names: &str, prefix: &str, suffix: &str) -> Option<String> {
-    let numbered = names.lines().filter_map(|name| {
-        let number = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
-        Some((number.parse::<u32>().ok()?, name))
-    });
-    numbered.max().map(|(_, name)| name.to_owned())
-}
-
-/// Unpacks the kernel of `deb` into `staged`, deletes `deb`, records its source.
-fn unpack(deb: &Path, name: &str, package: Package, staged: &Path) -> Result<(), FetchError> {
-    if let Package::Pinned { deb_sha256, .. } = package {
-        verify(deb, deb_sha256)?;
-    }
-    let mut query = Command::new("dpkg-deb");
-    let version = output(query.arg("--field").arg(deb).arg("Version"))?;
-    let release = name.trim_start_matches("linux-image-").trim_end_matches("-dbg");
-    let member = format!("usr/lib/debug/boot/vmlinux-{release}");
-    let mut left = Command::new("dpkg-deb");
-    let mut right = Command::new("tar");
-    left.arg("--fsys-tarfile").arg(deb);
-    right.arg("-x").arg("-C").arg(staged).arg(format!("./{member}"));
-    pipe(&mut left, &mut right)?;
-    fs::remove_file(deb).map_err(FetchError::io("remove", deb))?;
-    let file = staged.join(FILE);
-    fs::rename(staged.join(member), &file).map_err(FetchError::io("rename to", &file))?;
-    fs::remove_dir_all(staged.join("usr")).map_err(FetchError::io("remove", staged.join("usr")))?;
-    let sum = match package {
-        Package::Pinned { file_sha256, .. } => verify(&file, file_sha256)?,
-        Package::Newest { .. } => sha256(&file)?,
-    };
-    let record = staged.join(RECORD);
-    let text = format!("{name} {}\nsha256 {sum}\n", version.trim());
-    fs::write(&record, text).map_err(FetchError::io("write", &record))
-}
-
-fn verify(file: &Path, expected: &str) -> Result<String, FetchError> {
-    let found = sha256(file)?;
-    if found == expected {
-        return Ok(found);
-    }
-    Err(FetchError::WrongSum { path: file.to_owned(), found, expected: expected.to_owned() })
-}
-
-fn sha256(file: &Path) -> Result<String, FetchError> {
-    let error = || FetchError::io("read", file);
-    let mut reader = File::open(file).map_err(error())?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match reader.read(&mut buffer).map_err(error())? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
+/// An artefact's directory without its artefact is nothing that a fetch leaves.
+fn refuse_incomplete(kernel: Kernel) -> Result<(), FetchError> {
+    for image in kernel.images() {
+        let directory = image_dir(image).ok_or(FetchError::NoCache)?;
+        if directory.exists() && release(image).is_none() {
+            return Err(FetchError::Incomplete { path: directory });
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(())
+}
+
+/// Downloads a package and puts `images` of it into directories of `staged`.
+fn stage(
+    apt: &Apt,
+    package: Package,
+    images: &[Image],
+    release: &Release,
+    staged: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), FetchError> {
+    let name = package.name(&release.name);
+    let artefacts = images.iter().map(|image| image.name()).collect::<Vec<_>>().join(", ");
+    progress(&format!("{artefacts}: downloading {name} {}", release.version));
+    let start = Instant::now();
+    let deb = apt.download(&name, &release.version)?;
+    super::sum::verify(&deb, images[0].kernel().pinned_sum(package))?;
+    let size = fs::metadata(&deb).map_err(FetchError::io("read", &deb))?.len();
+    let seconds = start.elapsed().as_secs_f64();
+    progress(&format!("{name}: {} MB in {seconds:.1} s", size / 1_000_000));
+    let start = Instant::now();
+    unpack::unpack(&deb, images, release, staged)?;
+    progress(&format!("{artefacts}: unpacked in {:.1} s", start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Replaces what the cache has of `plan.images` by what is in `staged`.
+fn place(plan: &Plan, staged: &Path, outdated: &Path) -> Result<(), FetchError> {
+    fs::create_dir_all(outdated).map_err(FetchError::io("create", outdated))?;
+    let target = |image| image_dir(image).ok_or(FetchError::NoCache);
+    for &image in &plan.images {
+        if release(image).is_some_and(|release| release != plan.release) {
+            let (from, to) = (target(image)?, outdated.join(image.name()));
+            fs::rename(&from, &to).map_err(FetchError::io("move away", &from))?;
+        }
+    }
+    for &image in &plan.images {
+        let target = target(image)?;
+        match fs::rename(staged.join(image.name()), &target) {
+            Ok(()) => {}
+            // Another fetch was faster; its artefact is as good.
+            Err(_) if release(image).as_ref() == Some(&plan.release) => {}
+            Err(error) => return Err(FetchError::io("rename to", &target)(error)),
+        }
+        path(image).ok_or(FetchError::Incomplete { path: target })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::newest;
+    use super::*;
+
+    const ALL: [Image; 3] = [Image::Vmlinux612, Image::Vmlinuz612, Image::Modules612];
+
+    fn release(name: &str) -> Release {
+        Release { name: name.to_owned(), version: format!("{name}-1") }
+    }
+
+    fn planned(cached: &[(Image, &str)], available: &[&str]) -> Option<(String, Vec<Image>)> {
+        let cached: Vec<_> = cached.iter().map(|&(image, name)| (image, release(name))).collect();
+        let available: Vec<_> = available.iter().map(|name| release(name)).collect();
+        plan(&ALL, &cached, &available).map(|plan| (plan.release.name, plan.images))
+    }
 
     #[test]
-    fn the_highest_number_wins() {
-        let names = "k-6.12.9+deb12-dbg\nk-6.12.117+deb12-dbg\nk-6.12.22+deb12-rt-dbg\nother\n";
-        assert_eq!(newest(names, "k-6.12.", "+deb12-dbg").as_deref(), Some("k-6.12.117+deb12-dbg"));
-        assert_eq!(newest("other\n", "k-6.12.", "+deb12-dbg"), None);
+    fn an_empty_cache_gets_the_newest_release() {
+        assert_eq!(planned(&[], &["1", "2"]), Some(("2".to_owned(), ALL.into())));
+        assert_eq!(planned(&[], &[]), None);
+    }
+
+    #[test]
+    fn the_release_in_the_cache_is_completed_while_the_archive_has_it() {
+        let cached = [(Image::Vmlinux612, "1")];
+        let missing = vec![Image::Vmlinuz612, Image::Modules612];
+        assert_eq!(planned(&cached, &["1", "2"]), Some(("1".to_owned(), missing)));
+    }
+
+    #[test]
+    fn otherwise_all_are_refreshed() {
+        let cached = [(Image::Vmlinux612, "1"), (Image::Debug612, "1")];
+        let (newest, images) = planned(&cached, &["2", "3"]).expect("a release");
+        let all = [Image::Vmlinux612, Image::Debug612, Image::Vmlinuz612, Image::Modules612];
+        assert_eq!((newest.as_str(), images.as_slice()), ("3", &all[..]));
+    }
+
+    #[test]
+    fn two_releases_side_by_side_are_not_complete() {
+        let cached = ALL.map(|image| (image, release("1")));
+        assert!(is_complete(&ALL, &cached));
+        let mut mixed = cached.clone();
+        mixed[2].1 = release("2");
+        assert!(!is_complete(&ALL, &mixed) && !is_complete(&ALL[..2], &mixed));
+        assert!(!is_complete(&ALL, &cached[..2]) && is_complete(&ALL[..2], &cached[..2]));
+        let plan = plan(&ALL[..1], &mixed, &[release("1"), release("2")]).expect("a release");
+        assert_eq!(plan, Plan { release: release("2"), images: ALL.into() });
     }
 }
