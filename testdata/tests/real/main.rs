@@ -5,12 +5,16 @@
 //! asked for, they never pass silently.
 //!
 //! What jlctl says is compared with golden numbers where the kernel is pinned,
-//! and everywhere with two readers that share no code with it: [`reader`], which
-//! decodes the table anew, and the tools of binutils and LLVM ([`tools`]).
+//! and everywhere with readers that share no code with it: [`reader`], which
+//! decodes the table anew, [`module`], which does so for modules, and the tools of
+//! binutils and LLVM ([`tools`]).
 
+mod artefacts;
 mod damage;
 mod frames;
 mod jlctl;
+mod module;
+mod modules;
 mod numbers;
 mod reader;
 mod separate;
