@@ -6,14 +6,13 @@ pub(crate) mod handmade;
 mod unit;
 
 use crate::elf::{Endian, Section, consts};
-use crate::link::Entry;
-use crate::spec::{ImageSpec, InlineFrame};
+use crate::link::{Entry, UNIT};
+use crate::spec::{ImageSpec, InlineFrame, Machine};
 use gimli::write::{Dwarf, EndianVec, Sections};
 use gimli::{RunTimeEndian, SectionId};
-use jlctl_shim::insn::aarch64::{INSN_BYTES, NOP};
 use std::ops::Range;
 
-/// The file that declares the asm wrappers.
+/// The file that declares the asm wrappers of arm64.
 pub const WRAPPER_FILE: &str = "arch/arm64/include/asm/jump_label.h";
 /// The directory of compilation that the units name.
 pub const COMP_DIR: &str = "/build/linux";
@@ -35,7 +34,7 @@ pub(crate) struct Function {
 /// A site as line rows and inlined subroutines describe it.
 #[derive(Debug, Clone)]
 pub(crate) struct SiteLines {
-    pub(crate) code: u64,
+    pub(crate) range: Range<u64>,
     /// Line in the function's file.
     pub(crate) line: u32,
     /// Inlined functions, outermost first; the last is the asm wrapper.
@@ -51,31 +50,36 @@ impl InlineFrame {
 
 /// The wrapper that a compiler inlines for a site: the kernel's macros choose
 /// it by the instruction that the site begins with.
-fn wrapper(word: u32) -> InlineFrame {
-    let (function, line) =
-        if word == NOP { ("arch_static_branch", 20) } else { ("arch_static_branch_jump", 36) };
-    InlineFrame { function: function.to_owned(), file: WRAPPER_FILE.to_owned(), line }
+fn wrapper(machine: Machine, entry: &Entry) -> InlineFrame {
+    let (function, line) = if entry.is_nop(machine) {
+        ("arch_static_branch", 20)
+    } else {
+        ("arch_static_branch_jump", 36)
+    };
+    let file = format!("arch/{}/include/asm/jump_label.h", machine.folder());
+    InlineFrame { function: function.to_owned(), file, line }
 }
 
 /// The functions of `spec`, each with the sites inside it.
 pub(crate) fn functions(spec: &ImageSpec, addresses: &[u64], entries: &[Entry]) -> Vec<Function> {
     let function = |(function, start): (&crate::spec::FunctionSpec, &u64)| {
-        let range = *start..start + function.insns * INSN_BYTES;
+        let range = *start..start + function.insns * UNIT;
         let mut sites: Vec<SiteLines> = spec
             .sites
             .iter()
             .zip(entries)
             .filter(|(_, entry)| range.contains(&entry.code))
             .map(|(site, entry)| {
-                let distance = u32::try_from((entry.code - start) / INSN_BYTES);
+                let distance = u32::try_from((entry.code - start) / UNIT);
                 let by_distance = function.line + 1 + distance.expect("a function is short");
                 let mut frames = site.inlined.clone();
-                frames.push(wrapper(entry.word));
-                SiteLines { code: entry.code, line: site.line.unwrap_or(by_distance), frames }
+                frames.push(wrapper(spec.machine, entry));
+                let range = entry.code..entry.code + entry.insn.length();
+                SiteLines { range, line: site.line.unwrap_or(by_distance), frames }
             })
             .collect();
-        sites.sort_by_key(|site| site.code);
-        sites.dedup_by_key(|site| site.code);
+        sites.sort_by_key(|site| site.range.start);
+        sites.dedup_by_key(|site| site.range.start);
         Function {
             name: function.name.clone(),
             file: function.file.clone(),

@@ -8,7 +8,6 @@ use gimli::write::{
     Range as DwRange, RangeList, StringTable, Unit, UnitEntryId,
 };
 use gimli::{Encoding, Format, LineEncoding, constants};
-use jlctl_shim::insn::aarch64::INSN_BYTES;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -157,7 +156,7 @@ impl Draft<'_> {
             let entry = self.unit.add(parent, constants::DW_TAG_inlined_subroutine);
             let origin = self.inlined[&frame.function];
             self.set(entry, constants::DW_AT_abstract_origin, AttributeValue::UnitRef(origin));
-            self.set_range(entry, &(site.code..site.code + INSN_BYTES));
+            self.set_range(entry, &site.range);
             let file = self.file(caller.0);
             self.set(entry, constants::DW_AT_call_file, AttributeValue::FileIndex(Some(file)));
             self.set(entry, constants::DW_AT_call_line, AttributeValue::Udata(caller.1.into()));
@@ -172,16 +171,16 @@ impl Draft<'_> {
         let own = self.file(&function.file);
         let start = function.range.start;
         self.unit.line_program.begin_sequence(Some(Address::Constant(start)));
-        let first = function.sites.first().map(|site| site.code);
+        let first = function.sites.first().map(|site| site.range.start);
         if first != Some(start) {
             self.row(0, own, function.line, 0);
         }
         for (index, site) in function.sites.iter().enumerate() {
             let wrapper = site.frames.last().expect("a site has its wrapper");
             let (file, line) = (self.file(&wrapper.file), wrapper.call_line());
-            self.row(site.code - start, file, line, SITE_COLUMN);
-            let after = site.code + INSN_BYTES;
-            let next = function.sites.get(index + 1).map(|next| next.code);
+            self.row(site.range.start - start, file, line, SITE_COLUMN);
+            let after = site.range.end;
+            let next = function.sites.get(index + 1).map(|next| next.range.start);
             if after < function.range.end && next != Some(after) {
                 self.row(after - start, own, site.line + 1, SITE_COLUMN);
             }

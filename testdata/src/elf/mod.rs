@@ -2,7 +2,10 @@
 //! symbols and segments by name.  [`Elf::write`] (in `write.rs`) turns it into
 //! bytes through `object`'s low-level writer.
 
+mod relocation;
 mod write;
+
+pub use relocation::{REL_BYTES, RELA_BYTES, Relocation, SymbolRef};
 
 pub use object::Endianness as Endian;
 pub use object::elf as consts;
@@ -39,15 +42,19 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// Memory that the file holds no bytes of, as many as given.
     NoBits(u64),
+    /// Relocations of the section that [`Section::info_link`] names; in a
+    /// section of `SHT_REL` without their addends.
+    Relocations(Vec<Relocation>),
 }
 
 impl Content {
-    /// Size in memory, in bytes.
+    /// Size in bytes: in memory, or of `Elf64_Rela` in the file.
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::NoBits(size) => *size,
+            Self::Relocations(list) => list.len() as u64 * RELA_BYTES,
         }
     }
 
@@ -73,10 +80,12 @@ pub struct Section {
     pub align: u64,
     /// `sh_entsize`.
     pub entry_size: u64,
-    /// Name of the section that `sh_link` leads to.
+    /// Name of the section that `sh_link` leads to; `.symtab` is the writer's.
     pub link: Option<String>,
-    /// `sh_info`.
+    /// `sh_info`, unless `info_link` is there.
     pub info: u32,
+    /// Name of the section that `sh_info` leads to.
+    pub info_link: Option<String>,
     /// Bytes.
     pub content: Content,
 }
@@ -94,6 +103,7 @@ impl Section {
             entry_size: 0,
             link: None,
             info: 0,
+            info_link: None,
             content: Content::Bytes(bytes),
         }
     }
@@ -120,6 +130,41 @@ impl Section {
     pub fn linked_to(mut self, name: &str) -> Self {
         self.link = Some(name.to_owned());
         self
+    }
+
+    /// A section `.rela…` of relocations for the section `of`.
+    #[must_use]
+    pub fn rela(of: &str, relocations: Vec<Relocation>) -> Self {
+        Self {
+            flags: elf::SHF_INFO_LINK,
+            align: 8,
+            info_link: Some(of.to_owned()),
+            content: Content::Relocations(relocations),
+            ..Self::new(&format!(".rela{of}"), Vec::new())
+                .typed(elf::SHT_RELA, RELA_BYTES)
+                .linked_to(".symtab")
+        }
+    }
+
+    /// Bytes that the section has in a file.
+    #[must_use]
+    pub fn file_size(&self) -> u64 {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::NoBits(_) => 0,
+            Content::Relocations(list) if self.sh_type == elf::SHT_REL => {
+                list.len() as u64 * REL_BYTES
+            }
+            Content::Relocations(list) => list.len() as u64 * RELA_BYTES,
+        }
+    }
+
+    /// `sh_size`.
+    fn header_size(&self) -> u64 {
+        match self.content {
+            Content::NoBits(size) => size,
+            _ => self.file_size(),
+        }
     }
 
     /// Whether the section occupies memory when the image runs.

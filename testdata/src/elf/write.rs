@@ -1,6 +1,6 @@
 //! [`Elf`] to bytes.
 
-use super::{Content, Elf, Place, Section, Segment, Symbol};
+use super::{Content, Elf, Place, Section, Segment, Symbol, relocation};
 use object::elf;
 use object::write::StringId;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, SectionIndex, Sym, Writer};
@@ -39,14 +39,12 @@ impl Elf {
         for section in &self.sections {
             let offset = self.offset(section, &sections, writer.reserved_len());
             writer.reserve_until(offset);
-            if let Content::Bytes(bytes) = &section.content {
-                writer.reserve(bytes.len() as u64, 1);
-            }
+            writer.reserve(section.file_size(), 1);
             let name = writer.add_section_name(section.name.as_bytes());
             indexes.insert(section.name.as_str(), writer.reserve_section_index());
             sections.push((section, offset, name));
         }
-        let symbols = self.reserve_symbols(writer, &indexes);
+        let symbols = self.reserve_symbols(writer, &mut indexes);
         writer.reserve_shstrtab_section_index();
         writer.reserve_shstrtab().expect("section names fit");
         writer.reserve_section_headers();
@@ -56,7 +54,7 @@ impl Elf {
     fn reserve_symbols<'a>(
         &'a self,
         writer: &mut Writer<'a>,
-        indexes: &HashMap<&str, SectionIndex>,
+        indexes: &mut HashMap<&'a str, SectionIndex>,
     ) -> Vec<(&'a Symbol, Option<StringId>)> {
         if self.symbols.is_empty() {
             return Vec::new();
@@ -71,7 +69,7 @@ impl Elf {
                 (symbol, (!name.is_empty()).then(|| writer.add_string(name)))
             })
             .collect();
-        writer.reserve_symtab_section_index();
+        indexes.insert(".symtab", writer.reserve_symtab_section_index());
         writer.reserve_symtab();
         writer.reserve_strtab_section_index();
         writer.reserve_strtab().expect("symbol names fit");
@@ -80,7 +78,7 @@ impl Elf {
 
     /// The file offset of `section` when `end` bytes are taken already.
     fn offset(&self, section: &Section, before: &[(&Section, u64, StringId)], end: u64) -> u64 {
-        let file_backed = matches!(section.content, Content::Bytes(_));
+        let file_backed = !matches!(section.content, Content::NoBits(_));
         if !section.is_loaded() || !file_backed || self.segments.is_empty() {
             return end.next_multiple_of(section.align.max(1));
         }
@@ -113,7 +111,7 @@ impl Elf {
             e_type: self.e_type,
             e_machine: self.machine,
             e_entry: self.entry,
-            e_flags: elf::FileFlags(0),
+            e_flags: file_flags(self.machine),
         };
         writer.write_file_header(&header).expect("the file is small");
         writer.write_align_program_headers();
@@ -121,9 +119,17 @@ impl Elf {
             writer.write_program_header(&program_header(segment, &reserved.sections));
         }
         for (section, offset, _) in &reserved.sections {
-            if let Content::Bytes(bytes) = &section.content {
-                writer.pad_until(*offset);
-                writer.write(bytes);
+            match &section.content {
+                Content::Bytes(bytes) => {
+                    writer.pad_until(*offset);
+                    writer.write(bytes);
+                }
+                Content::Relocations(list) => {
+                    writer.pad_until(*offset);
+                    let (symbols, sh_type) = (&self.symbols, section.sh_type);
+                    writer.write(&relocation::encode(self.endian, list, symbols, sh_type));
+                }
+                Content::NoBits(_) => {}
             }
         }
         if !reserved.symbols.is_empty() {
@@ -132,6 +138,11 @@ impl Elf {
         writer.write_shstrtab();
         write_section_headers(writer, reserved);
     }
+}
+
+/// `e_flags`: a RISC-V kernel has compressed instructions and the soft-float ABI.
+fn file_flags(machine: elf::Machine) -> elf::FileFlags {
+    if machine == elf::EM_RISCV { elf::EF_RISCV_RVC } else { elf::FileFlags(0) }
 }
 
 fn index_of(place: &Place, indexes: &HashMap<&str, SectionIndex>) -> Option<SectionIndex> {
@@ -195,18 +206,18 @@ fn write_section_headers(writer: &mut Writer<'_>, reserved: &Reserved<'_>) {
     writer.write_align(8);
     writer.write_null_section_header();
     for (section, offset, name) in &reserved.sections {
-        let link = section.link.as_ref().map_or(0, |link| {
-            reserved.indexes.get(link.as_str()).unwrap_or_else(|| panic!("no section {link}")).0
-        });
+        let index = |name: &String| {
+            reserved.indexes.get(name.as_str()).unwrap_or_else(|| panic!("no section {name}")).0
+        };
         writer.write_section_header(&SectionHeader {
             sh_name: writer.section_name_offset(Some(*name)),
             sh_type: section.sh_type,
             sh_flags: section.flags,
             sh_addr: section.address,
             sh_offset: *offset,
-            sh_size: section.content.len(),
-            sh_link: link,
-            sh_info: section.info,
+            sh_size: section.header_size(),
+            sh_link: section.link.as_ref().map_or(0, index),
+            sh_info: section.info_link.as_ref().map_or(section.info, index),
             sh_addralign: section.align,
             sh_entsize: section.entry_size,
         });

@@ -1,13 +1,14 @@
 //! Addresses: which sections an image has, in which order, and what lies where.
 
+use super::modinfo;
 use super::note;
 use super::pool::{PAGE, Pool, Slot, code, nobits, read_only, writable};
 use super::relocate;
-use crate::elf::consts;
 use crate::spec::{DataSection, Flavour, FunctionSpec, ImageSpec, Layout, Locate, TextSection};
 use jlctl_shim::abi::{AbsoluteEntry, RelativeEntry, StaticKey};
-use jlctl_shim::insn::aarch64::INSN_BYTES;
 
+/// Bytes in which functions are measured: see [`FunctionSpec::insns`].
+pub(crate) const UNIT: u64 = 4;
 /// Bytes of `.head.text`.
 const HEAD_BYTES: u64 = 64;
 
@@ -32,8 +33,11 @@ pub(super) fn entry_size(layout: Layout) -> u64 {
     }
 }
 
-/// The banner that `linux_banner` holds, NUL included.
+/// The banner that `linux_banner` holds, NUL included; a module has none.
 pub(super) fn banner(spec: &ImageSpec) -> Vec<u8> {
+    if spec.flavour == Flavour::Module {
+        return Vec::new();
+    }
     let text =
         format!("Linux version {} (jlctl@testdata) (a synthetic image) #1 SMP\n\0", spec.release);
     text.into_bytes()
@@ -45,16 +49,17 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
     let table_section = match spec.flavour {
         Flavour::Kernel => kernel_sections(&mut pool, spec),
         Flavour::User => user_sections(&mut pool, spec),
+        Flavour::Module => modinfo::sections(&mut pool, spec),
     };
     let banner = pool.add(".rodata", banner(spec).len() as u64, 8);
     let table_bytes = entry_size(spec.layout) * spec.sites.len() as u64;
     let table = pool.add(table_section, table_bytes, 8);
     let functions: Vec<Slot> =
-        spec.functions.iter().map(|f| place_function(&mut pool, f)).collect();
+        spec.functions.iter().map(|f| place_function(&mut pool, spec, f)).collect();
     let objects: Vec<Slot> = spec
         .keys
         .iter()
-        .map(|key| pool.add(data_section(key.section), key.size, StaticKey::ALIGN as u64))
+        .map(|key| pool.add(data_section(spec, key.section), key.size, StaticKey::ALIGN as u64))
         .collect();
     pool.assign(spec.base);
     Addresses {
@@ -70,16 +75,26 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
     }
 }
 
-fn place_function(pool: &mut Pool, function: &FunctionSpec) -> Slot {
-    pool.add(function.section.name(), function.insns * INSN_BYTES, 8)
+fn place_function(pool: &mut Pool, spec: &ImageSpec, function: &FunctionSpec) -> Slot {
+    pool.add(text_section(spec, function.section), function.insns * UNIT, 8)
 }
 
-/// The linked section of a key's object.
-fn data_section(section: DataSection) -> &'static str {
+/// The section of a function, after linking if the image is linked.
+pub(super) fn text_section(spec: &ImageSpec, section: TextSection) -> &'static str {
     match section {
-        DataSection::Data => ".data",
-        DataSection::RoAfterInit => ".rodata",
-        DataSection::Bss => ".bss",
+        TextSection::Unlikely if spec.flavour != Flavour::Module => TextSection::Text.name(),
+        section => section.name(),
+    }
+}
+
+/// The section of a key's object, after linking if the image is linked.
+fn data_section(spec: &ImageSpec, section: DataSection) -> &'static str {
+    match (section, spec.flavour) {
+        (DataSection::Bss, _) => ".bss",
+        (DataSection::RoAfterInit, Flavour::Module) => ".data..ro_after_init",
+        (DataSection::ReadMostly, Flavour::Module) => ".data..read_mostly",
+        (DataSection::RoAfterInit, _) => ".rodata",
+        (DataSection::Data | DataSection::ReadMostly, _) => ".data",
     }
 }
 
@@ -88,7 +103,7 @@ fn kernel_sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
     pool.add(".head.text", HEAD_BYTES, 4);
     pool.add_section(code(".text", 64));
     pool.add_section(writable(".rodata", PAGE));
-    add_note(pool, spec, ".notes");
+    note::add_section(pool, spec, ".notes");
     add_init_sections(pool);
     relocate::add_sections(pool, spec);
     let table = match spec.locate {
@@ -104,7 +119,7 @@ fn kernel_sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
 
 fn user_sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
     pool.add_section(read_only(".rodata", PAGE));
-    add_note(pool, spec, ".note.gnu.build-id");
+    note::add_section(pool, spec, ".note.gnu.build-id");
     relocate::add_sections(pool, spec);
     pool.add_section(code(".text", PAGE));
     add_init_sections(pool);
@@ -122,11 +137,4 @@ fn add_init_sections(pool: &mut Pool) {
 fn add_data_sections(pool: &mut Pool) {
     pool.add_section(writable(".data", 64));
     pool.add_section(nobits(".bss", 64));
-}
-
-fn add_note(pool: &mut Pool, spec: &ImageSpec, name: &str) {
-    if let Some(id) = &spec.build_id {
-        pool.add_section(read_only(name, 4).typed(consts::SHT_NOTE, 0));
-        pool.add(name, note::size(id), 4);
-    }
 }

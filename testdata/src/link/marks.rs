@@ -1,25 +1,31 @@
 //! Which symbols an image has: functions, key objects, and the marker symbols
 //! that linker scripts and assemblers add.
 
-use super::layout::{Addresses, entry_size};
+use super::extent::undefined;
+use super::layout::{Addresses, UNIT, entry_size, text_section};
+use super::modinfo::THIS_MODULE;
 use super::symbols::Definitions;
 use crate::elf::consts;
-use crate::spec::{DataSection, Flavour, ImageSpec, Locate, Scope};
-use jlctl_shim::insn::aarch64::INSN_BYTES;
+use crate::spec::{DataSection, Flavour, ImageSpec, Locate, Machine, Scope};
 
 /// All symbols of the image.
 pub(super) fn define(spec: &ImageSpec, addresses: &Addresses) -> Definitions {
     let mut names = Definitions::default();
+    let has_mapping_symbols = spec.machine != Machine::X86_64;
     for (function, address) in spec.functions.iter().zip(&addresses.functions) {
-        let section = function.section.name();
+        let section = text_section(spec, function.section);
         // Assemblers mark where instructions begin, once a file and section.
-        names.map("$x", &function.file, section, *address);
+        if has_mapping_symbols {
+            names.map("$x", &function.file, section, *address);
+        }
         let named = (function.name.as_str(), function.scope());
-        let extent = (*address, function.insns * INSN_BYTES);
+        let extent = (*address, function.insns * UNIT);
         names.define(named, consts::STT_FUNC, section, extent);
     }
     for (key, (section, address)) in spec.keys.iter().zip(&addresses.objects) {
-        if let Scope::Local(file) = &key.scope {
+        if let Scope::Local(file) = &key.scope
+            && has_mapping_symbols
+        {
             names.map("$d", file, section, *address);
         }
         let named = (key.name.as_str(), key.scope.clone());
@@ -33,7 +39,21 @@ pub(super) fn define(spec: &ImageSpec, addresses: &Addresses) -> Definitions {
     if spec.flavour == Flavour::Kernel {
         kernel_marks(&mut names, spec, addresses);
     }
+    if spec.flavour == Flavour::Module {
+        module_marks(&mut names, spec, addresses);
+    }
     names
+}
+
+/// `__this_module`, and the symbols that are defined elsewhere.
+fn module_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {
+    let section = addresses.pool.section(THIS_MODULE).expect("a module has it");
+    let extent = (section.address, section.content.len());
+    let this = ("__this_module", Scope::Global);
+    names.define(this, consts::STT_OBJECT, THIS_MODULE, extent);
+    for (name, address) in undefined(spec, addresses) {
+        names.undefined(name, address);
+    }
 }
 
 fn kernel_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {

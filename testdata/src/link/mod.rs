@@ -1,18 +1,28 @@
 //! From an [`ImageSpec`] to an [`Elf`]: addresses (`layout.rs`), symbols,
-//! contents (`fill.rs`), relocations and segments.
+//! contents (`fill.rs`), relocations and segments.  A module is laid out like
+//! any image, and taken apart again at the end (`module.rs`).
 
+mod extent;
 mod fill;
+mod insn;
 mod layout;
 mod marks;
+mod modinfo;
+mod module;
 pub(crate) mod note;
 mod pool;
+mod rela;
 mod relocate;
 mod segments;
 mod symbols;
 
+pub use extent::Location;
+pub use insn::SiteBytes;
+pub(crate) use layout::UNIT;
+
 use crate::elf::{Elf, consts};
-use crate::spec::{Branch, ElfType, Flavour, ImageSpec, Layout, Place};
-use jlctl_shim::abi::{JumpLabelType, StaticKey};
+use crate::spec::{Branch, ElfType, Flavour, ImageSpec, Layout, Machine, Place};
+use jlctl_shim::abi::StaticKey;
 use std::ops::Range;
 use symbols::Definitions;
 
@@ -29,11 +39,26 @@ pub struct Entry {
     pub branch: bool,
     /// The init bit.
     pub init: bool,
-    /// The word written at `code`.
+    /// Where the instruction written at `code` goes to, if it is a jump.
+    pub jump: Option<u64>,
+    /// The bytes written at `code`.
+    pub insn: SiteBytes,
+    /// The first four of them as a little-endian word.
     pub word: u32,
 }
 
+impl Entry {
+    /// Whether the NOP of `machine` was written at the site.
+    pub(crate) fn is_nop(&self, machine: Machine) -> bool {
+        self.insn == insn::nop(machine, self.insn.length() == 2)
+    }
+}
+
 /// A linked image: its ELF model, still editable, and what it means.
+///
+/// The addresses of a module are those of a layout that its file knows nothing
+/// of: sections one after the other, undefined symbols behind them, everything
+/// at an address of its own.  [`Linked::location`] leads back to the file.
 #[derive(Debug)]
 pub struct Linked {
     /// The file.
@@ -42,6 +67,7 @@ pub struct Linked {
     pub entries: Vec<Entry>,
     /// Addresses of the jump table.
     pub table: Range<u64>,
+    extents: Vec<extent::Extent>,
     definitions: Definitions,
 }
 
@@ -60,6 +86,13 @@ impl Linked {
     pub fn address(&self, place: &str) -> u64 {
         self.definitions.resolve(&Place::from(place))
     }
+
+    /// Where an address of the layout lies, which is all that a module's file
+    /// says of it; `None` outside every section and undefined symbol.
+    #[must_use]
+    pub fn location(&self, address: u64) -> Option<Location> {
+        extent::locate(&self.extents, address)
+    }
 }
 
 /// Links `spec`; see [`ImageSpec::link`].
@@ -70,19 +103,26 @@ pub(crate) fn link(spec: &ImageSpec) -> Linked {
     );
     let mut addresses = layout::assign(spec);
     let definitions = marks::define(spec, &addresses);
-    let entries = entries(spec, &addresses, &definitions);
+    let extents = extent::extents(spec, &addresses);
+    let entries = entries(spec, &addresses, &extents, &definitions);
     let sections = std::mem::take(&mut addresses.pool).into_sections();
     let mut elf = Elf {
         endian: spec.endian,
         is_64: true,
-        machine: consts::EM_AARCH64,
+        machine: match spec.machine {
+            Machine::Aarch64 => consts::EM_AARCH64,
+            Machine::X86_64 => consts::EM_X86_64,
+            Machine::Riscv64 => consts::EM_RISCV,
+        },
         e_type: match spec.elf_type {
             ElfType::Exec => consts::ET_EXEC,
             ElfType::Dyn => consts::ET_DYN,
+            ElfType::Rel => consts::ET_REL,
         },
         entry: match spec.flavour {
             Flavour::Kernel => spec.base,
             Flavour::User => addresses.functions.first().copied().unwrap_or(0),
+            Flavour::Module => 0,
         },
         segments: segments::of(&sections, spec.flavour),
         symbols: definitions.symbols(&sections),
@@ -95,16 +135,28 @@ pub(crate) fn link(spec: &ImageSpec) -> Linked {
     if let Some(version) = spec.dwarf {
         elf.sections.extend(crate::dwarf::sections(spec.endian, version, &functions));
     }
-    Linked { elf, entries, table, definitions }
+    if spec.flavour == Flavour::Module {
+        module::take_apart(&mut elf, spec, &entries, &extents, addresses.table);
+    }
+    Linked { elf, entries, table, extents, definitions }
 }
 
-fn entries(spec: &ImageSpec, addresses: &layout::Addresses, names: &Definitions) -> Vec<Entry> {
+fn entries(
+    spec: &ImageSpec,
+    addresses: &layout::Addresses,
+    extents: &[extent::Extent],
+    names: &Definitions,
+) -> Vec<Entry> {
     let entry = |site: &crate::spec::SiteSpec| {
         let [code, target, key] = [&site.code, &site.target, &site.key].map(|p| names.resolve(p));
         let branch = site.branch == Branch::Likely;
         let on = fill::is_initially_true(spec, addresses, key);
-        let word = fill::word(site.insn, code, target, JumpLabelType::wanted(on, branch));
-        Entry { code, target, key, branch, init: site.init, word }
+        let jump = insn::destination(site, code, target, on);
+        let insn = match jump {
+            Some(to) => module::jump(spec, extents, site.short, (code, to)),
+            None => insn::straight(spec.machine, site),
+        };
+        Entry { code, target, key, branch, init: site.init, jump, insn, word: insn.word() }
     };
     spec.sites.iter().map(entry).collect()
 }
@@ -112,6 +164,7 @@ fn entries(spec: &ImageSpec, addresses: &layout::Addresses, names: &Definitions)
 fn fill(elf: &mut Elf, spec: &ImageSpec, addresses: &layout::Addresses, entries: &[Entry]) {
     fill::functions(elf, spec, addresses);
     elf.poke(addresses.banner, &layout::banner(spec));
+    modinfo::fill(elf, spec);
     for (key, (_, address)) in spec.keys.iter().zip(&addresses.objects) {
         assert!(key.size >= StaticKey::SIZE as u64, "{} is smaller than a key", key.name);
         let bytes = fill::object(elf, key);
@@ -120,11 +173,11 @@ fn fill(elf: &mut Elf, spec: &ImageSpec, addresses: &layout::Addresses, entries:
     }
     for entry in entries {
         // A site outside every section has no bytes either.
-        elf.poke(entry.code, &entry.word.to_le_bytes());
+        elf.poke(entry.code, entry.insn.as_slice());
     }
     let table = fill::table(elf, spec, addresses.table, entries);
     assert!(table.is_empty() || elf.poke(addresses.table, &table), "the table has room");
-    if spec.layout == Layout::Absolute {
+    if spec.layout == Layout::Absolute && spec.flavour != Flavour::Module {
         relocate::fill(elf, spec, addresses.table, &fill::absolute_fields(entries));
     }
     if let Some(id) = &spec.build_id {

@@ -1,6 +1,8 @@
 //! The GNU build-id note.
 
-use crate::elf::Endian;
+use super::pool::{Pool, read_only};
+use crate::elf::{Endian, consts};
+use crate::spec::ImageSpec;
 use object::endian::Endian as _;
 
 const NT_GNU_BUILD_ID: u32 = 3;
@@ -22,4 +24,12 @@ pub(crate) fn build_id(endian: Endian, id: &[u8]) -> Vec<u8> {
     note.extend(id);
     note.resize(note.len().next_multiple_of(4), 0);
     note
+}
+
+/// Adds the section `name` for the build id of `spec`, if it has one.
+pub(super) fn add_section(pool: &mut Pool, spec: &ImageSpec, name: &str) {
+    if let Some(id) = &spec.build_id {
+        pool.add_section(read_only(name, 4).typed(consts::SHT_NOTE, 0));
+        pool.add(name, size(id), 4);
+    }
 }

@@ -40,6 +40,7 @@ impl Pool {
                 let end = usize::try_from(offset + size).expect("a test image is small");
                 bytes.resize(end, 0);
             }
+            Content::Relocations(_) => panic!("{name} holds relocations"),
         }
         Slot { section: index, offset }
     }
@@ -61,6 +62,11 @@ impl Pool {
     /// Name of the section that holds an item.
     pub(super) fn section_of(&self, slot: Slot) -> &str {
         &self.sections[slot.section].name
+    }
+
+    /// All sections.
+    pub(super) fn sections(&self) -> &[Section] {
+        &self.sections
     }
 
     /// The section of this name.

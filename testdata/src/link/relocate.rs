@@ -3,7 +3,7 @@
 
 use super::pool::{PAGE, Pool, read_only, writable};
 use crate::elf::{Elf, Endian, consts};
-use crate::spec::{Flavour, ImageSpec, Relocations};
+use crate::spec::{Flavour, ImageSpec, Machine, Relocations};
 use object::endian::Endian as _;
 
 /// Table fields of one absolute entry.
@@ -62,7 +62,9 @@ pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec, table: u64, values: &[u64]) 
     let places: Vec<u64> = (0..values.len() as u64).map(|index| table + index * WORD).collect();
     match spec.relocations {
         Relocations::None => return,
-        Relocations::Rela => poke_section(elf, ".rela.dyn", &rela(elf.endian, &places, values)),
+        Relocations::Rela => {
+            poke_section(elf, ".rela.dyn", &rela(elf.endian, spec.machine, &places, values));
+        }
         Relocations::Relr => poke_section(elf, ".relr.dyn", &relr(elf.endian, &places)),
     }
     if spec.flavour == Flavour::User {
@@ -79,8 +81,12 @@ fn poke_section(elf: &mut Elf, name: &str, bytes: &[u8]) {
     assert!(elf.poke(address, bytes), "{name} has room for {} bytes", bytes.len());
 }
 
-fn rela(endian: Endian, places: &[u64], values: &[u64]) -> Vec<u8> {
-    let info = u64::from(consts::R_AARCH64_RELATIVE.0);
+fn rela(endian: Endian, machine: Machine, places: &[u64], values: &[u64]) -> Vec<u8> {
+    let info = u64::from(match machine {
+        Machine::Aarch64 => consts::R_AARCH64_RELATIVE.0,
+        Machine::X86_64 => consts::R_X86_64_RELATIVE.0,
+        Machine::Riscv64 => consts::R_RISCV_RELATIVE.0,
+    });
     let words = places.iter().zip(values).flat_map(|(place, value)| [*place, info, *value]);
     words.flat_map(|word| endian.write_u64(word)).collect()
 }

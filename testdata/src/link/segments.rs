@@ -8,11 +8,16 @@ const LOAD_ALIGN: u64 = 0x1000;
 
 /// The segments over `sections`.
 pub(super) fn of(sections: &[Section], flavour: Flavour) -> Vec<Segment> {
+    if flavour == Flavour::Module {
+        return Vec::new();
+    }
     let loaded: Vec<&Section> = sections.iter().filter(|section| section.is_loaded()).collect();
     let class = |section: &&Section| match flavour {
         // A kernel's second segment is readable, writable and executable.
         Flavour::Kernel => u64::from(!matches!(section.name.as_str(), ".head.text" | ".text")),
-        Flavour::User => section.flags.0 & (consts::SHF_WRITE.0 | consts::SHF_EXECINSTR.0),
+        Flavour::User | Flavour::Module => {
+            section.flags.0 & (consts::SHF_WRITE.0 | consts::SHF_EXECINSTR.0)
+        }
     };
     let runs = loaded.chunk_by(|left, right| class(left) == class(right));
     let mut segments: Vec<Segment> = runs.map(load).collect();

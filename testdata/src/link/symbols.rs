@@ -53,6 +53,19 @@ impl Definitions {
         }
     }
 
+    /// A symbol of another image, as if it lay at `value`.
+    pub(super) fn undefined(&mut self, name: &str, value: u64) {
+        let symbol = Symbol {
+            name: name.to_owned(),
+            value,
+            size: 0,
+            bind: consts::STB_GLOBAL,
+            kind: consts::STT_NOTYPE,
+            place: elf::Place::Undefined,
+        };
+        self.list.push(Definition { scope: Scope::Global, symbol });
+    }
+
     /// Address that `place` means.
     pub(super) fn resolve(&self, place: &Place) -> u64 {
         let (file, name, offset) = match place {

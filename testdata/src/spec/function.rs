@@ -1,4 +1,4 @@
-//! Functions: runs of NOP that end in RET, for sites to lie in.
+//! Functions: runs of NOP that end in a return, for sites to lie in.
 
 use super::Scope;
 
@@ -11,6 +11,8 @@ pub enum TextSection {
     Init,
     /// `.exit.text`.
     Exit,
+    /// `.text.unlikely`; a linker puts it into `.text`, a module keeps it.
+    Unlikely,
 }
 
 impl TextSection {
@@ -21,6 +23,7 @@ impl TextSection {
             Self::Text => ".text",
             Self::Init => ".init.text",
             Self::Exit => ".exit.text",
+            Self::Unlikely => ".text.unlikely",
         }
     }
 }
@@ -38,7 +41,8 @@ pub struct FunctionSpec {
     pub section: TextSection,
     /// Whether its symbol is global.
     pub global: bool,
-    /// Length in instructions, the final RET included.
+    /// Length in units of four bytes (A64 and RISC-V: instructions), the final
+    /// return included.
     pub insns: u64,
 }
 

@@ -8,8 +8,10 @@ pub enum DataSection {
     /// `.data`.
     Data,
     /// `.data..ro_after_init`; the linker puts it into `.rodata`, between
-    /// `__start_ro_after_init` and `__end_ro_after_init`.
+    /// `__start_ro_after_init` and `__end_ro_after_init`, a module keeps it.
     RoAfterInit,
+    /// `.data..read_mostly`; a linker puts it into `.data`, a module keeps it.
+    ReadMostly,
     /// `.bss`: no bytes in the file.
     Bss,
 }

@@ -6,11 +6,15 @@
 
 mod function;
 mod key;
+mod machine;
+mod module;
 mod place;
 mod site;
 
 pub use function::{FunctionSpec, TextSection};
 pub use key::{DataSection, KeySpec, Scope};
+pub use machine::Machine;
+pub use module::ModuleSpec;
 pub use place::Place;
 pub use site::{Branch, InlineFrame, SiteInsn, SiteSpec};
 
@@ -24,6 +28,8 @@ pub enum ElfType {
     Exec,
     /// `ET_DYN`.
     Dyn,
+    /// `ET_REL`: a module.
+    Rel,
 }
 
 /// How the entries of the jump table lie in memory.
@@ -62,6 +68,8 @@ pub enum Flavour {
     Kernel,
     /// A user program.
     User,
+    /// A loadable kernel module: see [`ModuleSpec`].
+    Module,
 }
 
 /// A whole image, declaratively.
@@ -71,6 +79,8 @@ pub struct ImageSpec {
     pub flavour: Flavour,
     /// Byte order of the ELF structures, the table and the keys.
     pub endian: Endian,
+    /// Instruction set.
+    pub machine: Machine,
     /// `e_type`.
     pub elf_type: ElfType,
     /// Layout of the entries.
@@ -79,9 +89,12 @@ pub struct ImageSpec {
     pub locate: Locate,
     /// How absolute fields are filled.
     pub relocations: Relocations,
-    /// Address of the first section.
+    /// Address of the first section; in a module that of its layout, which the
+    /// file does not hold.
     pub base: u64,
-    /// Release that the banner names.
+    /// What only a module has.
+    pub module: ModuleSpec,
+    /// Release that the banner (in a module, `vermagic`) names.
     pub release: String,
     /// GNU build id; no note without one.
     pub build_id: Option<Vec<u8>>,
@@ -103,11 +116,13 @@ impl ImageSpec {
         Self {
             flavour: Flavour::Kernel,
             endian: Endian::Little,
+            machine: Machine::Aarch64,
             elf_type: ElfType::Dyn,
             layout: Layout::Relative,
             locate: Locate::Symbols,
             relocations: Relocations::None,
             base: 0xffff_8000_8000_0000,
+            module: ModuleSpec::default(),
             release: "6.12.0-jlctl-demo".to_owned(),
             build_id: Some((1..=20).collect()),
             dwarf: Some(5),
@@ -136,6 +151,39 @@ impl ImageSpec {
     #[must_use]
     pub fn user_pie(relocations: Relocations) -> Self {
         Self { elf_type: ElfType::Dyn, base: 0x1_0000, relocations, ..Self::user_exec() }
+    }
+
+    /// An empty module: `ET_REL`, self-relative entries of zero bytes in
+    /// `__jump_table`, relocations for them; no debug information.
+    #[must_use]
+    pub fn module(name: &str) -> Self {
+        Self {
+            flavour: Flavour::Module,
+            elf_type: ElfType::Rel,
+            locate: Locate::Section,
+            base: 0x10_0000,
+            module: ModuleSpec { name: name.to_owned(), ..ModuleSpec::default() },
+            dwarf: None,
+            ..Self::kernel()
+        }
+    }
+
+    /// Puts the image on another machine; a kernel moves to the address and the
+    /// file type that it has there.
+    #[must_use]
+    pub fn on(mut self, machine: Machine) -> Self {
+        self.machine = machine;
+        if self.flavour == Flavour::Kernel {
+            (self.base, self.elf_type) = machine.kernel();
+        }
+        self
+    }
+
+    /// Adds a symbol that the module uses and another image defines.
+    #[must_use]
+    pub fn undefined(mut self, name: &str) -> Self {
+        self.module.undefined.push(name.to_owned());
+        self
     }
 
     /// Adds a key.

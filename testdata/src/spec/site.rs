@@ -16,9 +16,10 @@ pub enum Branch {
 pub enum SiteInsn {
     /// What the key's initial state demands, as a compiler emits it.
     Initial,
-    /// This word, whatever the state demands.
+    /// This word, little-endian, whatever the state demands; of a 2-byte site
+    /// its low half.
     Word(u32),
-    /// A B from the site to another displacement from it.
+    /// A jump from the site to another displacement from it.
     JumpBy(i64),
 }
 
@@ -48,6 +49,9 @@ pub struct SiteSpec {
     pub init: bool,
     /// What lies at `code`.
     pub insn: SiteInsn,
+    /// Whether the site has the short form of its machine: on x86_64 2 bytes
+    /// instead of 5; no other machine has one.
+    pub short: bool,
     /// Line of the site in the function's file; by default it grows with the
     /// distance from the function's start.
     pub line: Option<u32>,
@@ -66,6 +70,7 @@ impl SiteSpec {
             branch: Branch::Unlikely,
             init: false,
             insn: SiteInsn::Initial,
+            short: false,
             line: None,
             inlined: Vec::new(),
         }
@@ -85,6 +90,13 @@ impl SiteSpec {
         self
     }
 
+    /// Gives the site the 2-byte form of x86_64.
+    #[must_use]
+    pub fn short(mut self) -> Self {
+        self.short = true;
+        self
+    }
+
     /// Puts this word at the site.
     #[must_use]
     pub fn word(mut self, word: u32) -> Self {
@@ -92,7 +104,7 @@ impl SiteSpec {
         self
     }
 
-    /// Puts a B at the site that goes `bytes` from it.
+    /// Puts a jump at the site that goes `bytes` from it.
     #[must_use]
     pub fn jump_by(mut self, bytes: i64) -> Self {
         self.insn = SiteInsn::JumpBy(bytes);

@@ -1,0 +1,69 @@
+//! Modules: laid out like any image, then taken apart into sections at address
+//! zero, with relocations in place of what depends on addresses.
+
+use super::extent::{Extent, extent, locate};
+use super::layout::entry_size;
+use super::rela::Relocations;
+use super::{Entry, SiteBytes, insn};
+use crate::elf::{Elf, Place, Section};
+use crate::spec::{ImageSpec, Machine};
+
+/// The bytes of a jump from `from` to `to`: complete, or left to a relocation.
+pub(super) fn jump(
+    spec: &ImageSpec,
+    extents: &[Extent],
+    short: bool,
+    (from, to): (u64, u64),
+) -> SiteBytes {
+    if !needs_relocation(spec, extents, (from, to)) {
+        return insn::jump(spec.machine, short, from, to);
+    }
+    let offset = |address| extent(extents, address).map_or(address, |e| address - e.range.start);
+    insn::unlinked_jump(spec.machine, short, offset(from), offset(to))
+}
+
+/// Whether an assembler leaves a jump to the linker: into another section
+/// always, on RISC-V, where linking may move code, every one.
+fn needs_relocation(spec: &ImageSpec, extents: &[Extent], (from, to): (u64, u64)) -> bool {
+    let section = |address| extent(extents, address).map(|extent| &extent.name);
+    spec.flavour == crate::spec::Flavour::Module
+        && (spec.machine == Machine::Riscv64 || section(from) != section(to))
+}
+
+/// Turns the image at its layout's addresses into a module.
+pub(super) fn take_apart(
+    elf: &mut Elf,
+    spec: &ImageSpec,
+    entries: &[Entry],
+    extents: &[Extent],
+    table: u64,
+) {
+    let mut relocations =
+        Relocations::new(spec, &mut elf.symbols, |address| locate(extents, address));
+    for (index, (site, entry)) in (0..).zip(spec.sites.iter().zip(entries)) {
+        relocations.entry(table + index * entry_size(spec.layout), &site.key, entry);
+        if let Some(to) = entry.jump
+            && needs_relocation(spec, extents, (entry.code, to))
+        {
+            relocations.jump(entry.code, to);
+        }
+    }
+    for (of, list) in relocations.into_lists() {
+        let index = elf.sections.iter().position(|section| section.name == of);
+        let index = index.unwrap_or_else(|| panic!("no section {of} to relocate"));
+        elf.sections.insert(index + 1, Section::rela(&of, list));
+    }
+    for symbol in &mut elf.symbols {
+        symbol.value = match &symbol.place {
+            Place::Absolute => symbol.value,
+            Place::Undefined => 0,
+            Place::In(name) => {
+                let section = extents.iter().find(|extent| extent.name == *name);
+                symbol.value - section.map_or(0, |section| section.range.start)
+            }
+        };
+    }
+    for section in elf.sections.iter_mut().filter(|section| section.is_loaded()) {
+        section.address = if section.name == ".data" { spec.module.data_address } else { 0 };
+    }
+}

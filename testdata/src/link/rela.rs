@@ -1,0 +1,168 @@
+//! The relocations of a module's table and sites, as assemblers write them for
+//! `.long code - .; .long target - .; .quad key + branch - .`.
+
+use super::extent::Location;
+use super::{Entry, fill};
+use crate::elf::{self, Relocation, Symbol, SymbolRef, consts};
+use crate::spec::{ImageSpec, Layout, Machine, Place};
+
+/// Name of the label that an assembler makes for `.` on RISC-V.
+const HERE: &str = ".L0 ";
+
+/// Relocations in the making, while symbols still have the layout's addresses.
+pub(super) struct Relocations<'a, F> {
+    spec: &'a ImageSpec,
+    symbols: &'a mut Vec<Symbol>,
+    locate: F,
+    lists: Vec<(String, Vec<Relocation>)>,
+}
+
+/// A symbol and an addend.
+type Target = (SymbolRef, i64);
+
+impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
+    pub(super) fn new(spec: &'a ImageSpec, symbols: &'a mut Vec<Symbol>, locate: F) -> Self {
+        Self { spec, symbols, locate, lists: Vec::new() }
+    }
+
+    /// The relocations by the section that they are for.
+    pub(super) fn into_lists(self) -> Vec<(String, Vec<Relocation>)> {
+        self.lists
+    }
+
+    /// The three fields of the entry at `at`, whose key is named `key`.
+    pub(super) fn entry(&mut self, at: u64, key: &Place, entry: &Entry) {
+        let (code, target) = (self.code(entry.code), self.code(entry.target));
+        let key = self.key(key, entry);
+        let (short, long) = match self.spec.layout {
+            Layout::Relative => (4, 8),
+            Layout::Absolute => (8, 16),
+        };
+        self.field(at, short, code);
+        self.field(at + short, short, target);
+        self.field(at + long, 8, key);
+    }
+
+    /// The jump at `from`.
+    pub(super) fn jump(&mut self, from: u64, to: u64) {
+        let (symbol, addend) = self.code(to);
+        match self.spec.machine {
+            Machine::Aarch64 => self.push(from, consts::R_AARCH64_JUMP26, (symbol, addend)),
+            // The displacement counts from the end of the field.
+            Machine::X86_64 => self.push(from + 1, consts::R_X86_64_PLT32, (symbol, addend - 4)),
+            Machine::Riscv64 => {
+                self.push(from, consts::R_RISCV_JAL, (symbol, addend));
+                if self.spec.module.relax {
+                    self.push(from, consts::R_RISCV_RELAX, (SymbolRef::Number(0), 0));
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, at: u64, size: u64, target: Target) {
+        let wide = size == 8;
+        match (self.spec.machine, self.spec.layout) {
+            (Machine::Aarch64, Layout::Absolute) => self.push(at, consts::R_AARCH64_ABS64, target),
+            (Machine::X86_64, Layout::Absolute) => self.push(at, consts::R_X86_64_64, target),
+            (Machine::Riscv64, Layout::Absolute) => self.push(at, consts::R_RISCV_64, target),
+            (Machine::Aarch64, _) if wide => self.push(at, consts::R_AARCH64_PREL64, target),
+            (Machine::Aarch64, _) => self.push(at, consts::R_AARCH64_PREL32, target),
+            (Machine::X86_64, _) if wide => self.push(at, consts::R_X86_64_PC64, target),
+            (Machine::X86_64, _) => self.push(at, consts::R_X86_64_PC32, target),
+            (Machine::Riscv64, _) if !wide && self.spec.module.pcrel32 => {
+                self.push(at, consts::R_RISCV_32_PCREL, target);
+            }
+            (Machine::Riscv64, _) => {
+                let here = (self.label(HERE, at), 0);
+                let (add, sub) = match wide {
+                    true => (consts::R_RISCV_ADD64, consts::R_RISCV_SUB64),
+                    false => (consts::R_RISCV_ADD32, consts::R_RISCV_SUB32),
+                };
+                self.push(at, add, target);
+                self.push(at, sub, here);
+            }
+        }
+    }
+
+    fn push(&mut self, at: u64, kind: consts::RelocationType, (symbol, addend): Target) {
+        let Some(Location::Section { name, offset }) = (self.locate)(at) else {
+            panic!("nothing to relocate at {at:#x}");
+        };
+        let relocation = Relocation { offset, kind: kind.0, symbol, addend };
+        match self.lists.iter_mut().find(|(section, _)| *section == name) {
+            Some((_, list)) => list.push(relocation),
+            None => self.lists.push((name, vec![relocation])),
+        }
+    }
+
+    /// A place in code: by its section, on RISC-V by a label of its own.
+    fn code(&mut self, address: u64) -> Target {
+        if self.spec.machine == Machine::Riscv64 && (self.locate)(address).is_some() {
+            let label = format!(".L{}", address % 10_000 + 1);
+            return (self.label(&label, address), 0);
+        }
+        self.by_section(address)
+    }
+
+    /// The key of `entry`: by its symbol if that is global, or of another
+    /// image, or on RISC-V; else by its section.  Flags are part of the addend.
+    fn key(&mut self, key: &Place, entry: &Entry) -> Target {
+        let flags = (fill::key_word(entry) - entry.key).cast_signed();
+        let (symbol, addend) = match key {
+            Place::Symbol { name, offset, .. } => {
+                let value = entry.key.wrapping_add_signed(-offset);
+                let found = self.symbols.iter().position(|symbol| {
+                    let by_name =
+                        symbol.bind == consts::STB_GLOBAL || self.spec.machine == Machine::Riscv64;
+                    by_name && symbol.name == *name && symbol.value == value
+                });
+                match found {
+                    Some(position) => (SymbolRef::Position(position), *offset),
+                    None => self.by_section(entry.key),
+                }
+            }
+            Place::Address(address) => self.by_section(*address),
+        };
+        (symbol, addend + flags)
+    }
+
+    fn by_section(&self, address: u64) -> Target {
+        let find = |wanted: &dyn Fn(&Symbol) -> bool| {
+            let found = self.symbols.iter().position(wanted).expect("each part has a symbol");
+            SymbolRef::Position(found)
+        };
+        match (self.locate)(address) {
+            Some(Location::Section { name, offset }) => {
+                let place = elf::Place::In(name);
+                let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.place == place;
+                (find(&is_section), offset.cast_signed())
+            }
+            Some(Location::Undefined { name, offset }) => {
+                let is_undefined = |s: &Symbol| s.name == name && s.place == elf::Place::Undefined;
+                (find(&is_undefined), offset.cast_signed())
+            }
+            None => (SymbolRef::Number(0), address.cast_signed()),
+        }
+    }
+
+    /// A new label, or the one of this name at `address`.
+    fn label(&mut self, name: &str, address: u64) -> SymbolRef {
+        let same = |symbol: &Symbol| symbol.name == name && symbol.value == address;
+        if let Some(position) = self.symbols.iter().position(same) {
+            return SymbolRef::Position(position);
+        }
+        let place = match (self.locate)(address) {
+            Some(Location::Section { name, .. }) => elf::Place::In(name),
+            _ => return self.by_section(address).0,
+        };
+        self.symbols.push(Symbol {
+            name: name.to_owned(),
+            value: address,
+            size: 0,
+            bind: consts::STB_LOCAL,
+            kind: consts::STT_NOTYPE,
+            place,
+        });
+        SymbolRef::Position(self.symbols.len() - 1)
+    }
+}
