@@ -109,7 +109,7 @@ fn matching_keys(
         let symbol = key.symbol.map(|at| image.symbols().name(at.symbol));
         pattern.matches(&key.name(image))
             || symbol.is_some_and(|symbol| pattern.matches(&symbol))
-            || pattern.matches(&key.address.to_string())
+            || pattern.matches(&image.address_text(key.address))
     };
     let matches: Vec<bool> = table.keys().iter().map(names_it).collect();
     if matches.contains(&true) {

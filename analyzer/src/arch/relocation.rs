@@ -1,6 +1,7 @@
 //! Relocations by what they do, whatever an architecture calls them.
 
 use crate::addr::Svma;
+use jlctl_shim::insn::EncodeError;
 
 /// What a relocation type does to the field at its place P, given its symbol S
 /// and addend A.  `bytes` is the length of the field.
@@ -56,6 +57,15 @@ pub enum RelocationError {
         bytes: usize,
         /// The value.
         value: u64,
+    },
+    /// A branch cannot be made to go where the relocation says.
+    #[error("{0}")]
+    Branch(EncodeError),
+    /// The symbol table has no such symbol.
+    #[error("expected an index into the symbol table, found {index}, which is behind its end")]
+    NoSymbol {
+        /// The index.
+        index: usize,
     },
 }
 

@@ -5,26 +5,20 @@
 
 use super::error::{ImageError, ImageFault};
 use super::identity::Identity;
-use super::reloc::{self, Rela, Relocated};
+use super::layout;
+use super::relocations::Relocations;
 use super::section::{Section, SectionFlags, SectionId, SectionIndex};
-use super::symbol::{Binding, Symbol, SymbolId, SymbolKind, Symbols};
+use super::symbol::{Binding, SYM, Symbol, SymbolId, SymbolKind, Symbols};
 use super::{Image, ImageKind};
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
 use goblin::container::{Container, Ctx};
-use goblin::elf::reloc::RelocSection;
-use goblin::elf::section_header::{self, SectionHeader};
+use goblin::elf::section_header::{self, SHN_COMMON, SHN_UNDEF, SectionHeader};
 use goblin::elf::sym::{self, Symtab};
 use goblin::elf::{header, sym::Sym};
 
 /// Size of an ELF64 section header, in bytes.
 const SHDR: usize = 64;
-/// Size of an ELF64 symbol, in bytes.
-const SYM: usize = 24;
-/// Size of an ELF64 RELA relocation, in bytes.
-const RELA: usize = 24;
-/// SHT_RELR (gABI 2022); goblin has no name for it.
-const SHT_RELR: u32 = 19;
 
 /// Sections and header fields, before anything is made of them.
 pub(super) struct RawImage<'data> {
@@ -59,7 +53,18 @@ impl<'data> RawImage<'data> {
         let ctx = Ctx::new(Container::Big, endian);
         let mut faults = Vec::new();
         let headers = section_headers(data, &header, ctx, &mut faults)?;
-        let sections = sections(data, &headers, usize::from(header.e_shstrndx), &mut faults);
+        let mut sections = sections(data, &headers, usize::from(header.e_shstrndx), &mut faults);
+        if kind == ImageKind::Rel {
+            let align: Vec<u64> = headers.iter().map(|header| header.sh_addralign).collect();
+            faults.extend(layout::place_sections(&mut sections, &align).into_iter().map(|id| {
+                let section = &sections[id.index()];
+                ImageFault::SectionTooLarge {
+                    name: section.name.to_owned(),
+                    size: headers[id.index()].sh_size,
+                    placed: section.range.size(),
+                }
+            }));
+        }
         Ok(Self { machine: header.e_machine, big_endian, ctx, sections, kind, faults })
     }
 
@@ -75,7 +80,7 @@ impl<'data> RawImage<'data> {
         faults.extend(index.overlaps(&sections).map(|(first, second, range)| {
             ImageFault::SectionsOverlap { first: name(first), second: name(second), range }
         }));
-        let symbols = symbols(&sections, ctx, arch, &mut faults);
+        let symbols = symbols(&sections, ctx, kind, arch, &mut faults);
         let relocations = Relocations::new(&sections, ctx, kind, &mut faults);
         let identity = identity.with_release(&sections, &symbols);
         Image {
@@ -259,6 +264,7 @@ pub(super) fn has_symbol_table(sections: &[Section<'_>]) -> bool {
 pub(super) fn symbols<'data>(
     sections: &[Section<'data>],
     ctx: Ctx,
+    kind: ImageKind,
     arch: &dyn Architecture,
     faults: &mut Vec<ImageFault>,
 ) -> Symbols<'data> {
@@ -282,7 +288,7 @@ pub(super) fn symbols<'data>(
     };
     let mut file = None;
     let mut nameless = 0usize;
-    let symbols: Vec<Symbol> = (0u32..)
+    let mut symbols: Vec<Symbol> = (0u32..)
         .zip(raw.iter())
         .map(|(id, raw)| {
             nameless += usize::from(raw.st_name >= strings.len() && raw.st_name != 0);
@@ -292,9 +298,28 @@ pub(super) fn symbols<'data>(
     if nameless > 0 {
         fault("names inside the string table", format!("{nameless} outside of it"));
     }
+    let externals = match kind {
+        ImageKind::Rel => place_symbols(&mut symbols, sections),
+        ImageKind::Exec | ImageKind::Dyn => Vec::new(),
+    };
     let sections: Vec<(bool, AddrRange)> =
         sections.iter().map(|section| (section.is_executable(), section.range)).collect();
-    Symbols::new(strings, symbols, &sections, arch)
+    Symbols::new(strings, symbols, &sections, arch).with_externals(externals)
+}
+
+/// Turns the values of symbols of a relocatable file, offsets into sections,
+/// into addresses.  The undefined symbols, in the order of their addresses.
+fn place_symbols(symbols: &mut [Symbol], sections: &[Section<'_>]) -> Vec<SymbolId> {
+    let mut externals = Vec::new();
+    for (id, symbol) in (0u32..).map(SymbolId).zip(symbols) {
+        if let Some(section) = symbol.section.and_then(|id| sections.get(id.index())) {
+            symbol.address = section.range.start().wrapping_add(symbol.address.0);
+        } else if symbol.is_undefined {
+            symbol.address = layout::external_address(externals.len());
+            externals.push(id);
+        }
+    }
+    externals
 }
 
 fn symbol(id: SymbolId, raw: &Sym, sections: usize, file: &mut Option<SymbolId>) -> Symbol {
@@ -325,91 +350,7 @@ fn symbol(id: SymbolId, raw: &Sym, sections: usize, file: &mut Option<SymbolId>)
         kind,
         binding,
         file: if binding == Binding::Local { *file } else { None },
+        is_undefined: id.0 != 0 && matches!(raw.st_shndx as u32, SHN_UNDEF | SHN_COMMON),
         name: u32::try_from(raw.st_name).unwrap_or(u32::MAX),
     }
-}
-
-/// The load-time relocation sections of an image (none for ET_REL, whose
-/// relocations have another meaning).
-#[derive(Debug, Default)]
-pub(super) struct Relocations<'data> {
-    big_endian: bool,
-    /// RELA sections with their symbol tables.
-    rela: Vec<(RelocSection<'data>, Option<Symtab<'data>>)>,
-    /// Words of RELR sections.
-    relr: Vec<&'data [u8]>,
-}
-
-impl<'data> Relocations<'data> {
-    fn new(
-        sections: &[Section<'data>],
-        ctx: Ctx,
-        kind: ImageKind,
-        faults: &mut Vec<ImageFault>,
-    ) -> Self {
-        let mut relocations = Self { big_endian: !ctx.is_little_endian(), ..Self::default() };
-        if kind == ImageKind::Rel {
-            return relocations;
-        }
-        for section in sections.iter().filter(|section| section.flags.alloc) {
-            let record = match section.kind {
-                section_header::SHT_RELA => RELA,
-                SHT_RELR => 8,
-                _ => continue,
-            };
-            let whole = section.data.len() - section.data.len() % record;
-            if whole != section.data.len() {
-                faults.push(ImageFault::RelocationSection {
-                    name: section.name.to_owned(),
-                    expected: "whole records",
-                    found: format!("{} bytes in records of {record}", section.data.len()),
-                });
-            }
-            if section.kind == SHT_RELR {
-                relocations.relr.push(&section.data[..whole]);
-            } else if let Ok(rela) = RelocSection::parse(section.data, 0, whole, true, ctx) {
-                let symbols = sections
-                    .get(section.link as usize)
-                    .filter(|table| table.kind == section_header::SHT_DYNSYM)
-                    .and_then(|table| {
-                        Symtab::parse(table.data, 0, table.data.len() / SYM, ctx).ok()
-                    });
-                relocations.rela.push((rela, symbols));
-            }
-        }
-        relocations
-    }
-
-    pub(super) fn apply(
-        &self,
-        range: AddrRange,
-        bytes: &'data [u8],
-        arch: &dyn Architecture,
-    ) -> Relocated<'data> {
-        let rela = self.rela.iter().flat_map(|(relocations, symbols)| {
-            relocations.iter().map(move |raw| Rela {
-                at: Svma(raw.r_offset),
-                kind: raw.r_type,
-                symbol: symbol_value(symbols.as_ref(), raw.r_sym),
-                addend: raw.r_addend.unwrap_or(0),
-            })
-        });
-        let mut relocated = reloc::apply(range, bytes, self.big_endian, arch, rela);
-        relocated.words += self.relr_addresses().filter(|at| range.contains_bytes(*at, 8)).count();
-        relocated
-    }
-
-    fn relr_addresses(&self) -> impl Iterator<Item = Svma> {
-        let words = self.relr.iter().flat_map(|section| section.as_chunks().0).map(|word| {
-            if self.big_endian { u64::from_be_bytes(*word) } else { u64::from_le_bytes(*word) }
-        });
-        reloc::relr_addresses(words)
-    }
-}
-
-fn symbol_value(symbols: Option<&Symtab<'_>>, index: usize) -> u64 {
-    if index == 0 {
-        return 0;
-    }
-    symbols.and_then(|symbols| symbols.get(index)).map_or(0, |symbol| symbol.st_value)
 }

@@ -114,6 +114,18 @@ pub enum ImageFault {
         /// Size of the file in bytes.
         file_size: u64,
     },
+    /// A section of a relocatable file claims more than any module has.
+    #[error(
+        "section {name}: expected at most {placed:#x} bytes, found {size:#x}; what lies behind is not read"
+    )]
+    SectionTooLarge {
+        /// Name of the section.
+        name: String,
+        /// `sh_size` in bytes.
+        size: u64,
+        /// Bytes that are read.
+        placed: u64,
+    },
     /// Two sections claim the same addresses.
     #[error("sections {first} and {second} overlap at {range}")]
     SectionsOverlap {

@@ -4,10 +4,13 @@ mod compressed;
 mod elf;
 mod error;
 mod identity;
+mod layout;
 mod mapped;
 mod reloc;
+mod relocations;
 mod section;
 mod symbol;
+mod symbolic;
 
 pub use compressed::{CompressedError, section_bytes};
 pub use error::{ImageError, ImageFault, ReadError};
@@ -16,6 +19,7 @@ pub use mapped::MappedFile;
 pub use reloc::Relocated;
 pub use section::{Section, SectionFlags, SectionId};
 pub use symbol::{Binding, Symbol, SymbolId, SymbolKind, SymbolOffset, Symbols};
+pub use symbolic::SymbolicAddress;
 
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::Architecture;
@@ -42,7 +46,7 @@ pub struct Image<'data> {
     index: section::SectionIndex,
     symbols: Symbols<'data>,
     identity: identity::Identity<'data>,
-    relocations: elf::Relocations<'data>,
+    relocations: relocations::Relocations<'data>,
     faults: Vec<ImageFault>,
 }
 
@@ -85,7 +89,7 @@ impl<'data> Image<'data> {
         if !elf::has_symbol_table(&raw.sections) || !is_same_layout {
             return false;
         }
-        self.symbols = elf::symbols(&raw.sections, raw.ctx, self.arch, &mut self.faults);
+        self.symbols = elf::symbols(&raw.sections, raw.ctx, self.kind, self.arch, &mut self.faults);
         self.identity = self.identity.with_release(&self.sections, &self.symbols);
         true
     }
@@ -209,7 +213,7 @@ impl<'data> Image<'data> {
     pub fn read_relocated(&self, range: AddrRange) -> Result<Relocated<'data>, ReadError> {
         let bytes = self.read_up_to(range.start(), range.size())?;
         let range = AddrRange::sized(range.start(), bytes.len() as u64);
-        Ok(self.relocations.apply(range, bytes, self.arch))
+        Ok(self.relocations.apply(range, bytes, self.arch, &self.symbols))
     }
 
     /// A 32-bit word of data from the first bytes of `bytes`.

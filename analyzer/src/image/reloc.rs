@@ -17,8 +17,9 @@ const ADDRESS: usize = 8;
 pub(super) struct Rela {
     pub(super) at: Svma,
     pub(super) kind: u32,
-    /// Value of the symbol; 0 where there is none.
-    pub(super) symbol: u64,
+    /// Value of the symbol, 0 where there is none; or the index at which there
+    /// should be a symbol.
+    pub(super) symbol: Result<u64, usize>,
     pub(super) addend: i64,
 }
 
@@ -38,17 +39,19 @@ pub(super) fn apply<'data>(
     range: AddrRange,
     bytes: &'data [u8],
     big_endian: bool,
+    is_relocatable: bool,
     arch: &dyn Architecture,
     relocations: impl Iterator<Item = Rela>,
 ) -> Relocated<'data> {
     let mut relocated = Relocated { bytes: Cow::Borrowed(bytes), words: 0, faults: Vec::new() };
+    // A difference takes two relocations of one place (RISC-V).
+    let mut last = None;
     for rela in relocations {
         let relocation = arch.relocation(rela.kind);
         let length = relocation.bytes().unwrap_or(ADDRESS);
         if relocation == Relocation::Ignore || !range.contains_bytes(rela.at, length as u64) {
             continue;
         }
-        let value = rela.symbol.wrapping_add_signed(rela.addend);
         let at = usize::try_from(rela.at.0 - range.start().0).unwrap_or(usize::MAX);
         let fault = |error| ImageFault::Relocation {
             at: rela.at,
@@ -56,15 +59,29 @@ pub(super) fn apply<'data>(
             name: arch.relocation_name(rela.kind),
             error,
         };
+        let value = match rela.symbol {
+            Ok(symbol) => symbol.wrapping_add_signed(rela.addend),
+            Err(index) => {
+                relocated.faults.push(fault(RelocationError::NoSymbol { index }));
+                continue;
+            }
+        };
         // Bytes become ours only once there is something to write.
-        if !is_of_load_time(relocation) {
+        if !is_relocatable && !is_of_load_time(relocation) {
             relocated.faults.push(fault(RelocationError::NotAWord));
         } else if let Some(field) = relocated.bytes.to_mut().get_mut(at..at.saturating_add(length))
         {
-            match relocation.apply(field, big_endian, rela.at, value) {
-                Ok(()) => relocated.words += 1,
+            let done = match relocation {
+                Relocation::Branch { .. } => arch
+                    .relocate_branch(rela.kind, rela.at, Svma(value), field)
+                    .map_err(RelocationError::Branch),
+                _ => relocation.apply(field, big_endian, rela.at, value),
+            };
+            match done {
+                Ok(()) => relocated.words += usize::from(last != Some(rela.at)),
                 Err(error) => relocated.faults.push(fault(error)),
             }
+            last = Some(rela.at);
         }
     }
     relocated
@@ -122,7 +139,8 @@ mod tests {
     #[test]
     fn words_are_filled_and_odd_types_reported() {
         let range = AddrRange::sized(Svma(0x100), 16);
-        let rela = |at, kind, symbol, addend| Rela { at: Svma(at), kind, symbol, addend };
+        let rela =
+            |at, kind, symbol, addend| Rela { at: Svma(at), kind, symbol: Ok(symbol), addend };
         // (ELF machine, its RELATIVE, its JUMP_SLOT)
         for (machine, relative, jump_slot) in [(183, 1027, 1026), (62, 8, 7), (243, 3, 5)] {
             let arch = arch::of_elf_machine(machine).unwrap();
@@ -133,7 +151,7 @@ mod tests {
                 rela(0x108, 0, 0, 5),
                 rela(0x10c, relative, 0, 6),
             ];
-            let relocated = apply(range, &[0; 16], true, arch, all.into_iter());
+            let relocated = apply(range, &[0; 16], true, false, arch, all.into_iter());
             assert_eq!(relocated.bytes[..8], 0x4010u64.to_be_bytes());
             assert_eq!(relocated.bytes[8..], [0; 8]);
             assert_eq!(relocated.words, 1);
@@ -151,14 +169,14 @@ mod tests {
     fn shorter_words_and_distances_are_filled() {
         let range = AddrRange::sized(Svma(0x100), 8);
         let arch = arch::of_elf_machine(183).unwrap();
-        let rela = |at, kind, symbol| Rela { at: Svma(at), kind, symbol, addend: 0 };
+        let rela = |at, kind, symbol| Rela { at: Svma(at), kind, symbol: Ok(symbol), addend: 0 };
         let (abs32, prel32, prel16) = (258, 261, 262);
         let all = [
             rela(0x100, abs32, 0x1234_5678),
             rela(0x104, prel32, 0xf4),
             rela(0x106, prel16, 0x10_0000),
         ];
-        let relocated = apply(range, &[0; 8], false, arch, all.into_iter());
+        let relocated = apply(range, &[0; 8], false, false, arch, all.into_iter());
         assert_eq!(*relocated.bytes, [0x78, 0x56, 0x34, 0x12, 0xf0, 0xff, 0xff, 0xff]);
         assert_eq!(relocated.words, 2);
         assert_eq!(

@@ -1,9 +1,13 @@
 //! The symbol table: names, scopes by file, and what covers an address.
 
+use super::layout;
 use super::section::SectionId;
 use crate::addr::{AddrRange, Svma};
 use crate::arch::Architecture;
 use std::borrow::Cow;
+
+/// Size of an ELF64 symbol in the file, in bytes.
+pub(super) const SYM: usize = 24;
 
 /// Dense index of a symbol in its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +42,7 @@ pub enum Binding {
 /// One symbol.
 #[derive(Debug, Clone, Copy)]
 pub struct Symbol {
-    /// Address; for relocatable files an offset into the section.
+    /// Address; in a relocatable file the one given to it here.
     pub address: Svma,
     /// Size in bytes; 0 where the assembler was not told.
     pub size: u64,
@@ -50,6 +54,8 @@ pub struct Symbol {
     pub binding: Binding,
     /// The STT_FILE symbol that a local symbol is scoped by.
     pub file: Option<SymbolId>,
+    /// Whether it is defined elsewhere (SHN_UNDEF, SHN_COMMON).
+    pub is_undefined: bool,
     pub(super) name: u32,
 }
 
@@ -71,6 +77,8 @@ pub struct Symbols<'data> {
     ranges: Vec<AddrRange>,
     functions: AddressIndex,
     objects: AddressIndex,
+    /// Undefined symbols of a relocatable file, in the order of their addresses.
+    externals: Vec<SymbolId>,
 }
 
 impl<'data> Symbols<'data> {
@@ -102,6 +110,23 @@ impl<'data> Symbols<'data> {
         table.functions = functions;
         table.objects = objects;
         table
+    }
+
+    pub(super) fn with_externals(self, externals: Vec<SymbolId>) -> Self {
+        Self { externals, ..self }
+    }
+
+    /// The undefined symbol of a relocatable file that an address stands for,
+    /// and the offset in bytes from it.
+    #[must_use]
+    pub fn external_at(&self, address: Svma) -> Option<(SymbolId, i64)> {
+        let (index, offset) = layout::external_at(address, self.externals.len())?;
+        Some((*self.externals.get(index)?, offset))
+    }
+
+    /// The symbol of an id from a file, if there is one.
+    pub(super) fn try_get(&self, id: SymbolId) -> Option<&Symbol> {
+        self.symbols.get(id.0 as usize)
     }
 
     /// Number of symbols, the null symbol included.
@@ -263,6 +288,7 @@ mod tests {
                 kind: *kind,
                 binding: *binding,
                 file,
+                is_undefined: false,
                 name: offset,
             });
         }

@@ -136,6 +136,14 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             is left out.",
     },
     CatalogueEntry {
+        code: "JT017",
+        severity: Severity::Error,
+        title: "fields of a module's table without relocation",
+        explanation: "The bytes of the table in a relocatable file are zero; its relocations are \
+            the only truth. Where one is missing or cannot be applied, the entry points at \
+            itself. The file is damaged, or a tool that drops relocations has written it.",
+    },
+    CatalogueEntry {
         code: "JT101",
         severity: Severity::Error,
         title: "image damaged",
@@ -176,6 +184,7 @@ mod tests {
             Defect::KeyFlipped { key, initially_true: true, enabled: 0 },
             Defect::LayoutUnclear { tried: 1, entry_size: 16 },
             Defect::TooManyEntries { entries: 2, read: 1 },
+            Defect::FieldsWithoutRelocation { size: 16, words: 2 },
         ] {
             let entry = CATALOGUE.iter().find(|entry| entry.code == defect.code()).unwrap();
             assert_eq!(entry.severity, defect.severity(), "{}", entry.code);

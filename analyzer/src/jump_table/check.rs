@@ -5,7 +5,7 @@
 
 use super::diagnostic::{Defect, Diagnostic, Place};
 use super::entry::JumpEntry;
-use super::key::Key;
+use super::key::{Key, KeyStorage};
 use super::site::{Site, SiteBytes, SiteId};
 use crate::addr::Svma;
 use crate::arch::SiteInsn;
@@ -67,6 +67,9 @@ fn check_insn(entry: &JumpEntry, site: &Site<'_>, key: &Key) -> Option<Defect> {
 }
 
 fn check_key(image: &Image<'_>, code: Svma, key: &Key, mut found: impl FnMut(Defect)) {
+    if key.storage == KeyStorage::Elsewhere {
+        return;
+    }
     let place = match place(image, key.address) {
         Place::Data if key.enabled().is_none() => Some(Place::EndOfSection),
         Place::Data => None,

@@ -193,6 +193,16 @@ pub enum Defect {
         /// Entries read.
         read: usize,
     },
+    /// JT017
+    #[error(
+        "table: expected relocations for all fields of its {size:#x} bytes, three in each entry; found {words}"
+    )]
+    FieldsWithoutRelocation {
+        /// Size of the table in bytes.
+        size: u64,
+        /// Fields with a relocation that could be applied.
+        words: u64,
+    },
     /// JT101: damage to the image itself.
     #[error("image: {0}")]
     Image(ImageFault),
@@ -252,6 +262,7 @@ impl Defect {
             Self::KeyFlipped { .. } => "JT014",
             Self::LayoutUnclear { .. } => "JT015",
             Self::TooManyEntries { .. } => "JT016",
+            Self::FieldsWithoutRelocation { .. } => "JT017",
             Self::Image(_) => "JT101",
             Self::DebugInfo(_) => "JT102",
         }

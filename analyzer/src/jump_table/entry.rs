@@ -1,7 +1,7 @@
 //! Entries of the table: two layouts, told apart by what they would point at.
 
 use crate::addr::Svma;
-use crate::image::{Image, Section};
+use crate::image::{Image, Section, SymbolicAddress};
 use jlctl_shim::abi::{AbsoluteEntry, ENTRY_BRANCH, ENTRY_FLAGS, ENTRY_INIT, RelativeEntry};
 
 /// How entries lie in the table.
@@ -86,7 +86,8 @@ impl JumpEntry {
         let section = |address| image.section_at(address).map(|id| image.section(id));
         section(self.code).is_some_and(Section::is_executable)
             && section(self.target).is_some_and(Section::is_executable)
-            && section(self.key).is_some_and(Section::is_data)
+            && (section(self.key).is_some_and(Section::is_data)
+                || matches!(image.symbolic(self.key), SymbolicAddress::External { .. }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::site::SiteId;
 use crate::addr::Svma;
-use crate::image::{Image, SectionId, SymbolOffset};
+use crate::image::{Image, SectionId, SymbolOffset, SymbolicAddress};
 use jlctl_shim::abi::StaticKey;
 use std::borrow::Cow;
 
@@ -30,6 +30,8 @@ pub enum KeyStorage {
     },
     /// In a NOBITS section: zero when the image starts, whatever the file says.
     ZeroFilled,
+    /// At a symbol that is undefined here: it lives in another image.
+    Elsewhere,
     /// In no data section, or cut off: nothing is known.
     Unreadable,
 }
@@ -51,6 +53,15 @@ pub struct Key {
 
 impl Key {
     pub(super) fn read(image: &Image<'_>, address: Svma, sites: Vec<SiteId>) -> Self {
+        if let SymbolicAddress::External { symbol, offset } = image.symbolic(address) {
+            return Self {
+                address,
+                symbol: u64::try_from(offset).ok().map(|offset| SymbolOffset { symbol, offset }),
+                section: None,
+                storage: KeyStorage::Elsewhere,
+                sites,
+            };
+        }
         let section = image.section_at(address);
         Self {
             address,
@@ -73,7 +84,7 @@ impl Key {
         match self.storage {
             KeyStorage::File { enabled, .. } => Some(enabled),
             KeyStorage::ZeroFilled => Some(0),
-            KeyStorage::Unreadable => None,
+            KeyStorage::Elsewhere | KeyStorage::Unreadable => None,
         }
     }
 
@@ -89,7 +100,7 @@ impl Key {
         match self.storage {
             KeyStorage::File { initially_true, .. } => Some(initially_true),
             KeyStorage::ZeroFilled => Some(false),
-            KeyStorage::Unreadable => None,
+            KeyStorage::Elsewhere | KeyStorage::Unreadable => None,
         }
     }
 
@@ -98,7 +109,7 @@ impl Key {
     #[must_use]
     pub fn name<'data>(&self, image: &Image<'data>) -> Cow<'data, str> {
         match self.symbol {
-            None => Cow::Owned(self.address.to_string()),
+            None => Cow::Owned(image.address_text(self.address)),
             Some(SymbolOffset { symbol, offset: 0 }) => image.symbols().name(symbol),
             Some(SymbolOffset { symbol, offset }) => {
                 Cow::Owned(format!("{}+{offset:#x}", image.symbols().name(symbol)))

@@ -67,11 +67,14 @@ pub enum LocateError {
         /// Value of the stop symbol.
         stop: Svma,
     },
-    /// A relocatable file: its table is in its relocations.
+    /// A relocatable file whose table no relocation fills.
     #[error(
-        "relocatable file (ET_REL): its jump table is known only from its relocations, which jlctl does not read yet; expected a linked image"
+        "no jump table: expected relocations for the {size:#x} bytes of {SECTION}, found none; a relocatable file (ET_REL) states its table in them alone: was it stripped of them?"
     )]
-    Relocatable,
+    NoRelocations {
+        /// Size of the section in bytes.
+        size: u64,
+    },
 }
 
 /// Finds the table by symbols, or else by section.
@@ -79,14 +82,14 @@ pub enum LocateError {
 /// # Errors
 /// Why there is none.
 pub(super) fn locate(image: &Image<'_>) -> Result<Location, LocateError> {
-    if image.kind() == ImageKind::Rel {
-        return Err(LocateError::Relocatable);
-    }
     let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
     let by_section = image
         .section_named(SECTION)
         .filter(|section| section.flags.alloc)
         .map(|section| Location { range: section.range, by: LocatedBy::Section });
+    if image.kind() == ImageKind::Rel {
+        return by_section.ok_or_else(|| no_table(image));
+    }
     match (address(START_SYMBOL), address(STOP_SYMBOL)) {
         (Some(start), Some(stop)) => AddrRange::new(start, stop)
             .map(|range| Location { range, by: LocatedBy::Symbols })
@@ -96,10 +99,11 @@ pub(super) fn locate(image: &Image<'_>) -> Result<Location, LocateError> {
             (Some(_), _) => LocateError::OneEnd { found: START_SYMBOL, missing: STOP_SYMBOL },
             (_, Some(_)) => LocateError::OneEnd { found: STOP_SYMBOL, missing: START_SYMBOL },
             _ if image.symbols().is_empty() => LocateError::Stripped,
-            _ => LocateError::NoTable {
-                symbols: image.symbols().len(),
-                sections: image.sections().len(),
-            },
+            _ => no_table(image),
         }),
     }
+}
+
+fn no_table(image: &Image<'_>) -> LocateError {
+    LocateError::NoTable { symbols: image.symbols().len(), sections: image.sections().len() }
 }

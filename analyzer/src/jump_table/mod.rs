@@ -17,7 +17,7 @@ pub use site::{Site, SiteBytes, SiteId};
 
 use crate::addr::{AddrRange, Svma};
 use crate::arch::SiteInsn;
-use crate::image::{Image, Relocated};
+use crate::image::{Image, ImageKind, Relocated};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -58,7 +58,7 @@ impl<'data> JumpTable<'data> {
         let location = locate::locate(image)?;
         let mut diagnostics: Vec<Diagnostic> =
             image.faults().iter().map(|fault| of_table(Defect::Image(fault.clone()))).collect();
-        let bytes = table_bytes(image, location.range, &mut diagnostics);
+        let bytes = table_bytes(image, location.range, &mut diagnostics)?;
         let start = location.range.start();
         let layout = choose_layout(image, location.range, &bytes, &mut diagnostics);
         let entries = decode(image, layout, start, &bytes, &mut diagnostics);
@@ -186,7 +186,7 @@ fn table_bytes<'data>(
     image: &Image<'data>,
     range: AddrRange,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Cow<'data, [u8]> {
+) -> Result<Cow<'data, [u8]>, LocateError> {
     let relocated = image.read_relocated(range).unwrap_or(Relocated {
         bytes: Cow::Borrowed(&[]),
         words: 0,
@@ -198,7 +198,20 @@ fn table_bytes<'data>(
         let (start, expected) = (range.start(), range.size());
         diagnostics.push(of_table(Defect::Truncated { start, expected, found }));
     }
-    relocated.bytes
+    if image.kind() == ImageKind::Rel {
+        if relocated.words == 0 && !range.is_empty() {
+            return Err(LocateError::NoRelocations { size: range.size() });
+        }
+        // Three fields in entries of either layout.
+        let words = relocated.words as u64;
+        let is_whole = [Layout::Relative, Layout::Absolute]
+            .iter()
+            .any(|layout| words * layout.entry_size() as u64 == 3 * found);
+        if !is_whole {
+            diagnostics.push(of_table(Defect::FieldsWithoutRelocation { size: found, words }));
+        }
+    }
+    Ok(relocated.bytes)
 }
 
 fn choose_layout(

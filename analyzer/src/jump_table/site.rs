@@ -1,8 +1,9 @@
 //! Sites: what stands at the address that an entry calls `code`.
 
-use crate::addr::Svma;
+use crate::addr::{AddrRange, Svma};
 use crate::arch::{SiteDecode, SiteInsn};
-use crate::image::{Image, SectionId, SymbolOffset};
+use crate::image::{Image, ImageKind, SectionId, SymbolOffset, SymbolicAddress};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Dense index of a site in its table, in table order.
@@ -37,7 +38,11 @@ impl<'data> Site<'data> {
     pub(super) fn read(image: &Image<'data>, code: Svma) -> Self {
         let arch = image.arch();
         let bytes = image.read_up_to(code, arch.max_insn_bytes() as u64).unwrap_or_default();
-        let SiteDecode { insn, len } = arch.decode_site(code, bytes);
+        let SiteDecode { insn, len } = match image.kind() {
+            // A branch to another section gets its displacement when loaded.
+            ImageKind::Rel => arch.decode_site(code, &relocated(image, code, bytes)),
+            ImageKind::Exec | ImageKind::Dyn => arch.decode_site(code, bytes),
+        };
         Self {
             bytes: match len {
                 0 => bytes.get(..bytes.len().min(arch.max_site_bytes())),
@@ -52,10 +57,25 @@ impl<'data> Site<'data> {
     }
 
     /// Disassembly at `code`; `None` if there are no bytes or no instruction.
+    /// In a relocatable file, as for a section that starts at 0.
     #[must_use]
     pub fn disassembly(&self, image: &Image<'_>, code: Svma) -> Option<String> {
-        image.arch().disassemble(code, self.bytes?)
+        let SymbolicAddress::Section { offset, .. } = image.symbolic(code) else {
+            return image.arch().disassemble(code, self.bytes?);
+        };
+        let text = image.arch().disassemble(Svma(offset), self.bytes?)?;
+        match (self.insn, text.rsplit_once(' ')) {
+            (SiteInsn::Jmp { to }, Some((mnemonic, _))) => {
+                Some(format!("{mnemonic} {}", image.address_text(to)))
+            }
+            _ => Some(text),
+        }
     }
+}
+
+fn relocated<'data>(image: &Image<'data>, code: Svma, bytes: &'data [u8]) -> Cow<'data, [u8]> {
+    let range = AddrRange::sized(code, bytes.len() as u64);
+    image.read_relocated(range).map_or(Cow::Borrowed(bytes), |relocated| relocated.bytes)
 }
 
 /// A copy of a site's bytes.

@@ -45,7 +45,7 @@ pub(super) fn write(inspection: &Inspection<'_>, out: &mut dyn Write) -> anyhow:
             let key = records.key(*id);
             csv.write_record([
                 key.name.into_owned(),
-                key.address.0.to_string(),
+                key.address.to_string(),
                 key.symbol.unwrap_or_default().into_owned(),
                 text(key.offset),
                 key.section.unwrap_or_default().to_owned(),
@@ -71,9 +71,9 @@ fn site(inspection: &Inspection<'_>, id: SiteId) -> [String; 16] {
     let string = |id| frames.map_or("", |frames| frames.all().string(id)).to_owned();
     [
         id.index().to_string(),
-        entry.code.to_string(),
-        entry.target.to_string(),
-        entry.key.to_string(),
+        image.address_text(entry.code),
+        image.address_text(entry.target),
+        image.address_text(entry.key),
         table.key(table.key_of(id)).name(image).into_owned(),
         branch_name(entry.branch).to_owned(),
         insn_name(site.insn).to_owned(),

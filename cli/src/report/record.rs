@@ -7,7 +7,7 @@ use super::{Inspection, SiteFrames};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::debug_info::{Frame, Frames};
-use jlctl_analyzer::image::{ImageKind, SectionId, SymbolOffset};
+use jlctl_analyzer::image::{Image, ImageKind, SectionId, SymbolOffset};
 use jlctl_analyzer::jump_table::{Diagnostic, KeyId, Layout, LocatedBy, SiteBytes, SiteId};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
@@ -18,18 +18,44 @@ use std::collections::BTreeMap;
 /// Name and version of the schema.
 pub(super) const SCHEMA: &str = "jlctl.inspect/1";
 
-/// An address as a string.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Address(pub(super) Svma);
+/// An address as a string: `0x…`, or in a relocatable file section or undefined
+/// symbol and offset.
+#[derive(Debug, Clone)]
+pub(super) enum Address {
+    Stated(Svma),
+    Symbolic(String),
+}
+
+impl Address {
+    pub(super) fn new(image: &Image<'_>, address: Svma) -> Self {
+        match image.kind() {
+            ImageKind::Rel => Self::Symbolic(image.address_text(address)),
+            ImageKind::Exec | ImageKind::Dyn => Self::Stated(address),
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stated(address) => address.fmt(f),
+            Self::Symbolic(text) => f.write_str(text),
+        }
+    }
+}
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let address = match self {
+            Self::Symbolic(text) => return serializer.serialize_str(text),
+            Self::Stated(address) => address.0,
+        };
         // As `Svma` displays it, without the cost of formatting: a report has
         // a hundred thousand of these.
         let mut text = *b"0x0000000000000000";
-        let digits = (16 - self.0.0.leading_zeros() as usize / 4).max(1);
+        let digits = (16 - address.leading_zeros() as usize / 4).max(1);
         for (place, digit) in text[2..2 + digits].iter_mut().rev().zip(0u32..) {
-            *place = DIGITS[(self.0.0 >> (4 * digit) & 0xf) as usize];
+            *place = DIGITS[(address >> (4 * digit) & 0xf) as usize];
         }
         serializer.serialize_str(std::str::from_utf8(&text[..2 + digits]).unwrap_or_default())
     }
@@ -182,10 +208,10 @@ impl<'a> Records<'a> {
     }
 
     pub(super) fn table(&self) -> TableRecord {
-        let table = self.inspection.table;
+        let Inspection { image, table, .. } = *self.inspection;
         TableRecord {
-            address: Address(table.location().range.start()),
-            end: Address(table.location().range.end()),
+            address: Address::new(image, table.location().range.start()),
+            end: Address::new(image, table.location().range.end()),
             entry_size: table.layout().entry_size(),
             layout: match table.layout() {
                 Layout::Relative => "relative",
@@ -227,7 +253,7 @@ impl<'a> Records<'a> {
         let key = table.key(id);
         KeyRecord {
             name: key.name(image),
-            address: Address(key.address),
+            address: Address::new(image, key.address),
             symbol: key.symbol.map(|at| image.symbols().name(at.symbol)),
             offset: key.symbol.map(|at| at.offset),
             section: key.section.and_then(|id| self.inspection.section_name(id)),
@@ -243,9 +269,9 @@ impl<'a> Records<'a> {
         let (entry, site) = (table.entry(id), table.site(id));
         SiteRecord {
             index: id.index(),
-            code: Address(entry.code),
-            target: Address(entry.target),
-            key: Address(entry.key),
+            code: Address::new(image, entry.code),
+            target: Address::new(image, entry.target),
+            key: Address::new(image, entry.key),
             key_name: &self.key_names[table.key_of(id).index()],
             branch: branch_name(entry.branch),
             insn: insn_name(site.insn),
@@ -264,7 +290,8 @@ impl<'a> Records<'a> {
     }
 
     pub(super) fn diagnostics(&self) -> impl Iterator<Item = DiagnosticRecord> {
-        self.inspection.diagnostics.iter().map(diagnostic)
+        let image = self.inspection.image;
+        self.inspection.diagnostics.iter().map(|found| diagnostic(image, found))
     }
 }
 
@@ -280,11 +307,11 @@ fn frame_records(frames: &Frames) -> Result<Vec<Box<RawValue>>, serde_json::Erro
     frames.all().par_iter().map(record).collect()
 }
 
-fn diagnostic(found: &Diagnostic) -> DiagnosticRecord {
+fn diagnostic(image: &Image<'_>, found: &Diagnostic) -> DiagnosticRecord {
     DiagnosticRecord {
         code: found.defect.code(),
         severity: found.defect.severity().name(),
-        message: found.defect.to_string(),
+        message: image.localize(&found.defect.to_string()).into_owned(),
         site: found.site.map(SiteId::index),
     }
 }

@@ -115,7 +115,15 @@ impl Report<'_> {
         if let Some(path) = self.inspection.debug_file {
             self.label(out, "debug file", &printable(&path.to_string_lossy()))?;
         }
-        self.label(out, "table", &format!("{} to {}, found by {by}", range.start(), range.end()))?;
+        self.label(
+            out,
+            "table",
+            &format!(
+                "{} to {}, found by {by}",
+                image.address_text(range.start()),
+                image.address_text(range.end())
+            ),
+        )?;
         let entry_size = table.layout().entry_size();
         self.label(out, "", &format!("{layout} entries of {entry_size} bytes"))?;
         let mut sites = format!(
@@ -192,7 +200,7 @@ impl Report<'_> {
         for id in keys {
             let key = self.key(*id);
             table.add_row([
-                key.address.to_string(),
+                self.inspection.image.address_text(key.address),
                 grouped(self.inspection.selection.sites_of[id.index()]),
                 state(key).to_owned(),
                 key.initially_true().map_or("?", |on| if on { "true" } else { "false" }).to_owned(),
@@ -218,10 +226,10 @@ impl Report<'_> {
                 name => name.to_owned(),
             };
             let mut row = vec![
-                entry.code.to_string(),
+                image.address_text(entry.code),
                 insn,
                 branch_name(entry.branch).to_owned(),
-                entry.target.to_string(),
+                image.address_text(entry.target),
                 self.key_name(table.key_of(*id)),
                 self.function(site.function),
             ];
@@ -256,7 +264,11 @@ impl Report<'_> {
             Severity::Note => self.palette.faint,
         };
         let (name, code) = (severity.name(), found.defect.code());
-        writeln!(out, "{style}{name} {code}{style:#} {}", printable(&found.defect.to_string()))?;
+        writeln!(
+            out,
+            "{style}{name} {code}{style:#} {}",
+            printable(&self.inspection.image.localize(&found.defect.to_string()))
+        )?;
         let Some(id) = found.site else { return Ok(()) };
         let table = self.inspection.table;
         let mut place = format!("entry {}", id.index());

@@ -1,0 +1,90 @@
+//! Addresses for relocatable files (ET_REL), which have none.
+//!
+//! A module's sections all start at 0 until a loader places them.  Here they are
+//! laid out one behind the other, as a loader would, so that everything that
+//! works on addresses works on modules too: an address of such an image is a
+//! name for (section, offset), and [`super::Image::symbolic`] gives that back.
+//! Undefined symbols get an address each, far from every section and from each
+//! other, so that symbol plus offset stays readable from the sum.
+
+use super::section::{Section, SectionId};
+use crate::addr::{AddrRange, Svma};
+
+/// Address of the first section.  Neither sizes nor offsets nor addresses that
+/// a file states look like it, so that a text can be searched for these.
+const FIRST: u64 = 0x7000_0000_0000_0000;
+/// Least alignment of a section.
+const MIN_ALIGN: u64 = 16;
+/// Alignment that is honoured: a page of the largest granule.  Damaged headers
+/// state any.
+const MAX_ALIGN: u64 = 1 << 16;
+/// Bytes of one section that are given addresses: more than any module has, and
+/// little enough that 2^32 of them stay below the undefined symbols.
+const MAX_SECTION: u64 = 1 << 31;
+/// Address of the first undefined symbol.
+const EXTERNAL: u64 = 1 << 63;
+/// Distance of undefined symbols; offsets up to half of it are told apart.
+const EXTERNAL_STEP: u64 = 1 << 32;
+
+/// Gives every allocated section an address range of its own.  `align` has the
+/// alignment of each.  Answers with the sections too large for that.
+pub(super) fn place_sections(sections: &mut [Section<'_>], align: &[u64]) -> Vec<SectionId> {
+    let mut next = FIRST;
+    let mut too_large = Vec::new();
+    for (index, section) in (0u32..).zip(sections) {
+        if !section.flags.alloc {
+            continue;
+        }
+        let align = align.get(index as usize).copied().unwrap_or(1);
+        // Table fields keep flags in the low bits, whatever the header states.
+        let align = align.clamp(MIN_ALIGN, MAX_ALIGN).next_power_of_two();
+        let size = section.range.size();
+        if size > MAX_SECTION {
+            too_large.push(SectionId(index));
+        }
+        let start = next.next_multiple_of(align);
+        section.range = AddrRange::sized(Svma(start), size.min(MAX_SECTION));
+        // A byte between neighbours: the end of one is not the start of another.
+        next = start + section.range.size() + 1;
+    }
+    too_large
+}
+
+/// Whether an address is one that this module gave out.
+pub(super) const fn is_placed(address: Svma) -> bool {
+    address.0 >= FIRST
+}
+
+/// Address of the undefined symbol that is counted as `index`-th.
+pub(super) const fn external_address(index: usize) -> Svma {
+    Svma(EXTERNAL.wrapping_add((index as u64).wrapping_mul(EXTERNAL_STEP)))
+}
+
+/// Which undefined symbol an address stands for, and the offset from it.
+pub(super) fn external_at(address: Svma, externals: usize) -> Option<(usize, i64)> {
+    let from_first = address.0.wrapping_sub(EXTERNAL).wrapping_add(EXTERNAL_STEP / 2);
+    let index = usize::try_from(from_first / EXTERNAL_STEP).ok()?;
+    let offset = address.0.wrapping_sub(external_address(index).0).cast_signed();
+    (index < externals).then_some((index, offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn externals_are_told_apart(index in 0usize..100_000, offset in -0x8000_0000i64..0x8000_0000) {
+            let address = external_address(index).wrapping_offset(offset);
+            prop_assert_eq!(external_at(address, 100_000), Some((index, offset)));
+            prop_assert_eq!(external_at(address, index), None);
+            prop_assert!(is_placed(address));
+        }
+
+        #[test]
+        fn sections_are_no_externals(address in 0u64..(1 << 62)) {
+            prop_assert_eq!(external_at(Svma(address), 100_000), None);
+        }
+    }
+}
