@@ -1,7 +1,7 @@
 //! RV64 with compressed instructions.
 //!
-//! The decoder here knows only what a site can hold or was assembled from; no
-//! well-kept crate disassembles all of RISC-V, and a sound table asks for no more.
+//! The decoder here knows only what a site can hold: a sound table asks for no
+//! more, and a crate for all of RISC-V would be there for broken sites alone.
 //! Instructions are little-endian whatever the byte order of data is (RISC-V
 //! unprivileged ISA, 1.5).
 
