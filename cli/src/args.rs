@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 /// Inspect, plan, simulate and lint code that is patched while it runs.
 ///
-/// jlctl reads the jump table of static keys in arm64 kernels and user programs:
-/// every site, the key behind it, the instruction that stands there, and
-/// whatever is wrong with any of it.
+/// jlctl reads the jump table of static keys in kernels and user programs for
+/// arm64, x86_64 and riscv64: every site, the key behind it, the instruction
+/// that stands there, and whatever is wrong with any of it.
 #[derive(Debug, Parser)]
 #[command(name = "jlctl", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {

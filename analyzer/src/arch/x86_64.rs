@@ -16,7 +16,7 @@ pub(super) struct X86_64;
 /// The longest instruction (Intel SDM volume 2, 2.3.11).
 const MAX_INSN_BYTES: usize = 15;
 
-/// Relocations by number (x86-64 psABI 1.0, table 4.9).
+/// Relocations by number (x86-64 psABI 1.0, "Relocation Types").
 const RELOCATIONS: &[Row] = &[
     (0, "R_X86_64_NONE", Relocation::Ignore),
     (1, "R_X86_64_64", Relocation::Absolute { bytes: 8 }),

@@ -62,15 +62,18 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         code: "JT006",
         severity: Severity::Error,
         title: "target out of a branch's range",
-        explanation: "No branch at the site reaches the target (on arm64: -128 MiB to \
-            128 MiB - 4), so that the key can never be switched over. Mostly a sign of a wrong \
-            layout or lost relocations.",
+        explanation: "No branch at the site reaches the target, so that the key can never be \
+            switched over. On arm64 a branch reaches from -128 MiB to 128 MiB - 4; on riscv64 \
+            the kernel patches sites from -512 KiB to 512 KiB - 2, half of what JAL reaches; on \
+            x86_64 a site of 2 bytes reaches from -126 to 129 bytes, one of 5 bytes some 2 GiB. \
+            Mostly a sign of a wrong layout or lost relocations.",
     },
     CatalogueEntry {
         code: "JT007",
         severity: Severity::Error,
         title: "site or target not aligned to an instruction",
-        explanation: "On arm64 both must be multiples of 4.",
+        explanation: "On arm64 both must be multiples of 4; on riscv64 the site must be one of \
+            4 and its target of 2. On x86_64 nothing is aligned.",
     },
     CatalogueEntry {
         code: "JT008",

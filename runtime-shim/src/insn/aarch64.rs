@@ -45,7 +45,7 @@ pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
 }
 
 /// `word`, a B or BL at `from`, made to go to `to`: what R_AARCH64_JUMP26 and
-/// R_AARCH64_CALL26 do (AAELF64 5.7.8).
+/// R_AARCH64_CALL26 do (AAELF64, "Relocations for control-flow instructions").
 ///
 /// # Errors
 /// As [`displacement`], and [`EncodeError::NotABranch`] for any other word.
