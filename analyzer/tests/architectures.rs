@@ -6,6 +6,8 @@ use jlctl_analyzer::arch::{InitBitOnDisk, SiteInsn};
 use jlctl_analyzer::image::{Image, ImageFault};
 use jlctl_analyzer::jump_table::{Defect, JumpTable, KeyStorage, Layout, SiteId};
 use jlctl_testdata::elf::{Content, Elf, Endian, Place, Section, Symbol, consts};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 #[path = "common/check.rs"]
 mod check;
@@ -120,7 +122,7 @@ fn sites(elf: &Elf) -> Vec<(Vec<u8>, String, bool)> {
 const NOP2: &[u8] = &[0x66, 0x90];
 const NOP5: &[u8] = &[0x0f, 0x1f, 0x44, 0, 0];
 
-/// Bytes from `llvm-mc -triple=x86_64 -show-encoding`.
+/// Bytes as `llvm-mc -triple=x86_64` makes them.
 fn x86_64() -> Elf {
     let code = text(
         0x203,
@@ -407,5 +409,34 @@ fn absolute_entries_are_relocated_by_the_types_of_each() {
             };
             assert_eq!(found, name);
         });
+    }
+}
+
+proptest! {
+    /// Any damage, in code and table above all, is survived.
+    #[test]
+    fn damage_is_survived(edits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
+        for elf in [x86_64(), riscv64()] {
+            let mut bytes = elf.write();
+            for (at, value) in &edits {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            check::check(&bytes);
+        }
+    }
+
+    /// Any bytes for code.
+    #[test]
+    fn any_code_is_read(code in vec(any::<u8>(), 0x203), at in 0usize..0x200) {
+        for mut elf in [x86_64(), riscv64()] {
+            let size = elf.section(".text").expect("it is there").content.len();
+            let mut code = code.clone();
+            // NOPs and jumps are not found by chance.
+            code[at..at + 2].copy_from_slice(NOP2);
+            code.truncate(usize::try_from(size).expect("it is small"));
+            assert!(elf.poke(TEXT, &code));
+            check::check(&elf.write());
+        }
     }
 }

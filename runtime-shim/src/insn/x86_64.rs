@@ -84,8 +84,8 @@ mod tests {
 
     const FROM: u64 = 0xffff_ffff_8100_0000;
 
-    /// (displacement from the start, bytes as `llvm-mc -triple=x86_64
-    /// -show-encoding` makes them of `jmp .+N`)
+    /// (displacement from the start, bytes as `llvm-mc -triple=x86_64` makes
+    /// them of `jmp .+N` and `{disp32} jmp .+N`; the last two are read, not made)
     #[test]
     fn known_bytes() {
         for (displacement, bytes) in [
