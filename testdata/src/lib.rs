@@ -1,4 +1,4 @@
-//! Test data of jlctl: synthetic arm64 images that show one thing each, and
+//! Test data of jlctl: synthetic images that show one thing each, and
 //! the fetcher of real kernels.
 //!
 //! * [`spec`] declares an image, [`link`] gives it addresses and [`elf`] writes
@@ -6,6 +6,7 @@
 //! * [`demo`] is the image that documentation and golden tests use.
 //! * [`broken`] has an image for every way in which a table or a file is wrong;
 //!   [`raw`], [`compress`] and [`split`] are the tools for that.
+//! * [`pack`] compresses whole files and [`sign`] signs modules, as distributions do.
 //! * [`corpus`] fetches and finds real kernels.
 #![warn(missing_docs)]
 
@@ -16,6 +17,8 @@ pub mod demo;
 pub mod dwarf;
 pub mod elf;
 pub mod link;
+pub mod pack;
 pub mod raw;
+pub mod sign;
 pub mod spec;
 pub mod split;

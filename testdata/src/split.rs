@@ -1,4 +1,4 @@
-//! Separate debug files: a stripped image and the `.debug` file beside it.
+//! Stripped images, and separate debug files beside them.
 
 use crate::elf::{Content, Elf, Section, consts};
 use flate2::Crc;
@@ -17,11 +17,19 @@ pub struct Split {
 #[must_use]
 pub fn split_debug(elf: &Elf, debug_name: &str) -> Split {
     let debug = debug_file(elf).write();
+    let mut stripped = strip(elf);
+    stripped.sections.push(debug_link(elf, debug_name, &debug));
+    Split { stripped: stripped.write(), debug }
+}
+
+/// The image without symbols and debug sections, as `strip` leaves it: sections
+/// and their headers stay.
+#[must_use]
+pub fn strip(elf: &Elf) -> Elf {
     let mut stripped = elf.clone();
     stripped.symbols.clear();
     stripped.sections.retain(|section| !section.name.starts_with(".debug_"));
-    stripped.sections.push(debug_link(elf, debug_name, &debug));
-    Split { stripped: stripped.write(), debug }
+    stripped
 }
 
 fn debug_file(elf: &Elf) -> Elf {

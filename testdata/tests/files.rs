@@ -1,0 +1,58 @@
+//! What surrounds an image: signatures, compression, stripping.
+
+use jlctl_testdata::elf::Endian;
+use jlctl_testdata::spec::ImageSpec;
+use jlctl_testdata::{demo, pack, sign, split};
+use object::read::elf::ElfFile64;
+use object::{Object, ObjectSection};
+use std::io::Read;
+
+fn parse(bytes: &[u8]) -> ElfFile64<'_, Endian> {
+    ElfFile64::parse(bytes).expect("a sound image parses")
+}
+
+/// The end of tun.ko of Debian's 6.12.117+deb12-cloud-arm64, whose signature
+/// has 0x107 bytes.
+#[test]
+fn a_signature_ends_as_that_of_a_real_module() {
+    let module = ImageSpec::module("demo").build();
+    let signed = sign::signed(&module, 0x107);
+    assert_eq!(signed.len(), module.len() + 0x107 + 12 + 28);
+    let end = b"\0\0\x02\0\0\0\0\0\0\0\x01\x07~Module signature appended~\n";
+    assert!(signed.starts_with(&module) && signed.ends_with(end));
+}
+
+#[test]
+fn packed_files_are_recognised_and_unpack() {
+    let image = demo::vmlinux();
+    let mut text = Vec::new();
+    let packed = pack::gzip(&image);
+    assert_eq!(packed[..2], [0x1f, 0x8b]);
+    flate2::read::GzDecoder::new(&*packed).read_to_end(&mut text).expect("the file is sound");
+    assert_eq!(text, image);
+
+    text.clear();
+    let packed = pack::xz(&image);
+    // The magic, and flags that name CRC-32.
+    assert_eq!(packed[..8], *b"\xfd7zXZ\0\0\x01");
+    liblzma::read::XzDecoder::new(&*packed).read_to_end(&mut text).expect("the file is sound");
+    assert_eq!(text, image);
+
+    let packed = pack::zstd(&image);
+    assert_eq!(packed[..4], 0xfd2f_b528_u32.to_le_bytes());
+    assert_eq!(zstd::decode_all(&*packed).expect("the file is sound"), image);
+}
+
+#[test]
+fn a_stripped_image_keeps_its_sections() {
+    let linked = demo::linked();
+    let (whole, stripped) = (linked.bytes(), split::strip(&linked.elf).write());
+    let (whole, stripped) = (parse(&whole), parse(&stripped));
+    assert_eq!((stripped.symbols().count(), stripped.has_debug_symbols()), (0, false));
+    for section in whole.sections().filter(|section| section.address() != 0) {
+        let name = section.name().expect("names are UTF-8");
+        let kept = stripped.section_by_name(name).unwrap_or_else(|| panic!("{name} is gone"));
+        assert_eq!(kept.data(), section.data(), "{name}");
+        assert_eq!(kept.address(), section.address(), "{name}");
+    }
+}
