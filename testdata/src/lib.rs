@@ -6,7 +6,7 @@
 //! * [`demo`] is the image that documentation and golden tests use.
 //! * [`broken`] has an image for every way in which a table or a file is wrong;
 //!   [`raw`], [`compress`] and [`split`] are the tools for that.
-//! * [`pack`] compresses whole files and [`sign`] signs modules, as distributions do.
+//! * [`flat`] makes the raw `Image` of a kernel, [`pack`] compresses whole files and [`sign`] signs modules, as distributions do.
 //! * [`corpus`] fetches and finds real kernels.
 #![warn(missing_docs)]
 
@@ -16,6 +16,7 @@ pub mod corpus;
 pub mod demo;
 pub mod dwarf;
 pub mod elf;
+pub mod flat;
 pub mod link;
 pub mod pack;
 pub mod raw;

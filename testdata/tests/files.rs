@@ -2,7 +2,7 @@
 
 use jlctl_testdata::elf::Endian;
 use jlctl_testdata::spec::ImageSpec;
-use jlctl_testdata::{demo, pack, sign, split};
+use jlctl_testdata::{demo, flat, pack, sign, split};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::io::Read;
@@ -55,4 +55,50 @@ fn a_stripped_image_keeps_its_sections() {
         assert_eq!(kept.data(), section.data(), "{name}");
         assert_eq!(kept.address(), section.address(), "{name}");
     }
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+/// Field by field as the boot protocol has it, and as the first bytes of
+/// Debian's 6.12.117+deb12-cloud-arm64 are.
+#[test]
+fn a_raw_image_has_the_kernels_bytes_behind_a_boot_header() {
+    let linked = demo::linked();
+    let image = flat::image(&linked.elf);
+    assert_eq!(image[..4], [0x4d, 0x5a, 0x40, 0xfa]);
+    assert_eq!((word(&image, 8), word(&image, 24)), (0, 0xa));
+    assert_eq!(image[0x38..0x3c], [0x41, 0x52, 0x4d, 0x64]);
+    assert!(word(&image, 16) > image.len() as u64, "the size includes .bss");
+
+    let elf = linked.bytes();
+    let file = parse(&elf);
+    let base = linked.address("_text");
+    let bss = file.section_by_name(".bss").expect("the demo has .bss");
+    let bss_end = bss.address() + bss.size() - base;
+    assert_eq!(word(&image, 16), bss_end.next_multiple_of(1 << 16));
+    assert_eq!(image.len() as u64, bss.address() - base, "nothing is behind .data");
+    for section in file.sections().filter(|s| s.address() > base && s.address() < bss.address()) {
+        let start = usize::try_from(section.address() - base).expect("it is small");
+        let data = section.data().expect("it is readable");
+        assert_eq!(&image[start..start + data.len()], data, "{:?}", section.name());
+    }
+}
+
+#[test]
+fn a_room_holds_what_depends_on_addresses() {
+    let mut linked = demo::spec().room("kallsyms_room", 24).link();
+    let address = linked.address("kallsyms_room");
+    linked.furnish("kallsyms_room", &linked.address("demo_open").to_le_bytes());
+    let image = flat::image(&linked.elf);
+    let at = usize::try_from(address - linked.address("_text")).expect("it is small");
+    assert_eq!(word(&image, at), linked.address("demo_open"));
+    assert_eq!((address % 8, word(&image, at + 8)), (0, 0));
+}
+
+#[test]
+#[should_panic(expected = "room for 8 bytes only")]
+fn a_room_has_its_limits() {
+    demo::spec().room("small", 8).link().furnish("small", &[1; 9]);
 }

@@ -20,6 +20,8 @@ pub(super) struct Addresses {
     pub(super) functions: Vec<u64>,
     /// Per key object of the spec: its section and address.
     pub(super) objects: Vec<(String, u64)>,
+    /// Per room of the spec.
+    pub(super) rooms: Vec<u64>,
     pub(super) table: u64,
     pub(super) table_section: &'static str,
     pub(super) banner: u64,
@@ -61,6 +63,8 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
         .iter()
         .map(|key| pool.add(data_section(spec, key.section), key.size, StaticKey::ALIGN as u64))
         .collect();
+    let rooms: Vec<Slot> =
+        spec.rooms.iter().map(|room| pool.add(".rodata", room.size, 8)).collect();
     pool.assign(spec.base);
     Addresses {
         functions: functions.iter().map(|slot| pool.address(*slot)).collect(),
@@ -68,6 +72,7 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
             .iter()
             .map(|slot| (pool.section_of(*slot).to_owned(), pool.address(*slot)))
             .collect(),
+        rooms: rooms.iter().map(|slot| pool.address(*slot)).collect(),
         table: pool.address(table),
         table_section,
         banner: pool.address(banner),

@@ -31,6 +31,10 @@ pub(super) fn define(spec: &ImageSpec, addresses: &Addresses) -> Definitions {
         let named = (key.name.as_str(), key.scope.clone());
         names.define(named, consts::STT_OBJECT, section, (*address, key.size));
     }
+    for (room, address) in spec.rooms.iter().zip(&addresses.rooms) {
+        let named = (room.name.as_str(), Scope::Global);
+        names.define(named, consts::STT_OBJECT, ".rodata", (*address, room.size));
+    }
     let size = entry_size(spec.layout) * spec.sites.len() as u64;
     if spec.locate == Locate::Symbols {
         names.mark("__start___jump_table", addresses.table_section, addresses.table);

@@ -87,6 +87,19 @@ impl Linked {
         self.definitions.resolve(&Place::from(place))
     }
 
+    /// Puts `bytes` into the room `name` of the spec.
+    ///
+    /// # Panics
+    /// If there is no such room, if it is too small, or if the image is a module,
+    /// whose addresses are gone.
+    pub fn furnish(&mut self, name: &str, bytes: &[u8]) {
+        assert!(self.elf.e_type != consts::ET_REL, "a module has no addresses");
+        let symbol = self.elf.symbol(name).unwrap_or_else(|| panic!("no room {name}"));
+        let (address, size) = (symbol.value, symbol.size);
+        assert!(bytes.len() as u64 <= size, "{name} has room for {size} bytes only");
+        assert!(bytes.is_empty() || self.elf.poke(address, bytes), "{name} is in the file");
+    }
+
     /// Where an address of the layout lies, which is all that a module's file
     /// says of it; `None` outside every section and undefined symbol.
     #[must_use]

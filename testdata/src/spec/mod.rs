@@ -9,6 +9,7 @@ mod key;
 mod machine;
 mod module;
 mod place;
+mod room;
 mod site;
 
 pub use function::{FunctionSpec, TextSection};
@@ -16,6 +17,7 @@ pub use key::{DataSection, KeySpec, Scope};
 pub use machine::Machine;
 pub use module::ModuleSpec;
 pub use place::Place;
+pub use room::RoomSpec;
 pub use site::{Branch, InlineFrame, SiteInsn, SiteSpec};
 
 use crate::elf::Endian;
@@ -106,6 +108,8 @@ pub struct ImageSpec {
     pub functions: Vec<FunctionSpec>,
     /// Sites, in table order.
     pub sites: Vec<SiteSpec>,
+    /// Rooms for what only the caller can make, in `.rodata`.
+    pub rooms: Vec<RoomSpec>,
 }
 
 impl ImageSpec {
@@ -129,6 +133,7 @@ impl ImageSpec {
             keys: Vec::new(),
             functions: Vec::new(),
             sites: Vec::new(),
+            rooms: Vec::new(),
         }
     }
 
@@ -204,6 +209,13 @@ impl ImageSpec {
     #[must_use]
     pub fn site(mut self, site: SiteSpec) -> Self {
         self.sites.push(site);
+        self
+    }
+
+    /// Adds a room of `size` bytes for [`Linked::furnish`].
+    #[must_use]
+    pub fn room(mut self, name: &str, size: u64) -> Self {
+        self.rooms.push(RoomSpec { name: name.to_owned(), size });
         self
     }
 
