@@ -20,6 +20,9 @@ use goblin::elf::{header, sym::Sym};
 /// Size of an ELF64 section header, in bytes.
 const SHDR: usize = 64;
 
+/// Section indexes of symbols that are defined elsewhere.
+const UNDEFINED: [usize; 2] = [SHN_UNDEF as usize, SHN_COMMON as usize];
+
 /// Sections and header fields, before anything is made of them.
 pub(super) struct RawImage<'data> {
     pub(super) machine: u16,
@@ -350,7 +353,7 @@ fn symbol(id: SymbolId, raw: &Sym, sections: usize, file: &mut Option<SymbolId>)
         kind,
         binding,
         file: if binding == Binding::Local { *file } else { None },
-        is_undefined: id.0 != 0 && matches!(raw.st_shndx as u32, SHN_UNDEF | SHN_COMMON),
+        is_undefined: id.0 != 0 && UNDEFINED.contains(&raw.st_shndx),
         name: u32::try_from(raw.st_name).unwrap_or(u32::MAX),
     }
 }
