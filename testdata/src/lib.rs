@@ -7,6 +7,7 @@
 //! * [`broken`] has an image for every way in which a table or a file is wrong;
 //!   [`raw`], [`compress`] and [`split`] are the tools for that.
 //! * [`flat`] makes the raw `Image` of a kernel, [`pack`] compresses whole files and [`sign`] signs modules, as distributions do.
+//! * [`kallsyms`] writes the symbol table that a kernel carries in itself.
 //! * [`corpus`] fetches and finds real kernels.
 #![warn(missing_docs)]
 
@@ -17,6 +18,7 @@ pub mod demo;
 pub mod dwarf;
 pub mod elf;
 pub mod flat;
+pub mod kallsyms;
 pub mod link;
 pub mod pack;
 pub mod raw;

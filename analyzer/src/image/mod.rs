@@ -4,6 +4,7 @@ mod compressed;
 mod elf;
 mod error;
 mod identity;
+pub mod kallsyms;
 mod layout;
 mod mapped;
 mod reloc;

@@ -13,6 +13,7 @@ mod artefacts;
 mod damage;
 mod frames;
 mod jlctl;
+mod kallsyms;
 mod module;
 mod modules;
 mod numbers;

@@ -1,0 +1,126 @@
+//! What the addresses are relative to, and where the image lies.
+
+use super::addresses::{AddressEncoding, AddressTable};
+use super::bytes::Bytes;
+use super::rela::{Evidence, Relocations};
+use super::{AddressBase, FlatImage};
+use crate::addr::Svma;
+use memchr::memmem;
+
+/// Symbols that stand at the first byte of an image (`arch/*/kernel/vmlinux.lds.S`
+/// of arm64, riscv64, x86_64).
+const HEADS: [&str; 4] = ["_text", "_head", "_start", "_stext"];
+/// What the object `linux_banner` starts with (init/version-timestamp.c).
+const BANNER: &[u8] = b"Linux version ";
+/// Most places where the banner is looked for.
+const MOST_BANNERS: usize = 64;
+/// Load addresses are multiples of this on every 64-bit architecture.
+const PAGE: u64 = 4096;
+
+/// The addresses of all symbols.
+pub(super) struct Placed {
+    pub(super) addresses: Vec<u64>,
+    pub(super) base: AddressBase,
+    pub(super) load: Option<Svma>,
+}
+
+/// Addresses of the symbols in `table`, `name` being their names by index.
+pub(super) fn place<'names>(
+    image: FlatImage<'_>,
+    bytes: Bytes<'_>,
+    table: AddressTable,
+    name: &dyn Fn(usize) -> &'names str,
+) -> Placed {
+    let (base, load) = match table.encoding {
+        AddressEncoding::Addresses => (AddressBase::None, None),
+        AddressEncoding::PlaceRelative => from_place(image, bytes, table, name),
+        AddressEncoding::Offsets | AddressEncoding::OffsetsAbsolutePercpu => {
+            from_base(image, bytes, table, name)
+        }
+    };
+    let value = match base {
+        AddressBase::Stated(value) | AddressBase::Relocation(value) => value.0,
+        AddressBase::None | AddressBase::Unknown => 0,
+    };
+    let addresses = table.addresses(bytes, value);
+    let known = image.start.or(load);
+    let load = known.or_else(|| match base {
+        AddressBase::Unknown => None,
+        _ => banner(bytes, &addresses, name),
+    });
+    Placed { addresses, base, load }
+}
+
+/// The value of `kallsyms_relative_base`.
+fn from_base<'names>(
+    image: FlatImage<'_>,
+    bytes: Bytes<'_>,
+    table: AddressTable,
+    name: &dyn Fn(usize) -> &'names str,
+) -> (AddressBase, Option<Svma>) {
+    let Some(at) = table.base_at else { return (AddressBase::Unknown, None) };
+    let stated = (image.relocated)(at).or_else(|| bytes.u64(at)).filter(|value| *value != 0);
+    if let Some(value) = stated {
+        return (AddressBase::Stated(Svma(value)), None);
+    }
+    recovered(bytes, table, name)
+}
+
+/// The address that the first byte must have for offsets from places.
+fn from_place<'names>(
+    image: FlatImage<'_>,
+    bytes: Bytes<'_>,
+    table: AddressTable,
+    name: &dyn Fn(usize) -> &'names str,
+) -> (AddressBase, Option<Svma>) {
+    match image.start {
+        Some(start) => (AddressBase::Stated(start), None),
+        None => recovered(bytes, table, name),
+    }
+}
+
+/// What the relocations in the image say: the word at `base_at`, if there is one,
+/// is filled with the base.
+fn recovered<'names>(
+    bytes: Bytes<'_>,
+    table: AddressTable,
+    name: &dyn Fn(usize) -> &'names str,
+) -> (AddressBase, Option<Svma>) {
+    let symbols = table.addresses(bytes, 0);
+    let heads: Vec<u64> = named(&symbols, name, &HEADS).collect();
+    let evidence = Evidence { symbols: &symbols, heads: &heads };
+    let found = Relocations::find(bytes).and_then(|relocations| match table.base_at {
+        Some(at) => relocations.place(at, evidence),
+        None => relocations.place_by_values(evidence),
+    });
+    match found {
+        Some(found) => (AddressBase::Relocation(Svma(found.base)), Some(Svma(found.load))),
+        None => (AddressBase::Unknown, None),
+    }
+}
+
+/// The load address by which the object `linux_banner` has its text and a
+/// symbol that starts an image stands at the first byte.
+fn banner<'names>(
+    bytes: Bytes<'_>,
+    addresses: &[u64],
+    name: &dyn Fn(usize) -> &'names str,
+) -> Option<Svma> {
+    let object = named(addresses, name, &["linux_banner"]).next()?;
+    let heads: Vec<u64> = named(addresses, name, &HEADS).collect();
+    let places = memmem::find_iter(bytes.all(), BANNER).take(MOST_BANNERS);
+    places
+        .filter_map(|place| object.checked_sub(place as u64))
+        .find(|load| load.is_multiple_of(PAGE) && heads.contains(load))
+        .map(Svma)
+}
+
+/// Addresses of the symbols that have one of the names `wanted`.
+fn named<'names>(
+    addresses: &[u64],
+    name: &dyn Fn(usize) -> &'names str,
+    wanted: &[&str],
+) -> impl Iterator<Item = u64> {
+    let all = addresses.iter().enumerate();
+    all.filter(move |(index, _)| wanted.contains(&name(*index))).map(|(_, address)| *address)
+}
