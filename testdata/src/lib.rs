@@ -8,6 +8,7 @@
 //!   [`raw`], [`compress`] and [`split`] are the tools for that.
 //! * [`flat`] makes the raw `Image` of a kernel, [`pack`] compresses whole files and [`sign`] signs modules, as distributions do.
 //! * [`kallsyms`] writes the symbol table that a kernel carries in itself.
+//! * [`wrap`] puts files into containers and appends signatures.
 //! * [`corpus`] fetches and finds real kernels.
 #![warn(missing_docs)]
 
@@ -25,3 +26,4 @@ pub mod raw;
 pub mod sign;
 pub mod spec;
 pub mod split;
+pub mod wrap;
