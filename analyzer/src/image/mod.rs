@@ -10,6 +10,7 @@ mod mapped;
 mod reloc;
 mod relocations;
 mod section;
+mod signature;
 mod symbol;
 mod symbolic;
 
@@ -19,6 +20,9 @@ pub use identity::DebugLink;
 pub use mapped::MappedFile;
 pub use reloc::Relocated;
 pub use section::{Section, SectionFlags, SectionId};
+pub use signature::{
+    MessageFault, ModuleSignature, SignatureFault, Signer, SignerKey, module_signature,
+};
 pub use symbol::{Binding, Symbol, SymbolId, SymbolKind, SymbolOffset, Symbols};
 pub use symbolic::SymbolicAddress;
 
