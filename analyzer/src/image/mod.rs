@@ -1,6 +1,7 @@
 //! An ELF image: sections, symbols, identity, and bytes by address.
 
 mod compressed;
+pub mod container;
 mod elf;
 mod error;
 mod identity;

@@ -1,0 +1,131 @@
+//! Where unpacked bytes go, within a limit.
+
+use std::io::{self, Read};
+
+/// A buffer that takes at most one byte more than its limit, so that an
+/// excess shows.
+#[derive(Debug)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+/// Why the buffer takes no more.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The limit is exceeded.
+    TooLarge,
+    /// There is no memory.
+    OutOfMemory,
+}
+
+/// Why bytes did not come.
+#[derive(Debug)]
+pub(super) enum FillError {
+    /// The buffer takes no more.
+    Refused(Refusal),
+    /// The reader failed.
+    Read(io::Error),
+}
+
+/// The first allocation, unless the size is known: modules of a few kilobytes
+/// are to cost no more.
+const FIRST: usize = 16 << 10;
+/// Kernels and modules shrink to a fifth, rarely to a tenth.  A file that states
+/// more than this many bytes for each of its own is believed only as they come.
+const PLAUSIBLE_RATIO: u64 = 16;
+
+impl Output {
+    /// For at most `limit` bytes out of `input` compressed ones, which state
+    /// that they become `stated`.  What is stated is at most room that is kept.
+    pub(super) fn new(limit: u64, input: usize, stated: Option<u64>) -> Self {
+        // So that there is always a byte beyond the limit.
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(isize::MAX.unsigned_abs() - 1);
+        let plausible = (input as u64).saturating_mul(PLAUSIBLE_RATIO);
+        let room = stated.filter(|stated| *stated <= plausible);
+        // One byte more: the end of the stream is seen without growing.
+        let room = room.and_then(|room| usize::try_from(room + 1).ok()).unwrap_or(0);
+        let mut bytes = Vec::new();
+        // If this fails, growing will tell.
+        let _ = bytes.try_reserve_exact(room.min(limit + 1));
+        Self { bytes, limit }
+    }
+
+    /// Whether the limit is kept.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.bytes.len() > self.limit { Err(Refusal::TooLarge) } else { Ok(()) }
+    }
+
+    /// The buffer with room for at least one byte.
+    pub(super) fn with_room(&mut self) -> Result<&mut Vec<u8>, Refusal> {
+        self.check()?;
+        let Self { bytes, limit } = self;
+        if bytes.len() == bytes.capacity() {
+            let capacity = bytes.len().saturating_mul(2).max(FIRST).min(*limit + 1);
+            let more = capacity - bytes.len();
+            bytes.try_reserve_exact(more).map_err(|_| Refusal::OutOfMemory)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Takes all that `reader` has.
+    pub(super) fn fill(&mut self, reader: &mut impl Read) -> Result<(), FillError> {
+        loop {
+            let bytes = self.with_room().map_err(FillError::Refused)?;
+            let room = bytes.capacity() - bytes.len();
+            // `read_to_end` grows no buffer that takes all it can get.
+            let read = reader.by_ref().take(room as u64).read_to_end(bytes);
+            if read.map_err(FillError::Read)? < room {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Number of bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(limit: u64, available: u64, stated: Option<u64>) -> (Output, Result<(), FillError>) {
+        let mut output = Output::new(limit, 1 << 20, stated);
+        let filled = output.fill(&mut io::repeat(7).take(available));
+        (output, filled)
+    }
+
+    #[test]
+    fn the_limit_itself_is_accepted() {
+        for stated in [None, Some(0), Some(99_999), Some(100_000), Some(u64::MAX)] {
+            let (output, filled) = fill(100_000, 100_000, stated);
+            assert!(filled.is_ok() && output.len() == 100_000, "{stated:?} {filled:?}");
+        }
+    }
+
+    #[test]
+    fn one_byte_more_is_not_and_memory_stays_bounded() {
+        for (limit, stated) in [(0, None), (1, Some(1)), (100_000, None), (100_000, Some(1 << 40))]
+        {
+            let (output, filled) = fill(limit, u64::MAX, stated);
+            assert!(matches!(filled, Err(FillError::Refused(Refusal::TooLarge))), "{filled:?}");
+            assert_eq!(output.len() as u64, limit + 1);
+            assert!(output.bytes.capacity() as u64 <= limit + 64, "{}", output.bytes.capacity());
+        }
+    }
+
+    #[test]
+    fn what_is_stated_is_kept_free_only_if_plausible() {
+        assert_eq!(Output::new(1 << 30, 1000, Some(16_000)).bytes.capacity(), 16_001);
+        assert_eq!(Output::new(1 << 30, 1000, Some(16_001)).bytes.capacity(), 0);
+        assert_eq!(Output::new(9_999, 1000, Some(16_000)).bytes.capacity(), 10_000);
+        assert_eq!(Output::new(u64::MAX, 1000, None).bytes.capacity(), 0);
+    }
+}

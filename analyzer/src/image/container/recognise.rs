@@ -1,0 +1,69 @@
+//! What bytes are, by their magic numbers.
+
+use super::boot;
+use super::gzip::GZIP;
+use super::layer::Layer;
+use super::streams::Codec;
+use super::xz::{self, LZMA, XZ};
+use super::zstd::{self, ZSTD};
+
+/// What bytes are.
+pub(super) enum Content {
+    /// Compressed streams.
+    Streams(Layer, &'static Codec),
+    /// A boot image.
+    BootImage(Layer),
+    /// Compressed in a way that is not read: the format, and who unpacks it.
+    Unsupported(&'static str, &'static str),
+    /// Anything else, an ELF file or a raw kernel above all.
+    Plain,
+}
+
+/// Whether `data` are an ELF file, which is never looked into.
+pub(super) fn is_elf(data: &[u8]) -> bool {
+    data.starts_with(b"\x7fELF")
+}
+
+/// What `data` are.
+pub(super) fn recognise(data: &[u8]) -> Content {
+    if is_elf(data) {
+        return Content::Plain;
+    }
+    if (GZIP.begins)(data) {
+        return Content::Streams(Layer::Gzip, &GZIP);
+    }
+    if xz::is_xz(data) {
+        return Content::Streams(Layer::Xz, &XZ);
+    }
+    if zstd::is_zstd(data) {
+        return Content::Streams(Layer::Zstd, &ZSTD);
+    }
+    if boot::is_zboot(data) {
+        return Content::BootImage(Layer::EfiZboot);
+    }
+    if boot::is_bz_image(data) {
+        return Content::BootImage(Layer::BzImage);
+    }
+    if let Some((format, tool)) = unsupported(data) {
+        return Content::Unsupported(format, tool);
+    }
+    // Last, since its signature is the weakest.
+    if xz::is_lzma(data) { Content::Streams(Layer::Lzma, &LZMA) } else { Content::Plain }
+}
+
+/// Formats in which kernels can be packed too (CONFIG_KERNEL_LZ4 and others).
+fn unsupported(data: &[u8]) -> Option<(&'static str, &'static str)> {
+    let is_bzip2 = || {
+        let [b'B', b'Z', b'h', b'1'..=b'9', block @ ..] = data else { return false };
+        // The first block begins with digits of pi; without any block come those of its root.
+        block.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
+            || block.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90])
+    };
+    match data {
+        // Frames, and the older format that the kernel uses.
+        [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Some(("lz4", "lz4 -d")),
+        [0x89, b'L', b'Z', b'O', 0, 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(("lzo", "lzop -d")),
+        _ if is_bzip2() => Some(("bzip2", "bzip2 -d")),
+        _ => None,
+    }
+}

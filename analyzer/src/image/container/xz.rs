@@ -1,0 +1,94 @@
+//! .xz and .lzma streams, by liblzma.
+
+use super::output::Output;
+use super::streams::{Codec, Stop, Stopped};
+use liblzma::stream::{Action, Error, Status, Stream, TELL_UNSUPPORTED_CHECK};
+
+/// .xz.
+pub(super) const XZ: Codec =
+    Codec { begins: is_xz, stated: |_| None, decode: decode_xz, window: MEMORY };
+/// .lzma, of which there is never more than one in a file.
+pub(super) const LZMA: Codec =
+    Codec { begins: |_| false, stated: lzma_size, decode: decode_lzma, window: MEMORY };
+
+/// What liblzma may take, in bytes: kernels are packed with a dictionary of
+/// 128 MiB (`scripts/xz_wrap.sh` of Linux 6.12), modules with 2 MiB.  It is
+/// touched only as far as there is output.
+const MEMORY: u64 = 256 << 20;
+
+const XZ_MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
+/// Literal and position bits as all encoders set them unless told otherwise.
+const LZMA_PROPERTIES: u8 = 0x5d;
+const LZMA_UNKNOWN_SIZE: u64 = u64::MAX;
+/// xz takes .lzma files that state more for something else.
+const LZMA_LARGEST: u64 = 1 << 38;
+
+/// Whether `data` begin like .xz.
+pub(super) fn is_xz(data: &[u8]) -> bool {
+    data.starts_with(&XZ_MAGIC)
+}
+
+/// Whether `data` begin like .lzma, which has no magic number: usual properties,
+/// a dictionary size that encoders make, a size, and the zero that range coding
+/// begins with.
+pub(super) fn is_lzma(data: &[u8]) -> bool {
+    let Some(([properties, dictionary @ ..], rest)) = data.split_first_chunk::<5>() else {
+        return false;
+    };
+    let Some((size, rest)) = rest.split_first_chunk() else { return false };
+    let (dictionary, size) = (u32::from_le_bytes(*dictionary), u64::from_le_bytes(*size));
+    // 2ⁿ or 2ⁿ + 2ⁿ⁻¹.
+    let top_bits = dictionary.checked_shr(dictionary.trailing_zeros());
+    *properties == LZMA_PROPERTIES
+        && matches!(top_bits, Some(1 | 3))
+        && (size == LZMA_UNKNOWN_SIZE || size < LZMA_LARGEST)
+        && rest.first() == Some(&0)
+}
+
+fn lzma_size(data: &[u8]) -> Option<u64> {
+    let size = u64::from_le_bytes(*data.get(5..)?.first_chunk()?);
+    (size != LZMA_UNKNOWN_SIZE).then_some(size)
+}
+
+fn decode_xz(data: &[u8], output: &mut Output) -> Result<usize, Stopped> {
+    decode(Stream::new_stream_decoder(MEMORY, TELL_UNSUPPORTED_CHECK), data, output)
+}
+
+fn decode_lzma(data: &[u8], output: &mut Output) -> Result<usize, Stopped> {
+    decode(Stream::new_lzma_decoder(MEMORY), data, output)
+}
+
+fn decode(
+    stream: Result<Stream, Error>,
+    data: &[u8],
+    output: &mut Output,
+) -> Result<usize, Stopped> {
+    let mut stream = stream.map_err(|error| Stopped { input: 0, stop: stop(error) })?;
+    let position = |stream: &Stream| usize::try_from(stream.total_in()).unwrap_or(data.len());
+    loop {
+        let input = position(&stream);
+        let stopped = |stop| Stopped { input, stop };
+        let room = output.with_room().map_err(|refusal| stopped(Stop::Refused(refusal)))?;
+        let before = room.len();
+        let rest = data.get(input..).unwrap_or_default();
+        let status = stream.process_vec(rest, room, Action::Run);
+        let progress = position(&stream) != input || room.len() != before;
+        match status {
+            Ok(Status::StreamEnd) => return Ok(position(&stream)),
+            Ok(Status::Ok | Status::GetCheck | Status::MemNeeded) if progress => {}
+            // Room there was: what is missing is input.
+            Ok(_) => return Err(stopped(Stop::Truncated)),
+            Err(error) => {
+                return Err(Stopped { input: position(&stream), stop: stop(error) });
+            }
+        }
+    }
+}
+
+fn stop(error: Error) -> Stop {
+    match error {
+        Error::MemLimit => Stop::Window,
+        Error::Mem => Stop::Refused(super::output::Refusal::OutOfMemory),
+        other => Stop::Damaged(other.to_string()),
+    }
+}
