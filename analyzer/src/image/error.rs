@@ -1,5 +1,6 @@
 //! Why an image cannot be read at all, and what is damaged in one that can.
 
+use super::container::ContainerError;
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::RelocationError;
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ pub enum ImageError {
         /// What it is.
         found: &'static str,
     },
+    /// A container cannot be unpacked.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
     /// The bytes are no ELF file.
     #[error("expected an ELF file (bytes 7f 45 4c 46 at offset 0), found {found}")]
     NotElf {

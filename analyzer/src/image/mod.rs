@@ -4,6 +4,7 @@ mod compressed;
 pub mod container;
 mod elf;
 mod error;
+mod file;
 mod identity;
 pub mod kallsyms;
 mod layout;
@@ -17,6 +18,7 @@ mod symbolic;
 
 pub use compressed::{CompressedError, section_bytes};
 pub use error::{ImageError, ImageFault, ReadError};
+pub use file::ImageFile;
 pub use identity::DebugLink;
 pub use mapped::MappedFile;
 pub use reloc::Relocated;

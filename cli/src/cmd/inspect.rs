@@ -2,13 +2,14 @@
 
 use crate::args::{Format, Global, Inspect};
 use crate::exit::{Kind, Outcome, failure};
+use crate::input::Input;
 use crate::output;
 use crate::progress::Progress;
 use crate::report::{self, Inspection, Lists, SiteFrames};
 use crate::selection::{Filter, Selection};
 use anyhow::Context as _;
-use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, find_debug_file};
-use jlctl_analyzer::image::{Image, MappedFile};
+use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError};
+use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, LocateError, Severity, SiteId};
 use std::path::{Path, PathBuf};
 
@@ -18,21 +19,8 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
     let progress = Progress::new(global);
     let path = image_path(args.image.as_deref())?;
     let of_path = || path.display().to_string();
-    let file = progress.phase("map the file", 1, |_| MappedFile::open(&path))?;
-    let sections = Image::parse_sections(file.bytes()).with_context(of_path)?;
-    let has_own_debug = sections.named(".debug_info").is_some();
-    let separate = if has_own_debug && sections.has_symbol_table() {
-        None
-    } else {
-        find_debug_file(&path, &sections, &args.debug_dir)
-    };
-    let separate = separate.as_ref().map(|debug| &debug.file);
-    let mut image = progress
-        .phase("read the image", 1, |_| Image::parse(file.bytes()))
-        .with_context(of_path)?;
-    if let Some(separate) = separate {
-        image.adopt_symbols(separate.bytes());
-    }
+    let input = Input::open(&path, &args.debug_dir, &progress)?;
+    let image = input.image(&progress)?;
     let table = progress
         .phase("read the jump table", 1, |_| JumpTable::read(&image))
         .map_err(|error| no_table(&image, error))
@@ -45,8 +33,7 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
         .cloned()
         .collect();
     let sites = sites_with_source(args, lists, &selection, &diagnostics);
-    let debug = if has_own_debug { Some(&file) } else { separate };
-    let frames = match debug {
+    let frames = match input.debug() {
         Some(debug) if !sites.is_empty() => {
             look_up(debug, &table, &sites, &progress, &mut diagnostics).with_context(of_path)?
         }
@@ -61,8 +48,8 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
         filter: &filter,
         diagnostics: &diagnostics,
         frames: frames.as_ref(),
-        has_debug_info: debug.is_some(),
-        debug_file: separate.map(MappedFile::path),
+        has_debug_info: input.debug().is_some(),
+        debug_file: input.debug_file(),
         lists,
     };
     progress.phase("write the report", 1, |_| {
@@ -136,13 +123,13 @@ fn sites_with_source(
 }
 
 fn look_up(
-    file: &MappedFile,
+    (file, path): (&[u8], &Path),
     table: &JumpTable<'_>,
     sites: &[SiteId],
     progress: &Progress,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<Option<SiteFrames>> {
-    let sections = Image::parse_sections(file.bytes())?;
+    let sections = Image::parse_sections(file)?;
     let debug_info =
         match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
             Ok(debug_info) => debug_info,
@@ -154,7 +141,7 @@ fn look_up(
         };
     let addresses: Vec<_> = sites.iter().map(|id| table.entry(*id).code).collect();
     let frames = progress.phase("look up source lines", addresses.len(), |done| {
-        debug_info.frames(&addresses, file.path(), done)
+        debug_info.frames(&addresses, path, done)
     });
     diagnostics.extend(
         frames
