@@ -1,6 +1,8 @@
 //! `.debug_aranges`, which gimli does not write.
 
-use crate::elf::Endian;
+use super::recorder::DebugSection;
+use crate::elf::{Endian, Section};
+use crate::link::{Fixup, FixupTarget};
 use object::endian::Endian as _;
 use std::ops::Range;
 
@@ -10,20 +12,40 @@ const ADDRESS_BYTES: u8 = 8;
 const TUPLE_BYTES: usize = 16;
 
 /// The section for the units in `info`, whose address ranges are `ranges`.
-pub(super) fn write(endian: Endian, info: &[u8], ranges: &[Vec<Range<u64>>]) -> Vec<u8> {
-    let mut section = Vec::new();
+pub(super) fn write(endian: Endian, info: &[u8], ranges: &[Vec<Range<u64>>]) -> DebugSection {
+    let (mut bytes, mut fixups) = (Vec::new(), Vec::new());
     let mut unit = 0;
     for ranges in ranges {
-        section.extend(set(endian, unit, ranges));
+        // A unit without code has no set.
+        if !ranges.is_empty() {
+            let start = bytes.len() as u64;
+            fixups.extend(places(start, unit, ranges));
+            bytes.extend(set(endian, unit, ranges));
+        }
         unit += unit_bytes(endian, &info[unit..]);
     }
-    section
+    let section = Section { align: 16, ..Section::new(".debug_aranges", bytes) };
+    DebugSection { section, fixups }
 }
 
 /// Size of the unit at the start of `info`: its length field and what follows.
 fn unit_bytes(endian: Endian, info: &[u8]) -> usize {
     let length = info[..4].try_into().expect("a unit starts with its length");
     4 + usize::try_from(endian.read_u32(length)).expect("a unit is small")
+}
+
+/// What a set that begins at `start` depends on: the unit and the addresses.
+fn places(start: u64, unit: usize, ranges: &[Range<u64>]) -> Vec<Fixup> {
+    let info = FixupTarget::Section(".debug_info".to_owned());
+    let mut fixups = vec![Fixup { offset: start + 6, size: 4, target: info, value: unit as u64 }];
+    let tuples = (start + TUPLE_BYTES as u64..).step_by(TUPLE_BYTES);
+    fixups.extend(tuples.zip(ranges).map(|(offset, range)| Fixup {
+        offset,
+        size: 8,
+        target: FixupTarget::Address,
+        value: range.start,
+    }));
+    fixups
 }
 
 fn set(endian: Endian, unit: usize, ranges: &[Range<u64>]) -> Vec<u8> {

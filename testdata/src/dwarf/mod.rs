@@ -3,14 +3,19 @@
 
 mod aranges;
 pub(crate) mod handmade;
+mod recorder;
+mod types;
 mod unit;
+mod variables;
 
-use crate::elf::{Endian, Section, consts};
+use crate::elf::{Section, consts};
 use crate::link::{Entry, UNIT};
 use crate::spec::{ImageSpec, InlineFrame, Machine};
-use gimli::write::{Dwarf, EndianVec, Sections};
-use gimli::{RunTimeEndian, SectionId};
+use gimli::write::{Dwarf, Sections};
+use gimli::{Encoding, Format, SectionId};
+use recorder::{DebugSection, Recorder};
 use std::ops::Range;
+use variables::Variable;
 
 /// The file that declares the asm wrappers of arm64.
 pub const WRAPPER_FILE: &str = "arch/arm64/include/asm/jump_label.h";
@@ -92,41 +97,54 @@ pub(crate) fn functions(spec: &ImageSpec, addresses: &[u64], entries: &[Entry]) 
     spec.functions.iter().zip(addresses).map(function).collect()
 }
 
-/// The debug sections for `functions`.
-pub(crate) fn sections(endian: Endian, version: u16, functions: &[Function]) -> Vec<Section> {
-    let mut files: Vec<&str> = Vec::new();
-    for function in functions {
-        if !files.contains(&function.file.as_str()) {
-            files.push(&function.file);
-        }
-    }
+/// The debug sections for `functions` and the typed keys of `spec`, whose
+/// objects are `objects`.
+pub(crate) fn sections(
+    spec: &ImageSpec,
+    version: u16,
+    functions: &[Function],
+    objects: &[(String, u64)],
+) -> Vec<DebugSection> {
+    let encoding = Encoding { format: Format::Dwarf32, version, address_size: 8 };
+    let variables = variables::of(spec, version, objects);
     let mut dwarf = Dwarf::new();
     let mut ranges = Vec::new();
-    for file in files {
+    for file in files(functions, &variables) {
         let of_file: Vec<&Function> = functions.iter().filter(|f| f.file == file).collect();
         ranges.push(unit::ranges(&of_file));
-        unit::add(&mut dwarf, version, file, &of_file);
+        unit::add(&mut dwarf, (spec.endian, encoding), file, &of_file, &variables);
     }
-    let order = match endian {
-        Endian::Little => RunTimeEndian::Little,
-        Endian::Big => RunTimeEndian::Big,
-    };
-    let mut written = Sections::new(EndianVec::new(order));
+    let mut written = Sections::new(Recorder::new(spec.endian));
     dwarf.write(&mut written).expect("gimli writes what it was given");
     let mut sections = Vec::new();
-    let collected: Result<(), ()> = written.for_each(|id, bytes| {
-        if !bytes.slice().is_empty() {
-            sections.push(section(id, bytes.slice().to_vec()));
+    let collected: Result<(), ()> = written.for_each(|id, recorder| {
+        if !recorder.bytes().is_empty() {
+            let section = section(id, recorder.bytes().to_vec());
+            sections.push(DebugSection { section, fixups: recorder.fixups().to_vec() });
         }
         Ok(())
     });
     collected.expect("collecting cannot fail");
-    let info = sections.iter().find(|section| section.name == ".debug_info");
-    if let Some(crate::elf::Content::Bytes(info)) = info.map(|section| &section.content) {
-        let bytes = aranges::write(endian, info, &ranges);
-        sections.push(Section { align: 16, ..Section::new(".debug_aranges", bytes) });
+    sections.extend(variables::addresses(spec.endian, encoding, &variables));
+    let info = sections.iter().find(|debug| debug.section.name == ".debug_info");
+    if let Some(crate::elf::Content::Bytes(info)) = info.map(|debug| &debug.section.content) {
+        sections.push(aranges::write(spec.endian, info, &ranges));
     }
     sections
+}
+
+/// The source files that have a unit.
+fn files<'a>(functions: &'a [Function], variables: &'a [Variable]) -> Vec<&'a str> {
+    let of_variables = variables.iter().flat_map(|variable| {
+        std::iter::once(&variable.spec.file).chain(&variable.spec.declared_in)
+    });
+    let mut files: Vec<&str> = Vec::new();
+    for file in functions.iter().map(|function| &function.file).chain(of_variables) {
+        if !files.contains(&file.as_str()) {
+            files.push(file);
+        }
+    }
+    files
 }
 
 fn section(id: SectionId, bytes: Vec<u8>) -> Section {

@@ -1,13 +1,16 @@
 //! One compilation unit: its line program, its functions, and the abstract and
 //! concrete instances of what is inlined into them.
 
+use super::types::Types;
+use super::variables::{self, Context, Variable};
 use super::{COMP_DIR, Function, SiteLines};
+use crate::elf::Endian;
 use crate::spec::InlineFrame;
 use gimli::write::{
     Address, AttributeValue, Dwarf, FileId, LineProgram, LineString, LineStringTable,
     Range as DwRange, RangeList, StringTable, Unit, UnitEntryId,
 };
-use gimli::{Encoding, Format, LineEncoding, constants};
+use gimli::{Encoding, LineEncoding, constants};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -23,11 +26,23 @@ struct Draft<'a> {
     encoding: Encoding,
     /// Abstract instances by name.
     inlined: BTreeMap<String, UnitEntryId>,
+    /// Functions by name.
+    functions: BTreeMap<String, UnitEntryId>,
+}
+
+/// An address, which a module's file leaves to a relocation.
+fn symbolic(address: u64) -> Address {
+    Address::Symbol { symbol: 0, addend: address.cast_signed() }
 }
 
 /// Adds the unit of `file` to `dwarf`.
-pub(super) fn add(dwarf: &mut Dwarf, version: u16, file: &str, functions: &[&Function]) {
-    let encoding = Encoding { format: Format::Dwarf32, version, address_size: 8 };
+pub(super) fn add(
+    dwarf: &mut Dwarf,
+    (endian, encoding): (Endian, Encoding),
+    file: &str,
+    functions: &[&Function],
+    variables: &[Variable],
+) {
     let program = line_program(&mut dwarf.line_strings, encoding, file);
     let mut draft = Draft {
         unit: Unit::new(encoding, program),
@@ -35,6 +50,7 @@ pub(super) fn add(dwarf: &mut Dwarf, version: u16, file: &str, functions: &[&Fun
         line_strings: &mut dwarf.line_strings,
         encoding,
         inlined: BTreeMap::new(),
+        functions: BTreeMap::new(),
     };
     draft.describe_unit(file, &ranges(functions));
     // Abstract instances come first, so that every reference leads backwards.
@@ -45,6 +61,7 @@ pub(super) fn add(dwarf: &mut Dwarf, version: u16, file: &str, functions: &[&Fun
         draft.add_function(function);
         draft.add_rows(function);
     }
+    draft.add_variables(endian, file, variables);
     let unit = draft.unit;
     dwarf.units.add(unit);
 }
@@ -94,16 +111,19 @@ impl Draft<'_> {
             self.set_range(root, only);
             return;
         }
+        if ranges.is_empty() {
+            return;
+        }
         let list = ranges.iter().map(|range| DwRange::StartEnd {
-            begin: Address::Constant(range.start),
-            end: Address::Constant(range.end),
+            begin: symbolic(range.start),
+            end: symbolic(range.end),
         });
         let list = self.unit.ranges.add(RangeList(list.collect()));
         self.set(root, constants::DW_AT_ranges, AttributeValue::RangeListRef(list));
     }
 
     fn set_range(&mut self, entry: UnitEntryId, range: &Range<u64>) {
-        let low = AttributeValue::Address(Address::Constant(range.start));
+        let low = AttributeValue::Address(symbolic(range.start));
         self.set(entry, constants::DW_AT_low_pc, low);
         let length = AttributeValue::Data8(range.end - range.start);
         self.set(entry, constants::DW_AT_high_pc, length);
@@ -143,8 +163,21 @@ impl Draft<'_> {
             self.set(entry, constants::DW_AT_external, AttributeValue::FlagPresent);
         }
         self.set_range(entry, &function.range);
+        self.functions.insert(function.name.clone(), entry);
         for site in &function.sites {
             self.add_chain(entry, function, site);
+        }
+    }
+
+    fn add_variables(&mut self, endian: Endian, file: &str, variables: &[Variable]) {
+        let of_unit = |variable: &Variable| {
+            variable.spec.file == file || variable.spec.declared_in.iter().any(|f| f == file)
+        };
+        if variables.iter().any(of_unit) {
+            let own = self.file(file);
+            let mut types = Types::new(&mut self.unit, self.strings, endian);
+            let context = Context { file, own, functions: &self.functions };
+            variables::add(&mut types, &context, variables);
         }
     }
 
@@ -170,7 +203,7 @@ impl Draft<'_> {
     fn add_rows(&mut self, function: &Function) {
         let own = self.file(&function.file);
         let start = function.range.start;
-        self.unit.line_program.begin_sequence(Some(Address::Constant(start)));
+        self.unit.line_program.begin_sequence(Some(symbolic(start)));
         let first = function.sites.first().map(|site| site.range.start);
         if first != Some(start) {
             self.row(0, own, function.line, 0);

@@ -2,8 +2,8 @@
 
 use super::layout::{Addresses, UNIT};
 use super::{Entry, insn};
-use crate::elf::Elf;
-use crate::spec::{Flavour, ImageSpec, KeySpec, Layout, Relocations};
+use crate::elf::{Elf, Endian};
+use crate::spec::{Descriptor, Flavour, Holder, ImageSpec, KeySpec, Layout, Relocations};
 use jlctl_shim::abi::{
     AbsoluteEntry, ENTRY_BRANCH, ENTRY_INIT, KEY_TYPE_TRUE, RelativeEntry, StaticKey,
 };
@@ -41,6 +41,11 @@ pub(super) fn object(elf: &Elf, key: &KeySpec) -> Vec<u8> {
         let r#type = if key.initially_true { KEY_TYPE_TRUE } else { 0 };
         put(StaticKey::TYPE, &elf.endian.write_u64(r#type));
     }
+    if let Some(Holder::DynamicDebug(descriptor)) = key.variable.as_ref().map(|v| &v.holder) {
+        let bits = elf.endian.write_u32(descriptor.bits(elf.endian == Endian::Big));
+        let at = usize::try_from(Descriptor::BITS_OFFSET).expect("small");
+        bytes[at..at + 4].copy_from_slice(&bits);
+    }
     bytes
 }
 
@@ -64,8 +69,33 @@ pub(super) fn key_word(entry: &Entry) -> u64 {
     entry.key | branch | init
 }
 
+/// Writes the strings that objects point to, and the pointers that no
+/// relocation provides.
+pub(super) fn pointers(elf: &mut Elf, spec: &ImageSpec, addresses: &Addresses) {
+    let zero = spec.flavour == Flavour::Module || spec.relocations == Relocations::Rela;
+    for (place, string, text) in &addresses.pointers {
+        let bytes = [text.as_bytes(), b"\0"].concat();
+        assert!(elf.poke(*string, &bytes), "a string lies in the file");
+        let value = if zero { 0 } else { *string };
+        let value = elf.endian.write_u64(value);
+        assert!(elf.poke(*place, &value), "an object with pointers has bytes in the file");
+    }
+}
+
+/// The words that depend on where the image is loaded, by place.
+pub(super) fn words(spec: &ImageSpec, addresses: &Addresses, entries: &[Entry]) -> Vec<(u64, u64)> {
+    let mut words: Vec<(u64, u64)> =
+        addresses.pointers.iter().map(|(place, string, _)| (*place, *string)).collect();
+    if spec.layout == Layout::Absolute {
+        let places = (addresses.table..).step_by(8);
+        words.extend(places.zip(absolute_fields(entries)));
+    }
+    words.sort_unstable();
+    words
+}
+
 /// The fields of an absolute table, in order.
-pub(super) fn absolute_fields(entries: &[Entry]) -> Vec<u64> {
+fn absolute_fields(entries: &[Entry]) -> Vec<u64> {
     entries.iter().flat_map(|entry| [entry.code, entry.target, key_word(entry)]).collect()
 }
 

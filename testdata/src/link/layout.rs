@@ -20,6 +20,9 @@ pub(super) struct Addresses {
     pub(super) functions: Vec<u64>,
     /// Per key object of the spec: its section and address.
     pub(super) objects: Vec<(String, u64)>,
+    /// Pointers in objects: where they lie, the address of their string, the
+    /// string.
+    pub(super) pointers: Vec<(u64, u64, String)>,
     /// Per room of the spec.
     pub(super) rooms: Vec<u64>,
     pub(super) table: u64,
@@ -63,6 +66,7 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
         .iter()
         .map(|key| pool.add(data_section(spec, key.section), key.size, StaticKey::ALIGN as u64))
         .collect();
+    let strings = place_strings(&mut pool, spec);
     let rooms: Vec<Slot> =
         spec.rooms.iter().map(|room| pool.add(".rodata", room.size, 8)).collect();
     pool.assign(spec.base);
@@ -72,12 +76,32 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
             .iter()
             .map(|slot| (pool.section_of(*slot).to_owned(), pool.address(*slot)))
             .collect(),
+        pointers: strings
+            .into_iter()
+            .map(|(object, offset, slot, text)| {
+                (pool.address(objects[object]) + offset, pool.address(slot), text)
+            })
+            .collect(),
         rooms: rooms.iter().map(|slot| pool.address(*slot)).collect(),
         table: pool.address(table),
         table_section,
         banner: pool.address(banner),
         pool,
     }
+}
+
+/// Gives each string of the keys' objects a place: the object's number, the
+/// offset of the pointer, the place and the string.
+fn place_strings(pool: &mut Pool, spec: &ImageSpec) -> Vec<(usize, u64, Slot, String)> {
+    let section = if spec.flavour == Flavour::Module { modinfo::STRINGS } else { ".rodata" };
+    let mut placed = Vec::new();
+    for (object, key) in spec.keys.iter().enumerate() {
+        for (offset, text) in key.strings() {
+            let slot = pool.add(section, text.len() as u64 + 1, 8);
+            placed.push((object, offset, slot, text.to_owned()));
+        }
+    }
+    placed
 }
 
 fn place_function(pool: &mut Pool, spec: &ImageSpec, function: &FunctionSpec) -> Slot {
@@ -96,10 +120,11 @@ pub(super) fn text_section(spec: &ImageSpec, section: TextSection) -> &'static s
 fn data_section(spec: &ImageSpec, section: DataSection) -> &'static str {
     match (section, spec.flavour) {
         (DataSection::Bss, _) => ".bss",
+        (DataSection::DynamicDebug, Flavour::Module) => "__dyndbg",
         (DataSection::RoAfterInit, Flavour::Module) => ".data..ro_after_init",
         (DataSection::ReadMostly, Flavour::Module) => ".data..read_mostly",
         (DataSection::RoAfterInit, _) => ".rodata",
-        (DataSection::Data | DataSection::ReadMostly, _) => ".data",
+        (DataSection::Data | DataSection::ReadMostly | DataSection::DynamicDebug, _) => ".data",
     }
 }
 

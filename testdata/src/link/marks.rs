@@ -80,17 +80,28 @@ fn kernel_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses
     if let Some(head) = addresses.pool.section(".head.text") {
         names.mark("_text", ".head.text", head.address);
     }
-    ro_after_init_marks(names, spec, addresses);
+    let ro_after_init = ("__start_ro_after_init", "__end_ro_after_init");
+    key_marks(names, spec, addresses, DataSection::RoAfterInit, ro_after_init);
+    let dyndbg = ("__start___dyndbg", "__stop___dyndbg");
+    key_marks(names, spec, addresses, DataSection::DynamicDebug, dyndbg);
 }
 
-/// The kernel's markers around the keys in `.data..ro_after_init`.
-fn ro_after_init_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {
+/// The kernel's markers around the keys that came from `section`.
+fn key_marks(
+    names: &mut Definitions,
+    spec: &ImageSpec,
+    addresses: &Addresses,
+    section: DataSection,
+    (first, last): (&str, &str),
+) {
     let objects = spec.keys.iter().zip(&addresses.objects);
     let extents = objects
-        .filter(|(key, _)| key.section == DataSection::RoAfterInit)
-        .map(|(key, (_, address))| (*address, address + key.size));
-    if let Some((start, end)) = extents.reduce(|all, next| (all.0.min(next.0), all.1.max(next.1))) {
-        names.mark("__start_ro_after_init", ".rodata", start);
-        names.mark("__end_ro_after_init", ".rodata", end);
+        .filter(|(key, _)| key.section == section)
+        .map(|(key, (linked, address))| (linked, *address, address + key.size));
+    if let Some((linked, start, end)) =
+        extents.reduce(|all, next| (all.0, all.1.min(next.1), all.2.max(next.2)))
+    {
+        names.mark(first, linked, start);
+        names.mark(last, linked, end);
     }
 }

@@ -19,9 +19,10 @@ mod symbols;
 pub use extent::Location;
 pub use insn::SiteBytes;
 pub(crate) use layout::UNIT;
+pub(crate) use rela::{Fixup, FixupTarget};
 
 use crate::elf::{Elf, consts};
-use crate::spec::{Branch, ElfType, Flavour, ImageSpec, Layout, Machine, Place};
+use crate::spec::{Branch, ElfType, Flavour, ImageSpec, Layout, Machine, Place, Relocations};
 use jlctl_shim::abi::StaticKey;
 use std::ops::Range;
 use symbols::Definitions;
@@ -111,7 +112,9 @@ impl Linked {
 /// Links `spec`; see [`ImageSpec::link`].
 pub(crate) fn link(spec: &ImageSpec) -> Linked {
     assert!(
-        spec.layout == Layout::Absolute || spec.relocations == crate::spec::Relocations::None,
+        spec.layout == Layout::Absolute
+            || spec.relocations == Relocations::None
+            || spec.keys.iter().any(|key| !key.strings().is_empty()),
         "self-relative entries need no relocation"
     );
     let mut addresses = layout::assign(spec);
@@ -145,11 +148,15 @@ pub(crate) fn link(spec: &ImageSpec) -> Linked {
     let size = layout::entry_size(spec.layout) * entries.len() as u64;
     let table = addresses.table..addresses.table + size;
     let functions = crate::dwarf::functions(spec, &addresses.functions, &entries);
+    let mut debug = Vec::new();
     if let Some(version) = spec.dwarf {
-        elf.sections.extend(crate::dwarf::sections(spec.endian, version, &functions));
+        debug = crate::dwarf::sections(spec, version, &functions, &addresses.objects);
     }
     if spec.flavour == Flavour::Module {
-        module::take_apart(&mut elf, spec, &entries, &extents, addresses.table);
+        let fixups = module::add_debug(&mut elf, debug.into_iter().map(|d| (d.section, d.fixups)));
+        module::take_apart(&mut elf, spec, (&addresses, &extents), &entries, &fixups);
+    } else {
+        elf.sections.extend(debug.into_iter().map(|debug| debug.linked(spec.endian)));
     }
     Linked { elf, entries, table, extents, definitions }
 }
@@ -190,8 +197,9 @@ fn fill(elf: &mut Elf, spec: &ImageSpec, addresses: &layout::Addresses, entries:
     }
     let table = fill::table(elf, spec, addresses.table, entries);
     assert!(table.is_empty() || elf.poke(addresses.table, &table), "the table has room");
-    if spec.layout == Layout::Absolute && spec.flavour != Flavour::Module {
-        relocate::fill(elf, spec, addresses.table, &fill::absolute_fields(entries));
+    fill::pointers(elf, spec, addresses);
+    if spec.flavour != Flavour::Module {
+        relocate::fill(elf, spec, &fill::words(spec, addresses, entries));
     }
     if let Some(id) = &spec.build_id {
         let note = note::build_id(elf.endian, id);

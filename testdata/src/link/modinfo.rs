@@ -2,7 +2,7 @@
 
 use super::note;
 use super::pool::{Pool, code, nobits, read_only, writable};
-use crate::elf::Elf;
+use crate::elf::{Elf, consts};
 use crate::spec::{ImageSpec, TextSection};
 
 /// The section of the kernel's `struct module`.
@@ -11,6 +11,8 @@ pub(super) const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 const THIS_MODULE_BYTES: u64 = 0x500;
 /// Offset of its `name`, behind `state` and `list`.
 const NAME_OFFSET: u64 = 24;
+/// The section of string literals.
+pub(super) const STRINGS: &str = ".rodata.str1.8";
 const MODINFO: &str = ".modinfo";
 
 /// Adds the sections of a module, and says which holds the table.
@@ -20,11 +22,15 @@ pub(super) fn sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
         pool.add_section(code(text.name(), 8));
     }
     pool.add_section(writable("__jump_table", 8));
-    for data in [".data", ".data..read_mostly", ".data..ro_after_init"] {
+    for data in ["__dyndbg", ".data", ".data..read_mostly", ".data..ro_after_init"] {
         pool.add_section(writable(data, 8));
     }
     pool.add_section(writable(THIS_MODULE, 64));
     pool.add(THIS_MODULE, THIS_MODULE_BYTES, 64);
+    let mut strings = read_only(STRINGS, 8);
+    strings.entry_size = 1;
+    strings.flags.0 |= consts::SHF_MERGE.0 | consts::SHF_STRINGS.0;
+    pool.add_section(strings);
     pool.add_section(read_only(".rodata", 8));
     pool.add_section(read_only(MODINFO, 1));
     pool.add(MODINFO, modinfo(spec).len() as u64, 1);

@@ -2,8 +2,8 @@
 //! zero, with relocations in place of what depends on addresses.
 
 use super::extent::{Extent, extent, locate};
-use super::layout::entry_size;
-use super::rela::Relocations;
+use super::layout::{Addresses, entry_size};
+use super::rela::{Fixup, Relocations};
 use super::{Entry, SiteBytes, insn};
 use crate::elf::{Elf, Place, Section};
 use crate::spec::{ImageSpec, Machine};
@@ -30,23 +30,44 @@ fn needs_relocation(spec: &ImageSpec, extents: &[Extent], (from, to): (u64, u64)
         && (spec.machine == Machine::Riscv64 || section(from) != section(to))
 }
 
+/// Adds debug sections and their symbols, and returns what is left to relocate,
+/// by section.
+pub(super) fn add_debug(
+    elf: &mut Elf,
+    debug: impl Iterator<Item = (Section, Vec<Fixup>)>,
+) -> Vec<(String, Vec<Fixup>)> {
+    let mut left = Vec::new();
+    for (section, fixups) in debug {
+        elf.symbols.push(super::symbols::section_symbol(&section));
+        left.push((section.name.clone(), fixups));
+        elf.sections.push(section);
+    }
+    left
+}
+
 /// Turns the image at its layout's addresses into a module.
 pub(super) fn take_apart(
     elf: &mut Elf,
     spec: &ImageSpec,
+    (addresses, extents): (&Addresses, &[Extent]),
     entries: &[Entry],
-    extents: &[Extent],
-    table: u64,
+    debug: &[(String, Vec<Fixup>)],
 ) {
     let mut relocations =
         Relocations::new(spec, &mut elf.symbols, |address| locate(extents, address));
     for (index, (site, entry)) in (0..).zip(spec.sites.iter().zip(entries)) {
-        relocations.entry(table + index * entry_size(spec.layout), &site.key, entry);
+        relocations.entry(addresses.table + index * entry_size(spec.layout), &site.key, entry);
         if let Some(to) = entry.jump
             && needs_relocation(spec, extents, (entry.code, to))
         {
             relocations.jump(entry.code, to);
         }
+    }
+    for (place, string, _) in &addresses.pointers {
+        relocations.pointer(*place, *string);
+    }
+    for (of, fixups) in debug {
+        fixups.iter().for_each(|fixup| relocations.fixup(of, fixup));
     }
     for (of, list) in relocations.into_lists() {
         let index = elf.sections.iter().position(|section| section.name == of);

@@ -9,12 +9,46 @@ use crate::spec::{ImageSpec, Layout, Machine, Place};
 /// Name of the label that an assembler makes for `.` on RISC-V.
 const HERE: &str = ".L0 ";
 
+/// A place in a debug section that depends on something else.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixup {
+    /// Offset in its section.
+    pub(crate) offset: u64,
+    /// Bytes of the field: 4 or 8.
+    pub(crate) size: u8,
+    /// What it depends on.
+    pub(crate) target: FixupTarget,
+    /// The address, or the offset in the other section.
+    pub(crate) value: u64,
+}
+
+/// What a place depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FixupTarget {
+    /// An address.
+    Address,
+    /// An offset in another debug section.
+    Section(String),
+}
+
 /// Relocations in the making, while symbols still have the layout's addresses.
 pub(super) struct Relocations<'a, F> {
     spec: &'a ImageSpec,
     symbols: &'a mut Vec<Symbol>,
     locate: F,
     lists: Vec<(String, Vec<Relocation>)>,
+}
+
+/// The relocation whose value is an address, in a field of 8 or 4 bytes.
+pub(super) fn absolute(machine: Machine, size: u8) -> consts::RelocationType {
+    match (machine, size == 8) {
+        (Machine::Aarch64, true) => consts::R_AARCH64_ABS64,
+        (Machine::Aarch64, false) => consts::R_AARCH64_ABS32,
+        (Machine::X86_64, true) => consts::R_X86_64_64,
+        (Machine::X86_64, false) => consts::R_X86_64_32,
+        (Machine::Riscv64, true) => consts::R_RISCV_64,
+        (Machine::Riscv64, false) => consts::R_RISCV_32,
+    }
 }
 
 /// A symbol and an addend.
@@ -59,12 +93,31 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
         }
     }
 
+    /// The pointer at `at` to the string at `to`.
+    pub(super) fn pointer(&mut self, at: u64, to: u64) {
+        let target = self.by_section(to);
+        self.push(at, absolute(self.spec.machine, 8), target);
+    }
+
+    /// A place in the debug section `of`.
+    pub(super) fn fixup(&mut self, of: &str, fixup: &Fixup) {
+        let (symbol, addend) = match &fixup.target {
+            FixupTarget::Address => self.by_object(fixup.value),
+            FixupTarget::Section(name) => {
+                let place = elf::Place::In(name.clone());
+                let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.place == place;
+                let found = self.symbols.iter().position(is_section).expect("it has a symbol");
+                (SymbolRef::Position(found), fixup.value.cast_signed())
+            }
+        };
+        let kind = absolute(self.spec.machine, fixup.size).0;
+        self.add(of, Relocation { offset: fixup.offset, kind, symbol, addend });
+    }
+
     fn field(&mut self, at: u64, size: u64, target: Target) {
         let wide = size == 8;
         match (self.spec.machine, self.spec.layout) {
-            (Machine::Aarch64, Layout::Absolute) => self.push(at, consts::R_AARCH64_ABS64, target),
-            (Machine::X86_64, Layout::Absolute) => self.push(at, consts::R_X86_64_64, target),
-            (Machine::Riscv64, Layout::Absolute) => self.push(at, consts::R_RISCV_64, target),
+            (machine, Layout::Absolute) => self.push(at, absolute(machine, 8), target),
             (Machine::Aarch64, _) if wide => self.push(at, consts::R_AARCH64_PREL64, target),
             (Machine::Aarch64, _) => self.push(at, consts::R_AARCH64_PREL32, target),
             (Machine::X86_64, _) if wide => self.push(at, consts::R_X86_64_PC64, target),
@@ -88,10 +141,13 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
         let Some(Location::Section { name, offset }) = (self.locate)(at) else {
             panic!("nothing to relocate at {at:#x}");
         };
-        let relocation = Relocation { offset, kind: kind.0, symbol, addend };
-        match self.lists.iter_mut().find(|(section, _)| *section == name) {
+        self.add(&name, Relocation { offset, kind: kind.0, symbol, addend });
+    }
+
+    fn add(&mut self, of: &str, relocation: Relocation) {
+        match self.lists.iter_mut().find(|(section, _)| section == of) {
             Some((_, list)) => list.push(relocation),
-            None => self.lists.push((name, vec![relocation])),
+            None => self.lists.push((of.to_owned(), vec![relocation])),
         }
     }
 
@@ -124,6 +180,18 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
             Place::Address(address) => self.by_section(*address),
         };
         (symbol, addend + flags)
+    }
+
+    /// The global object at `address`, or its section.
+    fn by_object(&self, address: u64) -> Target {
+        let is_object = |symbol: &Symbol| {
+            let named = (symbol.bind, symbol.kind) == (consts::STB_GLOBAL, consts::STT_OBJECT);
+            named && symbol.value == address
+        };
+        match self.symbols.iter().position(is_object) {
+            Some(position) => (SymbolRef::Position(position), 0),
+            None => self.by_section(address),
+        }
     }
 
     fn by_section(&self, address: u64) -> Target {

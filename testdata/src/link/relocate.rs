@@ -1,9 +1,9 @@
-//! Relative relocations of the table: `.rela.dyn`, `.relr.dyn` and the dynamic
+//! Relative relocations of the table and of pointers: `.rela.dyn`, `.relr.dyn` and the dynamic
 //! section that leads to them.
 
 use super::pool::{PAGE, Pool, read_only, writable};
 use crate::elf::{Elf, Endian, consts};
-use crate::spec::{Flavour, ImageSpec, Machine, Relocations};
+use crate::spec::{Flavour, ImageSpec, Layout, Machine, Relocations};
 use object::endian::Endian as _;
 
 /// Table fields of one absolute entry.
@@ -28,14 +28,20 @@ pub(super) fn add_sections(pool: &mut Pool, spec: &ImageSpec) {
         pool.add_section(read_only(".dynstr", 1).typed(consts::SHT_STRTAB, 0));
         pool.add(".dynstr", 1, 1);
     }
-    let fields = FIELDS * spec.sites.len() as u64;
+    let fields = match spec.layout {
+        Layout::Absolute => FIELDS * spec.sites.len() as u64,
+        Layout::Relative => 0,
+    };
+    let pointers: usize = spec.keys.iter().map(|key| key.strings().len()).sum();
+    let pointers = pointers as u64;
     if spec.relocations == Relocations::Rela {
         let rela = read_only(".rela.dyn", 8).typed(consts::SHT_RELA, RELA_BYTES);
         pool.add_section(if user { rela.linked_to(".dynsym") } else { rela });
-        pool.add(".rela.dyn", fields * RELA_BYTES, 8);
+        pool.add(".rela.dyn", (fields + pointers) * RELA_BYTES, 8);
     } else {
         pool.add_section(read_only(".relr.dyn", 8).typed(consts::SHT_RELR, WORD));
-        pool.add(".relr.dyn", relr_words(fields) * WORD, 8);
+        // Pointers may be far apart: an address and a bitmap each, at most.
+        pool.add(".relr.dyn", (relr_words(fields) + 2 * pointers) * WORD, 8);
     }
 }
 
@@ -57,15 +63,23 @@ pub(super) fn add_dynamic(pool: &mut Pool, spec: &ImageSpec) {
 /// Four of the symbol table, three of the relocations, the terminator.
 const DYNAMIC_ENTRIES: u64 = 8;
 
-/// Fills the relocation sections for the table of `values` at `table`.
-pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec, table: u64, values: &[u64]) {
-    let places: Vec<u64> = (0..values.len() as u64).map(|index| table + index * WORD).collect();
+/// Fills the relocation sections for words: (place, value), by place.
+pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec, words: &[(u64, u64)]) {
+    let (places, values): (Vec<u64>, Vec<u64>) = words.iter().copied().unzip();
     match spec.relocations {
         Relocations::None => return,
         Relocations::Rela => {
-            poke_section(elf, ".rela.dyn", &rela(elf.endian, spec.machine, &places, values));
+            poke_section(elf, ".rela.dyn", &rela(elf.endian, spec.machine, &places, &values));
         }
-        Relocations::Relr => poke_section(elf, ".relr.dyn", &relr(elf.endian, &places)),
+        Relocations::Relr => {
+            let mut bytes = relr(elf.endian, &places);
+            let room = elf.section(".relr.dyn").map_or(0, |section| section.content.len());
+            // A bitmap without bits stands for nothing.
+            while (bytes.len() as u64) < room {
+                bytes.extend(elf.endian.write_u64(1));
+            }
+            poke_section(elf, ".relr.dyn", &bytes);
+        }
     }
     if spec.flavour == Flavour::User {
         let dynamic = dynamic(elf);

@@ -119,7 +119,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-fn section_symbol(section: &Section) -> Symbol {
+pub(super) fn section_symbol(section: &Section) -> Symbol {
     Symbol {
         name: String::new(),
         value: section.address,

@@ -1,5 +1,6 @@
 //! Static keys and the objects that hold them.
 
+use super::{Descriptor, Holder, VariableSpec};
 use jlctl_shim::abi::StaticKey;
 
 /// Where the object of a key lies.
@@ -12,6 +13,8 @@ pub enum DataSection {
     RoAfterInit,
     /// `.data..read_mostly`; a linker puts it into `.data`, a module keeps it.
     ReadMostly,
+    /// `__dyndbg`; a linker puts it into `.data`, a module keeps it.
+    DynamicDebug,
     /// `.bss`: no bytes in the file.
     Bss,
 }
@@ -44,6 +47,8 @@ pub struct KeySpec {
     pub count: u64,
     /// Bytes of the object (`st_size`).
     pub size: u64,
+    /// What debug information says of the object, and what else it holds.
+    pub variable: Option<VariableSpec>,
 }
 
 impl KeySpec {
@@ -59,7 +64,66 @@ impl KeySpec {
             offset: 0,
             count: 1,
             size: StaticKey::SIZE as u64,
+            variable: None,
         }
+    }
+
+    /// A dynamic-debug descriptor, local to its file.
+    #[must_use]
+    pub fn dynamic_debug(name: &str, descriptor: Descriptor) -> Self {
+        let (file, line) = (descriptor.filename.clone(), descriptor.lineno);
+        let mut key = Self::new(name)
+            .local_to(&file)
+            .in_section(DataSection::DynamicDebug)
+            .held_by(Holder::DynamicDebug(descriptor), &file);
+        if let Some(variable) = &mut key.variable {
+            variable.line = line;
+        }
+        key
+    }
+
+    /// Gives the object a type, which the unit of `file` defines at line 5, and
+    /// the key its place in it.
+    #[must_use]
+    pub fn held_by(mut self, holder: Holder, file: &str) -> Self {
+        if self.count == 1 {
+            (self.offset, self.size) = (holder.key_offset(), holder.size());
+        }
+        self.variable = Some(VariableSpec {
+            holder,
+            file: file.to_owned(),
+            line: 5,
+            declared_in: Vec::new(),
+            by_specification: false,
+        });
+        self
+    }
+
+    /// Makes the unit of `file` declare the object.
+    ///
+    /// # Panics
+    /// If the object has no type yet.
+    #[must_use]
+    pub fn declared_in(mut self, file: &str) -> Self {
+        let variable = self.variable.as_mut().expect("held_by() comes first");
+        variable.declared_in.push(file.to_owned());
+        self
+    }
+
+    /// Describes the object by a declaration and a `DW_AT_specification` of it.
+    ///
+    /// # Panics
+    /// If the object has no type yet.
+    #[must_use]
+    pub fn by_specification(mut self) -> Self {
+        self.variable.as_mut().expect("held_by() comes first").by_specification = true;
+        self
+    }
+
+    /// The strings that the object points to, by the offsets of its pointers.
+    pub(crate) fn strings(&self) -> Vec<(u64, &str)> {
+        let variable = self.variable.as_ref();
+        variable.map_or_else(Vec::new, |variable| variable.holder.strings(&self.name))
     }
 
     /// Makes the symbol local to a source file.

@@ -5,6 +5,7 @@
 //! of a [`Place`], such as `demo_open+0x8` or `kernel/demo.c:___once_key.0`.
 
 mod function;
+mod holder;
 mod key;
 mod machine;
 mod module;
@@ -13,6 +14,7 @@ mod room;
 mod site;
 
 pub use function::{FunctionSpec, TextSection};
+pub use holder::{Descriptor, Holder, VariableSpec};
 pub use key::{DataSection, KeySpec, Scope};
 pub use machine::Machine;
 pub use module::ModuleSpec;
@@ -52,12 +54,13 @@ pub enum Locate {
     Section,
 }
 
-/// How absolute table fields get their values.
+/// How absolute table fields, and pointers in key objects, get their values.
+/// A module always has relocations of its own kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relocations {
     /// They are in the file.
     None,
-    /// Zero in the file; `R_AARCH64_RELATIVE` in `.rela.dyn`.
+    /// Zero in the file; `R_AARCH64_RELATIVE` (or its like) in `.rela.dyn`.
     Rela,
     /// Link-time addresses in the file, positions in `.relr.dyn`.
     Relr,
@@ -102,6 +105,9 @@ pub struct ImageSpec {
     pub build_id: Option<Vec<u8>>,
     /// DWARF version (4 or 5); no debug sections without one.
     pub dwarf: Option<u16>,
+    /// Whether DWARF 5 names addresses of variables by index (`DW_OP_addrx`)
+    /// instead of writing them (`DW_OP_addr`).
+    pub addrx: bool,
     /// Keys, in the order in which they get addresses.
     pub keys: Vec<KeySpec>,
     /// Functions, in the order in which they get addresses.
@@ -130,6 +136,7 @@ impl ImageSpec {
             release: "6.12.0-jlctl-demo".to_owned(),
             build_id: Some((1..=20).collect()),
             dwarf: Some(5),
+            addrx: false,
             keys: Vec::new(),
             functions: Vec::new(),
             sites: Vec::new(),

@@ -1,0 +1,89 @@
+//! Debug sections with a note of every place that depends on an address or on
+//! another section: a linked image has the values, a module relocations.
+
+use crate::elf::{Endian, Section};
+use crate::link::{Fixup, FixupTarget};
+use gimli::write::{EndianVec, RelocateWriter, Relocation, RelocationTarget};
+use gimli::{RunTimeEndian, SectionId};
+use object::endian::Endian as _;
+
+/// A section in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    bytes: EndianVec<RunTimeEndian>,
+    fixups: Vec<Fixup>,
+}
+
+impl Recorder {
+    pub(super) fn new(endian: Endian) -> Self {
+        let order = match endian {
+            Endian::Little => RunTimeEndian::Little,
+            Endian::Big => RunTimeEndian::Big,
+        };
+        Self { bytes: EndianVec::new(order), fixups: Vec::new() }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.slice()
+    }
+
+    pub(super) fn fixups(&self) -> &[Fixup] {
+        &self.fixups
+    }
+}
+
+impl RelocateWriter for Recorder {
+    type Writer = EndianVec<RunTimeEndian>;
+
+    fn writer(&self) -> &Self::Writer {
+        &self.bytes
+    }
+
+    fn writer_mut(&mut self) -> &mut Self::Writer {
+        &mut self.bytes
+    }
+
+    fn relocate(&mut self, relocation: Relocation) {
+        let target = match relocation.target {
+            RelocationTarget::Symbol(_) => FixupTarget::Address,
+            // `gimli::write` knows no base of .debug_addr: see `variables.rs`.
+            RelocationTarget::Section(SectionId::DebugMacro) => {
+                FixupTarget::Section(SectionId::DebugAddr.name().to_owned())
+            }
+            RelocationTarget::Section(id) => FixupTarget::Section(id.name().to_owned()),
+        };
+        self.fixups.push(Fixup {
+            offset: relocation.offset as u64,
+            size: relocation.size,
+            target,
+            value: relocation.addend.cast_unsigned(),
+        });
+    }
+}
+
+/// A debug section and what its places depend on.
+#[derive(Debug, Clone)]
+pub(crate) struct DebugSection {
+    /// The section, with zero at these places.
+    pub(crate) section: Section,
+    /// The places.
+    pub(crate) fixups: Vec<Fixup>,
+}
+
+impl DebugSection {
+    /// The section with the values of a linked image.
+    pub(crate) fn linked(mut self, endian: Endian) -> Section {
+        if let crate::elf::Content::Bytes(bytes) = &mut self.section.content {
+            for Fixup { offset, size, value, .. } in self.fixups {
+                let at = usize::try_from(offset).expect("a section is small");
+                if size == 8 {
+                    bytes[at..at + 8].copy_from_slice(&endian.write_u64(value));
+                } else {
+                    let value = u32::try_from(value).expect("an offset is small");
+                    bytes[at..at + 4].copy_from_slice(&endian.write_u32(value));
+                }
+            }
+        }
+        self.section
+    }
+}
