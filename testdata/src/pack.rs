@@ -32,6 +32,13 @@ pub fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writing to memory cannot fail")
 }
 
+/// A file that unpacks to so many MiB of zeros.  It has a member (a stream, a
+/// frame) for each, which all three formats allow, so that it is made fast.
+#[must_use]
+pub fn bomb(pack: impl Fn(&[u8]) -> Vec<u8>, mebibytes: usize) -> Vec<u8> {
+    pack(&vec![0; 1 << 20]).repeat(mebibytes)
+}
+
 /// A `.zst` file.
 ///
 /// # Panics

@@ -33,6 +33,8 @@ const E_SHNUM: usize = 60;
 const E_SHSTRNDX: usize = 62;
 const SHDR_BYTES: usize = 64;
 const SYM_BYTES: usize = 24;
+const SH_LINK: usize = 40;
+const SH_INFO: usize = 44;
 const SYM_SHNDX: usize = 6;
 
 impl Raw {
@@ -87,6 +89,39 @@ impl Raw {
     #[must_use]
     pub fn section(&self, name: &str, field: SectionField) -> u64 {
         self.u64(self.header(name) + field as usize)
+    }
+
+    /// Sets `sh_link` of the section `name`.
+    ///
+    /// # Panics
+    /// If there is no such section.
+    pub fn set_section_link(&mut self, name: &str, index: u32) {
+        let (header, bytes) = (self.header(name), self.endian.write_u32(index));
+        self.put(header + SH_LINK, &bytes);
+    }
+
+    /// Sets `sh_info` of the section `name`.
+    ///
+    /// # Panics
+    /// If there is no such section.
+    pub fn set_section_info(&mut self, name: &str, info: u32) {
+        let (header, bytes) = (self.header(name), self.endian.write_u32(info));
+        self.put(header + SH_INFO, &bytes);
+    }
+
+    /// Number of the first symbol of this name.
+    ///
+    /// # Panics
+    /// If there is no such symbol.
+    #[must_use]
+    pub fn symbol_index(&self, name: &str) -> usize {
+        let (symbols, names) = (self.offset(".symtab"), self.offset(".strtab"));
+        let size = self.section(".symtab", SectionField::Size);
+        let found = (0..index(size) / SYM_BYTES).find(|number| {
+            let at = names + self.u32(symbols + number * SYM_BYTES) as usize;
+            self.bytes[at..].strip_prefix(name.as_bytes()).is_some_and(|rest| rest[0] == 0)
+        });
+        found.unwrap_or_else(|| panic!("no symbol {name}"))
     }
 
     /// Sets the name offset and the section index of symbol number `index`.

@@ -2,7 +2,7 @@
 
 use jlctl_testdata::elf::Endian;
 use jlctl_testdata::spec::ImageSpec;
-use jlctl_testdata::{demo, flat, pack, sign, split};
+use jlctl_testdata::{broken, demo, flat, pack, sign, split};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::io::Read;
@@ -101,4 +101,37 @@ fn a_room_holds_what_depends_on_addresses() {
 #[should_panic(expected = "room for 8 bytes only")]
 fn a_room_has_its_limits() {
     demo::spec().room("small", 8).link().furnish("small", &[1; 9]);
+}
+
+#[test]
+fn lying_headers_lie_in_one_field() {
+    let sound = broken::flat::sound();
+    for (lie, field) in [
+        (broken::flat::size_too_small(), 16..24),
+        (broken::flat::text_offset_wild(), 8..16),
+        (broken::flat::flags_wild(), 24..32),
+        (broken::flat::pe_offset_wild(), 0x3c..0x40),
+    ] {
+        let differ = |at: &usize| lie[*at] != sound[*at];
+        let places: Vec<usize> = (0..sound.len()).filter(differ).collect();
+        assert!(!places.is_empty() && places.iter().all(|at| field.contains(at)), "{places:?}");
+    }
+    assert!(word(&broken::flat::size_too_small(), 16) < sound.len() as u64);
+    assert_eq!(broken::flat::header_only(), sound[..64]);
+}
+
+#[test]
+fn a_bomb_is_small_and_unpacks_to_much() {
+    let zeros = |bytes: &[u8]| bytes.len() == 3 << 20 && bytes.iter().all(|byte| *byte == 0);
+    let mut text = Vec::new();
+    let packed = pack::bomb(pack::gzip, 3);
+    flate2::read::MultiGzDecoder::new(&*packed).read_to_end(&mut text).expect("it is sound");
+    assert!(zeros(&text) && packed.len() < 1 << 13, "{}", packed.len());
+    text.clear();
+    let packed = pack::bomb(pack::xz, 3);
+    let mut decoder = liblzma::read::XzDecoder::new_multi_decoder(&*packed);
+    decoder.read_to_end(&mut text).expect("it is sound");
+    assert!(zeros(&text) && packed.len() < 1 << 13, "{}", packed.len());
+    let packed = pack::bomb(pack::zstd, 3);
+    assert!(zeros(&zstd::decode_all(&*packed).expect("it is sound")));
 }

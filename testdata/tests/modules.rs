@@ -2,6 +2,7 @@
 //! rules of the psABIs.
 #![allow(clippy::cast_possible_truncation, reason = "fields keep the low bits of a value")]
 
+use jlctl_testdata::broken::modules;
 use jlctl_testdata::elf::{Content, Endian, consts};
 use jlctl_testdata::link::{Linked, Location};
 use jlctl_testdata::spec::{
@@ -328,6 +329,54 @@ fn a_module_says_what_it_is() {
     assert_eq!(undefined, ["memory_key", ELSEWHERE]);
     let demo_fn = file.symbol_by_name("demo_fn").expect("the symbol is there");
     assert_eq!((demo_fn.address(), demo_fn.size()), (0x30, 0xc0));
+}
+
+fn table_relocations(bytes: &[u8]) -> Vec<(u64, u32, i64)> {
+    let file = parse(bytes);
+    let table = file.section_by_name("__jump_table").expect("the module has a table");
+    table
+        .relocations()
+        .map(|(offset, relocation)| {
+            let RelocationFlags::Elf { r_type, .. } = relocation.flags() else { panic!("ELF") };
+            (offset, r_type.0, relocation.addend())
+        })
+        .collect()
+}
+
+/// The damage is where it should be, and the rest is as it was.
+#[test]
+fn broken_relocations_are_broken_in_one_respect() {
+    let sound = table_relocations(&modules::base().build());
+    assert_eq!(sound.len(), 6);
+    assert_eq!(table_relocations(&modules::no_relocations()), []);
+    assert_eq!(table_relocations(&modules::relocation_missing()).len(), 5);
+    let unknown = table_relocations(&modules::relocation_unknown());
+    assert_eq!(unknown[1], (4, modules::UNKNOWN, sound[1].2));
+    assert_eq!((unknown[0], &unknown[2..]), (sound[0], &sound[2..]));
+    let past = table_relocations(&modules::relocation_past_section());
+    assert_eq!(past[..6], sound);
+    assert_eq!(past[6..].iter().map(|r| r.0).collect::<Vec<_>>(), [0x1000, 0x1c, u64::MAX - 3]);
+
+    let rel = modules::rel_instead_of_rela();
+    let file = parse(&rel);
+    let section = file.section_by_name(".rel__jump_table").expect("there are relocations");
+    let object::SectionFlags::Elf { sh_type, .. } = section.flags() else { panic!("ELF") };
+    assert_eq!((sh_type, section.size()), (consts::SHT_REL, 6 * 16));
+    // A REL relocation has its addend in the section: `object` says so.
+    let table = file.section_by_name("__jump_table").expect("the module has a table");
+    let mut relocations = table.relocations();
+    assert!(relocations.all(|(_, relocation)| relocation.has_implicit_addend()));
+}
+
+#[test]
+fn two_modules_define_one_key() {
+    let [first, second] = modules::one_key_twice();
+    for bytes in [&first, &second] {
+        let file = parse(bytes);
+        let key = file.symbol_by_name("broken_key").expect("the key is defined");
+        assert!(key.is_global() && key.is_definition());
+    }
+    assert_ne!(first, second);
 }
 
 #[test]

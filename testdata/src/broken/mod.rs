@@ -1,10 +1,12 @@
 //! Images that are wrong in one respect each, so that every diagnostic of a
-//! reader has an image.  All but the headers' variants hold the same kernel:
+//! reader has an image.  All but the headers' and modules' variants hold the same kernel:
 //! `broken_fn` and `other_fn` of 16 instructions each, the keys `broken_key`
 //! (false) and `other_key` (true), and one sound site at `other_fn+0x10`.
 
 pub mod debug;
+pub mod flat;
 pub mod headers;
+pub mod modules;
 pub mod sites;
 pub mod table;
 
@@ -33,5 +35,5 @@ pub fn with_site(site: SiteSpec) -> ImageSpec {
 /// Every broken image, for tests that demand only that a reader survives.
 #[must_use]
 pub fn all() -> Vec<Named> {
-    [sites::all(), table::all(), headers::all(), debug::all()].concat()
+    [sites::all(), table::all(), headers::all(), debug::all(), modules::all(), flat::all()].concat()
 }
