@@ -148,7 +148,7 @@ impl Loaded {
                 assert_eq!(old & 0xfff, 0x6f);
                 slot[..4].copy_from_slice(&jal(distance));
             }
-            (consts::EM_RISCV, 51) => {}
+            (consts::EM_RISCV, 51) | (consts::EM_X86_64, 0) => {}
             (machine, other) => panic!("machine {machine:?} has no relocation {other} here"),
         }
     }
@@ -251,6 +251,23 @@ fn a_loaded_site_jumps_to_its_target_or_is_a_nop() {
         let jumps = linked.entries.iter().filter(|entry| entry.jump.is_some()).count();
         assert_eq!(jumps, 5, "{name}");
     }
+}
+
+/// objtool leaves `R_X86_64_NONE` where it turned a jump into a NOP.
+#[test]
+fn an_x86_nop_keeps_a_relocation_without_effect() {
+    let bytes = spec(Machine::X86_64).build();
+    let file = parse(&bytes);
+    let text = file.section_by_name(".text").expect("a module has .text");
+    let kinds: Vec<(u64, u32)> = text
+        .relocations()
+        .map(|(offset, relocation)| {
+            let RelocationFlags::Elf { r_type, .. } = relocation.flags() else { panic!("ELF") };
+            (offset, r_type.0)
+        })
+        .collect();
+    // demo_fn+32 is a NOP, demo_fn+40 a jump, both to .text.unlikely.
+    assert_eq!(kinds, [(0x51, 0), (0x59, 4)]);
 }
 
 /// As `readelf -r` shows the tables of real arm64 modules.

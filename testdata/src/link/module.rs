@@ -6,7 +6,7 @@ use super::layout::{Addresses, entry_size};
 use super::rela::{Fixup, Relocations};
 use super::{Entry, SiteBytes, insn};
 use crate::elf::{Elf, Place, Section};
-use crate::spec::{ImageSpec, Machine};
+use crate::spec::{ImageSpec, Machine, SiteInsn, SiteSpec};
 
 /// The bytes of a jump from `from` to `to`: complete, or left to a relocation.
 pub(super) fn jump(
@@ -28,6 +28,16 @@ fn needs_relocation(spec: &ImageSpec, extents: &[Extent], (from, to): (u64, u64)
     let section = |address| extent(extents, address).map(|extent| &extent.name);
     spec.flavour == crate::spec::Flavour::Module
         && (spec.machine == Machine::Riscv64 || section(from) != section(to))
+}
+
+/// Whether objtool made the NOP at a site of a jump with a relocation: it
+/// leaves the relocation there, without effect (tools/objtool/check.c, Linux
+/// 6.12, `handle_jump_alt()`).
+fn is_former_jump(spec: &ImageSpec, extents: &[Extent], site: &SiteSpec, entry: &Entry) -> bool {
+    spec.machine == Machine::X86_64
+        && !site.short
+        && site.insn == SiteInsn::Initial
+        && needs_relocation(spec, extents, (entry.code, entry.target))
 }
 
 /// Adds debug sections and their symbols, and returns what is left to relocate,
@@ -61,6 +71,8 @@ pub(super) fn take_apart(
             && needs_relocation(spec, extents, (entry.code, to))
         {
             relocations.jump(entry.code, to);
+        } else if is_former_jump(spec, extents, site, entry) {
+            relocations.former_jump(entry.code, entry.target);
         }
     }
     for (place, string, _) in &addresses.pointers {

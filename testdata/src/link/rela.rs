@@ -93,6 +93,12 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
         }
     }
 
+    /// The relocation without effect that objtool leaves at a NOP of x86_64.
+    pub(super) fn former_jump(&mut self, from: u64, to: u64) {
+        let (symbol, addend) = self.code(to);
+        self.push(from + 1, consts::R_X86_64_NONE, (symbol, addend - 4));
+    }
+
     /// The pointer at `at` to the string at `to`.
     pub(super) fn pointer(&mut self, at: u64, to: u64) {
         let target = self.by_section(to);
