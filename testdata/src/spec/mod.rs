@@ -174,7 +174,11 @@ impl ImageSpec {
             elf_type: ElfType::Rel,
             locate: Locate::Section,
             base: 0x10_0000,
-            module: ModuleSpec { name: name.to_owned(), ..ModuleSpec::default() },
+            module: ModuleSpec {
+                name: name.to_owned(),
+                data_address: 0x2a8,
+                ..ModuleSpec::default()
+            },
             dwarf: None,
             ..Self::kernel()
         }

@@ -13,8 +13,8 @@ pub struct ModuleSpec {
     /// RISC-V: an `R_RISCV_RELAX` beside each `R_RISCV_JAL`, as in a module
     /// that was built without `-mno-relax`.
     pub relax: bool,
-    /// `sh_addr` of `.data`: 0 in most modules, but the kernel's linker script
-    /// for modules leaves other values in some.  Symbol values and relocation
-    /// offsets count from the section's start nevertheless.
+    /// `sh_addr` of `.data`: 0 in the modules of Debian's 5.10, another value in
+    /// those of its 6.12.  Symbol values and relocation offsets count from the
+    /// section's start in both.
     pub data_address: u64,
 }
