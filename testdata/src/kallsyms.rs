@@ -90,7 +90,7 @@ impl KallsymsSpec {
             big_endian: false,
             load,
             before: 1 << 16,
-            merges: 20,
+            merges: 12,
             relocation: None,
         }
     }

@@ -4,11 +4,11 @@
 //! With CONFIG_KALLSYMS a kernel has a handful of tables in `.rodata`, without
 //! any header (scripts/kallsyms.c makes them, kernel/kallsyms.c reads them).
 //! They are found by their structure, each one being checked against the
-//! others: [`tokens`] prove themselves, [`markers`] prove the [`names`], whose
-//! number says where [`addresses`] and [`sequence`] must be.  Nothing depends on
+//! others: `tokens` prove themselves, `markers` prove the `names`, whose
+//! number says where `addresses` and `sequence` must be.  Nothing depends on
 //! the version that an image states.
 //!
-//! What is not in the bytes may be what the addresses are relative to; [`rela`]
+//! What is not in the bytes may be what the addresses are relative to; `rela`
 //! recovers that.
 //!
 //! 32-bit kernels are not read.
@@ -67,7 +67,9 @@ impl<'data> FlatImage<'data> {
 /// One symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KallsymsSymbol {
-    /// Its address, or its offset if [`Kallsyms::base`] is unknown.
+    /// Its address.  If [`Kallsyms::base`] is unknown: its distance from the
+    /// unknown base, or with [`AddressEncoding::PlaceRelative`] from the first
+    /// searched byte.
     pub address: Svma,
     name: Name,
 }

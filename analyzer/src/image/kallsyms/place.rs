@@ -46,7 +46,7 @@ pub(super) fn place<'names>(
     let known = image.start.or(load);
     let load = known.or_else(|| match base {
         AddressBase::Unknown => None,
-        _ => banner(bytes, &addresses, name),
+        _ => banner(bytes, &addresses, name).or_else(|| confirmed(bytes, table, name, base)),
     });
     Placed { addresses, base, load }
 }
@@ -97,6 +97,19 @@ fn recovered<'names>(
         Some(found) => (AddressBase::Relocation(Svma(found.base)), Some(Svma(found.load))),
         None => (AddressBase::Unknown, None),
     }
+}
+
+/// The load address that the relocations say, if they also say the stated base.
+fn confirmed<'names>(
+    bytes: Bytes<'_>,
+    table: AddressTable,
+    name: &dyn Fn(usize) -> &'names str,
+    base: AddressBase,
+) -> Option<Svma> {
+    let AddressBase::Stated(stated) = base else { return None };
+    table.base_at?;
+    let (found, load) = recovered(bytes, table, name);
+    if found == AddressBase::Relocation(stated) { load } else { None }
 }
 
 /// The load address by which the object `linux_banner` has its text and a
