@@ -19,3 +19,4 @@ pub mod arch;
 pub mod debug_info;
 pub mod image;
 pub mod jump_table;
+pub mod pattern;

@@ -66,11 +66,15 @@ pub(crate) enum Command {
 /// two options asks for its list alone.
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// ELF image: vmlinux, or a program or library with a jump table
+    /// Image: vmlinux, a module, or a program or library with a jump table
     ///
-    /// May be left out where JLCTL_IMAGE names one or ./vmlinux exists.
-    #[arg(env = "JLCTL_IMAGE", hide_env_values = true)]
-    pub(crate) image: Option<PathBuf>,
+    /// Several, or a directory, are read as a set: a kernel and its modules.
+    /// Keys that a module uses are then looked for in the others, and each key
+    /// is reported once with all its sites. Files compressed with gzip, xz or
+    /// zstd are unpacked. May be left out where JLCTL_IMAGE names an image or
+    /// ./vmlinux exists.
+    #[arg(env = "JLCTL_IMAGE", hide_env_values = true, value_name = "IMAGE")]
+    pub(crate) image: Vec<PathBuf>,
 
     /// List the keys
     #[arg(long)]

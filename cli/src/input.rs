@@ -5,7 +5,7 @@ use crate::progress::Progress;
 use anyhow::Context as _;
 use jlctl_analyzer::debug_info::{DebugFile, find_debug_file};
 use jlctl_analyzer::image::container::Limits;
-use jlctl_analyzer::image::{Image, ImageFile};
+use jlctl_analyzer::image::{Image, ImageError, ImageFile};
 use std::path::{Path, PathBuf};
 
 /// One file with an image, and its separate debug file.
@@ -27,7 +27,11 @@ impl Input {
         progress: &Progress,
     ) -> anyhow::Result<Self> {
         let open = |_: &(dyn Fn(usize) + Sync)| ImageFile::open(path, Limits::default());
-        let file = progress.phase("open the file", 1, open)?;
+        let file = progress.phase("open the file", 1, open).map_err(|error| match error {
+            // These name the file themselves.
+            ImageError::Io { .. } | ImageError::NotAFile { .. } => anyhow::Error::from(error),
+            error => anyhow::Error::from(error).context(path.display().to_string()),
+        })?;
         let sections =
             Image::parse_sections(file.bytes()).with_context(|| path.display().to_string())?;
         let has_own_debug = sections.named(".debug_info").is_some();

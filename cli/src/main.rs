@@ -3,13 +3,16 @@
 mod args;
 mod cmd;
 mod exit;
+mod files;
 mod input;
 mod manual;
+mod member;
 mod output;
-mod pattern;
 mod progress;
 mod report;
 mod selection;
+mod set;
+mod source;
 
 use clap::FromArgMatches as _;
 use std::process::ExitCode;

@@ -23,6 +23,12 @@ impl Progress {
         Self { started: Instant::now(), draws, verbose: global.verbose, bar: Mutex::new(None) }
     }
 
+    /// Shows nothing: for one of many pieces of work whose progress is shown.
+    pub(crate) fn none() -> Self {
+        let bar = Mutex::new(None);
+        Self { started: Instant::now(), draws: false, verbose: false, bar }
+    }
+
     /// Runs `work`, which reports units done through the function that it is
     /// given; `total` units make the phase.
     pub(crate) fn phase<T>(

@@ -2,14 +2,15 @@
 
 use crate::args::Inspect;
 use crate::exit::{Kind, failure};
-use crate::pattern::Pattern;
+use crate::report::record::SelectionRecord;
 use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, Key, KeyId, SiteId};
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyId, KeyNames, KeyQuery, SiteId};
+use jlctl_analyzer::pattern::{Pattern, PatternError};
 
 /// The filters of the command line, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    pub(crate) key: Option<(String, Pattern)>,
+    pub(crate) key: Option<KeyQuery>,
     pub(crate) function: Option<(String, Pattern)>,
     pub(crate) section: Option<String>,
 }
@@ -18,15 +19,31 @@ impl Filter {
     /// # Errors
     /// A usage error for a pattern that is none.
     pub(crate) fn of_args(args: &Inspect) -> anyhow::Result<Self> {
-        let pattern = |option, text: &Option<String>| {
-            text.as_ref()
-                .map(|text| Ok::<_, anyhow::Error>((text.clone(), Pattern::parse(option, text)?)))
-                .transpose()
+        let wrong = |option: &str| {
+            let option = option.to_owned();
+            move |error: PatternError| failure(Kind::Usage, format!("{option} {error}"))
         };
+        let function = |text: &String| Ok((text.clone(), Pattern::parse(text)?));
         Ok(Self {
-            key: pattern("--key", &args.key)?,
-            function: pattern("--function", &args.function)?,
+            key: args.key.as_deref().map(KeyQuery::parse).transpose().map_err(wrong("--key"))?,
+            function: args
+                .function
+                .as_ref()
+                .map(function)
+                .transpose()
+                .map_err(wrong("--function"))?,
             section: args.section.clone(),
+        })
+    }
+
+    /// What a report says of the filters; `None` without any.
+    pub(crate) fn record(&self, keys: usize, sites: usize) -> Option<SelectionRecord> {
+        (!self.is_empty()).then(|| SelectionRecord {
+            key: self.key.as_ref().map(|query| query.text().to_owned()),
+            function: self.function.as_ref().map(|(text, _)| text.clone()),
+            section: self.section.clone(),
+            keys,
+            sites,
         })
     }
 
@@ -54,9 +71,10 @@ impl Selection {
     pub(crate) fn new(
         image: &Image<'_>,
         table: &JumpTable<'_>,
+        names: &KeyNames,
         filter: &Filter,
     ) -> anyhow::Result<Self> {
-        let key_matches = matching_keys(image, table, filter)?;
+        let key_matches = matching_keys(table, names, filter)?;
         let mut function_seen = false;
         let mut section_seen = false;
         let sites: Vec<SiteId> = table
@@ -100,23 +118,20 @@ impl Selection {
 }
 
 fn matching_keys(
-    image: &Image<'_>,
     table: &JumpTable<'_>,
+    names: &KeyNames,
     filter: &Filter,
 ) -> anyhow::Result<Vec<bool>> {
-    let Some((text, pattern)) = &filter.key else { return Ok(vec![true; table.keys().len()]) };
-    let names_it = |key: &Key| {
-        let symbol = key.symbol.map(|at| image.symbols().name(at.symbol));
-        pattern.matches(&key.name(image))
-            || symbol.is_some_and(|symbol| pattern.matches(&symbol))
-            || pattern.matches(&image.address_text(key.address))
-    };
-    let matches: Vec<bool> = table.keys().iter().map(names_it).collect();
-    if matches.contains(&true) {
-        Ok(matches)
-    } else {
-        Err(failure(Kind::Refused, format!("--key {text}: matches no key of this table")))
+    let Some(query) = &filter.key else { return Ok(vec![true; table.keys().len()]) };
+    let address = |at: usize| table.keys().get(at).map(|key| key.address);
+    let found = query
+        .some(names.all(), address)
+        .map_err(|error| failure(Kind::Refused, format!("--key {error}")))?;
+    let mut matches = vec![false; table.keys().len()];
+    for at in found {
+        matches[at] = true;
     }
+    Ok(matches)
 }
 
 fn in_section(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {

@@ -42,10 +42,12 @@ impl Kind {
 /// A field: name, kind, whether it may be null.
 type Field = (&'static str, Kind, bool);
 
-const IMAGE: [Field; 8] = [
+const IMAGE: [Field; 10] = [
     ("path", Kind::Text, false),
     ("format", Kind::OneOf(&["elf", "arm64-image"]), false),
     ("container", Kind::OneOf(&["xz", "gz", "zst"]), true),
+    ("debug_file", Kind::Text, true),
+    ("signature", Kind::Object, true),
     ("arch", Kind::Text, false),
     ("type", Kind::OneOf(&["exec", "dyn", "rel"]), false),
     ("build_id", Kind::Bytes, true),
@@ -59,15 +61,23 @@ const TABLE: [Field; 5] = [
     ("layout", Kind::OneOf(&["relative", "absolute"]), false),
     ("located_by", Kind::OneOf(&["symbols", "section", "scan"]), false),
 ];
-const SUMMARY: [Field; 6] = [
+const FILE: [Field; 5] = [
+    ("path", Kind::Text, false),
+    ("error", Kind::Text, true),
+    ("image", Kind::Object, true),
+    ("table", Kind::Object, true),
+    ("summary", Kind::Object, true),
+];
+const SUMMARY: [Field; 7] = [
     ("entries", Kind::Number, false),
     ("nop", Kind::Number, false),
     ("jmp", Kind::Number, false),
     ("other", Kind::Number, false),
     ("keys", Kind::Number, false),
     ("sections", Kind::Object, false),
+    ("special", Kind::Object, false),
 ];
-const KEY: [Field; 9] = [
+const KEY: [Field; 11] = [
     ("name", Kind::Text, false),
     ("address", Kind::Address, false),
     ("symbol", Kind::Text, true),
@@ -77,8 +87,12 @@ const KEY: [Field; 9] = [
     ("enabled", Kind::Number, true),
     ("initial", Kind::OneOf(&["true", "false"]), true),
     ("sites", Kind::Number, false),
+    ("image", Kind::Number, true),
+    ("unresolved", Kind::Text, true),
 ];
-const SITE: [Field; 13] = [
+const SITE: [Field; 15] = [
+    ("image", Kind::Number, false),
+    ("special", Kind::OneOf(&["init", "exit", "el2", "unusual-section"]), true),
     ("index", Kind::Number, false),
     ("code", Kind::Address, false),
     ("target", Kind::Address, false),
@@ -99,7 +113,8 @@ const FRAME: [Field; 4] = [
     ("line", Kind::Number, true),
     ("column", Kind::Number, true),
 ];
-const DIAGNOSTIC: [Field; 4] = [
+const DIAGNOSTIC: [Field; 5] = [
+    ("image", Kind::Number, true),
     ("code", Kind::Text, false),
     ("severity", Kind::OneOf(&["note", "warning", "error"]), false),
     ("message", Kind::Text, false),
@@ -123,6 +138,11 @@ fn check_report(json: &Value) {
     check(&json["image"], &IMAGE);
     check(&json["table"], &TABLE);
     check(&json["summary"], &SUMMARY);
+    let [file] = elements(json, "images") else { panic!("one file was read") };
+    check(file, &FILE);
+    for part in ["image", "table", "summary"] {
+        assert_eq!(file[part], json[part], "of one file, both are the same");
+    }
     elements(json, "keys").iter().for_each(|key| check(key, &KEY));
     for site in elements(json, "sites") {
         check(site, &SITE);
@@ -145,9 +165,13 @@ fn nothing_is_null_in_the_demo_but_its_container() {
     for name in ["build_id", "release"] {
         assert!(!json["image"][name].is_null(), "{name}");
     }
+    // Keys that live here are not unresolved, and most sites are not special.
+    let may_be_null = ["unresolved", "special"];
     let filled = |element: &Value| {
-        let object = element.as_object().expect("an object");
-        assert!(object.values().all(|value| !value.is_null()), "{element}");
+        for (name, value) in element.as_object().expect("an object") {
+            let may = may_be_null.contains(&name.as_str());
+            assert!(may || !value.is_null(), "{name}: {element}");
+        }
     };
     elements(&json, "keys").iter().for_each(filled);
     elements(&json, "sites").iter().for_each(filled);
@@ -161,6 +185,7 @@ fn nothing_is_null_in_the_demo_but_its_container() {
         json["summary"]["sections"],
         serde_json::json!({".text": 10, ".init.text": 1, ".exit.text": 1})
     );
+    assert_eq!(json["summary"]["special"], serde_json::json!({"exit": 1, "init": 1}));
     let counts =
         ["nop", "jmp", "other"].map(|kind| json["summary"][kind].as_u64().expect("a number"));
     assert_eq!(counts.iter().sum::<u64>(), 12);

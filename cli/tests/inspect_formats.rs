@@ -93,10 +93,10 @@ fn json_lines_are_the_lists_of_json_one_by_one() {
 #[test]
 fn csv_has_a_header_and_a_line_for_each_element() {
     for (args, fields, records, first) in [
-        (&["--format", "csv"][..], 16, 12, "index"),
-        (&["--format", "csv", "--sites"], 16, 12, "index"),
-        (&["--format", "csv", "--keys"], 9, 8, "name"),
-        (&["--format", "csv", "--key", "demo_ro_key"], 16, 2, "index"),
+        (&["--format", "csv"][..], 18, 12, "index"),
+        (&["--format", "csv", "--sites"], 18, 12, "index"),
+        (&["--format", "csv", "--keys"], 11, 8, "name"),
+        (&["--format", "csv", "--key", "demo_ro_key"], 18, 2, "index"),
     ] {
         let text = report(args);
         let mut reader = csv::Reader::from_reader(text.as_bytes());

@@ -161,6 +161,22 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         explanation: "Source lines of the sites that it covers are missing; nothing else depends \
             on it.",
     },
+    CatalogueEntry {
+        code: "JT103",
+        severity: Severity::Error,
+        title: "file of a set not read",
+        explanation: "One of the files that were named, or an image in a directory that was, is \
+            damaged or cannot be opened. The others are reported; keys that it defines are \
+            unresolved where others use them.",
+    },
+    CatalogueEntry {
+        code: "JT104",
+        severity: Severity::Warning,
+        title: "several files of a set define one key object",
+        explanation: "A loader refuses a module that exports a symbol twice. Two kernels, or two \
+            versions of a module, were named together: keys that other files look for by that \
+            symbol stay unresolved.",
+    },
 ];
 
 #[cfg(test)]
@@ -188,6 +204,8 @@ mod tests {
             Defect::LayoutUnclear { tried: 1, entry_size: 16 },
             Defect::TooManyEntries { entries: 2, read: 1 },
             Defect::FieldsWithoutRelocation { size: 16, words: 2 },
+            Defect::FileNotRead { error: String::new() },
+            Defect::DefinedTwice { symbol: String::new(), files: Vec::new(), more: 0 },
         ] {
             let entry = CATALOGUE.iter().find(|entry| entry.code == defect.code()).unwrap();
             assert_eq!(entry.severity, defect.severity(), "{}", entry.code);

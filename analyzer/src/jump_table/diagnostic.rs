@@ -209,6 +209,26 @@ pub enum Defect {
     /// JT102: debug information that could not be read.
     #[error("{0}")]
     DebugInfo(DebugFault),
+    /// JT103: one file of a set.
+    #[error("{error}")]
+    FileNotRead {
+        /// What kept it from being read; it names the file.
+        error: String,
+    },
+    /// JT104
+    #[error(
+        "key object {symbol}: expected one file of the set to define it, found {}{}",
+        files.join(" and "),
+        if *more == 0 { String::new() } else { format!("; so are {more} more") }
+    )]
+    DefinedTwice {
+        /// The symbol.
+        symbol: String,
+        /// Paths of the files that define it.
+        files: Vec<String>,
+        /// Other symbols that several files define.
+        more: usize,
+    },
 }
 
 /// What lies at an address where something else should.
@@ -265,6 +285,8 @@ impl Defect {
             Self::FieldsWithoutRelocation { .. } => "JT017",
             Self::Image(_) => "JT101",
             Self::DebugInfo(_) => "JT102",
+            Self::FileNotRead { .. } => "JT103",
+            Self::DefinedTwice { .. } => "JT104",
         }
     }
 
@@ -277,6 +299,7 @@ impl Defect {
             | Self::KeyMisaligned { .. }
             | Self::LayoutUnclear { .. }
             | Self::DebugInfo(_)
+            | Self::DefinedTwice { .. }
             | Self::Image(ImageFault::SectionsOverlap { .. } | ImageFault::SymbolTable { .. }) => {
                 Severity::Warning
             }

@@ -52,6 +52,13 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key at an address that no entry of a table need lead to: it has no
+    /// sites.
+    #[must_use]
+    pub fn at(image: &Image<'_>, address: Svma) -> Self {
+        Self::read(image, address, Vec::new())
+    }
+
     pub(super) fn read(image: &Image<'_>, address: Svma, sites: Vec<SiteId>) -> Self {
         if let SymbolicAddress::External { symbol, offset } = image.symbolic(address) {
             return Self {

@@ -5,15 +5,23 @@ mod check;
 mod diagnostic;
 mod entry;
 mod key;
+mod linkage;
 mod locate;
+mod name;
+mod query;
 mod site;
+mod special;
 
 pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use diagnostic::{Defect, Diagnostic, Place, Severity};
 pub use entry::{JumpEntry, Layout};
 pub use key::{Key, KeyId, KeyStorage};
+pub use linkage::{Definitions, Import, Resolution, exports, imports};
 pub use locate::{LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STOP_SYMBOL};
+pub use name::{KeyName, KeyNames, KeyPath};
+pub use query::{KeyQuery, QueryError};
 pub use site::{Site, SiteBytes, SiteId};
+pub use special::Special;
 
 use crate::addr::{AddrRange, Svma};
 use crate::arch::SiteInsn;

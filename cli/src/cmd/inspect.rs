@@ -1,51 +1,68 @@
-//! `jlctl inspect`: reads an image and reports its jump table.
+//! `jlctl inspect`: reads images and reports their jump tables.
 
 use crate::args::{Format, Global, Inspect};
 use crate::exit::{Kind, Outcome, failure};
+use crate::files::{candidates, images};
 use crate::input::Input;
 use crate::output;
 use crate::progress::Progress;
-use crate::report::{self, Inspection, Lists, SiteFrames};
+use crate::report::{self, Inspection, Lists};
 use crate::selection::{Filter, Selection};
+use crate::set::Set;
+use crate::source;
 use anyhow::Context as _;
-use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError};
-use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, LocateError, Severity, SiteId};
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, Severity};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
     let filter = Filter::of_args(args)?;
     let lists = lists(args)?;
     let progress = Progress::new(global);
-    let path = image_path(args.image.as_deref())?;
+    let paths = images(&args.image)?;
+    match &paths[..] {
+        [path] if !path.is_dir() => one(global, args, path, &filter, lists, &progress),
+        several => set(global, args, several, &filter, lists, &progress),
+    }
+}
+
+fn one(
+    global: &Global,
+    args: &Inspect,
+    path: &Path,
+    filter: &Filter,
+    lists: Lists,
+    progress: &Progress,
+) -> anyhow::Result<Outcome> {
     let of_path = || path.display().to_string();
-    let input = Input::open(&path, &args.debug_dir, &progress)?;
-    let image = input.image(&progress)?;
+    let input = Input::open(path, &args.debug_dir, progress)?;
+    let image = input.image(progress)?;
     let table = progress
         .phase("read the jump table", 1, |_| JumpTable::read(&image))
-        .map_err(|error| no_table(&image, error))
+        .map_err(|error| source::no_table(&image, error))
         .with_context(of_path)?;
-    let selection = Selection::new(&image, &table, &filter).with_context(of_path)?;
+    let names = source::key_names(&image, &table);
+    let selection = Selection::new(&image, &table, &names, filter).with_context(of_path)?;
     let mut diagnostics: Vec<Diagnostic> = table
         .diagnostics()
         .iter()
         .filter(|diagnostic| selection.concerns(diagnostic))
         .cloned()
         .collect();
-    let sites = sites_with_source(args, lists, &selection, &diagnostics);
-    let frames = match input.debug() {
-        Some(debug) if !sites.is_empty() => {
-            look_up(debug, &table, &sites, &progress, &mut diagnostics).with_context(of_path)?
-        }
-        _ => None,
+    let sites = source::wanted_sites(args, lists, &selection, &diagnostics);
+    let debug_info = match &sites[..] {
+        [] => None,
+        _ => source::open(&input, progress, &mut diagnostics).with_context(of_path)?,
     };
-
+    let frames = debug_info.map(|debug_info| {
+        source::frames(&debug_info, &input, &table, &sites, progress, &mut diagnostics)
+    });
     let inspection = Inspection {
-        path: &path,
+        file: input.file(),
         image: &image,
         table: &table,
+        names: &names,
         selection: &selection,
-        filter: &filter,
+        filter,
         diagnostics: &diagnostics,
         frames: frames.as_ref(),
         has_debug_info: input.debug().is_some(),
@@ -59,14 +76,19 @@ pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
     Ok(if failing { Outcome::Findings } else { Outcome::Clean })
 }
 
-/// A damaged image without a table most likely had one: that is no refusal but
-/// an input that cannot be read.
-fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
-    if image.faults().is_empty() {
-        return error.into();
-    }
-    let faults: Vec<String> = image.faults().iter().map(ToString::to_string).collect();
-    failure(Kind::Input, format!("{error}; the image is damaged: {}", faults.join("; ")))
+fn set(
+    global: &Global,
+    args: &Inspect,
+    paths: &[PathBuf],
+    filter: &Filter,
+    lists: Lists,
+    progress: &Progress,
+) -> anyhow::Result<Outcome> {
+    let set = Set::read(paths, &candidates(paths)?, args, lists, progress)?.select(filter)?;
+    progress.phase("write the report", 1, |_| {
+        output::write_result(global, |sink| report::write_set(&set, args.format, sink))
+    })?;
+    Ok(if set.has_errors() { Outcome::Findings } else { Outcome::Clean })
 }
 
 /// The lists that a report carries.  Text is a summary unless they are asked
@@ -83,71 +105,4 @@ fn lists(args: &Inspect) -> anyhow::Result<Lists> {
         )),
         Format::Csv => Ok(Lists { keys, sites: !keys }),
     }
-}
-
-/// The image to read: the argument (or JLCTL_IMAGE), or else `./vmlinux`.
-fn image_path(argument: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(path) = argument {
-        return Ok(path.to_owned());
-    }
-    let default = PathBuf::from("./vmlinux");
-    if default.exists() {
-        return Ok(default);
-    }
-    Err(failure(
-        Kind::Usage,
-        "no IMAGE given, JLCTL_IMAGE is not set and there is no ./vmlinux; see jlctl inspect --help",
-    ))
-}
-
-/// The sites whose source lines a report shows: those that it lists, or else
-/// those that something is wrong with.
-fn sites_with_source(
-    args: &Inspect,
-    lists: Lists,
-    selection: &Selection,
-    diagnostics: &[Diagnostic],
-) -> Vec<SiteId> {
-    if args.no_source {
-        return Vec::new();
-    }
-    if lists.sites {
-        return selection.sites.clone();
-    }
-    if args.format != Format::Text {
-        return Vec::new();
-    }
-    let mut sites: Vec<SiteId> = diagnostics.iter().filter_map(|found| found.site).collect();
-    sites.dedup();
-    sites
-}
-
-fn look_up(
-    (file, path): (&[u8], &Path),
-    table: &JumpTable<'_>,
-    sites: &[SiteId],
-    progress: &Progress,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> anyhow::Result<Option<SiteFrames>> {
-    let sections = Image::parse_sections(file)?;
-    let debug_info =
-        match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
-            Ok(debug_info) => debug_info,
-            Err(DebugInfoError::Absent) => return Ok(None),
-            Err(error) => {
-                diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
-                return Ok(None);
-            }
-        };
-    let addresses: Vec<_> = sites.iter().map(|id| table.entry(*id).code).collect();
-    let frames = progress.phase("look up source lines", addresses.len(), |done| {
-        debug_info.frames(&addresses, path, done)
-    });
-    diagnostics.extend(
-        frames
-            .faults()
-            .iter()
-            .map(|fault| Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }),
-    );
-    Ok(Some(SiteFrames::new(frames, sites, table.len())))
 }

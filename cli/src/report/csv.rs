@@ -1,12 +1,11 @@
 //! CSV (RFC 4180): the sites or the keys, with a header line.  An unknown value
 //! is an empty field.
 
-use super::Inspection;
-use super::record::{Records, branch_name, bytes_text, insn_name};
-use jlctl_analyzer::jump_table::SiteId;
+use super::document::Document;
+use super::record::{KeyRecord, SiteRecord};
 use std::io::Write;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "name",
     "address",
     "symbol",
@@ -16,8 +15,10 @@ const KEYS: [&str; 9] = [
     "enabled",
     "initial",
     "sites",
+    "image",
+    "unresolved",
 ];
-const SITES: [&str; 16] = [
+const SITES: [&str; 18] = [
     "index",
     "code",
     "target",
@@ -34,58 +35,63 @@ const SITES: [&str; 16] = [
     "source_file",
     "source_line",
     "source_column",
+    "image",
+    "special",
 ];
 
-pub(super) fn write(inspection: &Inspection<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    if inspection.lists.keys {
+    if let Some(keys) = document.keys() {
         csv.write_record(KEYS)?;
-        let records = Records::new(inspection)?;
-        for id in &inspection.selection.keys {
-            let key = records.key(*id);
-            csv.write_record([
-                key.name.into_owned(),
-                key.address.to_string(),
-                key.symbol.unwrap_or_default().into_owned(),
-                text(key.offset),
-                key.section.unwrap_or_default().to_owned(),
-                key.file_backed.to_string(),
-                text(key.enabled),
-                key.initial.unwrap_or_default().to_owned(),
-                key.sites.to_string(),
-            ])?;
+        for at in 0..keys {
+            csv.write_record(key(&document.key(at)))?;
         }
     } else {
         csv.write_record(SITES)?;
-        for id in &inspection.selection.sites {
-            csv.write_record(site(inspection, *id))?;
+        for at in 0..document.sites().unwrap_or(0) {
+            csv.write_record(site(&document.site(at)))?;
         }
     }
     Ok(csv.flush()?)
 }
 
-fn site(inspection: &Inspection<'_>, id: SiteId) -> [String; 16] {
-    let Inspection { image, table, frames, .. } = *inspection;
-    let (entry, site) = (table.entry(id), table.site(id));
-    let frame = frames.and_then(|frames| frames.of_interest(id));
-    let string = |id| frames.map_or("", |frames| frames.all().string(id)).to_owned();
+fn key(key: &KeyRecord<'_>) -> [String; 11] {
     [
-        id.index().to_string(),
-        image.address_text(entry.code),
-        image.address_text(entry.target),
-        image.address_text(entry.key),
-        table.key(table.key_of(id)).name(image).into_owned(),
-        branch_name(entry.branch).to_owned(),
-        insn_name(site.insn).to_owned(),
-        bytes_text(site.bytes).unwrap_or_default(),
-        site.disassembly(image, entry.code).unwrap_or_default(),
-        site.section.map(|id| image.section(id).name).unwrap_or_default().to_owned(),
-        inspection.function_name(site.function).unwrap_or_default().into_owned(),
-        text(site.function.map(|at| at.offset)),
-        frame.and_then(|frame| frame.function).map(string).unwrap_or_default(),
-        frame.and_then(|frame| frame.file).map(string).unwrap_or_default(),
+        key.name.to_string(),
+        key.address.to_string(),
+        text(key.symbol.as_ref()),
+        text(key.offset),
+        text(key.section.as_ref()),
+        key.file_backed.to_string(),
+        text(key.enabled),
+        text(key.initial),
+        key.sites.to_string(),
+        text(key.image),
+        text(key.unresolved.as_ref()),
+    ]
+}
+
+fn site(site: &SiteRecord<'_>) -> [String; 18] {
+    let frame = site.interest.as_ref();
+    [
+        site.index.to_string(),
+        site.code.to_string(),
+        site.target.to_string(),
+        site.key.to_string(),
+        site.key_name.to_string(),
+        site.branch.to_owned(),
+        site.insn.to_owned(),
+        text(site.bytes.as_ref()),
+        text(site.disassembly.as_ref()),
+        text(site.section.as_ref()),
+        text(site.function.as_ref()),
+        text(site.function_offset),
+        text(frame.and_then(|frame| frame.function.as_ref())),
+        text(frame.and_then(|frame| frame.file.as_ref())),
         text(frame.and_then(|frame| frame.line)),
         text(frame.and_then(|frame| frame.column)),
+        site.image.to_string(),
+        text(site.special),
     ]
 }
 

@@ -1,47 +1,38 @@
 //! JSON: one object, its lists with one element a line, so that line tools and
 //! `diff` are of use too.
 
-use super::Inspection;
-use super::record::{Records, SCHEMA};
+use super::document::Document;
+use super::record::SCHEMA;
+use anyhow::Context as _;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::io::Write;
 
-/// Sites that one task turns into text.
+/// Records that one task turns into text.
 const CHUNK: usize = 128;
 /// Chunks turned into text at a time.
 const WAVE: usize = 16;
 
-pub(super) fn write(
-    inspection: &Inspection<'_>,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<()> {
-    let records = Records::new(inspection)?;
+pub(super) fn write(document: &impl Document, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    let head = document.head();
     write!(out, "{{\"schema\":\"{SCHEMA}\"")?;
-    field(out, "image", &records.image())?;
-    field(out, "table", &records.table())?;
-    field(out, "summary", &records.summary())?;
-    field(out, "selection", &records.selection())?;
-    list(
-        out,
-        "keys",
-        inspection.lists.keys.then_some(&inspection.selection.keys[..]),
-        |id, buffer| to_writer(buffer, &records.key(*id)),
-    )?;
-    list(
-        out,
-        "sites",
-        inspection.lists.sites.then_some(&inspection.selection.sites[..]),
-        |id, buffer| to_writer(buffer, &records.site(*id)),
-    )?;
-    let diagnostics: Vec<_> = records.diagnostics().collect();
-    list(out, "diagnostics", Some(&diagnostics[..]), |found, buffer| to_writer(buffer, found))?;
+    field(out, "image", &head.image)?;
+    field(out, "table", &head.table)?;
+    field(out, "images", &head.images)?;
+    field(out, "summary", &head.summary)?;
+    field(out, "selection", &head.selection)?;
+    list(out, "keys", document.keys(), |at, buffer| to_writer(buffer, &document.key(at)))?;
+    list(out, "sites", document.sites(), |at, buffer| to_writer(buffer, &document.site(at)))?;
+    let diagnostics = document.diagnostics();
+    list(out, "diagnostics", Some(diagnostics.len()), |at, buffer| {
+        to_writer(buffer, &diagnostics[at])
+    })?;
     writeln!(out, "\n}}")?;
     Ok(())
 }
 
-fn to_writer(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(buffer, value)
+fn to_writer(buffer: &mut Vec<u8>, value: &impl Serialize) -> anyhow::Result<()> {
+    serde_json::to_writer(buffer, value).context("JSON")
 }
 
 fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
@@ -49,21 +40,22 @@ fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> anyhow::Res
     Ok(serde_json::to_writer(out, value)?)
 }
 
-/// Writes a list, or null.  Elements are turned into text by all cores, one
-/// wave while the one before is written, in buffers that are used again: memory
-/// stays bounded, and in the cache.
-fn list<T: Sync>(
+/// Writes a list of `items` elements, or null.  Elements are turned into text by
+/// all cores, one wave while the one before is written, in buffers that are used
+/// again: memory stays bounded, and in the cache.
+fn list(
     out: &mut (dyn Write + Send),
     name: &str,
-    items: Option<&[T]>,
-    element: impl Fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error> + Sync,
+    items: Option<usize>,
+    element: impl Fn(usize, &mut Vec<u8>) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<()> {
     write!(out, ",\n\"{name}\":")?;
     let Some(items) = items else { return Ok(write!(out, "null")?) };
-    let render = |wave: &[T], buffers: &mut [Vec<u8>]| -> Result<(), serde_json::Error> {
-        buffers.iter_mut().for_each(Vec::clear);
-        buffers.par_iter_mut().zip(wave.par_chunks(CHUNK)).try_for_each(|(buffer, chunk)| {
-            chunk.iter().try_for_each(|item| {
+    let render = |wave: usize, buffers: &mut [Vec<u8>]| -> anyhow::Result<()> {
+        buffers.par_iter_mut().enumerate().try_for_each(|(chunk, buffer)| {
+            buffer.clear();
+            let start = (wave + chunk * CHUNK).min(items);
+            (start..(start + CHUNK).min(items)).try_for_each(|item| {
                 buffer.extend_from_slice(b",\n");
                 element(item, buffer)
             })
@@ -73,7 +65,7 @@ fn list<T: Sync>(
     let mut pending = vec![Vec::new(); WAVE];
     let mut buffers = vec![Vec::new(); WAVE];
     let mut is_first = true;
-    for wave in items.chunks(CHUNK * WAVE) {
+    for wave in (0..items).step_by(CHUNK * WAVE) {
         let (written, rendered) =
             rayon::join(|| write_all(out, &pending, &mut is_first), || render(wave, &mut buffers));
         written?;

@@ -1,7 +1,7 @@
 //! JSON Lines: one object a line, each with a `record` that says what it is.
 
-use super::Inspection;
-use super::record::{Records, SCHEMA};
+use super::document::Document;
+use super::record::SCHEMA;
 use serde::Serialize;
 use std::io::Write;
 
@@ -13,34 +13,15 @@ struct Line<'a, T> {
     value: T,
 }
 
-#[derive(Serialize)]
-struct Head<A, B, C, D> {
-    image: A,
-    table: B,
-    summary: C,
-    selection: D,
-}
-
-pub(super) fn write(inspection: &Inspection<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let records = Records::new(inspection)?;
-    let head = Head {
-        image: records.image(),
-        table: records.table(),
-        summary: records.summary(),
-        selection: records.selection(),
-    };
-    line(out, "image", head)?;
-    if inspection.lists.keys {
-        inspection.selection.keys.iter().try_for_each(|id| line(out, "key", records.key(*id)))?;
+pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Result<()> {
+    line(out, "image", document.head())?;
+    for at in 0..document.keys().unwrap_or(0) {
+        line(out, "key", document.key(at))?;
     }
-    if inspection.lists.sites {
-        inspection
-            .selection
-            .sites
-            .iter()
-            .try_for_each(|id| line(out, "site", records.site(*id)))?;
+    for at in 0..document.sites().unwrap_or(0) {
+        line(out, "site", document.site(at))?;
     }
-    records.diagnostics().try_for_each(|found| line(out, "diagnostic", found))
+    document.diagnostics().iter().try_for_each(|found| line(out, "diagnostic", found))
 }
 
 fn line(out: &mut dyn Write, record: &str, value: impl Serialize) -> anyhow::Result<()> {

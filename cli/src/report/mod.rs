@@ -1,24 +1,33 @@
 //! Reports: each format is a module that turns an [`Inspection`] into bytes.
 
 mod csv;
+mod document;
 mod json;
 mod jsonl;
-mod record;
+pub(crate) mod record;
+mod set;
+mod single;
+mod style;
 mod text;
+mod text_set;
+
+pub(crate) use single::{Records, image_record, key_record};
 
 use crate::args::Format;
 use crate::output::Sink;
 use crate::selection::{Filter, Selection};
+use crate::set::Set;
 use jlctl_analyzer::debug_info::{Frame, FrameId, Frames};
-use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, SiteId};
+use jlctl_analyzer::image::{Image, ImageFile};
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyNames, SiteId};
 use std::path::Path;
 
 /// Everything that a report of `jlctl inspect` is made of.
 pub(crate) struct Inspection<'a> {
-    pub(crate) path: &'a Path,
+    pub(crate) file: &'a ImageFile,
     pub(crate) image: &'a Image<'a>,
     pub(crate) table: &'a JumpTable<'a>,
+    pub(crate) names: &'a KeyNames,
     pub(crate) selection: &'a Selection,
     pub(crate) filter: &'a Filter,
     pub(crate) diagnostics: &'a [Diagnostic],
@@ -92,8 +101,21 @@ pub(crate) fn write(
 ) -> anyhow::Result<()> {
     match format {
         Format::Text => text::write(inspection, sink),
-        Format::Json => json::write(inspection, sink.writer),
-        Format::Jsonl => jsonl::write(inspection, sink.writer),
-        Format::Csv => csv::write(inspection, sink.writer),
+        Format::Json => json::write(&Records::new(inspection, 0)?, sink.writer),
+        Format::Jsonl => jsonl::write(&Records::new(inspection, 0)?, sink.writer),
+        Format::Csv => csv::write(&Records::new(inspection, 0)?, sink.writer),
+    }
+}
+
+/// As [`write`], of a set of files.
+///
+/// # Errors
+/// What the writer raises.
+pub(crate) fn write_set(set: &Set, format: Format, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    match format {
+        Format::Text => text_set::write(set, sink),
+        Format::Json => json::write(set, sink.writer),
+        Format::Jsonl => jsonl::write(set, sink.writer),
+        Format::Csv => csv::write(set, sink.writer),
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Inspection;
 use super::record::{branch_name, insn_name};
+use super::style::{Palette, aligned, count, grouped, heading, label, printable, right_align};
 use crate::output::Sink;
-use anstyle::{AnsiColor, Style};
-use comfy_table::{Table, presets};
+use anstyle::Style;
+use comfy_table::Table;
 use jlctl_analyzer::image::{ImageKind, SymbolOffset};
 use jlctl_analyzer::jump_table::{Diagnostic, Key, KeyId, Layout, LocatedBy, Severity, SiteId};
 use std::fmt::Write as _;
@@ -12,31 +13,6 @@ use std::io::Write;
 
 /// Keys that the summary lists.
 const BUSIEST: usize = 10;
-
-/// Styles of the parts of a report; all plain without colour.
-#[derive(Default)]
-struct Palette {
-    heading: Style,
-    error: Style,
-    warning: Style,
-    on: Style,
-    faint: Style,
-}
-
-impl Palette {
-    fn new(color: bool) -> Self {
-        if !color {
-            return Self::default();
-        }
-        Self {
-            heading: Style::new().bold(),
-            error: AnsiColor::Red.on_default().bold(),
-            warning: AnsiColor::Yellow.on_default(),
-            on: AnsiColor::Green.on_default(),
-            faint: Style::new().dimmed(),
-        }
-    }
-}
 
 pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     let (palette, root) = (Palette::new(sink.color), source_root(inspection));
@@ -77,7 +53,7 @@ fn source_root<'a>(inspection: &Inspection<'a>) -> &'a str {
 
 impl Report<'_> {
     fn head(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Inspection { path, image, table, selection, filter, .. } = *self.inspection;
+        let Inspection { file, image, table, selection, filter, .. } = *self.inspection;
         let kind = match image.kind() {
             ImageKind::Exec => "executable",
             ImageKind::Dyn => "position-independent image",
@@ -105,12 +81,12 @@ impl Report<'_> {
             })
             .collect();
 
-        self.label(out, "image", &printable(&path.to_string_lossy()))?;
+        self.label(out, "image", &printable(&file.path().to_string_lossy()))?;
         let release = image.release().map(|release| format!(", kernel {}", printable(release)));
         let what = format!("{} {kind}{order}{}", image.arch().name(), release.unwrap_or_default());
         self.label(out, "", &what)?;
         if let Some(id) = image.build_id() {
-            self.label(out, "build id", &super::record::Hex(id).to_string())?;
+            self.label(out, "build id", &super::record::Hex(id.into()).to_string())?;
         }
         if let Some(path) = self.inspection.debug_file {
             self.label(out, "debug file", &printable(&path.to_string_lossy()))?;
@@ -160,14 +136,12 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn label(&self, out: &mut dyn Write, label: &str, text: &str) -> anyhow::Result<()> {
-        let heading = self.palette.heading;
-        Ok(writeln!(out, "{heading}{label:<10}{heading:#}  {text}")?)
+    fn label(&self, out: &mut dyn Write, text: &str, value: &str) -> anyhow::Result<()> {
+        label(out, &self.palette, text, value)
     }
 
     fn heading(&self, out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
-        let heading = self.palette.heading;
-        Ok(writeln!(out, "\n{heading}{text}{heading:#}")?)
+        heading(out, &self.palette, text)
     }
 
     fn busiest(&self, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -304,7 +278,7 @@ impl Report<'_> {
     }
 
     fn key_name(&self, id: KeyId) -> String {
-        printable(&self.key(id).name(self.inspection.image))
+        printable(self.inspection.names.get(id).full())
     }
 
     fn section_of(&self, id: KeyId) -> String {
@@ -334,71 +308,5 @@ fn state(key: &Key) -> &'static str {
         Some(true) => "on",
         Some(false) => "off",
         None => "?",
-    }
-}
-
-fn aligned(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-fn right_align(table: &mut Table, column: usize) {
-    if let Some(column) = table.column_mut(column) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Right);
-    }
-}
-
-/// Names come from the file: control characters must not reach a terminal.
-fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
-/// "1 site", "27,757 sites".
-fn count(number: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
-/// Digits in groups of three.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (27757, "27,757")] {
-            assert_eq!(grouped(number), text);
-        }
-        assert_eq!((count(1, "key"), count(2, "key")), ("1 key".into(), "2 keys".into()));
-    }
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
-        assert_eq!(printable("größe"), "größe");
     }
 }

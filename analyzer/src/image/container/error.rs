@@ -9,8 +9,7 @@ pub struct ContainerError {
     /// The layers that were found, outermost first; the last one is at fault,
     /// or holds what is.
     pub layers: Vec<Layer>,
-    /// What is wrong.
-    #[source]
+    /// What is wrong; the message says it.
     pub fault: ContainerFault,
 }
 

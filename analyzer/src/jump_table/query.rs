@@ -1,0 +1,282 @@
+//! The one grammar by which people name keys, in every option and command:
+//!
+//! | form | fits |
+//! |---|---|
+//! | `symbol` | the key of that name, or every key inside that object |
+//! | `symbol+0x8`, `symbol.member`, `symbol[5]` | a key inside a larger object |
+//! | `file:` before one of these | only keys of that source file (or the end of its path) |
+//! | `0xADDRESS` | the key at that address |
+//! | a glob (`*`, `?`, `[…]`, `{…}`) | all whose name, or symbol, it matches whole |
+//! | `/REGEX/` | all whose name has a match in it |
+//!
+//! What names a key to the letter is that key, even where it could be read as a
+//! glob: `cpu_hwcap_keys[5]` is the fifth element.
+
+use super::name::KeyName;
+use crate::addr::Svma;
+use crate::pattern::{Pattern, PatternError};
+
+/// A name as a person wrote it.
+#[derive(Debug)]
+pub struct KeyQuery {
+    text: String,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Address(Svma),
+    Name,
+    Pattern(Pattern),
+}
+
+/// Why a query does not name what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// No key fits.
+    #[error(
+        "{text}: no key has this name{}{}",
+        if nearest.is_empty() { "" } else { "; nearest: " }, nearest.join(", ")
+    )]
+    Unknown {
+        /// The query.
+        text: String,
+        /// Names that are spelt alike, nearest first.
+        nearest: Vec<String>,
+    },
+    /// Several keys fit where one is needed.
+    #[error("{text}: expected one key, found {}: {}", candidates.len(), candidates.join(", "))]
+    Ambiguous {
+        /// The query.
+        text: String,
+        /// The names of all that fit.
+        candidates: Vec<String>,
+    },
+}
+
+/// Names that are suggested at most.
+const SUGGESTIONS: usize = 3;
+/// Similarity (0 to 1) from which a name is suggested.
+const SIMILAR: f64 = 0.75;
+
+impl KeyQuery {
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// If it is a glob or a regular expression that cannot be compiled.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let form = match hex {
+            Some(address) => Form::Address(Svma(address)),
+            None if Pattern::is_pattern(text) => match Pattern::parse(text) {
+                Ok(pattern) => Form::Pattern(pattern),
+                // `keys[5` is no glob, but `keys[5]` may be a name.
+                Err(error) if text.starts_with('/') => return Err(error),
+                Err(error) if !text.contains('[') => return Err(error),
+                Err(_) => Form::Name,
+            },
+            None => Form::Name,
+        };
+        Ok(Self { text: text.to_owned(), form })
+    }
+
+    /// The query as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Indexes of all keys that fit.  `address` gives that of a key by its index,
+    /// `None` where it has none that a person knows.
+    #[must_use]
+    pub fn find(&self, names: &[KeyName], address: impl Fn(usize) -> Option<Svma>) -> Vec<usize> {
+        let all = |fits: &dyn Fn(usize, &KeyName) -> bool| -> Vec<usize> {
+            let fitting = names.iter().enumerate().filter(|(at, name)| fits(*at, name));
+            fitting.map(|(at, _)| at).collect()
+        };
+        if let Form::Address(wanted) = self.form {
+            return all(&|at, _| address(at) == Some(wanted));
+        }
+        // To the letter first, then objects as a whole, then patterns.
+        let found = all(&|_, name| self.names(name));
+        if !found.is_empty() {
+            return found;
+        }
+        let found = all(&|_, name| self.names_object(name));
+        match &self.form {
+            Form::Pattern(pattern) if found.is_empty() => {
+                all(&|_, name| matches_pattern(pattern, name))
+            }
+            _ => found,
+        }
+    }
+
+    /// As [`Self::find`], and at least one.
+    ///
+    /// # Errors
+    /// [`QueryError::Unknown`] if none fits.
+    pub fn some(
+        &self,
+        names: &[KeyName],
+        address: impl Fn(usize) -> Option<Svma>,
+    ) -> Result<Vec<usize>, QueryError> {
+        let found = self.find(names, address);
+        if found.is_empty() {
+            let (text, nearest) = (self.text.clone(), self.nearest(names));
+            return Err(QueryError::Unknown { text, nearest });
+        }
+        Ok(found)
+    }
+
+    /// The one key that fits.
+    ///
+    /// # Errors
+    /// If none does, or more than one.
+    pub fn one(
+        &self,
+        names: &[KeyName],
+        address: impl Fn(usize) -> Option<Svma>,
+    ) -> Result<usize, QueryError> {
+        match self.some(names, address)?[..] {
+            [at] => Ok(at),
+            ref several => Err(QueryError::Ambiguous {
+                text: self.text.clone(),
+                candidates: several.iter().map(|at| names[*at].full().to_owned()).collect(),
+            }),
+        }
+    }
+
+    /// Whether the query is the key's name, with or without a file.
+    fn names(&self, name: &KeyName) -> bool {
+        if self.text == name.full() || self.text == name.unqualified() {
+            return true;
+        }
+        let (file, rest) = self.split_file();
+        let by_offset = || {
+            let (symbol, offset) = rest.rsplit_once("+0x")?;
+            Some(Some(symbol) == name.symbol() && parse_hex(offset)? == name.offset())
+        };
+        file.is_none_or(|file| is_file(name, file))
+            && (rest == name.unqualified() || by_offset() == Some(true))
+    }
+
+    /// Whether the query names the object that the key lies in.
+    fn names_object(&self, name: &KeyName) -> bool {
+        let (file, rest) = self.split_file();
+        file.is_none_or(|file| is_file(name, file)) && Some(rest) == name.symbol()
+    }
+
+    /// `file:rest`; symbols have no colons.
+    fn split_file(&self) -> (Option<&str>, &str) {
+        match self.text.rsplit_once(':') {
+            Some((file, rest)) if !file.is_empty() => (Some(file), rest),
+            _ => (None, &self.text),
+        }
+    }
+
+    fn nearest(&self, names: &[KeyName]) -> Vec<String> {
+        let wanted = self.split_file().1;
+        let mut near: Vec<(f64, &KeyName)> = names
+            .iter()
+            .map(|name| {
+                let symbol = name.symbol().unwrap_or_default();
+                let of = |text| strsim::normalized_damerau_levenshtein(wanted, text);
+                (of(name.unqualified()).max(of(symbol)), name)
+            })
+            .filter(|(similarity, _)| *similarity >= SIMILAR)
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.full().cmp(b.1.full())));
+        near.truncate(SUGGESTIONS);
+        near.into_iter().map(|(_, name)| name.full().to_owned()).collect()
+    }
+}
+
+fn matches_pattern(pattern: &Pattern, name: &KeyName) -> bool {
+    pattern.matches(name.full())
+        || pattern.matches(name.unqualified())
+        || name.symbol().is_some_and(|symbol| pattern.matches(symbol))
+}
+
+/// Whether `file` is the key's file, or the end of its path.
+fn is_file(name: &KeyName, file: &str) -> bool {
+    let is_end_of = |path: &str, end: &str| {
+        path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    };
+    // Either may know more of the path.
+    name.file().is_some_and(|known| is_end_of(known, file) || is_end_of(file, known))
+}
+
+fn parse_hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<KeyName> {
+        [
+            ("plain", 0, "", None),
+            ("__tracepoint_kmalloc", 8, ".key", None),
+            ("__tracepoint_kfree", 8, "+0x8", None),
+            ("cpu_hwcap_keys", 80, "[5]", None),
+            ("cpu_hwcap_keys", 96, "[6]", None),
+            ("___once_key.0", 0, "", Some("net/core/dev.c")),
+            ("___once_key.0", 0, "", Some("dev.c")),
+        ]
+        .into_iter()
+        .map(|(symbol, offset, rest, file)| KeyName::new(symbol, offset, rest, file))
+        .collect()
+    }
+
+    fn find(text: &str) -> Vec<usize> {
+        KeyQuery::parse(text).unwrap().find(&names(), |at| Some(Svma(0x1000 + 16 * at as u64)))
+    }
+
+    #[test]
+    fn every_form_of_the_grammar() {
+        for (text, found) in [
+            ("plain", &[0][..]),
+            ("plain+0x0", &[0]),
+            ("__tracepoint_kmalloc", &[1]),
+            ("__tracepoint_kmalloc.key", &[1]),
+            ("__tracepoint_kmalloc+0x8", &[1]),
+            ("__tracepoint_kfree+0x8", &[2]),
+            ("__tracepoint_kfree+0x10", &[]),
+            ("cpu_hwcap_keys", &[3, 4]),
+            ("cpu_hwcap_keys[5]", &[3]),
+            ("cpu_hwcap_keys[7]", &[]),
+            ("cpu_hwcap_keys[?]", &[]),
+            ("cpu_hwcap_keys*", &[3, 4]),
+            ("/keys.5/", &[3]),
+            ("__tracepoint_*", &[1, 2]),
+            ("{plain,__tracepoint_k*}", &[0, 1, 2]),
+            ("___once_key.0", &[5, 6]),
+            ("net/core/dev.c:___once_key.0", &[5, 6]),
+            ("core/dev.c:___once_key.0", &[5, 6]),
+            ("ipv4/dev.c:___once_key.0", &[6]),
+            ("other.c:plain", &[]),
+            ("0x1030", &[3]),
+            ("0x9", &[]),
+        ] {
+            assert_eq!(find(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_name_one_key_is_refused_with_help() {
+        let one = |text: &str| KeyQuery::parse(text).unwrap().one(&names(), |_| None);
+        assert_eq!(one("plain"), Ok(0));
+        let Err(QueryError::Ambiguous { candidates, .. }) = one("cpu_hwcap_keys") else { panic!() };
+        assert_eq!(candidates, ["cpu_hwcap_keys[5]", "cpu_hwcap_keys[6]"]);
+        let Err(QueryError::Unknown { nearest, .. }) = one("__tracepoint_kmaloc.key") else {
+            panic!()
+        };
+        assert_eq!(nearest[0], "__tracepoint_kmalloc.key");
+        assert_eq!(
+            one("nothing_like_it").unwrap_err().to_string(),
+            "nothing_like_it: no key has this name"
+        );
+        assert!(KeyQuery::parse("/(/").is_err() && KeyQuery::parse("a{b").is_err());
+    }
+}

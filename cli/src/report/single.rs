@@ -1,0 +1,328 @@
+//! The records of one image, made while it is there.
+
+use super::document::{Document, Head};
+use super::record::{
+    Address, DiagnosticRecord, FileRecord, FrameRecord, Hex, ImageRecord, KeyRecord,
+    SelectionRecord, SignatureRecord, SignerRecord, SiteRecord, SummaryRecord, TableRecord,
+    branch_name, insn_name,
+};
+use super::{Inspection, SiteFrames};
+use jlctl_analyzer::debug_info::{Frame, Frames};
+use jlctl_analyzer::image::container::Layer;
+use jlctl_analyzer::image::{
+    Image, ImageFile, ImageKind, SectionId, Signer, SignerKey, SymbolOffset,
+};
+use jlctl_analyzer::jump_table::{
+    Diagnostic, Key, KeyId, KeyName, KeyStorage, Layout, LocatedBy, SiteId, Special,
+};
+use rayon::prelude::*;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Makes records; what many records share is made once.
+pub(crate) struct Records<'a> {
+    inspection: &'a Inspection<'a>,
+    /// Index of the image in its set.
+    image_index: usize,
+    /// Frames as JSON objects: many sites share them.
+    frames: Vec<Box<RawValue>>,
+}
+
+impl<'a> Records<'a> {
+    pub(crate) fn new(
+        inspection: &'a Inspection<'a>,
+        image_index: usize,
+    ) -> Result<Self, serde_json::Error> {
+        let frames = match inspection.frames {
+            Some(frames) => frame_records(frames.all())?,
+            None => Vec::new(),
+        };
+        Ok(Self { inspection, image_index, frames })
+    }
+
+    pub(crate) fn image(&self) -> ImageRecord {
+        let Inspection { image, file, has_debug_info, debug_file, .. } = *self.inspection;
+        image_record(image, file, has_debug_info, debug_file)
+    }
+
+    pub(crate) fn table(&self) -> TableRecord {
+        let Inspection { image, table, .. } = *self.inspection;
+        TableRecord {
+            address: Address::new(image, table.location().range.start()),
+            end: Address::new(image, table.location().range.end()),
+            entry_size: table.layout().entry_size(),
+            layout: match table.layout() {
+                Layout::Relative => "relative",
+                Layout::Absolute => "absolute",
+            },
+            located_by: match table.location().by {
+                LocatedBy::Symbols => "symbols",
+                LocatedBy::Section => "section",
+            },
+        }
+    }
+
+    pub(crate) fn summary(&self) -> SummaryRecord {
+        let table = self.inspection.table;
+        let counts = table.insn_counts();
+        let sections = self.inspection.sites_by_section();
+        SummaryRecord {
+            entries: table.len(),
+            nop: counts.nop,
+            jmp: counts.jmp,
+            other: counts.other,
+            keys: table.keys().len(),
+            sections: sections.into_iter().map(|(name, sites)| (name.to_owned(), sites)).collect(),
+            special: self.inspection.special_sites(),
+        }
+    }
+
+    fn selection(&self) -> Option<SelectionRecord> {
+        let Inspection { filter, selection, .. } = *self.inspection;
+        filter.record(selection.keys.len(), selection.sites.len())
+    }
+
+    pub(crate) fn key_of(&self, id: KeyId) -> KeyRecord<'a> {
+        let Inspection { image, table, names, selection, .. } = *self.inspection;
+        let sites = selection.sites_of[id.index()];
+        key_record(image, table.key(id), names.get(id), self.image_index, sites)
+    }
+
+    pub(crate) fn site_of(&self, id: SiteId) -> SiteRecord<'_> {
+        let Inspection { image, table, names, frames, .. } = *self.inspection;
+        let (entry, site) = (table.entry(id), table.site(id));
+        SiteRecord {
+            image: self.image_index,
+            index: id.index(),
+            code: Address::new(image, entry.code),
+            target: Address::new(image, entry.target),
+            key: Address::new(image, entry.key),
+            key_name: Cow::Borrowed(names.get(table.key_of(id)).full()),
+            branch: branch_name(entry.branch),
+            insn: insn_name(site.insn),
+            bytes: site.bytes.map(|bytes| Hex(Cow::Borrowed(bytes))),
+            disassembly: site.disassembly(image, entry.code),
+            section: site.section.and_then(|id| section_name(image, id)).map(Cow::Borrowed),
+            special: Special::of(image, site).map(Special::name),
+            function: self.inspection.function_name(site.function),
+            function_offset: site.function.map(|at| at.offset),
+            source: frames.map(|frames| self.source(frames, id)),
+            interest: frames.and_then(|frames| interest(frames, id)),
+        }
+    }
+
+    /// The frames of a site, as the JSON objects made of them once.
+    fn source(&self, frames: &SiteFrames, id: SiteId) -> Vec<Cow<'_, RawValue>> {
+        frames.of(id).iter().map(|id| Cow::Borrowed(&*self.frames[id.index()])).collect()
+    }
+
+    pub(crate) fn all_diagnostics(&self) -> Vec<DiagnosticRecord> {
+        let Inspection { image, diagnostics, .. } = *self.inspection;
+        diagnostics.iter().map(|found| diagnostic(image, self.image_index, found)).collect()
+    }
+
+    fn file(&self) -> FileRecord {
+        let image = self.image();
+        FileRecord {
+            path: image.path.clone(),
+            error: None,
+            image: Some(image),
+            table: Some(self.table()),
+            summary: Some(self.summary()),
+        }
+    }
+}
+
+impl Document for Records<'_> {
+    fn head(&self) -> Head {
+        Head {
+            image: Some(self.image()),
+            table: Some(self.table()),
+            images: vec![self.file()],
+            summary: self.summary(),
+            selection: self.selection(),
+        }
+    }
+
+    fn keys(&self) -> Option<usize> {
+        self.inspection.lists.keys.then_some(self.inspection.selection.keys.len())
+    }
+
+    fn key(&self, at: usize) -> Cow<'_, KeyRecord<'_>> {
+        Cow::Owned(self.key_of(self.inspection.selection.keys[at]))
+    }
+
+    fn sites(&self) -> Option<usize> {
+        self.inspection.lists.sites.then_some(self.inspection.selection.sites.len())
+    }
+
+    fn site(&self, at: usize) -> Cow<'_, SiteRecord<'_>> {
+        Cow::Owned(self.site_of(self.inspection.selection.sites[at]))
+    }
+
+    fn diagnostics(&self) -> Vec<DiagnosticRecord> {
+        self.all_diagnostics()
+    }
+}
+
+/// What is said of a key of the image that has the index `image_index`.
+pub(crate) fn key_record<'a>(
+    image: &Image<'a>,
+    key: &Key,
+    name: &'a KeyName,
+    image_index: usize,
+    sites: usize,
+) -> KeyRecord<'a> {
+    let is_elsewhere = key.storage == KeyStorage::Elsewhere;
+    KeyRecord {
+        name: Cow::Borrowed(name.full()),
+        address: Address::new(image, key.address),
+        symbol: key.symbol.map(|at| image.symbols().name(at.symbol)),
+        offset: key.symbol.map(|at| at.offset),
+        section: key.section.and_then(|id| section_name(image, id)).map(Cow::Borrowed),
+        file_backed: key.is_file_backed(),
+        enabled: key.enabled(),
+        initial: key.initially_true().map(|on| if on { "true" } else { "false" }),
+        sites,
+        image: (!is_elsewhere).then_some(image_index),
+        unresolved: is_elsewhere.then(|| UNDEFINED_HERE.to_owned()),
+    }
+}
+
+const UNDEFINED_HERE: &str =
+    "undefined in this file: read it together with the kernel and the modules that it needs";
+
+/// Name of a section; `None` if the file's table of names lacks it.
+fn section_name<'a>(image: &Image<'a>, id: SectionId) -> Option<&'a str> {
+    Some(image.section(id).name).filter(|name| !name.is_empty())
+}
+
+/// What is said of an image, with a table or without.
+pub(crate) fn image_record(
+    image: &Image<'_>,
+    file: &ImageFile,
+    has_debug_info: bool,
+    debug_file: Option<&std::path::Path>,
+) -> ImageRecord {
+    ImageRecord {
+        path: file.path().to_string_lossy().into_owned(),
+        format: "elf",
+        container: container(file.layers()),
+        arch: image.arch().name(),
+        r#type: Some(match image.kind() {
+            ImageKind::Exec => "exec",
+            ImageKind::Dyn => "dyn",
+            ImageKind::Rel => "rel",
+        }),
+        big_endian: image.is_big_endian(),
+        build_id: image.build_id().map(|id| Hex(Cow::Owned(id.to_vec()))),
+        release: image.release().map(str::to_owned),
+        debug_info: has_debug_info,
+        debug_file: debug_file.map(|path| path.to_string_lossy().into_owned()),
+        signature: signature(file),
+    }
+}
+
+/// Names as the files are called: `gz`, `zboot+gz`.
+fn container(layers: &[Layer]) -> Option<String> {
+    let name = |layer: &Layer| match layer {
+        Layer::Gzip => "gz",
+        Layer::Xz => "xz",
+        Layer::Lzma => "lzma",
+        Layer::Zstd => "zst",
+        Layer::EfiZboot => "zboot",
+        Layer::BzImage => "bzimage",
+    };
+    let names: Vec<&str> = layers.iter().map(name).collect();
+    (!names.is_empty()).then(|| names.join("+"))
+}
+
+fn signature(file: &ImageFile) -> Option<SignatureRecord> {
+    let (signed_bytes, signers) = match file.signature() {
+        Ok(None) => return None,
+        Ok(Some(signature)) => {
+            (Some(signature.content_len), signature.signers.map_err(|fault| fault.to_string()))
+        }
+        Err(fault) => (None, Err(fault.to_string())),
+    };
+    let error = signers.as_ref().err().cloned();
+    let signers = signers.unwrap_or_default().into_iter().map(signer).collect();
+    Some(SignatureRecord { signed_bytes, signers, error })
+}
+
+fn signer(signer: Signer) -> SignerRecord {
+    let (name, key_id) = match signer.key {
+        SignerKey::IssuerAndSerial { issuer, common_name, serial } => {
+            (Some(common_name.unwrap_or(issuer)), serial)
+        }
+        SignerKey::SubjectKeyId(id) => (None, id),
+    };
+    SignerRecord {
+        name,
+        key_id: Hex(Cow::Owned(key_id)),
+        digest: signer.digest,
+        signature_algorithm: signer.signature_algorithm,
+    }
+}
+
+fn frame_record<'a>(frames: &'a Frames, frame: &Frame) -> FrameRecord<'a> {
+    let string = |id| Cow::Borrowed(frames.string(id));
+    FrameRecord {
+        function: frame.function.map(string),
+        file: frame.file.map(string),
+        line: frame.line,
+        column: frame.column,
+    }
+}
+
+fn frame_records(frames: &Frames) -> Result<Vec<Box<RawValue>>, serde_json::Error> {
+    let record = |frame| serde_json::value::to_raw_value(&frame_record(frames, frame));
+    frames.all().par_iter().map(record).collect()
+}
+
+fn interest(frames: &SiteFrames, id: SiteId) -> Option<FrameRecord<'_>> {
+    Some(frame_record(frames.all(), frames.of_interest(id)?))
+}
+
+fn diagnostic(image: &Image<'_>, image_index: usize, found: &Diagnostic) -> DiagnosticRecord {
+    DiagnosticRecord {
+        code: found.defect.code(),
+        severity: found.defect.severity().name(),
+        message: image.localize(&found.defect.to_string()).into_owned(),
+        image: Some(image_index),
+        site: found.site.map(SiteId::index),
+    }
+}
+
+impl<'a> Inspection<'a> {
+    /// Number of selected-or-not sites in each section, by name; sites outside
+    /// any section are counted under the empty name.
+    pub(super) fn sites_by_section(&self) -> BTreeMap<&'a str, usize> {
+        let mut by_id: BTreeMap<Option<SectionId>, usize> = BTreeMap::new();
+        for id in self.table.site_ids() {
+            *by_id.entry(self.table.site(id).section).or_default() += 1;
+        }
+        let mut by_name = BTreeMap::new();
+        for (id, sites) in by_id {
+            let name = id.map_or("", |id| self.image.section(id).name);
+            *by_name.entry(name).or_default() += sites;
+        }
+        by_name
+    }
+
+    /// Number of sites that are special in some way, by what is special.
+    pub(super) fn special_sites(&self) -> BTreeMap<&'static str, usize> {
+        let mut special = BTreeMap::new();
+        for id in self.table.site_ids() {
+            if let Some(kind) = Special::of(self.image, self.table.site(id)) {
+                *special.entry(kind.name()).or_default() += 1;
+            }
+        }
+        special
+    }
+
+    pub(super) fn function_name(&self, function: Option<SymbolOffset>) -> Option<Cow<'a, str>> {
+        function.map(|at| self.image.symbols().name(at.symbol))
+    }
+}

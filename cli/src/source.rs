@@ -1,0 +1,90 @@
+//! What debug information adds: source lines of sites, and names of keys.
+
+use crate::args::{Format, Inspect};
+use crate::exit::{Kind, failure};
+use crate::input::Input;
+use crate::progress::Progress;
+use crate::report::{Lists, SiteFrames};
+use crate::selection::Selection;
+use jlctl_analyzer::debug_info::{DebugFault, DebugInfo, DebugInfoError};
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, KeyNames, LocateError, SiteId};
+
+/// Opens the debug information of `input`; `None` if there is none, or none
+/// that can be read, which is then a diagnostic.
+///
+/// # Errors
+/// If the file cannot be read at all.
+pub(crate) fn open<'a>(
+    input: &'a Input,
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> anyhow::Result<Option<DebugInfo<'a>>> {
+    let Some((file, _)) = input.debug() else { return Ok(None) };
+    let sections = Image::parse_sections(file)?;
+    match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
+        Ok(debug_info) => Ok(Some(debug_info)),
+        Err(DebugInfoError::Absent) => Ok(None),
+        Err(error) => {
+            diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
+            Ok(None)
+        }
+    }
+}
+
+/// The names of all keys of `table`.
+pub(crate) fn key_names(image: &Image<'_>, table: &JumpTable<'_>) -> KeyNames {
+    KeyNames::new(image, table.keys(), &[])
+}
+
+/// The sites whose source lines a report shows: those that it lists, or else
+/// those that something is wrong with.
+pub(crate) fn wanted_sites(
+    args: &Inspect,
+    lists: Lists,
+    selection: &Selection,
+    diagnostics: &[Diagnostic],
+) -> Vec<SiteId> {
+    if args.no_source {
+        return Vec::new();
+    }
+    if lists.sites {
+        return selection.sites.clone();
+    }
+    if args.format != Format::Text {
+        return Vec::new();
+    }
+    let mut sites: Vec<SiteId> = diagnostics.iter().filter_map(|found| found.site).collect();
+    sites.dedup();
+    sites
+}
+
+/// The frames of `sites`; what could not be read is added to `diagnostics`.
+pub(crate) fn frames(
+    debug_info: &DebugInfo<'_>,
+    input: &Input,
+    table: &JumpTable<'_>,
+    sites: &[SiteId],
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> SiteFrames {
+    let addresses: Vec<_> = sites.iter().map(|id| table.entry(*id).code).collect();
+    let path = input.debug().map_or(input.path(), |(_, path)| path);
+    let frames = progress.phase("look up source lines", addresses.len(), |done| {
+        debug_info.frames(&addresses, path, done)
+    });
+    let fault =
+        |fault: &DebugFault| Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None };
+    diagnostics.extend(frames.faults().iter().map(fault));
+    SiteFrames::new(frames, sites, table.len())
+}
+
+/// A damaged image without a table most likely had one: that is no refusal but
+/// an input that cannot be read.
+pub(crate) fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
+    if image.faults().is_empty() {
+        return error.into();
+    }
+    let faults: Vec<String> = image.faults().iter().map(ToString::to_string).collect();
+    failure(Kind::Input, format!("{error}; the image is damaged: {}", faults.join("; ")))
+}

@@ -1,0 +1,256 @@
+//! A kernel and its modules, read together.
+
+mod common;
+
+use common::{Run, inspect};
+use jlctl_testdata::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_testdata::{broken, pack, sign};
+use serde_json::Value;
+use std::path::Path;
+
+const FILE: &str = "net/demo.c";
+
+/// A kernel that uses `shared_key` itself and only defines `quiet_key`.
+fn kernel() -> Vec<u8> {
+    ImageSpec::kernel()
+        .key(KeySpec::new("shared_key").initially_true())
+        .key(KeySpec::new("quiet_key"))
+        .key(KeySpec::new("__tracepoint_demo").interior(8, 64))
+        .function(FunctionSpec::new("kernel_fn", FILE, 32))
+        .site(SiteSpec::new("kernel_fn+4", "kernel_fn+0x20", "shared_key"))
+        .build()
+}
+
+/// A module that uses keys of the kernel, one of the module `first`, one that
+/// nobody defines, and its own.
+fn second() -> Vec<u8> {
+    ImageSpec::module("second")
+        .undefined("shared_key")
+        .undefined("quiet_key")
+        .undefined("first_key")
+        .undefined("missing_key")
+        .undefined("__tracepoint_demo")
+        .key(KeySpec::new("second_key").in_section(DataSection::Bss))
+        .function(FunctionSpec::new("second_fn", FILE, 64))
+        .site(SiteSpec::new("second_fn+4", "second_fn+0x40", "shared_key"))
+        .site(SiteSpec::new("second_fn+8", "second_fn+0x40", "quiet_key"))
+        .site(SiteSpec::new("second_fn+12", "second_fn+0x40", "first_key"))
+        .site(SiteSpec::new("second_fn+16", "second_fn+0x40", "missing_key"))
+        .site(SiteSpec::new("second_fn+20", "second_fn+0x40", "__tracepoint_demo+8"))
+        .site(SiteSpec::new("second_fn+24", "second_fn+0x40", "second_key"))
+        .build()
+}
+
+fn first() -> Vec<u8> {
+    ImageSpec::module("first")
+        .key(KeySpec::new("first_key").initially_true())
+        .function(FunctionSpec::new("first_fn", FILE, 16))
+        .site(SiteSpec::new("first_fn+4", "first_fn+0x10", "first_key"))
+        .build()
+}
+
+fn without_table() -> Vec<u8> {
+    ImageSpec::module("plain").function(FunctionSpec::new("plain_fn", FILE, 16)).build()
+}
+
+/// A tree like that of `/lib/modules`, with the kernel beside it.
+fn tree() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let put = |name: &str, bytes: &[u8]| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("it can be made");
+        std::fs::write(path, bytes).expect("it can be written");
+    };
+    put("vmlinux", &kernel());
+    put("modules/modules.dep", b"kernel/net/first.ko.xz:\n");
+    put("modules/kernel/net/first.ko.xz", &pack::xz(&sign::signed(&first(), 64)));
+    put("modules/kernel/net/second.ko.gz", &pack::gzip(&second()));
+    put("modules/kernel/plain.ko.zst", &pack::zstd(&without_table()));
+    directory
+}
+
+fn run(directory: &Path, names: &[&str], options: &[&str]) -> Run {
+    let paths: Vec<String> =
+        names.iter().map(|name| directory.join(name).to_string_lossy().into_owned()).collect();
+    let args: Vec<&str> = paths.iter().map(String::as_str).chain(options.iter().copied()).collect();
+    inspect(&args)
+}
+
+fn json(directory: &Path, names: &[&str], options: &[&str]) -> (Value, i32) {
+    let run = run(directory, names, &[&["--format", "json"], options].concat());
+    (serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.stderr)), run.code)
+}
+
+fn key<'a>(json: &'a Value, name: &str) -> &'a Value {
+    let keys = json["keys"].as_array().expect("a list");
+    let found: Vec<_> = keys.iter().filter(|key| key["name"] == name).collect();
+    let [key] = found[..] else { panic!("{name} once, in {keys:#?}") };
+    key
+}
+
+#[test]
+fn keys_are_found_in_the_kernel_and_in_other_modules() {
+    let directory = tree();
+    let (json, code) = json(directory.path(), &["vmlinux", "modules"], &[]);
+    assert_eq!(code, 0, "{:#}", json["diagnostics"]);
+    let images = json["images"].as_array().expect("a list");
+    let containers: Vec<&Value> = images.iter().map(|file| &file["image"]["container"]).collect();
+    assert_eq!(containers, [&Value::Null, &"xz".into(), &"gz".into(), &"zst".into()]);
+    assert_eq!(images[1]["image"]["signature"]["signed_bytes"], first().len());
+    assert!(images[3]["table"].is_null(), "a module without keys is in the set all the same");
+    assert!(json["image"].is_null() && json["table"].is_null(), "there is not one image");
+
+    for (name, image, sites, enabled) in [
+        ("shared_key", 0, 2, 1),
+        ("quiet_key", 0, 1, 0),
+        ("first_key", 1, 2, 1),
+        ("second_key", 2, 1, 0),
+        ("__tracepoint_demo+0x8", 0, 1, 0),
+    ] {
+        let key = key(&json, name);
+        assert_eq!(key["image"], image, "{key}");
+        assert_eq!(key["sites"], sites, "{key}");
+        assert_eq!(key["enabled"], enabled, "{key}");
+        assert!(key["unresolved"].is_null(), "{key}");
+    }
+    let missing = key(&json, "missing_key");
+    assert_eq!(missing["unresolved"], "no file of this set defines it");
+    assert!(missing["image"].is_null() && missing["enabled"].is_null());
+    let sites = json["sites"].as_array().expect("a list");
+    let images: Vec<u64> = sites.iter().filter_map(|site| site["image"].as_u64()).collect();
+    assert_eq!(images, [0, 1, 2, 2, 2, 2, 2, 2]);
+    assert_eq!(sites[6]["key_name"], "__tracepoint_demo+0x8");
+    assert_eq!(sites[6]["key"], "__tracepoint_demo+0x8");
+    assert_eq!(json["summary"]["entries"], 8);
+}
+
+#[test]
+fn a_module_alone_says_what_it_lacks() {
+    let directory = tree();
+    let (json, code) = json(directory.path(), &["modules/kernel/net/second.ko.gz"], &[]);
+    assert_eq!(code, 0);
+    assert_eq!(json["image"]["container"], "gz");
+    let key = key(&json, "shared_key");
+    assert!(key["unresolved"].as_str().is_some_and(|why| why.contains("kernel")), "{key}");
+    assert_eq!((&key["file_backed"], &key["section"]), (&Value::Bool(false), &Value::Null));
+}
+
+#[test]
+fn filters_apply_to_the_whole_set() {
+    let directory = tree();
+    let set = ["vmlinux", "modules"];
+    for (options, sites, keys) in [
+        (&["--key", "shared_key"][..], 2, 1),
+        (&["--key", "first_*"], 2, 1),
+        (&["--key", "__tracepoint_demo"], 1, 1),
+        (&["--function", "second_fn"], 6, 6),
+        (&["--function", "second_fn", "--key", "/_key$/"], 5, 5),
+        (&["--section", ".text"], 8, 6),
+    ] {
+        let (json, _) = json(directory.path(), &set, options);
+        let len = |list: &str| json[list].as_array().map_or(0, Vec::len);
+        assert_eq!((len("sites"), len("keys")), (sites, keys), "{options:?}");
+        assert_eq!(json["selection"]["sites"], sites);
+        assert_eq!(json["summary"]["entries"], 8, "the summary is of the whole set");
+    }
+    let misspelt = run(directory.path(), &set, &["--key", "shred_key"]);
+    assert_eq!(misspelt.code, 4);
+    assert!(misspelt.stderr.contains("nearest: shared_key"), "{}", misspelt.stderr);
+}
+
+#[test]
+fn text_is_a_summary_of_the_set() {
+    let directory = tree();
+    let run = run(directory.path(), &["vmlinux", "modules"], &[]);
+    for line in [
+        "set         4 files: 3 with a jump table, 1 without; 1 other file are no images",
+        "sites       8: 6 nop, 2 jmp",
+        "keys        6: 2 on, 3 off, 1 unresolved; 2 used by several files",
+    ] {
+        assert!(run.stdout.contains(line), "{line}\n{}", run.stdout);
+    }
+    assert!(run.stdout.contains("Unresolved keys, 1 of 1"), "{}", run.stdout);
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{}", run.stdout);
+}
+
+#[test]
+fn one_damaged_file_does_not_hide_the_others() {
+    let directory = tree();
+    let cut = &pack::xz(&first())[..60];
+    std::fs::write(directory.path().join("modules/kernel/cut.ko.xz"), cut).expect("written");
+    let (json, code) = json(directory.path(), &["vmlinux", "modules"], &[]);
+    assert_eq!(code, 1, "the others were read");
+    let failed: Vec<&Value> = json["images"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|file| !file["error"].is_null())
+        .collect();
+    let [file] = failed[..] else { panic!("{failed:?}") };
+    assert!(file["path"].as_str().is_some_and(|path| path.ends_with("cut.ko.xz")));
+    assert!(file["error"].as_str().is_some_and(|error| error.contains("cut off")), "{file}");
+    let found = &json["diagnostics"][0];
+    assert_eq!((&found["code"], &found["severity"]), (&"JT103".into(), &"error".into()));
+    assert_eq!(json["images"][found["image"].as_u64().expect("an index") as usize], *file);
+    assert_eq!(json["summary"]["entries"], 8);
+}
+
+#[test]
+fn a_set_without_anything_is_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(directory.path().join(name), bytes).expect("it can be written");
+    };
+    let of = |names: &[&str]| run(directory.path(), names, &[]);
+    let empty = of(&["."]);
+    assert_eq!(empty.code, 3, "{}", empty.stderr);
+    assert!(empty.stderr.contains("no images found"), "{}", empty.stderr);
+    put("plain.ko", &without_table());
+    let plain = of(&["."]);
+    assert_eq!(plain.code, 4, "{}", plain.stderr);
+    assert!(plain.stderr.contains("no jump table in any of 1 files"), "{}", plain.stderr);
+    put("a.ko", &first()[..100]);
+    put("b.ko", b"text");
+    let failed = of(&["a.ko", "b.ko"]);
+    assert_eq!(failed.code, 3, "{}", failed.stderr);
+    assert!(failed.stderr.contains("a.ko") && failed.stderr.contains("found text"));
+    assert!(failed.stdout.is_empty());
+}
+
+#[test]
+fn a_key_that_two_modules_define_is_reported() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(directory.path().join(name), bytes).expect("it can be written");
+    };
+    put("one.ko", &first());
+    put("two.ko", &first());
+    put("user.ko", &second());
+    let (json, code) = json(directory.path(), &["."], &[]);
+    assert_eq!(code, 0, "a warning");
+    let found = &json["diagnostics"][0];
+    assert_eq!(found["code"], "JT104", "{found}");
+    let message = found["message"].as_str().expect("text");
+    assert!(message.contains("first_key") && message.contains("two.ko"), "{message}");
+    let keys = json["keys"].as_array().expect("a list");
+    let unresolved = keys
+        .iter()
+        .find(|key| key["name"] == "first_key" && key["image"].is_null())
+        .expect("the user's stays open");
+    assert!(unresolved["unresolved"].as_str().is_some_and(|why| why.contains("one.ko")));
+}
+
+/// Whatever is wrong with a module, the kernel beside it is reported.
+#[test]
+fn broken_modules_leave_the_rest_of_the_set() {
+    let directory = tree();
+    for (name, bytes) in broken::modules::all() {
+        let path = format!("{name}.ko");
+        std::fs::write(directory.path().join(&path), bytes).expect("it can be written");
+        let run = run(directory.path(), &["vmlinux", &path], &["--format", "json"]);
+        assert!(run.code <= 1, "{name}: {} {}", run.code, run.stderr);
+        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        assert_eq!(json["images"].as_array().map(Vec::len), Some(2), "{name}");
+        assert!(json["summary"]["entries"].as_u64() >= Some(1), "{name}");
+    }
+}
