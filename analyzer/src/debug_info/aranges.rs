@@ -130,7 +130,7 @@ impl UnitIndex {
     }
 
     /// Units that cover an address, those that begin nearest to it first.
-    fn covering(&self, address: u64) -> impl Iterator<Item = UnitStart> {
+    pub(super) fn covering(&self, address: u64) -> impl Iterator<Item = UnitStart> {
         let behind = self.ranges.partition_point(|range| range.begin <= address);
         let mut last = None;
         self.ranges[..behind]

@@ -8,6 +8,7 @@
 use super::budget::{Failure, Purse};
 use super::{Slice, Unit};
 use gimli::{Abbreviation, Attribute, DwAt, DwTag, EntriesRaw, Reader as _, UnitOffset};
+use std::ops::Range;
 
 /// Position in a unit's entries, with the depth in its tree.
 pub(super) struct Cursor<'a> {
@@ -48,9 +49,9 @@ pub(super) struct Shape<'a> {
     pub(super) has_ranges: bool,
     abbreviation: &'a Abbreviation,
     /// Whether they are functions or inlined calls.
-    is_call: bool,
+    pub(super) is_call: bool,
     /// Whether functions or inlined calls can stand below them.
-    holds_code: bool,
+    pub(super) holds_code: bool,
     has_children: bool,
     /// Size of all attributes in bytes, if it is the same for all entries.
     size: Option<usize>,
@@ -125,6 +126,44 @@ impl<'a> Cursor<'a> {
         Ok(None)
     }
 
+    /// Passes over entries up to the next that has `tag`, and reads its
+    /// abbreviation; `None` behind the last.  A subtree of which is known where
+    /// it ends is entered only if `enters` says so of its root and its offsets.
+    pub(super) fn next_tagged(
+        &mut self,
+        tag: DwTag,
+        mut enters: impl FnMut(&Shape<'a>, Range<usize>) -> bool,
+        purse: &mut Purse<'_>,
+    ) -> Result<Option<(UnitOffset<usize>, Shape<'a>)>, Failure> {
+        while !self.input.is_empty() {
+            purse.spend()?;
+            let at = self.offset();
+            let Some(index) = self.read_code()? else { continue };
+            let Some(shape) = &self.shapes[index] else { continue };
+            if shape.tag == tag {
+                let shape = *shape;
+                self.depth += isize::from(shape.has_children);
+                return Ok(Some((at, shape)));
+            }
+            if let (None, Some(size)) = (shape.sibling, shape.size) {
+                self.depth += isize::from(shape.has_children);
+                self.input.skip(size)?;
+                continue;
+            }
+            let shape = *shape;
+            match self.sibling(shape)? {
+                Some(sibling) if !enters(&shape, at.0..sibling.0) => {
+                    self.input.skip(sibling.0 - self.offset().0)?;
+                }
+                _ => {
+                    self.depth += isize::from(shape.has_children);
+                    self.skip_attributes(shape)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads the next entry's abbreviation; `None` is the end of a sibling list.
     pub(super) fn shape(&mut self) -> Result<Option<Shape<'a>>, gimli::Error> {
         let Some(index) = self.read_code()? else { return Ok(None) };
@@ -185,29 +224,31 @@ impl<'a> Cursor<'a> {
         shape: Shape<'a>,
         depth: isize,
     ) -> Result<(), gimli::Error> {
-        let at = match shape.sibling {
-            None => return self.skip_attributes(shape),
-            Some(Sibling::Attribute(at)) => at,
+        // Whatever follows the reference is behind the jump.
+        match self.sibling(shape)? {
+            None => self.skip_attributes(shape),
+            sibling => self.jump(sibling, depth),
+        }
+    }
+
+    /// The sibling of the entry whose abbreviation was just read, if the entry
+    /// has children, names one, and it lies behind the reference.
+    fn sibling(&self, shape: Shape<'a>) -> Result<Option<UnitOffset<usize>>, gimli::Error> {
+        let (sibling, behind) = match shape.sibling {
+            None => return Ok(None),
             Some(Sibling::Ref4(bytes)) => {
                 let mut input = self.input;
                 input.skip(bytes)?;
-                let sibling = UnitOffset(input.read_u32()? as usize);
-                if sibling.0 <= self.end - input.len() {
-                    return self.skip_attributes(shape);
-                }
-                // Whatever follows the reference is behind the jump.
-                return self.jump(Some(sibling), depth);
+                (Some(UnitOffset(input.read_u32()? as usize)), self.end - input.len())
+            }
+            Some(Sibling::Attribute(at)) => {
+                let specs = shape.abbreviation.attributes();
+                let mut entries = self.entries();
+                entries.skip_attributes(&specs[..at])?;
+                (sibling_of(&entries.read_attribute(specs[at])?), entries.next_offset().0)
             }
         };
-        let specs = shape.abbreviation.attributes();
-        let mut entries = self.entries();
-        entries.skip_attributes(&specs[..at])?;
-        let sibling = sibling_of(&entries.read_attribute(specs[at])?);
-        if sibling.is_some_and(|sibling| sibling.0 > entries.next_offset().0) {
-            return self.jump(sibling, depth);
-        }
-        entries.skip_attributes(&specs[at + 1..])?;
-        self.go_on_behind(&entries)
+        Ok(sibling.filter(|sibling| sibling.0 > behind))
     }
 
     pub(super) fn skip_attributes(&mut self, shape: Shape<'a>) -> Result<(), gimli::Error> {

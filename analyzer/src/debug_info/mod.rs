@@ -17,21 +17,26 @@
 mod aranges;
 mod budget;
 mod cursor;
+mod entries;
 mod error;
 mod frames;
 mod functions;
 mod line_program;
 mod lines;
 mod look_up;
+mod members;
 mod names;
+mod objects;
 mod ranges;
 mod sections;
 mod separate;
 mod split;
 mod unit;
+mod variables;
 
 pub use error::{DebugFault, DebugInfoError};
 pub use frames::{Frame, FrameId, Frames, StringId};
+pub use objects::{Declaration, ObjectPath, ObjectPaths, ObjectQuery};
 pub use separate::{DebugFile, find_debug_file};
 
 use crate::addr::Svma;
@@ -123,5 +128,15 @@ impl<'data> DebugInfo<'data> {
             }
         }
         frames.finish()
+    }
+
+    /// For each of `queries` the path from the object to the static key in it,
+    /// and their types; see [`ObjectQuery`].  What no unit of the key's sites
+    /// knows has none.
+    ///
+    /// `image` is where the file lies, for split debug information beside it.
+    #[must_use]
+    pub fn object_paths(&self, queries: &[ObjectQuery<'_>], image: &Path) -> ObjectPaths {
+        objects::look_up(&self.sections.dwarf(), queries, image)
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct UnitStarts(OnceLock<Vec<UnitStart>>);
 
 impl UnitStarts {
     /// The start of the unit that an offset into `.debug_info` lies in.
-    fn unit_of(&self, dwarf: &Dwarf<'_>, reference: UnitStart) -> Option<UnitStart> {
+    pub(super) fn unit_of(&self, dwarf: &Dwarf<'_>, reference: UnitStart) -> Option<UnitStart> {
         let starts = self.0.get_or_init(|| {
             let mut headers = dwarf.units();
             // A damaged header ends the list: nothing behind it can be found.

@@ -1,0 +1,247 @@
+//! The variables of a unit that are looked for, at top level and in functions.
+//!
+//! A static variable of a function stands as deep as its block does, and most of
+//! a unit are functions.  Its address, though, stands in its location as plain
+//! bytes, which a search of the unit finds at once; only the subtrees that hold
+//! such a place are entered.
+
+use super::budget::{Failure, Purse};
+use super::cursor::{Cursor, Shape};
+use super::{Slice, UnitRef};
+use foldhash::{HashMap, HashMapExt as _};
+use gimli::{AttributeValue, Operation, Reader as _, UnitOffset};
+use std::ops::Range;
+
+/// A variable that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'q> {
+    /// Its symbol.
+    pub(super) symbol: &'q str,
+    pub(super) address: u64,
+}
+
+/// Where the entries of variables stand.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    /// Of the variable whose location is the address.
+    by_location: Option<UnitOffset<usize>>,
+    /// Of one that has the name, and no location.
+    by_name: Option<UnitOffset<usize>>,
+    /// The address stands in the unit where a location could.
+    is_located: bool,
+}
+
+/// For each of `wanted` the entry of the variable in `unit`; with a failure
+/// comes what was found before it.
+///
+/// A location decides: of all variables with one, only that at the address
+/// matches.  Those without (declarations) match by name.
+pub(super) fn find<'a>(
+    unit: UnitRef<'a, 'a>,
+    wanted: &[Wanted<'_>],
+    purse: &mut Purse<'_>,
+) -> (Vec<Option<UnitOffset<usize>>>, Option<Failure>) {
+    let mut finder = Finder::new(unit, wanted, purse);
+    let mut result = finder.walk(Depth::Located);
+    // Locations that are indexes (DW_OP_addrx) and declarations in functions.
+    if result.is_ok() && finder.open > 0 {
+        result = finder.walk(Depth::Functions);
+    }
+    let entries = finder.found.iter().map(|found| found.by_location.or(found.by_name));
+    (entries.collect(), result.err())
+}
+
+/// How much of a unit is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// The top level, and subtrees that hold an address that is looked for.
+    Located,
+    /// Functions too.
+    Functions,
+}
+
+struct Finder<'a, 'q, 'b, 'c> {
+    unit: UnitRef<'a, 'a>,
+    purse: &'b mut Purse<'c>,
+    by_address: HashMap<u64, Vec<usize>>,
+    by_name: HashMap<&'q [u8], Vec<usize>>,
+    /// Where locations that are wanted stand, ascending.
+    places: Vec<usize>,
+    found: Vec<Found>,
+    /// How many are not found yet.
+    open: usize,
+}
+
+/// What the entry of a variable says of itself.
+#[derive(Default)]
+struct Variable<'a> {
+    name: Option<Slice<'a>>,
+    location: Option<Location>,
+}
+
+/// Where a variable is.
+enum Location {
+    Address(u64),
+    /// In a register, in thread-local storage, or a list.
+    Elsewhere,
+}
+
+impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
+    fn new(unit: UnitRef<'a, 'a>, wanted: &[Wanted<'q>], purse: &'b mut Purse<'c>) -> Self {
+        let mut by_address: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut by_name: HashMap<&[u8], Vec<usize>> = HashMap::new();
+        for (index, variable) in wanted.iter().enumerate() {
+            by_address.entry(variable.address).or_default().push(index);
+            for name in names(variable.symbol) {
+                by_name.entry(name.as_bytes()).or_default().push(index);
+            }
+        }
+        let mut found = vec![Found::default(); wanted.len()];
+        let places = places(unit, |address| {
+            let wanted = by_address.get(&address);
+            wanted.into_iter().flatten().for_each(|index| found[*index].is_located = true);
+            wanted.is_some()
+        });
+        let open = found.len();
+        Self { unit, purse, by_address, by_name, places, found, open }
+    }
+
+    fn walk(&mut self, depth: Depth) -> Result<(), Failure> {
+        let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
+        // The walk only goes forward, and so does the place that comes next.
+        let (places, mut next) = (std::mem::take(&mut self.places), 0);
+        let mut enters = |shape: &Shape<'_>, range: Range<usize>| {
+            next += places[next..].iter().take_while(|place| **place < range.start).count();
+            let is_located = places.get(next).is_some_and(|place| *place < range.end);
+            is_located
+                || match depth {
+                    Depth::Located => shape.holds_code && shape.tag != gimli::DW_TAG_lexical_block,
+                    Depth::Functions => shape.holds_code || shape.is_call,
+                }
+        };
+        while self.open > 0
+            && let Some((at, shape)) =
+                cursor.next_tagged(gimli::DW_TAG_variable, &mut enters, self.purse)?
+        {
+            self.variable(&mut cursor, at, shape)?;
+        }
+        self.places = places;
+        Ok(())
+    }
+
+    fn variable(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        at: UnitOffset<usize>,
+        shape: Shape<'a>,
+    ) -> Result<(), Failure> {
+        let mut variable = Variable::default();
+        let unit = self.unit;
+        let end = cursor.attributes(shape).read(
+            |name| matches!(name, gimli::DW_AT_name | gimli::DW_AT_location),
+            |attribute| {
+                match attribute.name() {
+                    gimli::DW_AT_name => {
+                        variable.name = unit.attr_string(attribute.value()).ok();
+                    }
+                    _ => variable.location = Some(location(unit, attribute.value())),
+                }
+                Ok(())
+            },
+        )?;
+        cursor.go_to(end)?;
+        self.take(at, &variable);
+        Ok(())
+    }
+
+    fn take(&mut self, at: UnitOffset<usize>, variable: &Variable<'_>) {
+        let matches = match (&variable.location, variable.name) {
+            (Some(Location::Address(address)), _) => self.by_address.get(address),
+            (None, Some(name)) => self.by_name.get(name.slice()),
+            (Some(Location::Elsewhere), _) | (None, None) => None,
+        };
+        for index in matches.into_iter().flatten() {
+            let found = &mut self.found[*index];
+            let was_open = found.is_open();
+            let place = match variable.location {
+                Some(_) => &mut found.by_location,
+                None => &mut found.by_name,
+            };
+            place.get_or_insert(at);
+            self.open -= usize::from(was_open && !found.is_open());
+        }
+    }
+}
+
+impl Found {
+    /// Whether something better can still be met.
+    fn is_open(&self) -> bool {
+        self.by_location.is_none() && (self.is_located || self.by_name.is_none())
+    }
+}
+
+/// The names that DWARF can have for the variable of a symbol: the symbol
+/// itself, or what is left of it without what compilers add to tell static
+/// variables apart (`name.12` of GCC, `function.name` of Clang).
+fn names(symbol: &str) -> impl Iterator<Item = &str> {
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = symbol.split('.');
+    let first = parts.next().filter(|first| !first.is_empty() && *first != symbol);
+    let second = parts.next().filter(|second| !is_number(second));
+    [Some(symbol), first, second].into_iter().flatten()
+}
+
+fn location(unit: UnitRef<'_, '_>, value: AttributeValue<Slice<'_>>) -> Location {
+    let expression = match value {
+        AttributeValue::Exprloc(expression) => expression,
+        // DWARF before 4 has no class of its own for expressions.
+        AttributeValue::Block(bytes) => gimli::Expression(bytes),
+        _ => return Location::Elsewhere,
+    };
+    let mut operations = expression.operations(unit.encoding());
+    let address = match operations.next() {
+        Ok(Some(Operation::Address { address })) => Some(address),
+        Ok(Some(Operation::AddressIndex { index })) => unit.address(index).ok(),
+        _ => None,
+    };
+    match (address, operations.next()) {
+        (Some(address), Ok(None)) => Location::Address(address),
+        _ => Location::Elsewhere,
+    }
+}
+
+/// DW_OP_addr, as it stands in the file.
+const DW_OP_ADDR: u8 = 0x03;
+
+/// Offsets in a unit at which an address that is wanted stands as the only
+/// operation of an expression, ascending.
+fn places(unit: UnitRef<'_, '_>, mut is_wanted: impl FnMut(u64) -> bool) -> Vec<usize> {
+    let root = unit.header.root_offset();
+    let Ok(entries) = unit.header.range_from(root..) else { return Vec::new() };
+    let address_size = unit.encoding().address_size;
+    // The length of the expression, then the operation.
+    let needle = [address_size.wrapping_add(1), DW_OP_ADDR];
+    let places = memchr::memmem::find_iter(entries.slice(), &needle).filter(|at| {
+        let mut operand = entries;
+        operand.skip(at + needle.len()).is_ok()
+            && operand.read_address(address_size).is_ok_and(&mut is_wanted)
+    });
+    places.map(|at| root.0 + at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_traced_back_to_names() {
+        let names = |symbol| names(symbol).collect::<Vec<_>>();
+        assert_eq!(names("netstamp_needed_key"), ["netstamp_needed_key"]);
+        assert_eq!(names("descriptor.12"), ["descriptor.12", "descriptor"]);
+        assert_eq!(names("key.3.lto_priv.0"), ["key.3.lto_priv.0", "key"]);
+        let of_clang = "probe.__UNIQUE_ID_ddebug7.5";
+        assert_eq!(names(of_clang), [of_clang, "probe", "__UNIQUE_ID_ddebug7"]);
+        assert_eq!(names(".hidden"), [".hidden", "hidden"]);
+        assert_eq!(names(""), [""]);
+    }
+}
