@@ -3,9 +3,11 @@
 mod catalogue;
 mod check;
 mod diagnostic;
+mod dynamic_debug;
 mod entry;
 mod key;
 mod linkage;
+mod kind;
 mod locate;
 mod name;
 mod query;
@@ -14,9 +16,11 @@ mod special;
 
 pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use diagnostic::{Defect, Diagnostic, Place, Severity};
+pub use dynamic_debug::{DdebugSite, KEY_OFFSET as DDEBUG_KEY_OFFSET};
 pub use entry::{JumpEntry, Layout};
 pub use key::{Key, KeyId, KeyStorage};
 pub use linkage::{Definitions, Import, Resolution, exports, imports};
+pub use kind::{Classifier, Holder, KeyKind};
 pub use locate::{LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STOP_SYMBOL};
 pub use name::{KeyName, KeyNames, KeyPath};
 pub use query::{KeyQuery, QueryError};

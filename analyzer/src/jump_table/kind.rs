@@ -1,0 +1,296 @@
+//! What a key is for, as far as the object that holds it tells: most keys of a
+//! kernel belong to a few mechanisms that have thousands of them, and nobody who
+//! looks for a key wants to see those.
+
+use crate::addr::{AddrRange, Svma};
+use crate::image::Image;
+
+/// What a key belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyKind {
+    /// A key by itself, or one of a mechanism that has only a few.
+    Plain,
+    /// Whether a tracepoint has probes.
+    Tracepoint,
+    /// Whether a debug message is printed.
+    DynamicDebug,
+    /// Whether a slot of a security hook is in use.
+    SecurityHook,
+    /// Whether the processor has a feature, or needs a workaround.
+    CpuCapability,
+    /// Whether a cgroup controller is enabled, or on the default hierarchy.
+    CgroupSubsystem,
+    /// Whether a cgroup has BPF programs of one attach type.
+    BpfCgroup,
+    /// Whether a feature of the scheduler is on.
+    SchedFeature,
+    /// Whether a netfilter hook has users.
+    NetfilterHook,
+    /// Whether a software event of perf is counted.
+    PerfEvent,
+    /// Whether something that is done once is still to be done.
+    Once,
+}
+
+/// How the keys of a kind are told.
+#[derive(Debug)]
+struct Rule {
+    kind: KeyKind,
+    /// The type of the objects that hold them.  If the type of an object is
+    /// known, it alone decides whether the object is of such a kind.
+    object_type: Option<&'static str>,
+    /// Sections that hold nothing else.
+    sections: &'static [&'static str],
+    /// Symbols that bound them in a linked kernel.
+    bounds: &'static [(&'static str, &'static str)],
+    /// Names of the objects.
+    symbols: &'static [Name],
+}
+
+/// What a name has to be.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    Is(&'static str),
+    Starts(&'static str),
+    Ends(&'static str),
+}
+
+/// All kinds but [`KeyKind::Plain`], each with the place in Linux that makes its
+/// keys.
+const RULES: &[Rule] = &[
+    // include/linux/tracepoint.h (5.10 to 6.12): DEFINE_TRACE_FN.
+    Rule {
+        object_type: Some("struct tracepoint"),
+        symbols: &[Name::Starts("__tracepoint_")],
+        ..Rule::of(KeyKind::Tracepoint)
+    },
+    // include/linux/dynamic_debug.h (5.10 to 6.12): DEFINE_DYNAMIC_DEBUG_METADATA.
+    // The section was called __verbose before it was __dyndbg.  Some descriptors are called `descriptor`, which
+    // says too little by itself.
+    Rule {
+        object_type: Some("struct _ddebug"),
+        sections: &["__dyndbg", "__verbose"],
+        bounds: &[
+            ("__start___dyndbg", "__stop___dyndbg"),
+            ("__start___verbose", "__stop___verbose"),
+        ],
+        symbols: &[Name::Starts("__UNIQUE_ID_ddebug")],
+        ..Rule::of(KeyKind::DynamicDebug)
+    },
+    // security/security.c (6.12): LSM_HOOK, SECURITY_HOOK_ACTIVE_KEY.
+    Rule { symbols: &[Name::Starts("security_hook_active_")], ..Rule::of(KeyKind::SecurityHook) },
+    // arch/arm64/kernel/cpufeature.c (5.10); arch/riscv/kernel/cpufeature.c
+    // (6.1); arch/powerpc/kernel/cputable.c (6.1).
+    Rule {
+        symbols: &[
+            Name::Is("cpu_hwcap_keys"),
+            Name::Is("riscv_isa_ext_keys"),
+            Name::Is("cpu_feature_keys"),
+            Name::Is("mmu_feature_keys"),
+        ],
+        ..Rule::of(KeyKind::CpuCapability)
+    },
+    // kernel/cgroup/cgroup.c (5.10 to 6.12): SUBSYS.
+    Rule {
+        symbols: &[Name::Ends("_cgrp_subsys_enabled_key"), Name::Ends("_cgrp_subsys_on_dfl_key")],
+        ..Rule::of(KeyKind::CgroupSubsystem)
+    },
+    // kernel/bpf/cgroup.c (5.10 to 6.12); an array from 5.15 on.
+    Rule { symbols: &[Name::Is("cgroup_bpf_enabled_key")], ..Rule::of(KeyKind::BpfCgroup) },
+    // kernel/sched/core.c or debug.c (5.10 to 6.12): SCHED_FEAT.
+    Rule { symbols: &[Name::Is("sched_feat_keys")], ..Rule::of(KeyKind::SchedFeature) },
+    // net/netfilter/core.c (5.10 to 6.12).
+    Rule { symbols: &[Name::Is("nf_hooks_needed")], ..Rule::of(KeyKind::NetfilterHook) },
+    // kernel/events/core.c (5.10 to 6.12).
+    Rule { symbols: &[Name::Is("perf_swevent_enabled")], ..Rule::of(KeyKind::PerfEvent) },
+    // include/linux/once.h (5.10 to 6.12): DO_ONCE.
+    Rule { symbols: &[Name::Starts("___once_key")], ..Rule::of(KeyKind::Once) },
+];
+
+/// What is known of the object that holds a key.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Holder<'a> {
+    /// Its symbol.
+    pub symbol: Option<&'a str>,
+    /// The section that it lies in.
+    pub section: Option<&'a str>,
+    /// Its type as C would write it, as debug information has it.
+    pub object_type: Option<&'a str>,
+    /// Address of the key, if the image has addresses.
+    pub address: Option<Svma>,
+}
+
+/// Tells the kinds of keys of one image.
+#[derive(Debug)]
+pub struct Classifier {
+    /// Where the keys of a kind lie.
+    bounds: Vec<(KeyKind, AddrRange)>,
+}
+
+impl KeyKind {
+    /// All kinds.
+    pub const ALL: [Self; 11] = [
+        Self::Plain,
+        Self::Tracepoint,
+        Self::DynamicDebug,
+        Self::SecurityHook,
+        Self::CpuCapability,
+        Self::CgroupSubsystem,
+        Self::BpfCgroup,
+        Self::SchedFeature,
+        Self::NetfilterHook,
+        Self::PerfEvent,
+        Self::Once,
+    ];
+
+    /// Name in reports and options.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tracepoint => "tracepoint",
+            Self::DynamicDebug => "dynamic-debug",
+            Self::SecurityHook => "security-hook",
+            Self::CpuCapability => "cpu-capability",
+            Self::CgroupSubsystem => "cgroup-subsystem",
+            Self::BpfCgroup => "bpf-cgroup",
+            Self::SchedFeature => "sched-feature",
+            Self::NetfilterHook => "netfilter-hook",
+            Self::PerfEvent => "perf-event",
+            Self::Once => "once",
+        }
+    }
+
+    /// The kind of a name in reports and options.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl Classifier {
+    /// Finds where the keys of a kind lie in `image`, if it bounds them.
+    #[must_use]
+    pub fn new(image: &Image<'_>) -> Self {
+        let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
+        let bounds = RULES.iter().flat_map(|rule| {
+            rule.bounds.iter().filter_map(|(start, stop)| {
+                Some((rule.kind, AddrRange::new(address(start)?, address(stop)?)?))
+            })
+        });
+        Self { bounds: bounds.collect() }
+    }
+
+    /// The kind of the key that `holder` holds.
+    #[must_use]
+    pub fn kind(&self, holder: &Holder<'_>) -> KeyKind {
+        let rule = RULES.iter().find(|rule| self.applies(rule, holder));
+        rule.map_or(KeyKind::Plain, |rule| rule.kind)
+    }
+
+    fn applies(&self, rule: &Rule, holder: &Holder<'_>) -> bool {
+        if let (Some(expected), Some(found)) = (rule.object_type, holder.object_type) {
+            return expected == found;
+        }
+        let in_bounds = |(kind, range): &(KeyKind, AddrRange)| {
+            *kind == rule.kind && holder.address.is_some_and(|address| range.contains(address))
+        };
+        let is_named = |symbol: &str| {
+            // Compilers add numbers behind, or the function before, a dot.
+            symbol.split('.').any(|part| rule.symbols.iter().any(|name| name.matches(part)))
+        };
+        holder.section.is_some_and(|section| rule.sections.contains(&section))
+            || self.bounds.iter().any(in_bounds)
+            || holder.symbol.is_some_and(is_named)
+    }
+}
+
+impl Rule {
+    const fn of(kind: KeyKind) -> Self {
+        Self { kind, object_type: None, sections: &[], bounds: &[], symbols: &[] }
+    }
+}
+
+impl Name {
+    fn matches(self, name: &str) -> bool {
+        match self {
+            Self::Is(expected) => name == expected,
+            Self::Starts(start) => name.starts_with(start),
+            Self::Ends(end) => name.ends_with(end),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(holder: Holder<'_>) -> KeyKind {
+        let range = AddrRange::sized(Svma(0x1000), 112);
+        Classifier { bounds: vec![(KeyKind::DynamicDebug, range)] }.kind(&holder)
+    }
+
+    fn named(symbol: &str) -> KeyKind {
+        kind(Holder { symbol: Some(symbol), ..Holder::default() })
+    }
+
+    #[test]
+    fn names_tell_kinds() {
+        for (symbol, expected) in [
+            ("__tracepoint_kmalloc", KeyKind::Tracepoint),
+            ("__UNIQUE_ID_ddebug419.14", KeyKind::DynamicDebug),
+            ("probe.__UNIQUE_ID_ddebug7", KeyKind::DynamicDebug),
+            ("security_hook_active_capable_0", KeyKind::SecurityHook),
+            ("cpu_hwcap_keys", KeyKind::CpuCapability),
+            ("memory_cgrp_subsys_on_dfl_key", KeyKind::CgroupSubsystem),
+            ("cgroup_bpf_enabled_key", KeyKind::BpfCgroup),
+            ("sched_feat_keys", KeyKind::SchedFeature),
+            ("nf_hooks_needed", KeyKind::NetfilterHook),
+            ("perf_swevent_enabled", KeyKind::PerfEvent),
+            ("___once_key.3", KeyKind::Once),
+            ("netstamp_needed_key", KeyKind::Plain),
+            ("sched_feat_keys_old", KeyKind::Plain),
+            ("descriptor.4", KeyKind::Plain),
+        ] {
+            assert_eq!(named(symbol), expected, "{symbol}");
+        }
+        assert_eq!(kind(Holder::default()), KeyKind::Plain);
+    }
+
+    #[test]
+    fn a_known_type_decides_against_the_name() {
+        let symbol = Some("__tracepoint_fake");
+        let object_type = Some("struct tracepoint");
+        let holder = Holder { symbol, object_type, ..Holder::default() };
+        assert_eq!(kind(holder), KeyKind::Tracepoint);
+        assert_eq!(kind(Holder { symbol: None, ..holder }), KeyKind::Tracepoint);
+        let object_type = Some("struct static_key_false");
+        assert_eq!(kind(Holder { object_type, ..holder }), KeyKind::Plain);
+        let symbol = Some("cpu_hwcap_keys");
+        let object_type = Some("struct static_key_false[77]");
+        assert_eq!(kind(Holder { symbol, object_type, ..holder }), KeyKind::CpuCapability);
+    }
+
+    #[test]
+    fn sections_and_bounds_tell_descriptors() {
+        let of_section = |section| kind(Holder { section: Some(section), ..Holder::default() });
+        assert_eq!(of_section("__dyndbg"), KeyKind::DynamicDebug);
+        assert_eq!(of_section("__verbose"), KeyKind::DynamicDebug);
+        assert_eq!(of_section(".data"), KeyKind::Plain);
+        let at = |address| {
+            let (symbol, address) = (Some("descriptor.4"), Some(Svma(address)));
+            kind(Holder { symbol, address, ..Holder::default() })
+        };
+        assert_eq!(at(0x1028), KeyKind::DynamicDebug);
+        assert_eq!(at(0x1070), KeyKind::Plain);
+    }
+
+    #[test]
+    fn names_in_reports_lead_back() {
+        for kind in KeyKind::ALL {
+            assert_eq!(KeyKind::from_name(kind.name()), Some(kind));
+        }
+        assert!(RULES.iter().all(|rule| KeyKind::ALL.contains(&rule.kind)));
+        assert_eq!(KeyKind::from_name("tracepoints"), None);
+    }
+}
