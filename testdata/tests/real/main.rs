@@ -16,6 +16,7 @@ mod jlctl;
 mod kallsyms;
 mod module;
 mod modules;
+mod keys;
 mod numbers;
 mod reader;
 mod separate;
