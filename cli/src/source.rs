@@ -82,9 +82,10 @@ pub(crate) fn frames(
 /// A damaged image without a table most likely had one: that is no refusal but
 /// an input that cannot be read.
 pub(crate) fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
-    if image.faults().is_empty() {
+    let damage = image.faults().iter().filter(|fault| fault.is_damage());
+    let faults: Vec<String> = damage.map(ToString::to_string).collect();
+    if faults.is_empty() {
         return error.into();
     }
-    let faults: Vec<String> = image.faults().iter().map(ToString::to_string).collect();
     failure(Kind::Input, format!("{error}; the image is damaged: {}", faults.join("; ")))
 }

@@ -44,22 +44,23 @@ type Field = (&'static str, Kind, bool);
 
 const IMAGE: [Field; 10] = [
     ("path", Kind::Text, false),
-    ("format", Kind::OneOf(&["elf", "arm64-image"]), false),
+    ("format", Kind::OneOf(&["elf", "arm64-image", "riscv64-image"]), false),
     ("container", Kind::OneOf(&["xz", "gz", "zst"]), true),
     ("debug_file", Kind::Text, true),
     ("signature", Kind::Object, true),
     ("arch", Kind::Text, false),
-    ("type", Kind::OneOf(&["exec", "dyn", "rel"]), false),
+    ("type", Kind::OneOf(&["exec", "dyn", "rel"]), true),
     ("build_id", Kind::Bytes, true),
     ("release", Kind::Text, true),
     ("debug_info", Kind::Bool, false),
 ];
-const TABLE: [Field; 5] = [
+const TABLE: [Field; 6] = [
     ("address", Kind::Address, false),
     ("end", Kind::Address, false),
     ("entry_size", Kind::Number, false),
     ("layout", Kind::OneOf(&["relative", "absolute"]), false),
     ("located_by", Kind::OneOf(&["symbols", "section", "scan"]), false),
+    ("confidence", Kind::Object, true),
 ];
 const FILE: [Field; 5] = [
     ("path", Kind::Text, false),

@@ -9,7 +9,7 @@ use super::layout;
 use super::relocations::Relocations;
 use super::section::{Section, SectionFlags, SectionId, SectionIndex};
 use super::symbol::{Binding, SYM, Symbol, SymbolId, SymbolKind, Symbols};
-use super::{Image, ImageKind};
+use super::{Image, ImageFormat, ImageKind};
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
 use goblin::container::{Container, Ctx};
@@ -88,12 +88,14 @@ impl<'data> RawImage<'data> {
         let identity = identity.with_release(&sections, &symbols);
         Image {
             data,
+            format: ImageFormat::Elf,
             kind,
             big_endian,
             arch,
             sections,
             index,
             symbols,
+            has_recovered_symbols: false,
             identity,
             relocations,
             faults,
@@ -128,7 +130,7 @@ fn looks_like(data: &[u8]) -> &'static str {
     if data.is_empty() {
         "an empty file"
     } else if data.get(ARM64_IMAGE_MAGIC..ARM64_IMAGE_MAGIC + 4) == Some(b"ARM\x64") {
-        "a raw arm64 kernel Image (use the vmlinux it was made from)"
+        "a raw arm64 kernel Image that ends in its header"
     } else if data.starts_with(&[0x1f, 0x8b]) {
         "gzip data (unpack it first)"
     } else if data.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
@@ -221,6 +223,7 @@ fn section<'data>(
         no_bits: header.sh_type == section_header::SHT_NOBITS,
         tls: flag(section_header::SHF_TLS),
         compressed: flag(section_header::SHF_COMPRESSED),
+        mixed: false,
     };
     let name = string_at(names, header.sh_name);
     let bytes = file_bytes(data, header);

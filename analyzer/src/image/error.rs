@@ -172,6 +172,48 @@ pub enum ImageFault {
         /// What this one has.
         found: String,
     },
+    /// A field of a raw image's header says what cannot be.
+    #[error("boot image header: expected {field} to be {expected}, found {found:#x}")]
+    BootHeader {
+        /// Name of the field in the kernel's documentation.
+        field: &'static str,
+        /// What a sound header has.
+        expected: String,
+        /// What is there.
+        found: u64,
+    },
+    /// The PE header of a raw image cannot be read.
+    #[error(
+        "boot image header: expected a PE header at file offset {offset} with sections that lie in the file as in memory, found none; it is not used"
+    )]
+    PeHeader {
+        /// Where it should be.
+        offset: FileOffset,
+    },
+    /// A raw image ends before its data do.
+    #[error("raw image: expected {expected:#x} bytes, found {found:#x}: is the file truncated?")]
+    RawImageCut {
+        /// Bytes that its PE header or its symbols state.
+        expected: u64,
+        /// Size of the file in bytes.
+        found: u64,
+    },
+    /// Nothing says where a raw image lies in memory, nor what is in it.
+    #[error(
+        "no symbols could be recovered: all addresses count from the first byte of the file, and names are missing ({reason})"
+    )]
+    NoLoadAddress {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ImageFault {
+    /// Whether the file is damaged; otherwise it lacks something.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        !matches!(self, Self::NoLoadAddress { .. })
+    }
 }
 
 /// Why bytes at an address cannot be had.

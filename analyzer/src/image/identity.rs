@@ -40,14 +40,26 @@ impl<'data> Identity<'data> {
         }
     }
 
+    /// From the bytes of a raw image.
+    pub(super) fn of_bytes(data: &'data [u8]) -> Self {
+        let release = memmem::find_iter(data, BANNER)
+            .find_map(|at| first_word(&data[at + BANNER.len()..]).filter(|word| is_release(word)));
+        Self { release, ..Self::default() }
+    }
+
     pub(super) fn with_release(
         mut self,
         sections: &[Section<'data>],
         symbols: &Symbols<'data>,
     ) -> Self {
-        self.release = release(sections, symbols);
+        self.release = release(sections, symbols).or(self.release);
         self
     }
+}
+
+/// Whether a word is a release rather than the format of one.
+fn is_release(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn build_id<'data>(sections: &[Section<'data>], ctx: Ctx) -> Option<&'data [u8]> {

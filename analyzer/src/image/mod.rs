@@ -1,4 +1,4 @@
-//! An ELF image: sections, symbols, identity, and bytes by address.
+//! An image, an ELF file or a raw one: sections, symbols, identity, and bytes by address.
 
 mod compressed;
 pub mod container;
@@ -9,6 +9,8 @@ mod identity;
 pub mod kallsyms;
 mod layout;
 mod mapped;
+mod raw;
+mod recovered;
 mod reloc;
 mod relocations;
 mod section;
@@ -32,6 +34,18 @@ pub use symbolic::SymbolicAddress;
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::Architecture;
 
+/// What kind of file an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// An ELF file.
+    Elf,
+    /// A raw arm64 kernel, the `Image` of its build
+    /// (Documentation/arch/arm64/booting.rst, Linux 6.12).
+    Arm64Image,
+    /// A raw riscv64 kernel (Documentation/arch/riscv/boot-image-header.rst).
+    Riscv64Image,
+}
+
 /// What kind of ELF file an image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageKind {
@@ -47,12 +61,14 @@ pub enum ImageKind {
 #[derive(Debug)]
 pub struct Image<'data> {
     data: &'data [u8],
+    format: ImageFormat,
     kind: ImageKind,
     big_endian: bool,
     arch: &'static dyn Architecture,
     sections: Vec<Section<'data>>,
     index: section::SectionIndex,
     symbols: Symbols<'data>,
+    has_recovered_symbols: bool,
     identity: identity::Identity<'data>,
     relocations: relocations::Relocations<'data>,
     faults: Vec<ImageFault>,
@@ -62,9 +78,14 @@ impl<'data> Image<'data> {
     /// Reads an image of a supported architecture out of `data`, a whole file.
     ///
     /// # Errors
-    /// If nothing can be read: no ELF file, 32 bits, an unknown architecture or
+    /// If nothing can be read: no ELF file or raw kernel, 32 bits, an unknown architecture or
     /// type, no section headers.  Lesser damage is in [`Self::faults`].
     pub fn parse(data: &'data [u8]) -> Result<Self, ImageError> {
+        if let Some(header) = raw::Header::detect(data)
+            && let Some(arch) = raw::architecture(&header)
+        {
+            return Ok(raw::parse(data, &header, arch));
+        }
         let raw = elf::RawImage::parse(data)?;
         let arch = elf::architecture(raw.machine)?;
         Ok(raw.into_image(data, arch))
@@ -76,6 +97,10 @@ impl<'data> Image<'data> {
     /// # Errors
     /// As [`Self::parse`], but for the architecture.
     pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
+        if raw::Header::detect(data).is_some() {
+            let identity = identity::Identity::of_bytes(data);
+            return Ok(Sections { big_endian: false, sections: Vec::new(), identity });
+        }
         let raw = elf::RawImage::parse(data)?;
         let identity = identity::Identity::of_sections(&raw.sections, raw.ctx);
         Ok(Sections { big_endian: raw.big_endian, sections: raw.sections, identity })
@@ -108,7 +133,14 @@ impl<'data> Image<'data> {
         self.data.len()
     }
 
-    /// What kind of ELF file it is.
+    /// What kind of file it is.
+    #[must_use]
+    pub fn format(&self) -> ImageFormat {
+        self.format
+    }
+
+    /// What kind of ELF file it is; a raw kernel is taken for one that may be
+    /// loaded elsewhere.
     #[must_use]
     pub fn kind(&self) -> ImageKind {
         self.kind
@@ -150,10 +182,17 @@ impl<'data> Image<'data> {
         self.index.find(address)
     }
 
-    /// Symbols; those of `.symtab`, or else of `.dynsym`.
+    /// Symbols; those of `.symtab`, or else of `.dynsym`, or else recovered ones.
     #[must_use]
     pub fn symbols(&self) -> &Symbols<'data> {
         &self.symbols
+    }
+
+    /// Whether the symbols are those that the kernel keeps for itself
+    /// ([`kallsyms`]): without sizes, and maybe of code alone.
+    #[must_use]
+    pub fn has_recovered_symbols(&self) -> bool {
+        self.has_recovered_symbols
     }
 
     /// GNU build id (NT_GNU_BUILD_ID note), if the image has one.

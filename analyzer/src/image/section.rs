@@ -50,6 +50,9 @@ pub struct SectionFlags {
     pub tls: bool,
     /// Bytes are compressed (SHF_COMPRESSED).
     pub compressed: bool,
+    /// Holds code and data, and nobody says what is where: a raw image without
+    /// symbols.
+    pub mixed: bool,
 }
 
 impl Section<'_> {
@@ -62,7 +65,7 @@ impl Section<'_> {
     /// Whether it holds data at run time.
     #[must_use]
     pub fn is_data(&self) -> bool {
-        self.flags.alloc && !self.flags.exec
+        self.flags.alloc && (!self.flags.exec || self.flags.mixed)
     }
 }
 

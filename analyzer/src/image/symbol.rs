@@ -44,7 +44,7 @@ pub enum Binding {
 pub struct Symbol {
     /// Address; in a relocatable file the one given to it here.
     pub address: Svma,
-    /// Size in bytes; 0 where the assembler was not told.
+    /// Size in bytes; 0 where the assembler was not told, and in kallsyms.
     pub size: u64,
     /// Section it is defined in; `None` if undefined, absolute or common.
     pub section: Option<SectionId>,
@@ -71,7 +71,8 @@ pub struct SymbolOffset {
 /// All symbols of an image.
 #[derive(Debug, Default)]
 pub struct Symbols<'data> {
-    strings: &'data [u8],
+    /// Names, each with a zero behind it.
+    strings: Cow<'data, [u8]>,
     symbols: Vec<Symbol>,
     /// Addresses of each section.
     ranges: Vec<AddrRange>,
@@ -84,13 +85,13 @@ pub struct Symbols<'data> {
 impl<'data> Symbols<'data> {
     /// `sections` are all of the image, each with whether it holds code.
     pub(super) fn new(
-        strings: &'data [u8],
+        strings: impl Into<Cow<'data, [u8]>>,
         symbols: Vec<Symbol>,
         sections: &[(bool, AddrRange)],
         arch: &dyn Architecture,
     ) -> Self {
         let ranges = sections.iter().map(|(_, range)| *range).collect();
-        let mut table = Self { strings, symbols, ranges, ..Self::default() };
+        let mut table = Self { strings: strings.into(), symbols, ranges, ..Self::default() };
         let in_code = |symbol: &Symbol| {
             symbol.section.is_some_and(|id| sections.get(id.index()).is_some_and(|(code, _)| *code))
         };
@@ -149,14 +150,14 @@ impl<'data> Symbols<'data> {
 
     /// Name of a symbol; bytes that are no UTF-8 are replaced.
     #[must_use]
-    pub fn name(&self, id: SymbolId) -> Cow<'data, str> {
+    pub fn name(&self, id: SymbolId) -> Cow<'_, str> {
         String::from_utf8_lossy(self.name_bytes(self.get(id)))
     }
 
     /// The source file that scopes a local symbol, as STT_FILE says it: often
     /// only the last component of the path.
     #[must_use]
-    pub fn file(&self, id: SymbolId) -> Option<Cow<'data, str>> {
+    pub fn file(&self, id: SymbolId) -> Option<Cow<'_, str>> {
         self.get(id).file.map(|file| self.name(file))
     }
 
@@ -187,7 +188,7 @@ impl<'data> Symbols<'data> {
         self.objects.covering(self, address)
     }
 
-    fn name_bytes(&self, symbol: &Symbol) -> &'data [u8] {
+    fn name_bytes(&self, symbol: &Symbol) -> &[u8] {
         let name = self.strings.get(symbol.name as usize..).unwrap_or_default();
         &name[..memchr::memchr(0, name).unwrap_or(name.len())]
     }
@@ -295,7 +296,7 @@ mod tests {
         let none = AddrRange::sized(Svma(0), 0);
         let text = AddrRange::sized(Svma(0), 0x1000);
         let arch = crate::arch::of_elf_machine(183).unwrap();
-        Symbols::new(strings.leak(), symbols, &[(false, none), (true, text)], arch)
+        Symbols::new(strings, symbols, &[(false, none), (true, text)], arch)
     }
 
     fn function(table: &Symbols<'_>, address: u64) -> Option<(String, u64)> {

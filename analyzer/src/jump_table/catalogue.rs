@@ -147,6 +147,15 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             itself. The file is damaged, or a tool that drops relocations has written it.",
     },
     CatalogueEntry {
+        code: "JT018",
+        severity: Severity::Warning,
+        title: "the kernel's own symbols and the structure of the table disagree",
+        explanation: "In an image without a symbol table, the symbols that a kernel keeps for \
+            itself (kallsyms) say where the table is, and the table is looked for by structure \
+            as well. What the symbols say is read. Entries at an end of the table are damaged, \
+            which other diagnostics then say, or the symbols were misread.",
+    },
+    CatalogueEntry {
         code: "JT101",
         severity: Severity::Error,
         title: "image damaged",
@@ -183,7 +192,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
 mod tests {
     use super::super::diagnostic::{Defect, Place};
     use super::*;
-    use crate::addr::Svma;
+    use crate::addr::{AddrRange, Svma};
 
     #[test]
     fn codes_ascend() {
@@ -206,6 +215,7 @@ mod tests {
             Defect::FieldsWithoutRelocation { size: 16, words: 2 },
             Defect::FileNotRead { error: String::new() },
             Defect::DefinedTwice { symbol: String::new(), files: Vec::new(), more: 0 },
+            Defect::SymbolsDisagree { named: AddrRange::sized(code, 16), scanned: None },
         ] {
             let entry = CATALOGUE.iter().find(|entry| entry.code == defect.code()).unwrap();
             assert_eq!(entry.severity, defect.severity(), "{}", entry.code);

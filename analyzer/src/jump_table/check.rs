@@ -70,10 +70,12 @@ fn check_key(image: &Image<'_>, code: Svma, key: &Key, mut found: impl FnMut(Def
     if key.storage == KeyStorage::Elsewhere {
         return;
     }
-    let place = match place(image, key.address) {
-        Place::Data if key.enabled().is_none() => Some(Place::EndOfSection),
-        Place::Data => None,
-        other => Some(other),
+    let section = image.section_at(key.address).map(|id| image.section(id));
+    let place = match section {
+        Some(section) if section.is_data() => {
+            key.enabled().is_none().then_some(Place::EndOfSection)
+        }
+        _ => Some(place(image, key.address)),
     };
     if let Some(place) = place {
         found(Defect::KeyNotInData { code, key: key.address, found: place });

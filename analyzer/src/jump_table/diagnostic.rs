@@ -1,7 +1,7 @@
 //! What can be wrong with a table, each defect with a stable code.
 
 use super::site::{SiteBytes, SiteId};
-use crate::addr::Svma;
+use crate::addr::{AddrRange, Svma};
 use crate::debug_info::{DebugFault, DebugInfoError};
 use crate::image::ImageFault;
 use jlctl_shim::insn::EncodeError;
@@ -203,6 +203,17 @@ pub enum Defect {
         /// Fields with a relocation that could be applied.
         words: u64,
     },
+    /// JT018
+    #[error(
+        "table: the kernel's own symbols say {named}; by structure it is {}",
+        scanned.map_or_else(|| "nowhere".to_owned(), |range| range.to_string())
+    )]
+    SymbolsDisagree {
+        /// What the symbols say; this is read.
+        named: AddrRange,
+        /// What was found by structure, if anything.
+        scanned: Option<AddrRange>,
+    },
     /// JT101: damage to the image itself.
     #[error("image: {0}")]
     Image(ImageFault),
@@ -283,6 +294,7 @@ impl Defect {
             Self::LayoutUnclear { .. } => "JT015",
             Self::TooManyEntries { .. } => "JT016",
             Self::FieldsWithoutRelocation { .. } => "JT017",
+            Self::SymbolsDisagree { .. } => "JT018",
             Self::Image(_) => "JT101",
             Self::DebugInfo(_) => "JT102",
             Self::FileNotRead { .. } => "JT103",
@@ -298,11 +310,16 @@ impl Defect {
             Self::TargetOutsideFunction { .. }
             | Self::KeyMisaligned { .. }
             | Self::LayoutUnclear { .. }
+            | Self::SymbolsDisagree { .. }
             | Self::DebugInfo(_)
             | Self::DefinedTwice { .. }
-            | Self::Image(ImageFault::SectionsOverlap { .. } | ImageFault::SymbolTable { .. }) => {
-                Severity::Warning
-            }
+            | Self::Image(
+                ImageFault::SectionsOverlap { .. }
+                | ImageFault::SymbolTable { .. }
+                | ImageFault::BootHeader { .. }
+                | ImageFault::PeHeader { .. }
+                | ImageFault::NoLoadAddress { .. },
+            ) => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -114,7 +114,7 @@ impl Key {
     /// Name for people: `symbol`, `symbol+0x8` inside a larger object, or the
     /// address where no symbol covers it.
     #[must_use]
-    pub fn name<'data>(&self, image: &Image<'data>) -> Cow<'data, str> {
+    pub fn name<'image>(&self, image: &'image Image<'_>) -> Cow<'image, str> {
         match self.symbol {
             None => Cow::Owned(image.address_text(self.address)),
             Some(SymbolOffset { symbol, offset: 0 }) => image.symbols().name(symbol),

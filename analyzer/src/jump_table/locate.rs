@@ -4,7 +4,10 @@
 //! `__start___jump_table` and `__stop___jump_table` (Linux 6.12
 //! `include/asm-generic/vmlinux.lds.h`, JUMP_TABLE_DATA).  User programs have
 //! the section `__jump_table`, and linkers make the same two symbols for it.
+//! Where nothing names it, it is found by structure ([`scan`]).
 
+use super::diagnostic::Defect;
+use super::scan::{self, Confidence, MIN_CHAIN};
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, ImageKind};
 
@@ -22,6 +25,8 @@ pub enum LocatedBy {
     Symbols,
     /// A section named [`SECTION`].
     Section,
+    /// Its structure alone.
+    Scan,
 }
 
 /// The table's place, as the image claims it.
@@ -31,6 +36,8 @@ pub struct Location {
     pub range: AddrRange,
     /// How it was found.
     pub by: LocatedBy,
+    /// What a search by structure came to; `None` where there was none.
+    pub confidence: Option<Confidence>,
 }
 
 /// Why no table can be found in an image.
@@ -46,11 +53,17 @@ pub enum LocateError {
         /// Sections looked through.
         sections: usize,
     },
-    /// The image has no symbols that could name a table.
+    /// The image has no symbols that could name a table, and nothing in it looks
+    /// like one.
     #[error(
-        "no jump table found: the image has no symbols ({START_SYMBOL} would name the table) and no section {SECTION}; use an image with symbols, such as vmlinux of a debug package"
+        "no jump table found: the image has no symbols {START_SYMBOL} and {STOP_SYMBOL} and no section {SECTION}, and none of its {searched:#x} bytes of data are at least {MIN_CHAIN} entries in a row that lead to a NOP or a branch and to a key (the most are {longest}); use an image with symbols, such as vmlinux of a debug package"
     )]
-    Stripped,
+    NoChain {
+        /// Bytes searched.
+        searched: u64,
+        /// Entries of the longest chain.
+        longest: usize,
+    },
     /// Only one end is named.
     #[error("no jump table: found the symbol {found} but not {missing}")]
     OneEnd {
@@ -77,28 +90,68 @@ pub enum LocateError {
     },
 }
 
-/// Finds the table by symbols, or else by section.
+/// Finds the table by symbols, or else by section, or else by structure.  What
+/// recovered symbols say is compared with the structure.
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn locate(image: &Image<'_>) -> Result<Location, LocateError> {
+pub(super) fn locate(image: &Image<'_>) -> Result<(Location, Option<Defect>), LocateError> {
+    let named = match by_name(image) {
+        Ok(location) if image.has_recovered_symbols() => return Ok(compared(image, location)),
+        Err(error) if may_be_unnamed(image, &error) => None,
+        named => Some(named?),
+    };
+    match named {
+        Some(location) => Ok((location, None)),
+        None => by_structure(image).map(|location| (location, None)),
+    }
+}
+
+/// Whether a table may be there that nothing names: the symbols are missing, or
+/// those that the kernel keeps of code alone.
+fn may_be_unnamed(image: &Image<'_>, error: &LocateError) -> bool {
+    let is_unnamed = matches!(error, LocateError::NoTable { .. } | LocateError::OneEnd { .. });
+    let lacks_symbols = image.symbols().is_empty() || image.has_recovered_symbols();
+    is_unnamed && lacks_symbols && image.kind() != ImageKind::Rel
+}
+
+fn by_structure(image: &Image<'_>) -> Result<Location, LocateError> {
+    let location = |found: scan::Found| Location {
+        range: found.range,
+        by: LocatedBy::Scan,
+        confidence: Some(found.confidence),
+    };
+    scan::scan(image)
+        .map(location)
+        .map_err(|none| LocateError::NoChain { searched: none.searched, longest: none.longest })
+}
+
+/// The location with what its structure says, and how the two disagree.
+fn compared(image: &Image<'_>, location: Location) -> (Location, Option<Defect>) {
+    let found = scan::scan(image).ok();
+    let scanned = found.map(|found| found.range);
+    let disagrees = scanned != Some(location.range) && !location.range.is_empty();
+    let defect = disagrees.then_some(Defect::SymbolsDisagree { named: location.range, scanned });
+    (Location { confidence: found.map(|found| found.confidence), ..location }, defect)
+}
+
+fn by_name(image: &Image<'_>) -> Result<Location, LocateError> {
     let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
     let by_section = image
         .section_named(SECTION)
         .filter(|section| section.flags.alloc)
-        .map(|section| Location { range: section.range, by: LocatedBy::Section });
+        .map(|section| Location { range: section.range, by: LocatedBy::Section, confidence: None });
     if image.kind() == ImageKind::Rel {
         return by_section.ok_or_else(|| no_table(image));
     }
     match (address(START_SYMBOL), address(STOP_SYMBOL)) {
         (Some(start), Some(stop)) => AddrRange::new(start, stop)
-            .map(|range| Location { range, by: LocatedBy::Symbols })
+            .map(|range| Location { range, by: LocatedBy::Symbols, confidence: None })
             .or(by_section)
             .ok_or(LocateError::Reversed { start, stop }),
         (start, _) => by_section.ok_or_else(|| match (start, address(STOP_SYMBOL)) {
             (Some(_), _) => LocateError::OneEnd { found: START_SYMBOL, missing: STOP_SYMBOL },
             (_, Some(_)) => LocateError::OneEnd { found: STOP_SYMBOL, missing: START_SYMBOL },
-            _ if image.symbols().is_empty() => LocateError::Stripped,
             _ => no_table(image),
         }),
     }

@@ -6,11 +6,12 @@ mod diagnostic;
 mod dynamic_debug;
 mod entry;
 mod key;
-mod linkage;
 mod kind;
+mod linkage;
 mod locate;
 mod name;
 mod query;
+mod scan;
 mod site;
 mod special;
 
@@ -19,11 +20,12 @@ pub use diagnostic::{Defect, Diagnostic, Place, Severity};
 pub use dynamic_debug::{DdebugSite, KEY_OFFSET as DDEBUG_KEY_OFFSET};
 pub use entry::{JumpEntry, Layout};
 pub use key::{Key, KeyId, KeyStorage};
-pub use linkage::{Definitions, Import, Resolution, exports, imports};
 pub use kind::{Classifier, Holder, KeyKind};
+pub use linkage::{Definitions, Import, Resolution, exports, imports};
 pub use locate::{LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STOP_SYMBOL};
 pub use name::{KeyName, KeyNames, KeyPath};
 pub use query::{KeyQuery, QueryError};
+pub use scan::{Confidence, MIN_CHAIN};
 pub use site::{Site, SiteBytes, SiteId};
 pub use special::Special;
 
@@ -67,9 +69,10 @@ impl<'data> JumpTable<'data> {
     /// If the image has no table.  Whatever is wrong with a table that is there
     /// is in [`Self::diagnostics`].
     pub fn read(image: &Image<'data>) -> Result<Self, LocateError> {
-        let location = locate::locate(image)?;
+        let (location, disagreement) = locate::locate(image)?;
         let mut diagnostics: Vec<Diagnostic> =
             image.faults().iter().map(|fault| of_table(Defect::Image(fault.clone()))).collect();
+        diagnostics.extend(disagreement.map(of_table));
         let bytes = table_bytes(image, location.range, &mut diagnostics)?;
         let start = location.range.start();
         let layout = choose_layout(image, location.range, &bytes, &mut diagnostics);

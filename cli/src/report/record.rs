@@ -126,6 +126,14 @@ pub(crate) struct TableRecord {
     pub(crate) entry_size: usize,
     pub(crate) layout: &'static str,
     pub(crate) located_by: &'static str,
+    pub(crate) confidence: Option<ConfidenceRecord>,
+}
+
+/// What a search by structure came to; null without one.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct ConfidenceRecord {
+    pub(crate) entries: usize,
+    pub(crate) next_longest: usize,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]

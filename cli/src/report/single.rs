@@ -2,15 +2,15 @@
 
 use super::document::{Document, Head};
 use super::record::{
-    Address, DiagnosticRecord, FileRecord, FrameRecord, Hex, ImageRecord, KeyRecord,
-    SelectionRecord, SignatureRecord, SignerRecord, SiteRecord, SummaryRecord, TableRecord,
-    branch_name, insn_name,
+    Address, ConfidenceRecord, DiagnosticRecord, FileRecord, FrameRecord, Hex, ImageRecord,
+    KeyRecord, SelectionRecord, SignatureRecord, SignerRecord, SiteRecord, SummaryRecord,
+    TableRecord, branch_name, insn_name,
 };
 use super::{Inspection, SiteFrames};
 use jlctl_analyzer::debug_info::{Frame, Frames};
 use jlctl_analyzer::image::container::Layer;
 use jlctl_analyzer::image::{
-    Image, ImageFile, ImageKind, SectionId, Signer, SignerKey, SymbolOffset,
+    Image, ImageFile, ImageFormat, ImageKind, SectionId, Signer, SignerKey, SymbolOffset,
 };
 use jlctl_analyzer::jump_table::{
     Diagnostic, Key, KeyId, KeyName, KeyStorage, Layout, LocatedBy, SiteId, Special,
@@ -59,7 +59,12 @@ impl<'a> Records<'a> {
             located_by: match table.location().by {
                 LocatedBy::Symbols => "symbols",
                 LocatedBy::Section => "section",
+                LocatedBy::Scan => "scan",
             },
+            confidence: table.location().confidence.map(|found| ConfidenceRecord {
+                entries: found.entries,
+                next_longest: found.next_longest,
+            }),
         }
     }
 
@@ -168,7 +173,7 @@ impl Document for Records<'_> {
 
 /// What is said of a key of the image that has the index `image_index`.
 pub(crate) fn key_record<'a>(
-    image: &Image<'a>,
+    image: &'a Image<'_>,
     key: &Key,
     name: &'a KeyName,
     image_index: usize,
@@ -194,7 +199,7 @@ const UNDEFINED_HERE: &str =
     "undefined in this file: read it together with the kernel and the modules that it needs";
 
 /// Name of a section; `None` if the file's table of names lacks it.
-fn section_name<'a>(image: &Image<'a>, id: SectionId) -> Option<&'a str> {
+fn section_name<'a>(image: &'a Image<'_>, id: SectionId) -> Option<&'a str> {
     Some(image.section(id).name).filter(|name| !name.is_empty())
 }
 
@@ -207,10 +212,14 @@ pub(crate) fn image_record(
 ) -> ImageRecord {
     ImageRecord {
         path: file.path().to_string_lossy().into_owned(),
-        format: "elf",
+        format: match image.format() {
+            ImageFormat::Elf => "elf",
+            ImageFormat::Arm64Image => "arm64-image",
+            ImageFormat::Riscv64Image => "riscv64-image",
+        },
         container: container(file.layers()),
         arch: image.arch().name(),
-        r#type: Some(match image.kind() {
+        r#type: (image.format() == ImageFormat::Elf).then(|| match image.kind() {
             ImageKind::Exec => "exec",
             ImageKind::Dyn => "dyn",
             ImageKind::Rel => "rel",

@@ -6,7 +6,7 @@ use super::style::{Palette, aligned, count, grouped, heading, label, printable, 
 use crate::output::Sink;
 use anstyle::Style;
 use comfy_table::Table;
-use jlctl_analyzer::image::{ImageKind, SymbolOffset};
+use jlctl_analyzer::image::{ImageFormat, ImageKind, SymbolOffset};
 use jlctl_analyzer::jump_table::{Diagnostic, Key, KeyId, Layout, LocatedBy, Severity, SiteId};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -55,6 +55,7 @@ impl Report<'_> {
     fn head(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let Inspection { file, image, table, selection, filter, .. } = *self.inspection;
         let kind = match image.kind() {
+            _ if image.format() != ImageFormat::Elf => "raw kernel image",
             ImageKind::Exec => "executable",
             ImageKind::Dyn => "position-independent image",
             ImageKind::Rel => "relocatable file",
@@ -68,7 +69,12 @@ impl Report<'_> {
         let by = match table.location().by {
             LocatedBy::Symbols => "symbols",
             LocatedBy::Section => "section",
+            LocatedBy::Scan => "structure",
         };
+        let confidence = table.location().confidence.map_or(String::new(), |found| {
+            let (entries, next) = (grouped(found.entries), grouped(found.next_longest));
+            format!(" (a chain of {entries} entries; the next longest has {next})")
+        });
         let counts = table.insn_counts();
         let keys = table.keys();
         let count_keys = |is: fn(&Key) -> bool| keys.iter().filter(|key| is(key)).count();
@@ -95,7 +101,7 @@ impl Report<'_> {
             out,
             "table",
             &format!(
-                "{} to {}, found by {by}",
+                "{} to {}, found by {by}{confidence}",
                 image.address_text(range.start()),
                 image.address_text(range.end())
             ),

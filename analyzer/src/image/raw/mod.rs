@@ -1,0 +1,141 @@
+//! Raw boot images: a kernel's bytes as they lie in memory, behind a header.
+//!
+//! There are no sections and no symbols.  Both are made here: the symbols are the
+//! kernel's own kallsyms, and the sections lie between those of them that mark
+//! boundaries.
+
+mod header;
+mod pe;
+mod regions;
+
+pub(super) use header::Header;
+
+use super::identity::Identity;
+use super::kallsyms::{FlatImage, Kallsyms};
+use super::recovered;
+use super::relocations::Relocations;
+use super::section::{Section, SectionFlags, SectionIndex};
+use super::symbol::Symbols;
+use super::{Image, ImageFault, ImageFormat, ImageKind};
+use crate::addr::{AddrRange, FileOffset, Svma};
+use crate::arch::{self, Architecture};
+use regions::{Content, Evidence, Region};
+
+/// ELF machine number (`e_machine`) of the architecture of a format.
+const fn elf_machine(format: ImageFormat) -> u16 {
+    match format {
+        ImageFormat::Riscv64Image => goblin::elf::header::EM_RISCV,
+        ImageFormat::Elf | ImageFormat::Arm64Image => goblin::elf::header::EM_AARCH64,
+    }
+}
+
+/// The architecture of a raw image.
+pub(super) fn architecture(header: &Header) -> Option<&'static dyn Architecture> {
+    arch::of_elf_machine(elf_machine(header.format))
+}
+
+/// Makes an image of `data`, which `header` was found in.
+pub(super) fn parse<'data>(
+    data: &'data [u8],
+    header: &Header,
+    arch: &'static dyn Architecture,
+) -> Image<'data> {
+    let mut faults = header.faults(data.len() as u64);
+    let pe = header.pe_offset.map(|offset| (offset, pe::sections(data, offset)));
+    if let Some((offset, None)) = pe {
+        faults.push(ImageFault::PeHeader { offset: FileOffset(offset.into()) });
+    }
+    let pe = pe.and_then(|(_, sections)| sections).unwrap_or_default();
+    let (kallsyms, load) = match placed_kallsyms(data, header.big_endian) {
+        Ok((kallsyms, load)) => (Some(kallsyms), load),
+        Err(reason) => {
+            faults.push(ImageFault::NoLoadAddress { reason });
+            (None, Svma(0))
+        }
+    };
+    let offset_of = |name: &str| {
+        let kallsyms = kallsyms.as_ref()?;
+        let found = kallsyms.symbols().iter().find(|symbol| kallsyms.name(symbol) == name)?;
+        found.address.0.checked_sub(load.0).filter(|offset| *offset <= header::LARGEST)
+    };
+    let file_end = file_end(data, &pe, &offset_of, &mut faults);
+    let end = file_end.max(header.image_size().or_else(|| offset_of("_end")).unwrap_or(0));
+    let regions = regions::regions(&Evidence { symbol: &offset_of, pe: &pe, file_end, end });
+    let sections: Vec<Section<'data>> =
+        regions.iter().map(|region| section(data, load, region)).collect();
+    let index = SectionIndex::new(&sections);
+    let symbols = match &kallsyms {
+        Some(kallsyms) => recovered::symbols(kallsyms, &sections, &index, arch),
+        None => Symbols::default(),
+    };
+    Image {
+        data,
+        format: header.format,
+        kind: ImageKind::Dyn,
+        big_endian: header.big_endian,
+        arch,
+        identity: Identity::of_bytes(data).with_release(&sections, &symbols),
+        sections,
+        index,
+        has_recovered_symbols: kallsyms.is_some(),
+        symbols,
+        relocations: Relocations::default(),
+        faults,
+    }
+}
+
+/// The symbols and the address of the first byte, or why there is none.
+fn placed_kallsyms(data: &[u8], big_endian: bool) -> Result<(Kallsyms, Svma), String> {
+    let kallsyms =
+        Kallsyms::find(FlatImage::raw(data, big_endian)).map_err(|error| error.to_string())?;
+    let fits = |load: &Svma| load.0.checked_add(header::LARGEST + data.len() as u64).is_some();
+    match kallsyms.load_address().filter(fits) {
+        Some(load) => Ok((kallsyms, load)),
+        None => Err(format!(
+            "kallsyms: {} symbols, but nothing says what their addresses are relative to",
+            kallsyms.symbols().len()
+        )),
+    }
+}
+
+/// Where the bytes end that the file should have.
+fn file_end(
+    data: &[u8],
+    pe: &[pe::PeSection<'_>],
+    offset_of: &dyn Fn(&str) -> Option<u64>,
+    faults: &mut Vec<ImageFault>,
+) -> u64 {
+    let found = data.len() as u64;
+    let stated = pe.iter().map(|section| section.start + section.file_size).max();
+    let expected = stated.or_else(|| offset_of("_edata")).unwrap_or(0);
+    if expected > found {
+        faults.push(ImageFault::RawImageCut { expected, found });
+    }
+    expected.max(found)
+}
+
+fn section<'data>(data: &'data [u8], load: Svma, region: &Region<'data>) -> Section<'data> {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(data.len());
+    let is_zero = region.content == Content::Zeros;
+    let exec = matches!(region.content, Content::Code | Content::Mixed);
+    Section {
+        name: region.name,
+        range: AddrRange::sized(load.wrapping_add(region.start), region.end - region.start),
+        offset: FileOffset(region.start),
+        data: if is_zero { &[] } else { &data[at(region.start)..at(region.end)] },
+        flags: SectionFlags {
+            alloc: true,
+            exec,
+            write: region.content != Content::Code,
+            no_bits: is_zero,
+            mixed: region.content == Content::Mixed,
+            ..SectionFlags::default()
+        },
+        kind: match is_zero {
+            true => goblin::elf::section_header::SHT_NOBITS,
+            false => goblin::elf::section_header::SHT_PROGBITS,
+        },
+        link: 0,
+        info: 0,
+    }
+}

@@ -1,0 +1,116 @@
+//! What lies where in a raw image: from the kernel's own boundary symbols, or
+//! else from the PE header, or else anything anywhere.
+//!
+//! Regions are named as the sections of the vmlinux that they were
+//! (`arch/arm64/kernel/vmlinux.lds.S`, `arch/riscv/kernel/vmlinux.lds.S`,
+//! `include/asm-generic/vmlinux.lds.h`, Linux 5.10 to 6.12).
+
+use super::pe::PeSection;
+
+/// What a region holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Instructions.
+    Code,
+    /// Data.
+    Data,
+    /// Either, nobody says where.
+    Mixed,
+    /// Zeros that the file does not have.
+    Zeros,
+}
+
+/// A part of the image by offsets from its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region<'data> {
+    pub(super) name: &'data str,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) content: Content,
+}
+
+/// What the image is divided by.
+pub(super) struct Evidence<'a, 'data> {
+    /// Offset of the symbol of a name.
+    pub(super) symbol: &'a dyn Fn(&str) -> Option<u64>,
+    /// Sections of the PE header, none without one.
+    pub(super) pe: &'a [PeSection<'data>],
+    /// Where the bytes of the file end; what lies behind is zero.
+    pub(super) file_end: u64,
+    /// Where the kernel ends in memory.
+    pub(super) end: u64,
+}
+
+/// From an offset on.
+type Mark<'data> = (u64, &'data str, Content);
+
+/// The regions, ascending, from offset 0 to the end.
+pub(super) fn regions<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Region<'data>> {
+    let mut marks = by_symbols(evidence).unwrap_or_else(|| by_pe(evidence));
+    let zeros = (evidence.symbol)("__bss_start").unwrap_or(evidence.file_end);
+    marks.retain(|(at, ..)| *at < zeros);
+    marks.push((zeros.min(evidence.file_end), ".bss", Content::Zeros));
+    // Stable: of those at one place the last counts.
+    marks.sort_by_key(|(at, ..)| *at);
+    let stop = (evidence.symbol)("__bss_stop").filter(|stop| *stop >= zeros);
+    let end = stop.unwrap_or(evidence.end);
+    let ends = marks.iter().skip(1).map(|(at, ..)| *at).chain([end]);
+    let mut regions: Vec<Region<'data>> = Vec::new();
+    for ((start, name, content), end) in marks.iter().copied().zip(ends) {
+        match regions.last_mut() {
+            Some(last) if last.name == name && last.content == content && last.end == start => {
+                last.end = end.max(start);
+            }
+            _ if start < end => regions.push(Region { name, start, end, content }),
+            _ => {}
+        }
+    }
+    regions
+}
+
+/// By symbols; `None` if they do not say where the text is.  Without
+/// CONFIG_KALLSYMS_ALL (Linux 5.10) there are those of the code alone, and the PE
+/// header says where the data that can be written start.
+fn by_symbols<'data>(evidence: &Evidence<'_, 'data>) -> Option<Vec<Mark<'data>>> {
+    use Content::{Code, Data};
+    let first = |names: &[&str]| names.iter().find_map(|name| (evidence.symbol)(name));
+    let (text, text_end) = (first(&["_stext"])?, first(&["_etext"])?);
+    let init_data = first(&["__initdata_begin", "__init_data_begin"]);
+    let writable = match init_data {
+        Some(_) => None,
+        None => evidence.pe.iter().find(|section| !section.exec).map(|section| section.start),
+    };
+    // Linux 5.10 keeps the code for the identity mapping in .text.
+    let behind_text = |at: &u64| *at > text_end;
+    let marks = [
+        (Some(0), ".head.text", Code),
+        (Some(text), ".text", Code),
+        (Some(text_end), ".rodata", Data),
+        (first(&["__start_rodata"]), ".rodata", Data),
+        (first(&["__idmap_text_start"]).filter(behind_text), ".rodata.text", Code),
+        (first(&["__idmap_text_end"]).filter(behind_text), ".rodata", Data),
+        (first(&["_sinittext"]), ".init.text", Code),
+        // Where nothing says the end of it, the few data behind pass for text.
+        (first(&["_einittext"]), ".exit.text", Code),
+        (first(&["__exittext_end"]), ".init.data", Data),
+        (init_data, ".init.data", Data),
+        (writable, ".data", Data),
+        // riscv64 has read-only data between the two.
+        (first(&["_data", "_sdata"]), ".data", Data),
+    ];
+    let present = marks.into_iter();
+    Some(present.filter_map(|(at, name, content)| Some((at?, name, content))).collect())
+}
+
+/// By the PE header, whose executable section holds the read-only data too.
+fn by_pe<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Mark<'data>> {
+    if evidence.pe.is_empty() {
+        return vec![(0, "image", Content::Mixed)];
+    }
+    let of_section = |section: &PeSection<'data>| {
+        let content = if section.exec { Content::Mixed } else { Content::Data };
+        (section.start, section.name, content)
+    };
+    let head = (0, ".head.text", Content::Code);
+    [head].into_iter().chain(evidence.pe.iter().map(of_section)).collect()
+}

@@ -1,0 +1,113 @@
+//! Symbols of an image out of its kallsyms.
+
+use super::kallsyms::Kallsyms;
+use super::section::{Section, SectionIndex};
+use super::symbol::{Binding, Symbol, SymbolKind, Symbols};
+use crate::addr::AddrRange;
+use crate::arch::Architecture;
+
+/// Bytes that a symbol covers for certain: an instruction.
+const INSTRUCTION: u64 = 4;
+
+/// The symbols, as a symbol table would state them but for sizes, which kallsyms
+/// does not keep: each reaches to the next.  Of several at one address the kernel
+/// puts the one first that a person should see (`compare_symbols` in
+/// scripts/kallsyms.c), and so they stay.
+pub(super) fn symbols<'data>(
+    found: &Kallsyms,
+    sections: &[Section<'_>],
+    index: &SectionIndex,
+    arch: &dyn Architecture,
+) -> Symbols<'data> {
+    // Without them the ends of the code are the only objects that there are.
+    let has_objects = found.has_data_symbols();
+    let nameless = nameless_code(found);
+    let mut strings = vec![0];
+    let mut symbols = Vec::with_capacity(found.symbols().len());
+    for symbol in found.symbols() {
+        let name = found.name(symbol);
+        let Ok(at) = u32::try_from(strings.len()) else { break };
+        strings.extend_from_slice(name.as_bytes());
+        strings.push(0);
+        let letter = symbol.kind();
+        let is_absolute = letter.eq_ignore_ascii_case(&b'a');
+        let is_last_known = nameless.is_some_and(|code| code.contains(symbol.address));
+        symbols.push(Symbol {
+            address: symbol.address,
+            size: if is_last_known { INSTRUCTION } else { 0 },
+            section: index.find(symbol.address).filter(|_| !is_absolute),
+            kind: kind(letter, name, has_objects),
+            binding: binding(letter),
+            file: None,
+            is_undefined: false,
+            name: at,
+        });
+    }
+    let ranges: Vec<_> =
+        sections.iter().map(|section| (section.is_executable(), section.range)).collect();
+    Symbols::new(strings, symbols, &ranges, arch)
+}
+
+fn kind(letter: u8, name: &str, has_objects: bool) -> SymbolKind {
+    match letter.to_ascii_lowercase() {
+        _ if BOUNDARIES.contains(&name) => SymbolKind::Other,
+        b't' | b'w' if !is_start_or_stop(name) && !looks_like_mark(name) => SymbolKind::Function,
+        b'd' | b'b' | b'r' | b'v' if has_objects && !is_start_or_stop(name) => SymbolKind::Object,
+        _ => SymbolKind::Untyped,
+    }
+}
+
+const fn binding(letter: u8) -> Binding {
+    match letter {
+        b'w' | b'W' | b'v' | b'V' => Binding::Weak,
+        b'A'..=b'Z' => Binding::Global,
+        _ => Binding::Local,
+    }
+}
+
+/// Names that are of nothing but an end of something.
+const BOUNDARIES: [&str; 14] = [
+    "_text",
+    "_stext",
+    "_etext",
+    "_sinittext",
+    "_einittext",
+    "_data",
+    "_sdata",
+    "_edata",
+    "_end",
+    "__bss_start",
+    "__bss_stop",
+    "__init_begin",
+    "__init_end",
+    "__per_cpu_start",
+];
+
+/// Whether a linker script puts a symbol of this name at an end of a table.
+fn is_start_or_stop(name: &str) -> bool {
+    ["__start_", "__stop_", "__end_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether the name of code is most likely one that a linker script defines: a
+/// symbol at the same address that is no mark is what stands there.  Objects have
+/// such names rightly: `__tracepoint_initcall_start`.
+fn looks_like_mark(name: &str) -> bool {
+    let suffixes = ["_start", "_end", "_begin"];
+    name.starts_with("__") && suffixes.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Code of a hypervisor that is in the kernel without its names: Linux 5.10 leaves
+/// out all of the prefix `__kvm_nvhe_` (scripts/kallsyms.c).  There the symbol
+/// before an address says nothing.
+fn nameless_code(found: &Kallsyms) -> Option<AddrRange> {
+    let (mut start, mut end) = (None, None);
+    for symbol in found.symbols() {
+        match found.name(symbol) {
+            "__hyp_text_start" => start = Some(symbol.address),
+            "__hyp_text_end" => end = Some(symbol.address),
+            name if name.starts_with("__kvm_nvhe_") => return None,
+            _ => {}
+        }
+    }
+    AddrRange::new(start?, end?)
+}
