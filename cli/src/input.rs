@@ -64,6 +64,10 @@ impl Input {
         if let Some(debug) = &self.separate {
             image.adopt_symbols(debug.file.bytes());
         }
+        if image.symbols().is_empty() {
+            // A program has none, and its section says where the table is.
+            let _ = progress.phase("recover symbols", 1, |_| image.recover_symbols());
+        }
         Ok(image)
     }
 

@@ -1,10 +1,56 @@
 //! Symbols of an image out of its kallsyms.
 
-use super::kallsyms::Kallsyms;
+use super::Image;
+use super::kallsyms::{FlatImage, Kallsyms, KallsymsError};
 use super::section::{Section, SectionIndex};
 use super::symbol::{Binding, Symbol, SymbolKind, Symbols};
 use crate::addr::AddrRange;
 use crate::arch::Architecture;
+use std::cmp::Reverse;
+
+/// Most sections of a stripped ELF file that are searched.
+const MOST_SECTIONS: usize = 4;
+
+impl Image<'_> {
+    /// Takes the symbols that a kernel keeps for itself, if the image has no
+    /// others: for an ELF file that was stripped of them.
+    ///
+    /// # Errors
+    /// Why the image has no such symbols: about the section that came nearest.
+    /// An image that has symbols is left as it is.
+    pub fn recover_symbols(&mut self) -> Result<(), KallsymsError> {
+        if !self.symbols.is_empty() {
+            return Ok(());
+        }
+        let mut data: Vec<&Section<'_>> =
+            self.sections.iter().filter(|section| section.is_data()).collect();
+        data.sort_by_key(|section| (section.name != ".rodata", Reverse(section.data.len())));
+        let mut nearest = KallsymsError::NoTokenTable { look_alikes: 0 };
+        for section in data.into_iter().take(MOST_SECTIONS) {
+            match self.kallsyms_in(section) {
+                Ok(found) => {
+                    self.symbols = symbols(&found, &self.sections, &self.index, self.arch);
+                    self.has_recovered_symbols = true;
+                    self.identity = self.identity.with_release(&self.sections, &self.symbols);
+                    return Ok(());
+                }
+                Err(error) => nearest = nearest.further(error),
+            }
+        }
+        Err(nearest)
+    }
+
+    fn kallsyms_in(&self, section: &Section<'_>) -> Result<Kallsyms, KallsymsError> {
+        let start = section.range.start();
+        let relocated = |at: usize| {
+            let word =
+                self.read_relocated(AddrRange::sized(start.wrapping_add(at as u64), 8)).ok()?;
+            self.u64_from(&word.bytes).filter(|_| word.words > 0)
+        };
+        let (bytes, big_endian) = (section.data, self.big_endian);
+        Kallsyms::find(FlatImage { bytes, big_endian, start: Some(start), relocated: &relocated })
+    }
+}
 
 /// Bytes that a symbol covers for certain: an instruction.
 const INSTRUCTION: u64 = 4;

@@ -102,7 +102,7 @@ impl KallsymsError {
     }
 
     /// The one that came further.
-    pub(super) fn further(self, other: Self) -> Self {
+    pub(in crate::image) fn further(self, other: Self) -> Self {
         if other.progress() > self.progress() { other } else { self }
     }
 }
