@@ -1,7 +1,9 @@
 //! The command line as the user wrote it; commands make their own validated
 //! configuration of it.
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jlctl_analyzer::jump_table::KeyKind;
 use std::path::PathBuf;
 
 /// Inspect, plan, simulate and lint code that is patched while it runs.
@@ -88,6 +90,11 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,
 
+    /// Only keys of this kind, and their sites (may be repeated, or a list with
+    /// commas): plain, tracepoint, dynamic-debug, …
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kind: Vec<Kind>,
+
     /// Only sites in functions whose name matches: a glob, or /REGEX/
     #[arg(long, value_name = "PATTERN")]
     pub(crate) function: Option<String>,
@@ -107,6 +114,29 @@ pub(crate) struct Inspect {
     /// Format of the result
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// Kind of keys, by the name that reports have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind(pub(crate) KeyKind);
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Kind; KeyKind::ALL.len()] = {
+            let mut all = [Kind(KeyKind::Plain); KeyKind::ALL.len()];
+            let mut at = 0;
+            while at < all.len() {
+                all[at] = Kind(KeyKind::ALL[at]);
+                at += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()))
+    }
 }
 
 /// Format of a result.

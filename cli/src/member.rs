@@ -12,7 +12,7 @@ use crate::source;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::{Image, ImageError};
 use jlctl_analyzer::jump_table::{
-    Import, JumpTable, Key, KeyName, KeyNames, LocateError, exports, imports,
+    Import, JumpTable, Key, KeyDescriptions, KeyId, KeyName, LocateError, exports, imports,
 };
 use std::path::{Path, PathBuf};
 
@@ -121,24 +121,31 @@ impl Member {
         args: &Inspect,
         lists: Lists,
     ) -> anyhow::Result<()> {
-        let names = source::key_names(image, table);
-        let filter = Filter::default();
-        let selection = Selection::new(image, table, &names, &filter)?;
-        let mut diagnostics = table.diagnostics().to_vec();
-        let sites = source::wanted_sites(args, lists, &selection, &diagnostics);
         let quiet = Progress::none();
-        let debug_info = match &sites[..] {
-            [] => None,
-            _ => source::open(input, &quiet, &mut diagnostics)?,
+        let mut diagnostics = table.diagnostics().to_vec();
+        let debug_info = match args.no_source {
+            true => None,
+            false => source::open(input, &quiet, &mut diagnostics)?,
         };
-        let frames = debug_info.map(|debug_info| {
+        let keys = source::describe_keys(
+            debug_info.as_ref(),
+            input,
+            image,
+            table,
+            &quiet,
+            &mut diagnostics,
+        );
+        let filter = Filter::default();
+        let selection = Selection::new(image, table, &keys, &filter)?;
+        let sites = source::wanted_sites(args, lists, &selection, &diagnostics);
+        let frames = debug_info.filter(|_| !sites.is_empty()).map(|debug_info| {
             source::frames(&debug_info, input, table, &sites, &quiet, &mut diagnostics)
         });
         let inspection = Inspection {
             file: input.file(),
             image,
             table,
-            names: &names,
+            keys: &keys,
             selection: &selection,
             filter: &filter,
             diagnostics: &diagnostics,
@@ -156,7 +163,7 @@ impl Member {
             .key_ids()
             .map(|id| MemberKey {
                 record: records.key_of(id).into_owned(),
-                name: names.get(id).clone(),
+                name: keys.names().get(id).clone(),
                 address: table.key(id).address,
             })
             .collect();
@@ -191,11 +198,11 @@ pub(crate) fn keys_at(
     let input = Input::open(path, debug_dirs, &quiet)?;
     let image = input.image(&quiet)?;
     let keys: Vec<Key> = addresses.iter().map(|address| Key::at(&image, *address)).collect();
-    let names = KeyNames::new(&image, &keys, &[]);
-    let member_key = |(key, name): (&Key, &KeyName)| MemberKey {
-        record: key_record(&image, key, name, index, 0).into_owned(),
-        name: name.clone(),
+    let described = KeyDescriptions::of_keys(&image, &keys);
+    let member_key = |(key, id): (&Key, KeyId)| MemberKey {
+        record: key_record(&image, key, &described, id, index, 0).into_owned(),
+        name: described.names().get(id).clone(),
         address: key.address,
     };
-    Ok(keys.iter().zip(names.all()).map(member_key).collect())
+    Ok(keys.iter().zip(described.names().ids()).map(member_key).collect())
 }

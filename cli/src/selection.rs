@@ -4,13 +4,17 @@ use crate::args::Inspect;
 use crate::exit::{Kind, failure};
 use crate::report::record::SelectionRecord;
 use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyId, KeyNames, KeyQuery, SiteId};
+use jlctl_analyzer::jump_table::{
+    Diagnostic, JumpTable, KeyDescriptions, KeyId, KeyKind, KeyQuery, SiteId,
+};
 use jlctl_analyzer::pattern::{Pattern, PatternError};
 
 /// The filters of the command line, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) key: Option<KeyQuery>,
+    /// Kinds of keys; all if empty.
+    pub(crate) kinds: Vec<KeyKind>,
     pub(crate) function: Option<(String, Pattern)>,
     pub(crate) section: Option<String>,
 }
@@ -32,14 +36,21 @@ impl Filter {
                 .map(function)
                 .transpose()
                 .map_err(wrong("--function"))?,
+            kinds: args.kind.iter().map(|kind| kind.0).collect(),
             section: args.section.clone(),
         })
+    }
+
+    /// Whether keys of a kind, by its name, are selected.
+    pub(crate) fn has_kind(&self, name: &str) -> bool {
+        self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.name() == name)
     }
 
     /// What a report says of the filters; `None` without any.
     pub(crate) fn record(&self, keys: usize, sites: usize) -> Option<SelectionRecord> {
         (!self.is_empty()).then(|| SelectionRecord {
             key: self.key.as_ref().map(|query| query.text().to_owned()),
+            kind: self.kinds.iter().map(|kind| kind.name()).collect(),
             function: self.function.as_ref().map(|(text, _)| text.clone()),
             section: self.section.clone(),
             keys,
@@ -48,7 +59,10 @@ impl Filter {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.key.is_none() && self.function.is_none() && self.section.is_none()
+        self.key.is_none()
+            && self.kinds.is_empty()
+            && self.function.is_none()
+            && self.section.is_none()
     }
 }
 
@@ -71,10 +85,10 @@ impl Selection {
     pub(crate) fn new(
         image: &Image<'_>,
         table: &JumpTable<'_>,
-        names: &KeyNames,
+        keys: &KeyDescriptions,
         filter: &Filter,
     ) -> anyhow::Result<Self> {
-        let key_matches = matching_keys(table, names, filter)?;
+        let key_matches = matching_keys(table, keys, filter)?;
         let mut function_seen = false;
         let mut section_seen = false;
         let sites: Vec<SiteId> = table
@@ -119,17 +133,19 @@ impl Selection {
 
 fn matching_keys(
     table: &JumpTable<'_>,
-    names: &KeyNames,
+    keys: &KeyDescriptions,
     filter: &Filter,
 ) -> anyhow::Result<Vec<bool>> {
-    let Some(query) = &filter.key else { return Ok(vec![true; table.keys().len()]) };
+    let is_of_kind = |id| filter.has_kind(keys.kind(id).name());
+    let of_kind: Vec<bool> = table.key_ids().map(is_of_kind).collect();
+    let Some(query) = &filter.key else { return Ok(of_kind) };
     let address = |at: usize| table.keys().get(at).map(|key| key.address);
     let found = query
-        .some(names.all(), address)
+        .some(keys.names().all(), address)
         .map_err(|error| failure(Kind::Refused, format!("--key {error}")))?;
     let mut matches = vec![false; table.keys().len()];
     for at in found {
-        matches[at] = true;
+        matches[at] = of_kind[at];
     }
     Ok(matches)
 }

@@ -80,14 +80,16 @@ impl Set {
         if filter.is_empty() {
             return Ok(self);
         }
-        let mut is_selected = vec![true; self.keys.len()];
+        let of_kind = |key: &SetKey| filter.has_kind(key.record.kind);
+        let mut is_selected: Vec<bool> = self.keys.iter().map(of_kind).collect();
         if let Some(query) = &filter.key {
             let names: Vec<KeyName> = self.keys.iter().map(|key| key.name.clone()).collect();
             let found = query
                 .some(&names, |at| self.keys[at].address)
                 .map_err(|error| failure(Kind::Refused, format!("--key {error}")))?;
-            is_selected = vec![false; self.keys.len()];
-            found.into_iter().for_each(|at| is_selected[at] = true);
+            let mut is_found = vec![false; self.keys.len()];
+            found.into_iter().for_each(|at| is_found[at] = is_selected[at]);
+            is_selected = is_found;
         }
         let of_section = |site: &SiteRecord<'_>| {
             filter.section.as_deref().is_none_or(|name| site.section.as_deref() == Some(name))
@@ -201,6 +203,9 @@ impl Merge {
         }
         set.keys = keys.all;
         set.summary.keys = set.keys.len();
+        for key in &set.keys {
+            *set.summary.kinds.entry(key.record.kind).or_default() += 1;
+        }
         Ok(set)
     }
 

@@ -8,7 +8,9 @@ use crate::report::{Lists, SiteFrames};
 use crate::selection::Selection;
 use jlctl_analyzer::debug_info::{DebugFault, DebugInfo, DebugInfoError};
 use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpTable, KeyNames, LocateError, SiteId};
+use jlctl_analyzer::jump_table::{
+    Defect, Diagnostic, JumpTable, KeyDescriptions, LocateError, SiteId,
+};
 
 /// Opens the debug information of `input`; `None` if there is none, or none
 /// that can be read, which is then a diagnostic.
@@ -32,9 +34,21 @@ pub(crate) fn open<'a>(
     }
 }
 
-/// The names of all keys of `table`.
-pub(crate) fn key_names(image: &Image<'_>, table: &JumpTable<'_>) -> KeyNames {
-    KeyNames::new(image, table.keys(), &[])
+/// What the keys of `table` are called and what they are for.
+pub(crate) fn describe_keys(
+    debug_info: Option<&DebugInfo<'_>>,
+    input: &Input,
+    image: &Image<'_>,
+    table: &JumpTable<'_>,
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> KeyDescriptions {
+    let path = input.debug().map_or(input.path(), |(_, path)| path);
+    let debug = debug_info.map(|debug_info| (debug_info, path));
+    let described =
+        progress.phase("describe the keys", 1, |_| KeyDescriptions::of_table(image, table, debug));
+    diagnostics.extend(described.faults().iter().map(debug_fault));
+    described
 }
 
 /// The sites whose source lines a report shows: those that it lists, or else
@@ -73,10 +87,12 @@ pub(crate) fn frames(
     let frames = progress.phase("look up source lines", addresses.len(), |done| {
         debug_info.frames(&addresses, path, done)
     });
-    let fault =
-        |fault: &DebugFault| Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None };
-    diagnostics.extend(frames.faults().iter().map(fault));
+    diagnostics.extend(frames.faults().iter().map(debug_fault));
     SiteFrames::new(frames, sites, table.len())
+}
+
+fn debug_fault(fault: &DebugFault) -> Diagnostic {
+    Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }
 }
 
 /// A damaged image without a table most likely had one: that is no refusal but

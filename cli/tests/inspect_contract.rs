@@ -69,7 +69,8 @@ const FILE: [Field; 5] = [
     ("table", Kind::Object, true),
     ("summary", Kind::Object, true),
 ];
-const SUMMARY: [Field; 7] = [
+const SUMMARY: [Field; 8] = [
+    ("kinds", Kind::Object, false),
     ("entries", Kind::Number, false),
     ("nop", Kind::Number, false),
     ("jmp", Kind::Number, false),
@@ -78,7 +79,23 @@ const SUMMARY: [Field; 7] = [
     ("sections", Kind::Object, false),
     ("special", Kind::Object, false),
 ];
-const KEY: [Field; 11] = [
+const KINDS: &[&str] = &[
+    "plain",
+    "tracepoint",
+    "dynamic-debug",
+    "security-hook",
+    "cpu-capability",
+    "cgroup-subsystem",
+    "bpf-cgroup",
+    "sched-feature",
+    "netfilter-hook",
+    "perf-event",
+    "once",
+];
+const KEY: [Field; 14] = [
+    ("kind", Kind::OneOf(KINDS), false),
+    ("object_type", Kind::Text, true),
+    ("dynamic_debug", Kind::Object, true),
     ("name", Kind::Text, false),
     ("address", Kind::Address, false),
     ("symbol", Kind::Text, true),
@@ -167,7 +184,7 @@ fn nothing_is_null_in_the_demo_but_its_container() {
         assert!(!json["image"][name].is_null(), "{name}");
     }
     // Keys that live here are not unresolved, and most sites are not special.
-    let may_be_null = ["unresolved", "special"];
+    let may_be_null = ["unresolved", "special", "object_type", "dynamic_debug"];
     let filled = |element: &Value| {
         for (name, value) in element.as_object().expect("an object") {
             let may = may_be_null.contains(&name.as_str());
@@ -261,6 +278,9 @@ fn filters_leave_the_sites_that_match_all_of_them() {
         (&["--key", "/once_key|hwcap/"], &[5, 6, 9], 3),
         (&["--key", "/^demo_(ro|bss)_key$/"], &[7, 8, 10, 11], 2),
         (&["--key", "__tracepoint_demo_event+0x8"], &[4], 1),
+        (&["--kind", "tracepoint"], &[4], 1),
+        (&["--kind", "once,cpu-capability"], &[5, 6, 9], 3),
+        (&["--kind", "once", "--key", "/once_key/", "--kind", "plain"], &[6, 9], 2),
         (&["--function", "demo_read"], &[2, 3, 4], 3),
         (&["--function", "/_(init|net_exit)$/"], &[10, 11], 2),
         (&["--section", ".init.text"], &[10], 1),

@@ -95,7 +95,7 @@ fn csv_has_a_header_and_a_line_for_each_element() {
     for (args, fields, records, first) in [
         (&["--format", "csv"][..], 18, 12, "index"),
         (&["--format", "csv", "--sites"], 18, 12, "index"),
-        (&["--format", "csv", "--keys"], 11, 8, "name"),
+        (&["--format", "csv", "--keys"], 13, 8, "name"),
         (&["--format", "csv", "--key", "demo_ro_key"], 18, 2, "index"),
     ] {
         let text = report(args);

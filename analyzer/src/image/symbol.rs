@@ -4,6 +4,7 @@ use super::layout;
 use super::section::SectionId;
 use crate::addr::{AddrRange, Svma};
 use crate::arch::Architecture;
+use memchr::memmem;
 use std::borrow::Cow;
 
 /// Size of an ELF64 symbol in the file, in bytes.
@@ -168,12 +169,18 @@ impl<'data> Symbols<'data> {
 
     /// The defined symbols of a name, in table order.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (SymbolId, &'a Symbol)> {
-        let name = name.as_bytes();
-        self.iter().filter(move |(_, symbol)| {
-            let text = self.strings.get(symbol.name as usize..).unwrap_or_default();
-            let is_named = text.starts_with(name) && matches!(text.get(name.len()), None | Some(0));
-            is_named && symbol.section.is_some()
-        })
+        // The places of the name in the string table, of which linkers make
+        // ends of longer names too; then numbers are compared, not texts.
+        let (bytes, strings) = (name.as_bytes(), &*self.strings);
+        let is_whole = move |at: &usize| matches!(strings.get(at + bytes.len()), None | Some(0));
+        let offsets: Vec<u32> = memmem::find_iter(strings, bytes)
+            .filter(is_whole)
+            .filter_map(|at| u32::try_from(at).ok())
+            .collect();
+        let symbols = if offsets.is_empty() { 0 } else { self.symbols.len() };
+        self.iter()
+            .take(symbols)
+            .filter(move |(_, symbol)| symbol.section.is_some() && offsets.contains(&symbol.name))
     }
 
     /// The function that `address` lies in.

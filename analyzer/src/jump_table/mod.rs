@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod check;
+mod describe;
 mod diagnostic;
 mod dynamic_debug;
 mod entry;
@@ -16,6 +17,7 @@ mod site;
 mod special;
 
 pub use catalogue::{CATALOGUE, CatalogueEntry};
+pub use describe::KeyDescriptions;
 pub use diagnostic::{Defect, Diagnostic, Place, Severity};
 pub use dynamic_debug::{DdebugSite, KEY_OFFSET as DDEBUG_KEY_OFFSET};
 pub use entry::{JumpEntry, Layout};

@@ -109,6 +109,11 @@ impl KeyNames {
         &self.names[id.index()]
     }
 
+    /// Ids of all keys that are named here.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> + use<> {
+        (0..u32::try_from(self.names.len()).unwrap_or(u32::MAX)).map(KeyId)
+    }
+
     /// All names, by [`KeyId::index`].
     #[must_use]
     pub fn all(&self) -> &[KeyName] {

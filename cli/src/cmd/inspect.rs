@@ -11,7 +11,7 @@ use crate::selection::{Filter, Selection};
 use crate::set::Set;
 use crate::source;
 use anyhow::Context as _;
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, Severity};
+use jlctl_analyzer::jump_table::{JumpTable, Severity};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
@@ -40,27 +40,31 @@ fn one(
         .phase("read the jump table", 1, |_| JumpTable::read(&image))
         .map_err(|error| source::no_table(&image, error))
         .with_context(of_path)?;
-    let names = source::key_names(&image, &table);
-    let selection = Selection::new(&image, &table, &names, filter).with_context(of_path)?;
-    let mut diagnostics: Vec<Diagnostic> = table
-        .diagnostics()
-        .iter()
-        .filter(|diagnostic| selection.concerns(diagnostic))
-        .cloned()
-        .collect();
-    let sites = source::wanted_sites(args, lists, &selection, &diagnostics);
-    let debug_info = match &sites[..] {
-        [] => None,
-        _ => source::open(&input, progress, &mut diagnostics).with_context(of_path)?,
+    let mut diagnostics = table.diagnostics().to_vec();
+    let debug_info = if args.no_source {
+        None
+    } else {
+        source::open(&input, progress, &mut diagnostics).with_context(of_path)?
     };
-    let frames = debug_info.map(|debug_info| {
+    let keys = source::describe_keys(
+        debug_info.as_ref(),
+        &input,
+        &image,
+        &table,
+        progress,
+        &mut diagnostics,
+    );
+    let selection = Selection::new(&image, &table, &keys, filter).with_context(of_path)?;
+    diagnostics.retain(|diagnostic| selection.concerns(diagnostic));
+    let sites = source::wanted_sites(args, lists, &selection, &diagnostics);
+    let frames = debug_info.filter(|_| !sites.is_empty()).map(|debug_info| {
         source::frames(&debug_info, &input, &table, &sites, progress, &mut diagnostics)
     });
     let inspection = Inspection {
         file: input.file(),
         image: &image,
         table: &table,
-        names: &names,
+        keys: &keys,
         selection: &selection,
         filter,
         diagnostics: &diagnostics,

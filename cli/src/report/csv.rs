@@ -5,7 +5,7 @@ use super::document::Document;
 use super::record::{KeyRecord, SiteRecord};
 use std::io::Write;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "name",
     "address",
     "symbol",
@@ -17,6 +17,8 @@ const KEYS: [&str; 11] = [
     "sites",
     "image",
     "unresolved",
+    "kind",
+    "object_type",
 ];
 const SITES: [&str; 18] = [
     "index",
@@ -55,7 +57,7 @@ pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Re
     Ok(csv.flush()?)
 }
 
-fn key(key: &KeyRecord<'_>) -> [String; 11] {
+fn key(key: &KeyRecord<'_>) -> [String; 13] {
     [
         key.name.to_string(),
         key.address.to_string(),
@@ -68,6 +70,8 @@ fn key(key: &KeyRecord<'_>) -> [String; 11] {
         key.sites.to_string(),
         text(key.image),
         text(key.unresolved.as_ref()),
+        key.kind.to_owned(),
+        text(key.object_type.as_ref()),
     ]
 }
 

@@ -19,7 +19,7 @@ use crate::selection::{Filter, Selection};
 use crate::set::Set;
 use jlctl_analyzer::debug_info::{Frame, FrameId, Frames};
 use jlctl_analyzer::image::{Image, ImageFile};
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyNames, SiteId};
+use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyDescriptions, SiteId};
 use std::path::Path;
 
 /// Everything that a report of `jlctl inspect` is made of.
@@ -27,7 +27,7 @@ pub(crate) struct Inspection<'a> {
     pub(crate) file: &'a ImageFile,
     pub(crate) image: &'a Image<'a>,
     pub(crate) table: &'a JumpTable<'a>,
-    pub(crate) names: &'a KeyNames,
+    pub(crate) keys: &'a KeyDescriptions,
     pub(crate) selection: &'a Selection,
     pub(crate) filter: &'a Filter,
     pub(crate) diagnostics: &'a [Diagnostic],

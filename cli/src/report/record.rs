@@ -146,12 +146,15 @@ pub(crate) struct SummaryRecord {
     pub(crate) sections: BTreeMap<String, usize>,
     /// Sites in init text, in exit text, at EL2 and in unusual sections.
     pub(crate) special: BTreeMap<&'static str, usize>,
+    /// Keys of each kind.
+    pub(crate) kinds: BTreeMap<&'static str, usize>,
 }
 
 /// What the filters leave of the table; null without filters.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SelectionRecord {
     pub(crate) key: Option<String>,
+    pub(crate) kind: Vec<&'static str>,
     pub(crate) function: Option<String>,
     pub(crate) section: Option<String>,
     pub(crate) keys: usize,
@@ -161,6 +164,7 @@ pub(crate) struct SelectionRecord {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct KeyRecord<'a> {
     pub(crate) name: Cow<'a, str>,
+    pub(crate) kind: &'static str,
     pub(crate) address: Address,
     pub(crate) symbol: Option<Cow<'a, str>>,
     pub(crate) offset: Option<u64>,
@@ -168,11 +172,23 @@ pub(crate) struct KeyRecord<'a> {
     pub(crate) file_backed: bool,
     pub(crate) enabled: Option<i32>,
     pub(crate) initial: Option<&'static str>,
+    pub(crate) object_type: Option<Cow<'a, str>>,
+    pub(crate) dynamic_debug: Option<DdebugRecord>,
     pub(crate) sites: usize,
     /// Index of the file that defines the key; null if none that was read does.
     pub(crate) image: Option<usize>,
     /// Why it is not known which file does.
     pub(crate) unresolved: Option<String>,
+}
+
+/// What a descriptor of dynamic debug says of its message.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DdebugRecord {
+    pub(crate) module: String,
+    pub(crate) function: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) format: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -244,6 +260,9 @@ impl KeyRecord<'_> {
             file_backed: self.file_backed,
             enabled: self.enabled,
             initial: self.initial,
+            kind: self.kind,
+            object_type: owned(self.object_type),
+            dynamic_debug: self.dynamic_debug,
             sites: self.sites,
             image: self.image,
             unresolved: self.unresolved,

@@ -2,9 +2,9 @@
 
 use super::document::{Document, Head};
 use super::record::{
-    Address, ConfidenceRecord, DiagnosticRecord, FileRecord, FrameRecord, Hex, ImageRecord,
-    KeyRecord, SelectionRecord, SignatureRecord, SignerRecord, SiteRecord, SummaryRecord,
-    TableRecord, branch_name, insn_name,
+    Address, ConfidenceRecord, DdebugRecord, DiagnosticRecord, FileRecord, FrameRecord, Hex,
+    ImageRecord, KeyRecord, SelectionRecord, SignatureRecord, SignerRecord, SiteRecord,
+    SummaryRecord, TableRecord, branch_name, insn_name,
 };
 use super::{Inspection, SiteFrames};
 use jlctl_analyzer::debug_info::{Frame, Frames};
@@ -13,7 +13,8 @@ use jlctl_analyzer::image::{
     Image, ImageFile, ImageFormat, ImageKind, SectionId, Signer, SignerKey, SymbolOffset,
 };
 use jlctl_analyzer::jump_table::{
-    Diagnostic, Key, KeyId, KeyName, KeyStorage, Layout, LocatedBy, SiteId, Special,
+    DdebugSite, Diagnostic, Key, KeyDescriptions, KeyId, KeyStorage, Layout, LocatedBy, SiteId,
+    Special,
 };
 use rayon::prelude::*;
 use serde_json::value::RawValue;
@@ -80,6 +81,7 @@ impl<'a> Records<'a> {
             keys: table.keys().len(),
             sections: sections.into_iter().map(|(name, sites)| (name.to_owned(), sites)).collect(),
             special: self.inspection.special_sites(),
+            kinds: self.inspection.kinds(),
         }
     }
 
@@ -89,13 +91,13 @@ impl<'a> Records<'a> {
     }
 
     pub(crate) fn key_of(&self, id: KeyId) -> KeyRecord<'a> {
-        let Inspection { image, table, names, selection, .. } = *self.inspection;
+        let Inspection { image, table, keys, selection, .. } = *self.inspection;
         let sites = selection.sites_of[id.index()];
-        key_record(image, table.key(id), names.get(id), self.image_index, sites)
+        key_record(image, table.key(id), keys, id, self.image_index, sites)
     }
 
     pub(crate) fn site_of(&self, id: SiteId) -> SiteRecord<'_> {
-        let Inspection { image, table, names, frames, .. } = *self.inspection;
+        let Inspection { image, table, keys, frames, .. } = *self.inspection;
         let (entry, site) = (table.entry(id), table.site(id));
         SiteRecord {
             image: self.image_index,
@@ -103,7 +105,7 @@ impl<'a> Records<'a> {
             code: Address::new(image, entry.code),
             target: Address::new(image, entry.target),
             key: Address::new(image, entry.key),
-            key_name: Cow::Borrowed(names.get(table.key_of(id)).full()),
+            key_name: Cow::Borrowed(keys.names().get(table.key_of(id)).full()),
             branch: branch_name(entry.branch),
             insn: insn_name(site.insn),
             bytes: site.bytes.map(|bytes| Hex(Cow::Borrowed(bytes))),
@@ -175,13 +177,16 @@ impl Document for Records<'_> {
 pub(crate) fn key_record<'a>(
     image: &'a Image<'_>,
     key: &Key,
-    name: &'a KeyName,
+    described: &'a KeyDescriptions,
+    id: KeyId,
     image_index: usize,
     sites: usize,
 ) -> KeyRecord<'a> {
     let is_elsewhere = key.storage == KeyStorage::Elsewhere;
     KeyRecord {
-        name: Cow::Borrowed(name.full()),
+        name: Cow::Borrowed(described.names().get(id).full()),
+        kind: described.kind(id).name(),
+        object_type: described.object_type(id).map(Cow::Borrowed),
         address: Address::new(image, key.address),
         symbol: key.symbol.map(|at| image.symbols().name(at.symbol)),
         offset: key.symbol.map(|at| at.offset),
@@ -189,9 +194,20 @@ pub(crate) fn key_record<'a>(
         file_backed: key.is_file_backed(),
         enabled: key.enabled(),
         initial: key.initially_true().map(|on| if on { "true" } else { "false" }),
+        dynamic_debug: described.dynamic_debug(image, id, key).map(ddebug_record),
         sites,
         image: (!is_elsewhere).then_some(image_index),
         unresolved: is_elsewhere.then(|| UNDEFINED_HERE.to_owned()),
+    }
+}
+
+fn ddebug_record(site: DdebugSite<'_>) -> DdebugRecord {
+    DdebugRecord {
+        module: site.module.into_owned(),
+        function: site.function.into_owned(),
+        file: site.file.into_owned(),
+        line: site.line,
+        format: site.format.into_owned(),
     }
 }
 
@@ -329,6 +345,15 @@ impl<'a> Inspection<'a> {
             }
         }
         special
+    }
+
+    /// Number of keys of each kind.
+    pub(super) fn kinds(&self) -> BTreeMap<&'static str, usize> {
+        let mut kinds = BTreeMap::new();
+        for id in self.table.key_ids() {
+            *kinds.entry(self.keys.kind(id).name()).or_default() += 1;
+        }
+        kinds
     }
 
     pub(super) fn function_name(&self, function: Option<SymbolOffset>) -> Option<Cow<'a, str>> {

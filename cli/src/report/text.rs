@@ -284,7 +284,7 @@ impl Report<'_> {
     }
 
     fn key_name(&self, id: KeyId) -> String {
-        printable(self.inspection.names.get(id).full())
+        printable(self.inspection.keys.names().get(id).full())
     }
 
     fn section_of(&self, id: KeyId) -> String {
