@@ -112,8 +112,9 @@ const fn binding(letter: u8) -> Binding {
 }
 
 /// Names that are of nothing but an end of something.
-const BOUNDARIES: [&str; 14] = [
+const BOUNDARIES: [&str; 15] = [
     "_text",
+    "efi_header_end",
     "_stext",
     "_etext",
     "_sinittext",

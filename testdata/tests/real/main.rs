@@ -18,6 +18,7 @@ mod keys;
 mod module;
 mod modules;
 mod numbers;
+mod raw_image;
 mod reader;
 mod separate;
 mod table;
