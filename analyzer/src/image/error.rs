@@ -198,9 +198,9 @@ pub enum ImageFault {
         /// Size of the file in bytes.
         found: u64,
     },
-    /// Nothing says where a raw image lies in memory, nor what is in it.
+    /// Nothing says where a raw image lies in memory.
     #[error(
-        "no symbols could be recovered: all addresses count from the first byte of the file, and names are missing ({reason})"
+        "nothing says where the kernel lies in memory: all addresses count from the first byte of the file ({reason})"
     )]
     NoLoadAddress {
         /// Why.

@@ -11,7 +11,7 @@ mod regions;
 pub(super) use header::Header;
 
 use super::identity::Identity;
-use super::kallsyms::{FlatImage, Kallsyms};
+use super::kallsyms::{AddressEncoding, FlatImage, Kallsyms};
 use super::recovered;
 use super::relocations::Relocations;
 use super::section::{Section, SectionFlags, SectionIndex};
@@ -46,13 +46,7 @@ pub(super) fn parse<'data>(
         faults.push(ImageFault::PeHeader { offset: FileOffset(offset.into()) });
     }
     let pe = pe.and_then(|(_, sections)| sections).unwrap_or_default();
-    let (kallsyms, load) = match placed_kallsyms(data, header.big_endian) {
-        Ok((kallsyms, load)) => (Some(kallsyms), load),
-        Err(reason) => {
-            faults.push(ImageFault::NoLoadAddress { reason });
-            (None, Svma(0))
-        }
-    };
+    let (kallsyms, load) = placed_kallsyms(data, header.big_endian, &mut faults);
     let offset_of = |name: &str| {
         let kallsyms = kallsyms.as_ref()?;
         let found = kallsyms.symbols().iter().find(|symbol| kallsyms.name(symbol) == name)?;
@@ -84,18 +78,29 @@ pub(super) fn parse<'data>(
     }
 }
 
-/// The symbols and the address of the first byte, or why there is none.
-fn placed_kallsyms(data: &[u8], big_endian: bool) -> Result<(Kallsyms, Svma), String> {
-    let kallsyms =
-        Kallsyms::find(FlatImage::raw(data, big_endian)).map_err(|error| error.to_string())?;
+/// The symbols and the address of the first byte, 0 if nothing says it; then why,
+/// and no symbols whose addresses would be relative to nothing.
+fn placed_kallsyms(
+    data: &[u8],
+    big_endian: bool,
+    faults: &mut Vec<ImageFault>,
+) -> (Option<Kallsyms>, Svma) {
+    let kallsyms = Kallsyms::find(FlatImage::raw(data, big_endian));
     let fits = |load: &Svma| load.0.checked_add(header::LARGEST + data.len() as u64).is_some();
-    match kallsyms.load_address().filter(fits) {
-        Some(load) => Ok((kallsyms, load)),
-        None => Err(format!(
-            "kallsyms: {} symbols, but nothing says what their addresses are relative to",
-            kallsyms.symbols().len()
-        )),
-    }
+    let (kallsyms, reason) = match kallsyms {
+        Ok(kallsyms) => match kallsyms.load_address().filter(fits) {
+            Some(load) => return (Some(kallsyms), load),
+            None => {
+                let symbols = kallsyms.symbols().len();
+                let is_from_places = kallsyms.layout().encoding == AddressEncoding::PlaceRelative;
+                let reason = format!("kallsyms: {symbols} symbols of unknown base");
+                (Some(kallsyms).filter(|_| is_from_places), reason)
+            }
+        },
+        Err(error) => (None, error.to_string()),
+    };
+    faults.push(ImageFault::NoLoadAddress { reason });
+    (kallsyms, Svma(0))
 }
 
 /// Where the bytes end that the file should have.

@@ -41,6 +41,9 @@ pub(super) struct Evidence<'a, 'data> {
     pub(super) end: u64,
 }
 
+/// Name of what nobody tells apart.
+const UNKNOWN: &str = "image";
+
 /// From an offset on.
 type Mark<'data> = (u64, &'data str, Content);
 
@@ -72,13 +75,20 @@ pub(super) fn regions<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Region<'data
 /// CONFIG_KALLSYMS_ALL (Linux 5.10) there are those of the code alone, and the PE
 /// header says where the data that can be written start.
 fn by_symbols<'data>(evidence: &Evidence<'_, 'data>) -> Option<Vec<Mark<'data>>> {
-    use Content::{Code, Data};
+    use Content::{Code, Data, Mixed};
     let first = |names: &[&str]| names.iter().find_map(|name| (evidence.symbol)(name));
     let (text, text_end) = (first(&["_stext"])?, first(&["_etext"])?);
     let init_data = first(&["__initdata_begin", "__init_data_begin"]);
     let writable = match init_data {
         Some(_) => None,
         None => evidence.pe.iter().find(|section| !section.exec).map(|section| section.start),
+    };
+    let exit_text_end = first(&["__exittext_end"]);
+    let init_text_end = first(&["_einittext"]);
+    let behind_init_text = match exit_text_end.or(init_data).or(writable) {
+        // If that is not the end of it, the few data behind pass for text.
+        Some(_) => (init_text_end, ".exit.text", Code),
+        None => (init_text_end, UNKNOWN, Mixed),
     };
     // Linux 5.10 keeps the code for the identity mapping in .text.
     let behind_text = |at: &u64| *at > text_end;
@@ -90,9 +100,8 @@ fn by_symbols<'data>(evidence: &Evidence<'_, 'data>) -> Option<Vec<Mark<'data>>>
         (first(&["__idmap_text_start"]).filter(behind_text), ".rodata.text", Code),
         (first(&["__idmap_text_end"]).filter(behind_text), ".rodata", Data),
         (first(&["_sinittext"]), ".init.text", Code),
-        // Where nothing says the end of it, the few data behind pass for text.
-        (first(&["_einittext"]), ".exit.text", Code),
-        (first(&["__exittext_end"]), ".init.data", Data),
+        behind_init_text,
+        (exit_text_end, ".init.data", Data),
         (init_data, ".init.data", Data),
         (writable, ".data", Data),
         // riscv64 has read-only data between the two.
@@ -105,7 +114,7 @@ fn by_symbols<'data>(evidence: &Evidence<'_, 'data>) -> Option<Vec<Mark<'data>>>
 /// By the PE header, whose executable section holds the read-only data too.
 fn by_pe<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Mark<'data>> {
     if evidence.pe.is_empty() {
-        return vec![(0, "image", Content::Mixed)];
+        return vec![(0, UNKNOWN, Content::Mixed)];
     }
     let of_section = |section: &PeSection<'data>| {
         let content = if section.exec { Content::Mixed } else { Content::Data };
