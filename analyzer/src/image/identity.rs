@@ -24,7 +24,7 @@ pub struct DebugLink<'data> {
 }
 
 /// Bytes in an NT_GNU_BUILD_ID that anybody makes; longer ones are damage.
-const BUILD_ID_MAX: usize = 64;
+pub(super) const BUILD_ID_MAX: usize = 64;
 /// How a kernel's `linux_banner` starts (init/version-timestamp.c, Linux 6.12).
 const BANNER: &[u8] = b"Linux version ";
 /// Key of the release in a module's `.modinfo` section.
@@ -40,11 +40,11 @@ impl<'data> Identity<'data> {
         }
     }
 
-    /// From the bytes of a raw image.
-    pub(super) fn of_bytes(data: &'data [u8]) -> Self {
+    /// From the bytes of a raw image with this build id.
+    pub(super) fn of_bytes(data: &'data [u8], build_id: Option<&'data [u8]>) -> Self {
         let release = memmem::find_iter(data, BANNER)
             .find_map(|at| first_word(&data[at + BANNER.len()..]).filter(|word| is_release(word)));
-        Self { release, ..Self::default() }
+        Self { build_id, release, debug_link: None }
     }
 
     pub(super) fn with_release(

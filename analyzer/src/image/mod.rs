@@ -97,9 +97,13 @@ impl<'data> Image<'data> {
     /// # Errors
     /// As [`Self::parse`], but for the architecture.
     pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
-        if raw::Header::detect(data).is_some() {
-            let identity = identity::Identity::of_bytes(data);
-            return Ok(Sections { big_endian: false, sections: Vec::new(), identity });
+        if let Some(header) = raw::Header::detect(data) {
+            let identity = raw::identity(data, &header);
+            return Ok(Sections {
+                big_endian: header.is_big_endian(),
+                sections: Vec::new(),
+                identity,
+            });
         }
         let raw = elf::RawImage::parse(data)?;
         let identity = identity::Identity::of_sections(&raw.sections, raw.ctx);

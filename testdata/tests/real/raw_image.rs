@@ -50,6 +50,7 @@ impl<'a> Pair<'a> {
         assert_eq!(bare.location().range, full.location().range);
         assert_eq!((bare.layout(), bare.len()), (full.layout(), full.len()));
         assert_eq!(self.bare.release(), self.full.release());
+        assert_eq!(self.bare.build_id(), self.full.build_id());
         assert_eq!((bare.diagnostics(), full.diagnostics()), (&[][..], &[][..]));
         let confidence = bare.location().confidence.expect("the structure was looked at");
         assert_eq!(confidence.entries, full.len());

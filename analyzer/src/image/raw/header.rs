@@ -61,6 +61,11 @@ impl Header {
         })
     }
 
+    /// Byte order of the kernel's data.
+    pub(crate) fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
     /// Bytes that the kernel takes in memory, `.bss` included, if the header says
     /// something that can be.  Kernels before 3.17 say 0.
     pub(super) fn image_size(&self) -> Option<u64> {

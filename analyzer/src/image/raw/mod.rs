@@ -4,6 +4,7 @@
 //! kernel's own kallsyms, and the sections lie between those of them that mark
 //! boundaries.
 
+mod build_id;
 mod header;
 mod pe;
 mod regions;
@@ -32,6 +33,11 @@ const fn elf_machine(format: ImageFormat) -> u16 {
 /// The architecture of a raw image.
 pub(super) fn architecture(header: &Header) -> Option<&'static dyn Architecture> {
     arch::of_elf_machine(elf_machine(header.format))
+}
+
+/// Who a raw image says it is.
+pub(super) fn identity<'data>(data: &'data [u8], header: &Header) -> Identity<'data> {
+    Identity::of_bytes(data, build_id::build_id(data, header.big_endian))
 }
 
 /// Makes an image of `data`, which `header` was found in.
@@ -68,7 +74,7 @@ pub(super) fn parse<'data>(
         kind: ImageKind::Dyn,
         big_endian: header.big_endian,
         arch,
-        identity: Identity::of_bytes(data).with_release(&sections, &symbols),
+        identity: identity(data, header).with_release(&sections, &symbols),
         sections,
         index,
         has_recovered_symbols: kallsyms.is_some(),
