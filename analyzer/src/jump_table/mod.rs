@@ -5,6 +5,7 @@ mod check;
 mod describe;
 mod diagnostic;
 mod dynamic_debug;
+pub mod diff;
 mod entry;
 mod key;
 mod kind;

@@ -1,0 +1,132 @@
+//! A jump table as it is compared: names instead of addresses.
+
+use crate::addr::Svma;
+use crate::arch::SiteInsn;
+use crate::image::Image;
+use crate::jump_table::{JumpTable, Key, KeyStorage};
+use std::borrow::Cow;
+
+/// What of a table is compared.
+#[derive(Debug, Clone, Default)]
+pub struct TableModel<'a> {
+    /// The keys, by address.
+    pub keys: Vec<KeyModel<'a>>,
+    /// The sites, in the order of their code.
+    pub sites: Vec<SiteModel<'a>>,
+}
+
+/// Where a key's bytes are, as [`KeyStorage`] without what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In the file.
+    File,
+    /// In a NOBITS section.
+    ZeroFilled,
+    /// In another image.
+    Elsewhere,
+    /// Nothing is known.
+    Unreadable,
+}
+
+/// One key.
+#[derive(Debug, Clone)]
+pub struct KeyModel<'a> {
+    /// Its name, in the grammar of [`super::KeyName`].
+    pub name: Cow<'a, str>,
+    /// What kind of key it is, if that is known.
+    pub kind: Option<&'a str>,
+    /// Its address as the image's users write it.
+    pub address: String,
+    /// Name of the section that it lies in.
+    pub section: Option<&'a str>,
+    /// Where its bytes are.
+    pub storage: Storage,
+    /// `enabled` when the image starts; `None` if that cannot be read.
+    pub enabled: Option<i32>,
+    /// The state it was defined with; `None` if that cannot be read.
+    pub initial: Option<bool>,
+}
+
+/// What stands at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Insn {
+    /// A NOP.
+    Nop,
+    /// A branch.
+    Jmp,
+    /// Neither, or unreadable.
+    Other,
+}
+
+/// One site.
+#[derive(Debug, Clone)]
+pub struct SiteModel<'a> {
+    /// Index of its key in [`TableModel::keys`].
+    pub key: usize,
+    /// Name of the function that it lies in, as the symbol has it.
+    pub function: Option<Cow<'a, str>>,
+    /// Bytes from the function's start; 0 without one.
+    pub offset: u64,
+    /// Whether the branch is likely (bit 0 of the key word).
+    pub branch: bool,
+    /// What stands there.
+    pub insn: Insn,
+}
+
+impl<'a> TableModel<'a> {
+    /// The model of `table`.  `name` and `kind` say what its keys are.
+    #[must_use]
+    pub fn new(
+        image: &'a Image<'a>,
+        table: &JumpTable<'a>,
+        name: impl Fn(&Key) -> Cow<'a, str>,
+        kind: impl Fn(&Key) -> Option<&'a str>,
+    ) -> Self {
+        let key = |key: &Key| KeyModel {
+            name: name(key),
+            kind: kind(key),
+            address: image.address_text(key.address),
+            section: key.section.map(|id| image.section(id).name),
+            storage: storage(key.storage),
+            enabled: key.enabled(),
+            initial: key.initially_true(),
+        };
+        let mut sites: Vec<(Svma, SiteModel<'a>)> = table
+            .site_ids()
+            .map(|id| {
+                let (entry, site) = (table.entry(id), table.site(id));
+                let model = SiteModel {
+                    key: table.key_of(id).index(),
+                    function: site.function.map(|at| image.symbols().name(at.symbol)),
+                    offset: site.function.map_or(0, |at| at.offset),
+                    branch: entry.branch,
+                    insn: insn(site.insn),
+                };
+                (entry.code, model)
+            })
+            .collect();
+        // Stable: entries of one address keep the order of the table.
+        sites.sort_by_key(|(code, _)| *code);
+        Self {
+            keys: table.keys().iter().map(key).collect(),
+            sites: sites.into_iter().map(|(_, site)| site).collect(),
+        }
+    }
+}
+
+const fn insn(insn: SiteInsn) -> Insn {
+    match insn {
+        SiteInsn::Nop => Insn::Nop,
+        SiteInsn::Jmp { .. } => Insn::Jmp,
+        SiteInsn::Other => Insn::Other,
+    }
+}
+
+const fn storage(storage: KeyStorage) -> Storage {
+    match storage {
+        KeyStorage::File { .. } => Storage::File,
+        KeyStorage::ZeroFilled => Storage::ZeroFilled,
+        KeyStorage::Elsewhere => Storage::Elsewhere,
+        KeyStorage::Unreadable => Storage::Unreadable,
+    }
+}

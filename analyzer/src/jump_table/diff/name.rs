@@ -1,0 +1,175 @@
+//! What of a name survives a rebuild.
+//!
+//! Compilers and the kernel's macros number the names that they make up, and the
+//! numbers change with every edit of a file.  A name is compared without them:
+//!
+//! - `.N` behind a static of a function (`___once_key.4`, `descriptor.12`), and
+//!   gcc's and clang's suffixes `.cold`, `.part.N`, `.isra.N`, `.constprop.N`,
+//!   `.localalias`, `.lto_priv.N`, `.llvm.N`;
+//! - the counter of `__UNIQUE_ID_` (include/linux/compiler.h):
+//!   `__UNIQUE_ID_ddebug419` is `__UNIQUE_ID_ddebug`.
+
+/// Words of a name that are looked at: names come from the file and may be long.
+const MAX_WORDS: usize = 24;
+
+/// Suffixes that compilers give to parts and copies of a function or object.
+const SUFFIXES: [&str; 8] =
+    ["cold", "part", "isra", "constprop", "localalias", "lto_priv", "llvm", "clone"];
+
+const UNIQUE_ID: &str = "__UNIQUE_ID_";
+
+/// The name of a key, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyName<'a> {
+    /// The file that qualifies the symbol, as in `net/core/dev.c:symbol`.
+    pub file: Option<&'a str>,
+    /// The object that holds the key, without numbering; empty for an address.
+    pub holder: &'a str,
+    /// Where in that object: `+0x8`, `.key`, `[5]`, or nothing.
+    pub path: &'a str,
+    /// Whether numbering was taken off: the name alone does not say which key.
+    pub is_numbered: bool,
+}
+
+impl<'a> KeyName<'a> {
+    /// Takes a name apart.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
+        if text.starts_with("0x") {
+            return Self { file: None, holder: "", path: text, is_numbered: true };
+        }
+        let (file, name) = split_file(text);
+        let (symbol, path) = name.split_at(path_start(name));
+        let holder = without_numbering(symbol);
+        Self { file, holder, path, is_numbered: holder.len() < symbol.len() }
+    }
+}
+
+fn split_file(text: &str) -> (Option<&str>, &str) {
+    match text.split_once(':') {
+        Some((file, name)) if file.contains(['.', '/']) && !name.starts_with(':') => {
+            (Some(file), name)
+        }
+        _ => (None, text),
+    }
+}
+
+/// Where the symbol ends and the path into the object begins.
+fn path_start(name: &str) -> usize {
+    // A section, not a symbol: `.data..ro_after_init+0x8`.
+    if name.starts_with('.') {
+        return name.find('+').unwrap_or(name.len());
+    }
+    let mut from = 0;
+    while let Some(at) = name[from..].find(['.', '+', '[']).map(|at| from + at) {
+        let rest = &name[at + 1..];
+        let token = &rest[..rest.find(['.', '+', '[']).unwrap_or(rest.len())];
+        if !name[at..].starts_with('.') || !is_suffix(token) {
+            return at;
+        }
+        from = at + 1;
+    }
+    name.len()
+}
+
+fn is_suffix(token: &str) -> bool {
+    let is_number = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || SUFFIXES.contains(&token)
+}
+
+/// The name of a function or object without what compilers number and append.
+#[must_use]
+pub fn without_numbering(symbol: &str) -> &str {
+    let mut name = symbol;
+    while let Some((head, token)) = name.rsplit_once('.')
+        && !head.is_empty()
+        && is_suffix(token)
+    {
+        name = head;
+    }
+    match name.strip_prefix(UNIQUE_ID) {
+        Some(_) => {
+            let trimmed = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            let trimmed = trimmed.strip_suffix('_').unwrap_or(trimmed);
+            if trimmed.len() > UNIQUE_ID.len() { trimmed } else { name }
+        }
+        None => name,
+    }
+}
+
+/// How much two names have in common, of 1000: twice the words in both to the
+/// words of both.  `key` and `tracepoint`, which say nothing, do not count.
+#[must_use]
+pub fn similarity(a: &str, b: &str) -> u32 {
+    let (a, mut b) = (words(a), words(b));
+    let all = a.len() + b.len();
+    let mut shared = 0;
+    for word in a {
+        if let Some(at) = b.iter().position(|other| *other == word) {
+            b.swap_remove(at);
+            shared += 1;
+        }
+    }
+    permille(2 * shared, all)
+}
+
+fn words(name: &str) -> Vec<&str> {
+    let says_something = |word: &&str| !matches!(*word, "" | "key" | "keys" | "tracepoint");
+    name.split(['_', '.', '+']).filter(says_something).take(MAX_WORDS).collect()
+}
+
+/// `part` of `whole` in thousandths; 0 of nothing.
+pub(super) fn permille(part: usize, whole: usize) -> u32 {
+    let value = part.saturating_mul(1000).checked_div(whole).unwrap_or(0);
+    u32::try_from(value.min(1000)).unwrap_or(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        for (text, file, holder, path, is_numbered) in [
+            ("key", None, "key", "", false),
+            ("___once_key.4", None, "___once_key", "", true),
+            ("__UNIQUE_ID_ddebug419.14+0x28", None, "__UNIQUE_ID_ddebug", "+0x28", true),
+            ("__UNIQUE_ID_ddebug_419.key", None, "__UNIQUE_ID_ddebug", ".key", true),
+            ("__tracepoint_kmalloc.key", None, "__tracepoint_kmalloc", ".key", false),
+            ("cpu_hwcap_keys[5]", None, "cpu_hwcap_keys", "[5]", false),
+            ("net/core/dev.c:name.2", Some("net/core/dev.c"), "name", "", true),
+            ("dev.c:d.1.key.x", Some("dev.c"), "d", ".key.x", true),
+            ("a::b", None, "a::b", "", false),
+            (".data..x+0x8", None, ".data..x", "+0x8", false),
+            ("0xffff800080001200", None, "", "0xffff800080001200", true),
+            ("k.llvm.12", None, "k", "", true),
+            ("", None, "", "", false),
+        ] {
+            let wanted = KeyName { file, holder, path, is_numbered };
+            assert_eq!(KeyName::parse(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn functions_lose_what_compilers_append() {
+        for (name, base) in [
+            ("f", "f"),
+            ("f.cold", "f"),
+            ("f.isra.0.part.3.cold", "f"),
+            ("f.llvm.1234", "f"),
+            (".L12", ".L12"),
+            ("_ZN4core3ptr..x", "_ZN4core3ptr..x"),
+            ("__UNIQUE_ID_12", "__UNIQUE_ID_12"),
+        ] {
+            assert_eq!(without_numbering(name), base);
+        }
+    }
+
+    #[test]
+    fn similar_names() {
+        assert_eq!(similarity("inet_accept", "__inet_accept"), 1000);
+        assert_eq!(similarity("memcg_kmem_enabled_key", "memcg_kmem_online_key"), 666);
+        assert_eq!(similarity("load_balance", "xps_needed"), 0);
+        assert_eq!(similarity("", ""), 0);
+    }
+}

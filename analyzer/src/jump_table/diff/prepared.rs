@@ -1,0 +1,79 @@
+//! Both tables, taken apart for matching: names in parts, functions as numbers.
+
+use super::matching::Counts;
+use super::model::TableModel;
+use super::name::{KeyName, without_numbering};
+use foldhash::HashMap;
+
+/// The function of a site, as a number that both tables share.
+pub(super) type FunctionId = u32;
+
+/// Names of functions of both tables, without numbering.
+#[derive(Debug, Default)]
+pub(super) struct Functions<'a> {
+    names: Vec<&'a str>,
+    ids: HashMap<&'a str, FunctionId>,
+}
+
+impl<'a> Functions<'a> {
+    pub(super) fn name(&self, id: FunctionId) -> &'a str {
+        self.names[id as usize]
+    }
+
+    fn id(&mut self, name: &'a str) -> FunctionId {
+        *self.ids.entry(name).or_insert_with(|| {
+            self.names.push(name);
+            u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+/// One table.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    pub(super) model: &'a TableModel<'a>,
+    /// For each key its name.
+    pub(super) names: Vec<KeyName<'a>>,
+    /// For each key its sites, in the order of their code.
+    pub(super) sites: Vec<Vec<usize>>,
+    /// For each key its sites in each function that is known.
+    pub(super) counts: Vec<Counts>,
+    /// For each site its function.
+    pub(super) function_of: Vec<Option<FunctionId>>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(model: &'a TableModel<'a>, functions: &mut Functions<'a>) -> Self {
+        let function_of: Vec<Option<FunctionId>> = model
+            .sites
+            .iter()
+            .map(|site| Some(functions.id(without_numbering(site.function.as_deref()?))))
+            .collect();
+        let mut sites = vec![Vec::new(); model.keys.len()];
+        for (index, site) in model.sites.iter().enumerate() {
+            if let Some(sites) = sites.get_mut(site.key) {
+                sites.push(index);
+            }
+        }
+        let names = model.keys.iter().map(|key| KeyName::parse(&key.name)).collect();
+        let counts = sites.iter().map(|sites| count(sites, &function_of)).collect();
+        Self { model, names, sites, counts, function_of }
+    }
+
+    /// The functions and senses of a key's sites; `None` if a function is not
+    /// known, since then they tell nothing apart.
+    pub(super) fn signature(&self, key: usize) -> Option<Vec<(FunctionId, bool)>> {
+        let sites = self.sites[key].iter();
+        let mut all: Vec<(FunctionId, bool)> = sites
+            .map(|site| Some((self.function_of[*site]?, self.model.sites[*site].branch)))
+            .collect::<Option<_>>()?;
+        all.sort_unstable();
+        Some(all).filter(|all| !all.is_empty())
+    }
+}
+
+fn count(sites: &[usize], function_of: &[Option<FunctionId>]) -> Counts {
+    let mut all: Vec<FunctionId> = sites.iter().filter_map(|site| function_of[*site]).collect();
+    all.sort_unstable();
+    all.chunk_by(|a, b| a == b).map(|same| (same[0], same.len())).collect()
+}
