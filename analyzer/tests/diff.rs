@@ -144,6 +144,36 @@ fn sites_go_to_the_function_with_a_similar_name() {
     );
 }
 
+/// Both tables have sites in both functions: neither became the other.
+#[test]
+fn sites_do_not_go_between_functions_that_stay() {
+    let other = "y: task_stop task_dl";
+    demand(
+        &["x: task_stop task_stop", other],
+        &["x: task_dl", other],
+        &["Name x -task_stop -task_stop +task_dl"],
+    );
+    demand(
+        &["x: __free_slab f g"],
+        &["x: __slab_free"],
+        &["Name x -__free_slab -f -g +__slab_free"],
+    );
+}
+
+#[test]
+fn system_calls_of_other_architectures() {
+    demand(&["x: __arm64_sys_brk"], &["x: __do_sys_brk"], &[]);
+}
+
+#[test]
+fn a_key_is_no_element_of_the_array_that_replaced_it() {
+    demand(
+        &["enabled: f g h"],
+        &["enabled[0]: k", "enabled[1]: f g"],
+        &["-enabled", "+enabled[0]", "+enabled[1]"],
+    );
+}
+
 #[test]
 fn parts_and_copies_are_their_function() {
     demand(&["x: f g"], &["x: f.cold g.isra.0.part.1"], &[]);
@@ -211,7 +241,7 @@ fn renamed_keys() {
         ("kmem_enabled: g", "kmem_online: g", &["RenamedBySites kmem_enabled > kmem_online"][..]),
         ("old: g h", "new: g h", &["RenamedBySites old > new"]),
         ("old: g", "new: g", &["-old", "+new"]),
-        ("kmem_enabled: g g g g", "kmem_online: g", &["-kmem_enabled", "+kmem_online"]),
+        ("kmem_enabled: g g g g g g", "kmem_online: g", &["-kmem_enabled", "+kmem_online"]),
     ] {
         assert_eq!(changes(&table(&["x: f", a]), &shifted(&["x: f", b])), wanted);
     }

@@ -68,7 +68,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(Kind::Usage as u8) } else { ExitCode::SUCCESS }
 }
 
-fn kind_of(error: &anyhow::Error) -> Kind {
+/// The kind of failure that an error is.
+pub(crate) fn kind_of(error: &anyhow::Error) -> Kind {
     for cause in error.chain() {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return failure.kind;

@@ -19,6 +19,7 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("inspect", |inspect| {
             inspect.after_long_help(help_text(&[diagnostics_in_short(), examples()]))
         })
+        .mut_subcommand("diff", |diff| diff.after_long_help(help_text(&[examples_of_diff()])))
 }
 
 /// The sections of the manual page of a command beyond its options.
@@ -26,6 +27,7 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
     match command {
         "jlctl" => vec![exit_status(), environment()],
         "inspect" => vec![diagnostics(), exit_status(), environment(), examples()],
+        "diff" => vec![exit_status(), examples_of_diff()],
         _ => vec![exit_status()],
     }
 }
@@ -42,7 +44,8 @@ fn exit_status() -> Section {
             ("0", "Done, nothing found."),
             (
                 "1",
-                "Findings at or above the failing level (inspect: a diagnostic of severity error).",
+                "Findings at or above the failing level (inspect: a diagnostic of severity error; \
+                 diff --exit-code: a difference).",
             ),
             ("2", "Wrong usage."),
             ("3", "An input that cannot be read or parsed."),
@@ -82,6 +85,26 @@ fn examples() -> Section {
             (
                 "jlctl inspect vmlinux --format json | jq '.keys[] | select(.enabled != 0).name'",
                 "The keys that are on when the kernel starts.",
+            ),
+        ],
+    )
+}
+
+fn examples_of_diff() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl diff vmlinux-5.10 vmlinux-6.12",
+                "What an upgrade changes, what matters most first.",
+            ),
+            (
+                "jlctl diff old/xfs.ko new/xfs.ko --exit-code --summary",
+                "Whether a rebuilt module has the same keys and sites.",
+            ),
+            (
+                "jlctl diff A B --format json | jq -r '.keys[] | select(.changes | index(\"initial\")) | .b.name'",
+                "Keys whose default state differs.",
             ),
         ],
     )

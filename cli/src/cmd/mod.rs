@@ -1,6 +1,7 @@
 //! One module per command.
 
 mod completions;
+mod diff;
 mod inspect;
 mod man;
 
@@ -14,6 +15,7 @@ use crate::exit::Outcome;
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Inspect(args) => inspect::run(&cli.global, args),
+        Command::Diff(args) => diff::run(&cli.global, args),
         Command::Completions(args) => completions::run(&cli.global, args),
         Command::Man(args) => man::run(args),
     }

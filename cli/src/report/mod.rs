@@ -2,6 +2,7 @@
 
 mod csv;
 mod document;
+pub(crate) mod diff;
 mod json;
 mod jsonl;
 pub(crate) mod record;

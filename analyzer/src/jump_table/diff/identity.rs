@@ -44,8 +44,11 @@ impl Identity {
 const SHIFTED: u32 = 400;
 /// What the same place in the holder, or the same file, adds to an overlap.
 const SAME_PLACE: u32 = 250;
-/// Least overlap and similarity of names, of 1000, of a key that was renamed.
-const RENAMED: u32 = 500;
+/// Least similarity of names, of 1000, of a key that was renamed.
+const SIMILAR_NAME: u32 = 500;
+/// Least overlap beside a similar name, and least sum of both.
+const SOME_SITES: u32 = 300;
+const SITES_AND_NAME: u32 = 900;
 /// Overlap that needs no similar name, if several functions show it.
 const SAME_SITES: u32 = 750;
 
@@ -55,7 +58,8 @@ pub(super) type Pair = (usize, usize, Identity);
 pub(super) fn key_pairs(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (in_a, in_b) in families(a, b) {
-        Family { a, b, in_a, in_b, pairs: Vec::new() }.finish(&mut pairs);
+        let is_same_shape = (in_a.len() > 1) == (in_b.len() > 1);
+        Family { a, b, in_a, in_b, pairs: Vec::new(), is_same_shape }.finish(&mut pairs);
     }
     let is_same_layout = is_same_layout(a, b, &pairs);
     renamed_by_address(a, b, is_same_layout, &mut pairs);
@@ -91,6 +95,8 @@ struct Family<'a> {
     in_a: Vec<usize>,
     in_b: Vec<usize>,
     pairs: Vec<Pair>,
+    /// Whether each side has one, or each several.
+    is_same_shape: bool,
 }
 
 impl Family<'_> {
@@ -153,6 +159,9 @@ impl Family<'_> {
             keys.iter().map(|key| side.counts[*key].clone()).collect()
         };
         let (of_a, of_b) = (counts(self.a, &self.in_a), counts(self.b, &self.in_b));
+        // One key against many was taken apart or put together: its parts are
+        // other keys.
+        let is_same_shape = self.is_same_shape;
         let (of_a, of_b): (Vec<_>, Vec<_>) = (of_a.iter().collect(), of_b.iter().collect());
         let candidate = |(a, b, shared): (usize, usize, usize)| {
             let (key_a, key_b) = (self.in_a[a], self.in_b[b]);
@@ -163,7 +172,8 @@ impl Family<'_> {
             let bonus = SAME_PLACE * (u32::from(is_same_place) + u32::from(is_same_file));
             // The same place alone tells nothing about a name that repeats.
             let is_numbered = name_a.is_numbered || name_b.is_numbered;
-            let is_likely = overlap >= SHIFTED || (is_same_place && !is_numbered);
+            let is_shifted = overlap >= SHIFTED && (is_same_place || is_same_shape);
+            let is_likely = is_shifted || (is_same_place && !is_numbered);
             is_likely.then_some(Candidate { score: overlap + bonus, a, b })
         };
         let candidates = sharing(&of_a, &of_b).into_iter().filter_map(candidate).collect();
@@ -252,13 +262,18 @@ fn renamed_by_sites(a: &Prepared<'_>, b: &Prepared<'_>, pairs: &mut Vec<Pair>) {
         let overlap = overlap(shared, of_a[rank_a], of_b[rank_b]);
         // An element that left its array did not become another element of it.
         let other_name = name_a.holder != name_b.holder;
-        if !other_name || overlap < RENAMED {
+        if !other_name || overlap < SOME_SITES {
             return None;
         }
         let similarity = similarity(name_a.holder, name_b.holder);
         let several = of_a[rank_a].len() > 1 && of_b[rank_b].len() > 1;
-        let is_likely = similarity >= RENAMED || (several && overlap >= SAME_SITES);
-        is_likely.then_some(Candidate { score: overlap + similarity, a: rank_a, b: rank_b })
+        let has_name = similarity >= SIMILAR_NAME && overlap + similarity >= SITES_AND_NAME;
+        let has_sites = several && overlap >= SAME_SITES;
+        (has_name || has_sites).then_some(Candidate {
+            score: overlap + similarity,
+            a: rank_a,
+            b: rank_b,
+        })
     };
     let candidates = sharing(&of_a, &of_b).into_iter().filter_map(candidate).collect();
     let found = best_pairs(candidates).into_iter();

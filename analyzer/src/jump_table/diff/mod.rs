@@ -98,8 +98,8 @@ impl TableDiff {
     #[must_use]
     pub fn new(a: &TableModel<'_>, b: &TableModel<'_>) -> Self {
         let mut functions = Functions::default();
-        let side_a = Prepared::new(a, &mut functions);
-        let side_b = Prepared::new(b, &mut functions);
+        let side_a = Prepared::new(a, 0, &mut functions);
+        let side_b = Prepared::new(b, 1, &mut functions);
         let found = identity::key_pairs(&side_a, &side_b);
         let pair = |&(key_a, key_b, identity): &(usize, usize, Identity)| KeyPair {
             a: key_a,

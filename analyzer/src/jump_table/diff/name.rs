@@ -6,6 +6,7 @@
 //! - `.N` behind a static of a function (`___once_key.4`, `descriptor.12`), and
 //!   gcc's and clang's suffixes `.cold`, `.part.N`, `.isra.N`, `.constprop.N`,
 //!   `.localalias`, `.lto_priv.N`, `.llvm.N`;
+//! - the prefixes of system calls, which the architecture chooses;
 //! - the counter of `__UNIQUE_ID_` (include/linux/compiler.h):
 //!   `__UNIQUE_ID_ddebug419` is `__UNIQUE_ID_ddebug`.
 
@@ -97,20 +98,41 @@ pub fn without_numbering(symbol: &str) -> &str {
     }
 }
 
-/// How much two names have in common, of 1000: twice the words in both to the
-/// words of both.  `key` and `tracepoint`, which say nothing, do not count.
+/// The name of a function as sites are matched by it: without numbering, and
+/// without what makes a system call the architecture's (`__arm64_sys_read`,
+/// `__do_sys_read`: SYSCALL_DEFINEx in include/linux/syscalls.h and each
+/// architecture's asm/syscall_wrapper.h).  Compatibility calls are others.
+#[must_use]
+pub fn function_base(symbol: &str) -> &str {
+    let name = without_numbering(symbol);
+    let call = SYSTEM_CALLS.iter().find_map(|prefix| name.strip_prefix(prefix));
+    call.filter(|call| call.starts_with("sys_") && call.len() > "sys_".len()).unwrap_or(name)
+}
+
+/// What stands before `sys_`.
+const SYSTEM_CALLS: [&str; 5] = ["__arm64_", "__riscv_", "__x64_", "__se_", "__do_"];
+
+/// How much two names have in common, of 1000: twice the words that both have
+/// in the same order to the words of both.  `key` and `tracepoint`, which say
+/// nothing, do not count.
 #[must_use]
 pub fn similarity(a: &str, b: &str) -> u32 {
-    let (a, mut b) = (words(a), words(b));
-    let all = a.len() + b.len();
-    let mut shared = 0;
+    let (a, b) = (words(a), words(b));
+    permille(2 * common_subsequence(&a, &b), a.len() + b.len())
+}
+
+/// Length of the longest common subsequence.
+fn common_subsequence(a: &[&str], b: &[&str]) -> usize {
+    let mut row = vec![0; b.len() + 1];
     for word in a {
-        if let Some(at) = b.iter().position(|other| *other == word) {
-            b.swap_remove(at);
-            shared += 1;
+        let mut diagonal = 0;
+        for (at, other) in b.iter().enumerate() {
+            let above = row[at + 1];
+            row[at + 1] = if word == other { diagonal + 1 } else { above.max(row[at]) };
+            diagonal = above;
         }
     }
-    permille(2 * shared, all)
+    row[b.len()]
 }
 
 fn words(name: &str) -> Vec<&str> {
@@ -166,10 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn system_calls_are_the_same_on_all_architectures() {
+        for name in ["__arm64_sys_brk", "__x64_sys_brk", "__do_sys_brk", "__se_sys_brk.cold"] {
+            assert_eq!(function_base(name), "sys_brk");
+        }
+        for name in ["__do_softirq", "__ia32_sys_brk", "__do_sys_"] {
+            assert_eq!(function_base(name), name);
+        }
+    }
+
+    #[test]
     fn similar_names() {
         assert_eq!(similarity("inet_accept", "__inet_accept"), 1000);
         assert_eq!(similarity("memcg_kmem_enabled_key", "memcg_kmem_online_key"), 666);
         assert_eq!(similarity("load_balance", "xps_needed"), 0);
+        assert_eq!(similarity("__free_slab", "__slab_free"), 500);
         assert_eq!(similarity("", ""), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::matching::Counts;
 use super::model::TableModel;
-use super::name::{KeyName, without_numbering};
+use super::name::{KeyName, function_base};
 use foldhash::HashMap;
 
 /// The function of a site, as a number that both tables share.
@@ -13,6 +13,8 @@ pub(super) type FunctionId = u32;
 pub(super) struct Functions<'a> {
     names: Vec<&'a str>,
     ids: HashMap<&'a str, FunctionId>,
+    /// Which of both tables have sites in it.
+    tables: Vec<[bool; 2]>,
 }
 
 impl<'a> Functions<'a> {
@@ -20,11 +22,19 @@ impl<'a> Functions<'a> {
         self.names[id as usize]
     }
 
-    fn id(&mut self, name: &'a str) -> FunctionId {
-        *self.ids.entry(name).or_insert_with(|| {
+    /// Whether both tables have sites in it: then it did not get another name.
+    pub(super) fn is_in_both(&self, id: FunctionId) -> bool {
+        self.tables[id as usize] == [true; 2]
+    }
+
+    fn id(&mut self, name: &'a str, table: usize) -> FunctionId {
+        let id = *self.ids.entry(name).or_insert_with(|| {
             self.names.push(name);
+            self.tables.push([false; 2]);
             u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX)
-        })
+        });
+        self.tables[id as usize][table] = true;
+        id
     }
 }
 
@@ -43,11 +53,19 @@ pub(super) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(super) fn new(model: &'a TableModel<'a>, functions: &mut Functions<'a>) -> Self {
+    /// `table` is 0 for the first and 1 for the second.
+    pub(super) fn new(
+        model: &'a TableModel<'a>,
+        table: usize,
+        functions: &mut Functions<'a>,
+    ) -> Self {
         let function_of: Vec<Option<FunctionId>> = model
             .sites
             .iter()
-            .map(|site| Some(functions.id(without_numbering(site.function.as_deref()?))))
+            .map(|site| {
+                let base = function_base(site.function.as_deref()?);
+                Some(functions.id(base, table))
+            })
             .collect();
         let mut sites = vec![Vec::new(); model.keys.len()];
         for (index, site) in model.sites.iter().enumerate() {

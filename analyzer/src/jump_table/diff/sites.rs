@@ -130,7 +130,8 @@ fn take_in_order<T: Hash + Eq>(
     pairs.extend(found);
 }
 
-/// Functions whose names are similar, the most similar first.
+/// Functions whose names are similar, the most similar first, unless both tables
+/// have sites in both: those did not take over one from the other.
 fn functions_moved_between(
     in_a: &ByFunction,
     in_b: &ByFunction,
@@ -150,7 +151,8 @@ fn functions_moved_between(
     for (a, from) in of_a.iter().enumerate() {
         for (b, to) in of_b.iter().enumerate() {
             let score = similarity(functions.name(*from), functions.name(*to));
-            if score >= SIMILAR {
+            let both_stay = functions.is_in_both(*from) && functions.is_in_both(*to);
+            if score >= SIMILAR && !both_stay {
                 candidates.push(Candidate { score, a, b });
             }
         }
