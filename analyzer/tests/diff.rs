@@ -266,6 +266,35 @@ fn a_site_of_no_key_is_passed_over() {
     assert!(!TableDiff::new(&a, &table(&["x: f"])).is_different());
 }
 
+/// Damaged tables may have any keys and sites: no step may be quadratic.
+#[test]
+fn work_is_bounded() {
+    const MANY: usize = 20_000;
+    let one_function = |keys: usize| {
+        let mut table = TableModel::default();
+        for index in 0..keys {
+            table.keys.push(key("once.0", 0x10 * index));
+            table
+                .sites
+                .extend([site(index, "f"), site(index, if index % 2 == 0 { "g" } else { "h" })]);
+            table.sites.extend((0..index % 3).map(|_| site(index, "f")));
+        }
+        table
+    };
+    let diff = TableDiff::new(&one_function(MANY), &one_function(MANY / 2));
+    assert_eq!((diff.removed.len(), diff.added.len()), (MANY / 2, 0));
+    let one_key = |prefix: &str| {
+        let mut table = table(&["x"]);
+        table.sites.extend((0..MANY).map(|index| SiteModel {
+            function: Some(Cow::Owned(format!("{prefix}_{index}_a_b_c_d_e_f_g_h"))),
+            ..site(0, "")
+        }));
+        table
+    };
+    let diff = TableDiff::new(&one_key("f"), &one_key("g"));
+    assert_eq!((diff.pairs.len(), diff.pairs[0].sites.removed.len()), (1, MANY));
+}
+
 const NAMES: [&str; 12] = [
     "x", "y", "x_key", "once.0", "once.1", "once.2", "feat[0]", "feat[1]", "feat[2]", "a.c:x",
     "0x1000", "feat+0x8",

@@ -11,6 +11,7 @@
 
 mod artefacts;
 mod damage;
+mod diff;
 mod frames;
 mod jlctl;
 mod kallsyms;

@@ -11,7 +11,7 @@
 //!   `__UNIQUE_ID_ddebug419` is `__UNIQUE_ID_ddebug`.
 
 /// Words of a name that are looked at: names come from the file and may be long.
-const MAX_WORDS: usize = 24;
+const MAX_WORDS: usize = 12;
 
 /// Suffixes that compilers give to parts and copies of a function or object.
 const SUFFIXES: [&str; 8] =
@@ -117,8 +117,11 @@ const SYSTEM_CALLS: [&str; 5] = ["__arm64_", "__riscv_", "__x64_", "__se_", "__d
 /// nothing, do not count.
 #[must_use]
 pub fn similarity(a: &str, b: &str) -> u32 {
-    let (a, b) = (words(a), words(b));
-    permille(2 * common_subsequence(&a, &b), a.len() + b.len())
+    similarity_of_words(&words(a), &words(b))
+}
+
+pub(super) fn similarity_of_words(a: &[&str], b: &[&str]) -> u32 {
+    permille(2 * common_subsequence(a, b), a.len() + b.len())
 }
 
 /// Length of the longest common subsequence.
@@ -135,7 +138,7 @@ fn common_subsequence(a: &[&str], b: &[&str]) -> usize {
     row[b.len()]
 }
 
-fn words(name: &str) -> Vec<&str> {
+pub(super) fn words(name: &str) -> Vec<&str> {
     let says_something = |word: &&str| !matches!(*word, "" | "key" | "keys" | "tracepoint");
     name.split(['_', '.', '+']).filter(says_something).take(MAX_WORDS).collect()
 }

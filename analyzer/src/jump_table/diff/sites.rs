@@ -6,15 +6,16 @@
 //! them all, or if the functions have similar names; else it is removed or added.
 
 use super::matching::{Candidate, best_pairs, equal_pairs, remove};
-use super::name::similarity;
+use super::name::{similarity_of_words, words};
 use super::prepared::{FunctionId, Functions, Prepared};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
 /// Least similarity of the names, of 1000, of functions that sites move between.
 const SIMILAR: u32 = 600;
-/// Most functions on a side that are compared by name.
-const MAX_FUNCTIONS: usize = 256;
+/// Pairs of functions whose names are compared, for each site of the key.  The
+/// kernels that were measured need 15 at most; the bound keeps the work linear.
+const MAX_PAIRS_PER_SITE: usize = 32;
 
 /// A site that both tables have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,8 +70,9 @@ pub(super) fn site_pairs(
     }
     in_a.retain(|_, sites| !sites.is_empty());
     in_b.retain(|_, sites| !sites.is_empty());
+    let max_pairs = MAX_PAIRS_PER_SITE * (a.sites[key_a].len() + b.sites[key_b].len());
     let mut moved = Vec::new();
-    for (from, to) in functions_moved_between(&in_a, &in_b, functions) {
+    for (from, to) in functions_moved_between(&in_a, &in_b, max_pairs, functions) {
         if let (Some(of_a), Some(of_b)) = (in_a.get_mut(&Some(from)), in_b.get_mut(&Some(to))) {
             take_in_order(of_a, of_b, &mut moved, |_| (), |_| ());
         }
@@ -135,6 +137,7 @@ fn take_in_order<T: Hash + Eq>(
 fn functions_moved_between(
     in_a: &ByFunction,
     in_b: &ByFunction,
+    max_pairs: usize,
     functions: &Functions<'_>,
 ) -> Vec<(FunctionId, FunctionId)> {
     let known = |sites: &ByFunction| {
@@ -144,13 +147,16 @@ fn functions_moved_between(
         known
     };
     let (of_a, of_b) = (known(in_a), known(in_b));
-    if of_a.len() > MAX_FUNCTIONS || of_b.len() > MAX_FUNCTIONS {
+    if of_a.len().saturating_mul(of_b.len()) > max_pairs {
         return Vec::new();
     }
+    let words_of =
+        |of: &[FunctionId]| -> Vec<_> { of.iter().map(|id| words(functions.name(*id))).collect() };
+    let (words_a, words_b) = (words_of(&of_a), words_of(&of_b));
     let mut candidates = Vec::new();
     for (a, from) in of_a.iter().enumerate() {
         for (b, to) in of_b.iter().enumerate() {
-            let score = similarity(functions.name(*from), functions.name(*to));
+            let score = similarity_of_words(&words_a[a], &words_b[b]);
             let both_stay = functions.is_in_both(*from) && functions.is_in_both(*to);
             if score >= SIMILAR && !both_stay {
                 candidates.push(Candidate { score, a, b });

@@ -174,7 +174,7 @@ impl<'a> Report<'a> {
             let moved = pair.sites.pairs.iter().filter(|site| site.is_moved || site.is_turned);
             pair.sites.removed.len() + pair.sites.added.len() + moved.count()
         };
-        pairs.sort_by_key(|pair| std::cmp::Reverse(weight(pair)));
+        pairs.sort_by_cached_key(|pair| std::cmp::Reverse(weight(pair)));
         page.heading(&format!("Sites of keys in both, changed for {}", count(pairs.len(), "key")))?;
         let shown = page.shown(pairs.len());
         for pair in &pairs[..shown] {
