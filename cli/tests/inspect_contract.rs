@@ -280,7 +280,7 @@ fn filters_leave_the_sites_that_match_all_of_them() {
         (&["--key", "__tracepoint_demo_event+0x8"], &[4], 1),
         (&["--kind", "tracepoint"], &[4], 1),
         (&["--kind", "once,cpu-capability"], &[5, 6, 9], 3),
-        (&["--kind", "once", "--key", "/once_key/", "--kind", "plain"], &[6, 9], 2),
+        (&["--kind", "once", "--key", "/once_key/", "--kind", "plain"], &[5, 9], 2),
         (&["--function", "demo_read"], &[2, 3, 4], 3),
         (&["--function", "/_(init|net_exit)$/"], &[10, 11], 2),
         (&["--section", ".init.text"], &[10], 1),

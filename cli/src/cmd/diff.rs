@@ -2,31 +2,42 @@
 
 use crate::args::{Diff, Global};
 use crate::exit::{Kind, Outcome, failure, kind_of};
+use crate::input::Input;
 use crate::output;
-use crate::pattern::Pattern;
 use crate::progress::Progress;
 use crate::report::diff::{self, Comparison, Side};
+use crate::source;
 use anyhow::Context as _;
-use jlctl_analyzer::debug_info::{DebugFile, find_debug_file};
-use jlctl_analyzer::image::{Image, MappedFile};
+use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::diff::{TableDiff, TableModel};
-use jlctl_analyzer::jump_table::{JumpTable, LocateError};
-use std::path::{Path, PathBuf};
+use jlctl_analyzer::jump_table::{JumpTable, KeyDescriptions, KeyQuery};
 
 pub(crate) fn run(global: &Global, args: &Diff) -> anyhow::Result<Outcome> {
-    let pattern = args.key.as_ref().map(|text| Pattern::parse("--key", text)).transpose()?;
+    let query = args.key.as_deref().map(KeyQuery::parse).transpose();
+    let query = query.map_err(|error| failure(Kind::Usage, format!("--key {error}")))?;
     let progress = Progress::new(global);
-    let files = |path| Files::open(path, &args.debug_dir);
-    let (a, b) = both(rayon::join(|| files(&args.a), || files(&args.b)))?;
-    let read = progress.phase("read the images", 1, |_| rayon::join(|| a.read(), || b.read()));
+    // The two are read at once, so that phases of one are not shown.
+    let quiet = Progress::none();
+    let open = |path| Input::open(path, &args.debug_dir, &quiet);
+    let (a, b) = both(rayon::join(|| open(&args.a), || open(&args.b)))?;
+    // Names are compared: what only one side could know of them is left out.
+    let with_types = a.debug().is_some() && b.debug().is_some();
+    let read = progress.phase("read the images", 1, |_| rayon::join(|| read(&a), || read(&b)));
     let ((image_a, table_a), (image_b, table_b)) = both(read)?;
+    let (keys_a, keys_b) = progress.phase("describe the keys", 1, |_| {
+        rayon::join(
+            || describe(&a, &image_a, &table_a, with_types),
+            || describe(&b, &image_b, &table_b, with_types),
+        )
+    });
+    let (keys_a, keys_b) = both((keys_a, keys_b))?;
     let (model_a, model_b) = rayon::join(
-        || TableModel::new(&image_a, &table_a, |key| key.name(&image_a), |_| None),
-        || TableModel::new(&image_b, &table_b, |key| key.name(&image_b), |_| None),
+        || TableModel::new(&image_a, &table_a, &keys_a),
+        || TableModel::new(&image_b, &table_b, &keys_b),
     );
     let mut diff = progress.phase("compare", 1, |_| TableDiff::new(&model_a, &model_b));
-    if let (Some(pattern), Some(text)) = (&pattern, &args.key) {
-        select(&mut diff, &model_a, &model_b, pattern, text)?;
+    if let Some(query) = &query {
+        select(&mut diff, query, (&table_a, &keys_a), (&table_b, &keys_b))?;
     }
     let comparison = Comparison {
         a: Side { path: &args.a, image: &image_a, table: &table_a, model: &model_a },
@@ -43,46 +54,23 @@ pub(crate) fn run(global: &Global, args: &Diff) -> anyhow::Result<Outcome> {
     Ok(if failing { Outcome::Findings } else { Outcome::Clean })
 }
 
-/// An image's file, and a separate one with its symbols.
-struct Files {
-    path: PathBuf,
-    file: MappedFile,
-    separate: Option<DebugFile>,
+fn read(input: &Input) -> anyhow::Result<(Image<'_>, JumpTable<'_>)> {
+    let image = input.image(&Progress::none())?;
+    let table = JumpTable::read(&image)
+        .map_err(|error| source::no_table(&image, error))
+        .with_context(|| input.path().display().to_string())?;
+    Ok((image, table))
 }
 
-impl Files {
-    fn open(path: &Path, debug_dirs: &[PathBuf]) -> anyhow::Result<Self> {
-        let file = MappedFile::open(path)?;
-        let sections =
-            Image::parse_sections(file.bytes()).with_context(|| path.display().to_string())?;
-        let separate = if sections.has_symbol_table() {
-            None
-        } else {
-            find_debug_file(path, &sections, debug_dirs)
-        };
-        Ok(Self { path: path.to_owned(), file, separate })
-    }
-
-    fn read(&self) -> anyhow::Result<(Image<'_>, JumpTable<'_>)> {
-        let of_path = || self.path.display().to_string();
-        let mut image = Image::parse(self.file.bytes()).with_context(of_path)?;
-        if let Some(separate) = &self.separate {
-            image.adopt_symbols(separate.file.bytes());
-        }
-        let table = JumpTable::read(&image)
-            .map_err(|error| no_table(&image, error))
-            .with_context(of_path)?;
-        Ok((image, table))
-    }
-}
-
-/// A damaged image without a table most likely had one.
-fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
-    if image.faults().is_empty() {
-        return error.into();
-    }
-    let faults: Vec<String> = image.faults().iter().map(ToString::to_string).collect();
-    failure(Kind::Input, format!("{error}; the image is damaged: {}", faults.join("; ")))
+fn describe(
+    input: &Input,
+    image: &Image<'_>,
+    table: &JumpTable<'_>,
+    with_types: bool,
+) -> anyhow::Result<KeyDescriptions> {
+    let (quiet, mut faults) = (Progress::none(), Vec::new());
+    let debug_info = if with_types { source::open(input, &quiet, &mut faults)? } else { None };
+    Ok(source::describe_keys(debug_info.as_ref(), input, image, table, &quiet, &mut faults))
 }
 
 /// Both results, or what is wrong with which of the two.
@@ -99,21 +87,25 @@ fn both<T>(results: (anyhow::Result<T>, anyhow::Result<T>)) -> anyhow::Result<(T
     }
 }
 
-/// Leaves the keys whose names match in either table.
+/// Leaves the keys that fit in either table.
 fn select(
     diff: &mut TableDiff,
-    a: &TableModel<'_>,
-    b: &TableModel<'_>,
-    pattern: &Pattern,
-    text: &str,
+    query: &KeyQuery,
+    a: (&JumpTable<'_>, &KeyDescriptions),
+    b: (&JumpTable<'_>, &KeyDescriptions),
 ) -> anyhow::Result<()> {
-    let matches = |model: &TableModel<'_>, key: usize| pattern.matches(&model.keys[key].name);
-    diff.pairs.retain(|pair| matches(a, pair.a) || matches(b, pair.b));
-    diff.removed.retain(|key| matches(a, *key));
-    diff.added.retain(|key| matches(b, *key));
-    if diff.pairs.is_empty() && diff.removed.is_empty() && diff.added.is_empty() {
-        let message = format!("--key {text}: matches no key of these tables");
-        return Err(failure(Kind::Refused, message));
+    let find = |(table, keys): (&JumpTable<'_>, &KeyDescriptions)| {
+        let address = |at: usize| table.keys().get(at).map(|key| key.address);
+        query.some(keys.names().all(), address)
+    };
+    let (in_a, in_b) = (find(a), find(b));
+    if let (Err(error), Err(_)) = (&in_a, &in_b) {
+        return Err(failure(Kind::Refused, format!("--key {error}")));
     }
+    let (in_a, in_b) = (in_a.unwrap_or_default(), in_b.unwrap_or_default());
+    let has = |found: &[usize], key: usize| found.binary_search(&key).is_ok();
+    diff.pairs.retain(|pair| has(&in_a, pair.a) || has(&in_b, pair.b));
+    diff.removed.retain(|key| has(&in_a, *key));
+    diff.added.retain(|key| has(&in_b, *key));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Reports: each format is a module that turns an [`Inspection`] into bytes.
 
 mod csv;
-mod document;
 pub(crate) mod diff;
+mod document;
 mod json;
 mod jsonl;
 pub(crate) mod record;

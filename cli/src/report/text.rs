@@ -14,31 +14,6 @@ use std::io::Write;
 /// Keys that the summary lists.
 const BUSIEST: usize = 10;
 
-/// Styles of the parts of a report; all plain without colour.
-#[derive(Default)]
-pub(super) struct Palette {
-    pub(super) heading: Style,
-    error: Style,
-    warning: Style,
-    pub(super) on: Style,
-    pub(super) faint: Style,
-}
-
-impl Palette {
-    pub(super) fn new(color: bool) -> Self {
-        if !color {
-            return Self::default();
-        }
-        Self {
-            heading: Style::new().bold(),
-            error: AnsiColor::Red.on_default().bold(),
-            warning: AnsiColor::Yellow.on_default(),
-            on: AnsiColor::Green.on_default(),
-            faint: Style::new().dimmed(),
-        }
-    }
-}
-
 pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     let (palette, root) = (Palette::new(sink.color), source_root(inspection));
     let report = Report { inspection, palette, root };
@@ -339,71 +314,5 @@ fn state(key: &Key) -> &'static str {
         Some(true) => "on",
         Some(false) => "off",
         None => "?",
-    }
-}
-
-fn aligned(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-fn right_align(table: &mut Table, column: usize) {
-    if let Some(column) = table.column_mut(column) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Right);
-    }
-}
-
-/// Names come from the file: control characters must not reach a terminal.
-pub(super) fn printable(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
-/// "1 site", "27,757 sites".
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
-/// Digits in groups of three.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (27757, "27,757")] {
-            assert_eq!(grouped(number), text);
-        }
-        assert_eq!((count(1, "key"), count(2, "key")), ("1 key".into(), "2 keys".into()));
-    }
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
-        assert_eq!(printable("größe"), "größe");
     }
 }

@@ -3,7 +3,7 @@
 use crate::addr::Svma;
 use crate::arch::SiteInsn;
 use crate::image::Image;
-use crate::jump_table::{JumpTable, Key, KeyStorage};
+use crate::jump_table::{JumpTable, Key, KeyDescriptions, KeyId, KeyStorage};
 use std::borrow::Cow;
 
 /// What of a table is compared.
@@ -74,17 +74,16 @@ pub struct SiteModel<'a> {
 }
 
 impl<'a> TableModel<'a> {
-    /// The model of `table`.  `name` and `kind` say what its keys are.
+    /// The model of `table`, whose keys are `described`.
     #[must_use]
     pub fn new(
         image: &'a Image<'a>,
         table: &JumpTable<'a>,
-        name: impl Fn(&Key) -> Cow<'a, str>,
-        kind: impl Fn(&Key) -> Option<&'a str>,
+        described: &'a KeyDescriptions,
     ) -> Self {
-        let key = |key: &Key| KeyModel {
-            name: name(key),
-            kind: kind(key),
+        let key = |(id, key): (KeyId, &Key)| KeyModel {
+            name: Cow::Borrowed(described.names().get(id).full()),
+            kind: Some(described.kind(id).name()),
             address: image.address_text(key.address),
             section: key.section.map(|id| image.section(id).name),
             storage: storage(key.storage),
@@ -108,7 +107,7 @@ impl<'a> TableModel<'a> {
         // Stable: entries of one address keep the order of the table.
         sites.sort_by_key(|(code, _)| *code);
         Self {
-            keys: table.keys().iter().map(key).collect(),
+            keys: table.key_ids().zip(table.keys()).map(key).collect(),
             sites: sites.into_iter().map(|(_, site)| site).collect(),
         }
     }

@@ -4,7 +4,7 @@ use super::page::Page;
 use super::totals::{TableTotals, Totals};
 use super::{Comparison, Side};
 use crate::report::record::Hex;
-use crate::report::text::{grouped, printable};
+use crate::report::style::{grouped, printable};
 use jlctl_analyzer::image::ImageKind;
 
 pub(super) fn write(comparison: &Comparison<'_>, page: &mut Page<'_>) -> anyhow::Result<()> {
@@ -52,7 +52,7 @@ fn image(page: &mut Page<'_>, label: &str, side: &Side<'_>) -> anyhow::Result<()
     let what = format!("{} {kind}{}", image.arch().name(), release.unwrap_or_default());
     page.label("", &what)?;
     match image.build_id() {
-        Some(id) => page.label("", &format!("build id {}", Hex(id))),
+        Some(id) => page.label("", &format!("build id {}", Hex(id.into()))),
         None => Ok(()),
     }
 }

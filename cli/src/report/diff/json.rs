@@ -115,7 +115,7 @@ fn side<'a>(side: &Side<'a>) -> SideRecord<'a> {
             ImageKind::Dyn => "dyn",
             ImageKind::Rel => "rel",
         },
-        build_id: side.image.build_id().map(Hex),
+        build_id: side.image.build_id().map(|id| Hex(id.into())),
         release: side.image.release(),
         totals: TableTotals::new(side),
     }

@@ -2,7 +2,7 @@
 
 use super::wording::{ByFunction, Move};
 use crate::output::Sink;
-use crate::report::text::{Palette, grouped, printable};
+use crate::report::style::{Palette, grouped, printable};
 use anstyle::Style;
 use std::io::Write;
 

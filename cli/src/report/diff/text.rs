@@ -8,7 +8,7 @@ use super::wording::{ByFunction, Move, SiteChanges, by_function, function, state
 use super::{Comparison, Side};
 use crate::output::Sink;
 use crate::report::record::branch_name;
-use crate::report::text::{count, grouped, printable};
+use crate::report::style::{count, grouped, printable};
 use jlctl_analyzer::jump_table::diff::{Identity, KeyModel, KeyName, KeyPair, TableModel};
 use std::collections::BTreeMap;
 
