@@ -3,6 +3,11 @@
 use crate::addr::Svma;
 use jlctl_shim::insn::EncodeError;
 
+/// Bytes of the longest ULEB128 number that holds 64 bits.
+const ULEB128_MAX: usize = 10;
+/// What SET6 and SUB6 change; the other bits are an opcode (DW_CFA_advance_loc).
+const LOW_SIX: u64 = 0x3f;
+
 /// What a relocation type does to the field at its place P, given its symbol S
 /// and addend A.  `bytes` is the length of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,19 @@ pub enum Relocation {
         /// Length of the field.
         bytes: usize,
     },
+    /// The low bits of S + A; a [`Self::Sub`] of the same place follows.
+    Set {
+        /// Length of the field.
+        bytes: usize,
+    },
+    /// The low six bits become those of S + A.
+    Set6,
+    /// The low six bits become those of what is there, minus (S + A).
+    Sub6,
+    /// The low bits of S + A in a ULEB128 number, whose length stays.
+    SetUleb128,
+    /// What is there, a ULEB128 number, minus (S + A); its length stays.
+    SubUleb128,
     /// Load bias plus A.
     LoadBias {
         /// Length of the field.
@@ -61,6 +79,12 @@ pub enum RelocationError {
     /// A branch cannot be made to go where the relocation says.
     #[error("{0}")]
     Branch(EncodeError),
+    /// The field lies outside the section, or ends outside of it.
+    #[error("expected a field inside the {size:#x} bytes of the section")]
+    Outside {
+        /// Bytes of the section.
+        size: usize,
+    },
     /// The symbol table has no such symbol.
     #[error("expected an index into the symbol table, found {index}, which is behind its end")]
     NoSymbol {
@@ -78,10 +102,26 @@ impl Relocation {
             | Self::Relative { bytes }
             | Self::Add { bytes }
             | Self::Sub { bytes }
+            | Self::Set { bytes }
             | Self::LoadBias { bytes }
             | Self::Branch { bytes } => Some(bytes),
-            Self::Ignore | Self::Unknown => None,
+            Self::Set6 | Self::Sub6 => Some(1),
+            Self::Ignore | Self::SetUleb128 | Self::SubUleb128 | Self::Unknown => None,
         }
+    }
+
+    /// Length in bytes of the field that `rest` starts with; `None` if there is
+    /// none, or `rest` ends before it does.
+    #[must_use]
+    pub fn field_bytes(self, rest: &[u8]) -> Option<usize> {
+        let bytes = match self {
+            Self::SetUleb128 | Self::SubUleb128 => {
+                let number = &rest[..rest.len().min(ULEB128_MAX)];
+                number.iter().position(|byte| byte & 0x80 == 0)? + 1
+            }
+            _ => self.bytes()?,
+        };
+        (bytes <= rest.len()).then_some(bytes)
     }
 
     /// Applies the relocation to `field`, the bytes at `place`, at load bias
@@ -100,8 +140,14 @@ impl Relocation {
         if self == Self::Ignore {
             return Ok(());
         }
-        let there = read_word(field, big_endian).filter(|_| self.bytes() == Some(field.len()));
-        let there = there.ok_or(RelocationError::NotAWord)?;
+        if self.field_bytes(field) != Some(field.len()) {
+            return Err(RelocationError::NotAWord);
+        }
+        if matches!(self, Self::SetUleb128 | Self::SubUleb128) {
+            add_to_uleb128(field, self == Self::SetUleb128, value);
+            return Ok(());
+        }
+        let there = read_word(field, big_endian).ok_or(RelocationError::NotAWord)?;
         let value = match self {
             Self::Absolute { bytes } | Self::LoadBias { bytes } => fitting(value, bytes)?,
             Self::Relative { bytes } => fitting(value.wrapping_sub(place.0), bytes)?,
@@ -109,9 +155,14 @@ impl Relocation {
             // what lies between them wraps (RISC-V ELF psABI, "Relocations").
             Self::Add { .. } => there.wrapping_add(value),
             Self::Sub { .. } => there.wrapping_sub(value),
-            Self::Ignore | Self::Branch { .. } | Self::Unknown => {
-                return Err(RelocationError::NotAWord);
-            }
+            Self::Set { .. } => value,
+            Self::Set6 => there & !LOW_SIX | value & LOW_SIX,
+            Self::Sub6 => there & !LOW_SIX | there.wrapping_sub(value) & LOW_SIX,
+            Self::Ignore
+            | Self::Branch { .. }
+            | Self::SetUleb128
+            | Self::SubUleb128
+            | Self::Unknown => return Err(RelocationError::NotAWord),
         };
         write_word(field, big_endian, value);
         Ok(())
@@ -128,6 +179,18 @@ fn fitting(value: u64, bytes: usize) -> Result<u64, RelocationError> {
         Ok(value)
     } else {
         Err(RelocationError::Overflow { bytes, value })
+    }
+}
+
+/// Makes the ULEB128 number in `field` `value`, or takes that from it; the
+/// number keeps its length.  Bits that it has no room for are lost, as between
+/// the halves of any difference.
+fn add_to_uleb128(field: &mut [u8], replaces: bool, value: u64) {
+    let number = field.iter().rev().fold(0u64, |number, byte| number << 7 | u64::from(byte & 0x7f));
+    let mut rest = if replaces { value } else { number.wrapping_sub(value) };
+    for byte in field {
+        *byte = *byte & 0x80 | rest.to_le_bytes()[0] & 0x7f;
+        rest >>= 7;
     }
 }
 
@@ -178,6 +241,27 @@ mod tests {
         assert_eq!(little(Add { bytes: 1 }, &[0xff], 3), [2], "wraps");
         assert_eq!(little(Sub { bytes: 4 }, &[1, 0, 0, 0], 2), [0xff; 4]);
         assert_eq!(little(Ignore, &[7; 3], 2), [7; 3]);
+    }
+
+    /// DW_CFA_advance_loc by 0x24 - 0x20, and a length of 300 - 20 in two bytes
+    /// and one in five, as assemblers leave room for one.
+    #[test]
+    fn differences_of_six_bits_and_of_uleb128_are_filled() {
+        use Relocation::{Set, Set6, SetUleb128, Sub6, SubUleb128};
+        let little = |relocation, field: &[u8], value| applied(relocation, field, false, value);
+        assert_eq!(little(Sub6, &little(Set6, &[0x40], 0x1024), 0x1020), [0x44]);
+        assert_eq!(little(Sub6, &little(Set6, &[0x7f], 0x1000), 0xfff), [0x41]);
+        assert_eq!(little(Set { bytes: 2 }, &[9; 2], 0x7000_1234), [0x34, 0x12]);
+        let base = 0x7000_0000_0000_0000;
+        let set = little(SetUleb128, &[0x80, 0], base + 300);
+        assert_eq!(little(SubUleb128, &set, base + 20), [0x98, 0x02]);
+        let set = little(SetUleb128, &[0x80, 0x80, 0x80, 0x80, 0], base + 2);
+        assert_eq!(little(SubUleb128, &set, base + 1), [0x81, 0x80, 0x80, 0x80, 0]);
+        assert_eq!(SetUleb128.field_bytes(&[0x80, 0x81, 2, 3]), Some(3));
+        assert_eq!(SetUleb128.field_bytes(&[0x80, 0x81]), None);
+        assert_eq!(SetUleb128.field_bytes(&[0x80; 11]), None);
+        let not_a_word = Err(RelocationError::NotAWord);
+        assert_eq!(SetUleb128.apply(&mut [1, 2], false, Svma(0), 0), not_a_word);
     }
 
     #[test]

@@ -52,16 +52,16 @@ const RELOCATIONS: &[Row] = &[
     (44, "R_RISCV_RVC_BRANCH", Relocation::Unknown),
     (45, "R_RISCV_RVC_JUMP", Relocation::Unknown),
     (51, "R_RISCV_RELAX", Relocation::Ignore),
-    (52, "R_RISCV_SUB6", Relocation::Unknown),
-    (53, "R_RISCV_SET6", Relocation::Unknown),
-    (54, "R_RISCV_SET8", Relocation::Absolute { bytes: 1 }),
-    (55, "R_RISCV_SET16", Relocation::Absolute { bytes: 2 }),
-    (56, "R_RISCV_SET32", Relocation::Absolute { bytes: 4 }),
+    (52, "R_RISCV_SUB6", Relocation::Sub6),
+    (53, "R_RISCV_SET6", Relocation::Set6),
+    (54, "R_RISCV_SET8", Relocation::Set { bytes: 1 }),
+    (55, "R_RISCV_SET16", Relocation::Set { bytes: 2 }),
+    (56, "R_RISCV_SET32", Relocation::Set { bytes: 4 }),
     (57, "R_RISCV_32_PCREL", Relocation::Relative { bytes: 4 }),
     (58, "R_RISCV_IRELATIVE", Relocation::Unknown),
     (59, "R_RISCV_PLT32", Relocation::Relative { bytes: 4 }),
-    (60, "R_RISCV_SET_ULEB128", Relocation::Unknown),
-    (61, "R_RISCV_SUB_ULEB128", Relocation::Unknown),
+    (60, "R_RISCV_SET_ULEB128", Relocation::SetUleb128),
+    (61, "R_RISCV_SUB_ULEB128", Relocation::SubUleb128),
 ];
 
 impl Architecture for Riscv64 {

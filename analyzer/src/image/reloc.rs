@@ -97,6 +97,11 @@ fn is_of_load_time(relocation: Relocation) -> bool {
         Relocation::Ignore
         | Relocation::Add { .. }
         | Relocation::Sub { .. }
+        | Relocation::Set { .. }
+        | Relocation::Set6
+        | Relocation::Sub6
+        | Relocation::SetUleb128
+        | Relocation::SubUleb128
         | Relocation::Branch { .. }
         | Relocation::Unknown => false,
     }
