@@ -1,53 +1,23 @@
 //! Frames of the synthetic images: the chains that were declared, and those
 //! that addr2line finds.
 
+#[path = "common/chain.rs"]
+mod chain;
 #[path = "common/chains.rs"]
 mod chains;
+#[path = "common/declared.rs"]
+mod declared;
 
-use chains::{Chain, Frame};
+use chain::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, Frames, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};
-use jlctl_shim::insn::aarch64::NOP;
 use jlctl_testdata::broken::{self, debug};
-use jlctl_testdata::dwarf::{COMP_DIR, WRAPPER_FILE};
 use jlctl_testdata::elf::Endian;
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, SiteSpec};
+use jlctl_testdata::spec::{FunctionSpec, ImageSpec};
 use jlctl_testdata::{compress, demo, link::Linked, split};
 use std::fs;
 use std::path::Path;
-
-/// From an inline function's declaration to the call in it.
-const CALL_DISTANCE: u32 = 3;
-
-fn frame(function: &str, file: &str, line: u32, column: u32) -> Frame {
-    let file = format!("{COMP_DIR}/{file}");
-    (Some(function.to_owned()), Some(file), Some(line), Some(column))
-}
-
-/// The function that a site lies in, and how many instructions into it.
-fn function_of<'a>(spec: &'a ImageSpec, linked: &Linked, code: u64) -> (&'a FunctionSpec, u32) {
-    let distance = |function: &FunctionSpec| {
-        let bytes = code.checked_sub(linked.address(&function.name))?;
-        (bytes < 4 * function.insns).then(|| u32::try_from(bytes / 4).expect("it is short"))
-    };
-    let found = spec.functions.iter().find_map(|function| Some((function, distance(function)?)));
-    found.expect("each site lies in a function")
-}
-
-/// The chain that the declaration of a site means.
-fn declared(spec: &ImageSpec, linked: &Linked, site: &SiteSpec, code: u64, word: u32) -> Chain {
-    let (function, distance) = function_of(spec, linked, code);
-    let (wrapper, line) =
-        if word == NOP { ("arch_static_branch", 20) } else { ("arch_static_branch_jump", 36) };
-    let mut chain = vec![frame(wrapper, WRAPPER_FILE, line + CALL_DISTANCE, 2)];
-    for inlined in site.inlined.iter().rev() {
-        chain.push(frame(&inlined.function, &inlined.file, inlined.line + CALL_DISTANCE, 6));
-    }
-    let line = site.line.unwrap_or(function.line + 1 + distance);
-    chain.push(frame(&function.name, &function.file, line, 6));
-    chain
-}
 
 /// DWARF 4 and 5 in both byte orders.
 fn variants() -> Vec<ImageSpec> {
@@ -79,12 +49,7 @@ fn of_jlctl(bytes: &[u8], addresses: &[u64]) -> Vec<Chain> {
 fn each_site_has_the_chain_that_was_declared() {
     for spec in variants() {
         let linked = spec.link();
-        let wanted: Vec<Chain> = spec
-            .sites
-            .iter()
-            .zip(&linked.entries)
-            .map(|(site, entry)| declared(&spec, &linked, site, entry.code, entry.word))
-            .collect();
+        let wanted = declared::chains(&spec, &linked);
         assert_eq!(of_jlctl(&linked.bytes(), &codes(&linked)), wanted);
         assert!(wanted.iter().any(|chain| chain.len() == 4), "one chain is deep");
     }
@@ -201,7 +166,7 @@ fn cyclic_references_end() {
     let bytes = debug::cyclic_references();
     let chain = on_a_small_stack(move || {
         let frames = frames_around_the_site(&bytes);
-        chains::of_frames(&frames, 1).remove(0)
+        chain::of_frames(&frames, 1).remove(0)
     });
     assert!((1..=3).contains(&chain.len()), "{chain:?}");
     assert!(chain.iter().all(|(function, ..)| function.is_none()), "{chain:?}");

@@ -1,6 +1,8 @@
 //! Split debug information that a real compiler made: rustc, which is there
 //! whenever this test is built.
 
+#[path = "common/chain.rs"]
+mod chain;
 #[path = "common/chains.rs"]
 mod chains;
 
@@ -79,7 +81,7 @@ fn split_objects(directory: &Path) -> usize {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "dwo")).count()
 }
 
-fn deepest(chains: &[chains::Chain]) -> usize {
+fn deepest(chains: &[chain::Chain]) -> usize {
     chains.iter().map(Vec::len).max().unwrap_or(0)
 }
 
@@ -121,8 +123,8 @@ fn split_packed_and_whole_information_agree() {
 }
 
 /// The two programs were compiled in different directories.
-fn without_files(chains: Vec<chains::Chain>) -> Vec<chains::Chain> {
-    let plain = |chain: chains::Chain| {
+fn without_files(chains: Vec<chain::Chain>) -> Vec<chain::Chain> {
+    let plain = |chain: chain::Chain| {
         chain.into_iter().map(|(name, _, line, column)| (name, None, line, column)).collect()
     };
     chains.into_iter().map(plain).collect()

@@ -125,7 +125,7 @@ impl Member {
         let mut diagnostics = table.diagnostics().to_vec();
         let debug_info = match args.no_source {
             true => None,
-            false => source::open(input, &quiet, &mut diagnostics)?,
+            false => source::open(input, image, &quiet, &mut diagnostics)?,
         };
         let keys = source::describe_keys(
             debug_info.as_ref(),

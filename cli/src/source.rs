@@ -19,11 +19,12 @@ use jlctl_analyzer::jump_table::{
 /// If the file cannot be read at all.
 pub(crate) fn open<'a>(
     input: &'a Input,
+    image: &Image<'_>,
     progress: &Progress,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<Option<DebugInfo<'a>>> {
     let Some((file, _)) = input.debug() else { return Ok(None) };
-    let sections = Image::parse_sections(file)?;
+    let sections = Image::parse_sections(file)?.placed_as(image.sections())?;
     match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
         Ok(debug_info) => Ok(Some(debug_info)),
         Err(DebugInfoError::Absent) => Ok(None),

@@ -65,7 +65,10 @@ pub struct DebugInfo<'data> {
 }
 
 impl<'data> DebugInfo<'data> {
-    /// Finds the debug sections and inflates those that are compressed.
+    /// Finds the debug sections, inflates those that are compressed and, in a
+    /// relocatable file, relocates them to the addresses that its sections have:
+    /// those of its [`crate::image::Image`], or of another file's
+    /// ([`Sections::placed_as`]).
     ///
     /// # Errors
     /// If there is no `.debug_info`, or a section cannot be inflated.
@@ -88,6 +91,7 @@ impl<'data> DebugInfo<'data> {
         let dwarf = self.sections.dwarf();
         let budget = Budget::new(&dwarf);
         let mut frames = FrameSet::new(addresses);
+        self.sections.faults().iter().for_each(|fault| frames.fault(fault.clone()));
         let index = match aranges::UnitIndex::from_aranges(&dwarf) {
             Ok(index) => index,
             Err(error) => {

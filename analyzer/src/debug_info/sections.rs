@@ -1,8 +1,9 @@
-//! The DWARF sections of a file, inflated where they are compressed.
+//! The DWARF sections of a file, inflated where they are compressed and
+//! relocated where the file is relocatable.
 
-use super::error::DebugInfoError;
+use super::error::{DebugFault, DebugInfoError};
 use super::{Dwarf, Slice};
-use crate::image::{CompressedError, Sections, section_bytes};
+use crate::image::{CompressedError, Contents, Sections};
 use gimli::{RunTimeEndian, SectionId};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ const READ: usize = 11;
 pub(super) struct DwarfSections<'data> {
     endian: RunTimeEndian,
     bytes: Vec<Cow<'data, [u8]>>,
+    faults: Vec<DebugFault>,
 }
 
 impl<'data> DwarfSections<'data> {
@@ -58,16 +60,25 @@ impl<'data> DwarfSections<'data> {
         if section(SectionId::DebugInfo).is_none_or(|section| section.data.is_empty()) {
             return Err(DebugInfoError::Absent);
         }
-        let bytes: Result<Vec<_>, CompressedError> = wanted
+        let contents: Result<Vec<Option<Contents<'_>>>, CompressedError> = wanted
             .par_iter()
-            .map(|id| {
-                section(*id).map_or(Ok(Cow::Borrowed(&[][..])), |section| {
-                    section_bytes(section, big_endian)
-                })
-            })
+            .map(|id| name(*id).map_or(Ok(None), |name| elf.contents(name)))
             .collect();
         let endian = if big_endian { RunTimeEndian::Big } else { RunTimeEndian::Little };
-        Ok(Self { endian, bytes: bytes? })
+        let mut sections = Self { endian, bytes: Vec::new(), faults: Vec::new() };
+        for contents in contents? {
+            let (bytes, faults) =
+                contents.map_or((Cow::default(), Vec::new()), |found| (found.bytes, found.faults));
+            sections.bytes.push(bytes);
+            let faults = faults.into_iter().map(|fault| fault.to_string());
+            sections.faults.extend(faults.map(|error| DebugFault { unit: None, error }));
+        }
+        Ok(sections)
+    }
+
+    /// Relocations that could not be applied, counted for each section.
+    pub(super) fn faults(&self) -> &[DebugFault] {
+        &self.faults
     }
 
     pub(super) fn endian(&self) -> RunTimeEndian {

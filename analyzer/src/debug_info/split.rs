@@ -55,7 +55,8 @@ fn candidates(look_up: &LookUp<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<Path
     all
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// `path` with `suffix` behind its last name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -29,7 +29,7 @@ pub(super) struct RawImage<'data> {
     pub(super) big_endian: bool,
     pub(super) ctx: Ctx,
     pub(super) sections: Vec<Section<'data>>,
-    kind: ImageKind,
+    pub(super) kind: ImageKind,
     faults: Vec<ImageFault>,
 }
 
@@ -311,6 +311,26 @@ pub(super) fn symbols<'data>(
     let sections: Vec<(bool, AddrRange)> =
         sections.iter().map(|section| (section.is_executable(), section.range)).collect();
     Symbols::new(strings, symbols, &sections, arch).with_externals(externals)
+}
+
+/// Whether section `index` is a full symbol table.
+pub(super) fn is_symbol_table(sections: &[Section<'_>], index: u32) -> bool {
+    let table = sections.get(index as usize);
+    table.is_some_and(|table| table.kind == section_header::SHT_SYMTAB)
+}
+
+/// The addresses of the symbols of a relocatable file, by number: those that
+/// [`symbols`] gives them.
+pub(super) fn symbol_addresses(sections: &[Section<'_>], ctx: Ctx) -> Vec<Svma> {
+    let table = sections.iter().find(|section| section.kind == section_header::SHT_SYMTAB);
+    let raw = table.and_then(|table| {
+        Symtab::parse(table.data, 0, (table.data.len() / SYM).min(u32::MAX as usize), ctx).ok()
+    });
+    let Some(raw) = raw else { return Vec::new() };
+    let read = |(id, raw)| symbol(SymbolId(id), &raw, sections.len(), &mut None);
+    let mut symbols: Vec<Symbol> = (0u32..).zip(raw.iter()).map(read).collect();
+    place_symbols(&mut symbols, sections);
+    symbols.into_iter().map(|symbol| symbol.address).collect()
 }
 
 /// Turns the values of symbols of a relocatable file, offsets into sections,

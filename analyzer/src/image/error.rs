@@ -69,6 +69,18 @@ pub enum ImageError {
         /// Its usual name.
         name: &'static str,
     },
+    /// A debug file is laid out otherwise than the module that it belongs to.
+    #[error(
+        "debug file: expected {expected:#x} bytes in section {name}, as the module has, found {found:#x}: were both made by one build?"
+    )]
+    OtherLayout {
+        /// Name of the section.
+        name: String,
+        /// Bytes that it has in the module.
+        expected: u64,
+        /// Bytes that it has in the debug file.
+        found: u64,
+    },
     /// The section header table is not in the file.
     #[error(
         "expected {count} section headers of 64 bytes at file offset {offset}, found the end of the file at {file_size:#x}: is the file truncated?"
@@ -160,6 +172,25 @@ pub enum ImageFault {
         /// Its name in the psABI, if it is a known one.
         name: Option<&'static str>,
         /// Why.
+        error: RelocationError,
+    },
+    /// Relocations of a debug section that cannot be applied.
+    #[error(
+        "{count} relocation(s) of {section} not applied; the first, {} (type {kind}) at {section}+{at:#x}: {error}",
+        name.unwrap_or("of no known name")
+    )]
+    Relocations {
+        /// Name of the section.
+        section: String,
+        /// How many.
+        count: usize,
+        /// Offset in the section of the first.
+        at: u64,
+        /// ELF relocation type of the first.
+        kind: u32,
+        /// Its name in the psABI, if it is a known one.
+        name: Option<&'static str>,
+        /// Why the first cannot.
         error: RelocationError,
     },
     /// A relocation section that cannot be read whole.

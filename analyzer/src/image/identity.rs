@@ -47,6 +47,12 @@ impl<'data> Identity<'data> {
         Self { build_id, release, debug_link: None }
     }
 
+    /// With the release that a module's vermagic states.
+    pub(super) fn with_vermagic(mut self, sections: &[Section<'data>]) -> Self {
+        self.release = word_behind(sections, ".modinfo", VERMAGIC);
+        self
+    }
+
     pub(super) fn with_release(
         mut self,
         sections: &[Section<'data>],

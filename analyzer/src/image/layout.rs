@@ -9,6 +9,8 @@
 
 use super::section::{Section, SectionId};
 use crate::addr::{AddrRange, Svma};
+use foldhash::HashMap;
+use std::collections::VecDeque;
 
 /// Address of the first section.  Neither sizes nor offsets nor addresses that
 /// a file states look like it, so that a text can be searched for these.
@@ -33,6 +35,8 @@ pub(super) fn place_sections(sections: &mut [Section<'_>], align: &[u64]) -> Vec
     let mut too_large = Vec::new();
     for (index, section) in (0u32..).zip(sections) {
         if !section.flags.alloc {
+            // Nothing but offsets: relocations of debug sections count on it.
+            section.range = AddrRange::sized(Svma(0), 0);
             continue;
         }
         let align = align.get(index as usize).copied().unwrap_or(1);
@@ -48,6 +52,50 @@ pub(super) fn place_sections(sections: &mut [Section<'_>], align: &[u64]) -> Vec
         next = start + section.range.size() + 1;
     }
     too_large
+}
+
+/// Two sections of one name that are not of one size, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OtherSize {
+    pub(super) name: String,
+    pub(super) expected: u64,
+    pub(super) found: u64,
+}
+
+/// Gives the allocated sections of a debug file the addresses that `image` has
+/// given to those of the same names; behind them to others.  Answers which
+/// section of the image each is.
+pub(super) fn place_sections_as(
+    sections: &mut [Section<'_>],
+    image: &[Section<'_>],
+) -> Result<Vec<Option<SectionId>>, OtherSize> {
+    let mut by_name: HashMap<&str, VecDeque<(SectionId, AddrRange)>> = HashMap::default();
+    let mut next = FIRST;
+    for (id, section) in (0u32..).map(SectionId).zip(image) {
+        if section.flags.alloc {
+            by_name.entry(section.name).or_default().push_back((id, section.range));
+            next = next.max(section.range.end().0.saturating_add(1));
+        }
+    }
+    let mut ids = vec![None; sections.len()];
+    for (section, id) in sections.iter_mut().zip(&mut ids) {
+        if !section.flags.alloc {
+            continue;
+        }
+        let size = section.range.size();
+        match by_name.get_mut(section.name).and_then(VecDeque::pop_front) {
+            Some((_, range)) if range.size() != size => {
+                let (name, expected) = (section.name.to_owned(), range.size());
+                return Err(OtherSize { name, expected, found: size });
+            }
+            Some((same, range)) => (section.range, *id) = (range, Some(same)),
+            None => {
+                section.range = AddrRange::sized(Svma(next.next_multiple_of(MIN_ALIGN)), size);
+                next = section.range.end().0.saturating_add(1);
+            }
+        }
+    }
+    Ok(ids)
 }
 
 /// Whether an address is one that this module gave out.

@@ -14,6 +14,7 @@ mod recovered;
 mod reloc;
 mod relocations;
 mod section;
+mod sections;
 mod signature;
 mod symbol;
 mod symbolic;
@@ -25,6 +26,7 @@ pub use identity::DebugLink;
 pub use mapped::MappedFile;
 pub use reloc::Relocated;
 pub use section::{Section, SectionFlags, SectionId};
+pub use sections::{Contents, Sections};
 pub use signature::{
     MessageFault, ModuleSignature, SignatureFault, Signer, SignerKey, module_signature,
 };
@@ -98,16 +100,9 @@ impl<'data> Image<'data> {
     /// As [`Self::parse`], but for the architecture.
     pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
         if let Some(header) = raw::Header::detect(data) {
-            let identity = raw::identity(data, &header);
-            return Ok(Sections {
-                big_endian: header.is_big_endian(),
-                sections: Vec::new(),
-                identity,
-            });
+            return Ok(Sections::of_raw(header.is_big_endian(), raw::identity(data, &header)));
         }
-        let raw = elf::RawImage::parse(data)?;
-        let identity = identity::Identity::of_sections(&raw.sections, raw.ctx);
-        Ok(Sections { big_endian: raw.big_endian, sections: raw.sections, identity })
+        elf::RawImage::parse(data).map(Sections::new)
     }
 
     /// Takes the symbols of a separate debug file if the image itself was
@@ -117,16 +112,19 @@ impl<'data> Image<'data> {
         if elf::has_symbol_table(&self.sections) {
             return false;
         }
-        let Ok(raw) = elf::RawImage::parse(debug_file) else { return false };
-        // Symbols name sections by index, so the indexes must mean the same.
-        let is_same = |(ours, theirs): (&Section<'_>, &Section<'_>)| {
-            !ours.flags.alloc || (ours.name == theirs.name && ours.range == theirs.range)
-        };
-        let is_same_layout = self.sections.iter().zip(&raw.sections).all(is_same);
-        if !elf::has_symbol_table(&raw.sections) || !is_same_layout {
+        let Ok(mut raw) = elf::RawImage::parse(debug_file) else { return false };
+        if raw.kind != self.kind || !elf::has_symbol_table(&raw.sections) {
             return false;
         }
-        self.symbols = elf::symbols(&raw.sections, raw.ctx, self.kind, self.arch, &mut self.faults);
+        // Symbols name sections by index, and those of the file may be others.
+        let ids = match self.kind {
+            ImageKind::Rel => layout::place_sections_as(&mut raw.sections, &self.sections).ok(),
+            ImageKind::Exec | ImageKind::Dyn => is_same_layout(&self.sections, &raw.sections)
+                .then(|| (0..).map(SectionId).map(Some).take(self.sections.len()).collect()),
+        };
+        let Some(ids) = ids else { return false };
+        let symbols = elf::symbols(&raw.sections, raw.ctx, self.kind, self.arch, &mut self.faults);
+        self.symbols = symbols.with_section_ids(&ids, &self.sections);
         self.identity = self.identity.with_release(&self.sections, &self.symbols);
         true
     }
@@ -282,42 +280,9 @@ impl<'data> Image<'data> {
     }
 }
 
-/// The sections of an ELF file of any architecture.
-#[derive(Debug)]
-pub struct Sections<'data> {
-    big_endian: bool,
-    sections: Vec<Section<'data>>,
-    identity: identity::Identity<'data>,
-}
-
-impl<'data> Sections<'data> {
-    /// The first section of a name.
-    #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Section<'data>> {
-        self.sections.iter().find(|section| section.name == name)
-    }
-
-    /// Whether there is a full symbol table (`.symtab`).
-    #[must_use]
-    pub fn has_symbol_table(&self) -> bool {
-        elf::has_symbol_table(&self.sections)
-    }
-
-    /// GNU build id, if there is one.
-    #[must_use]
-    pub fn build_id(&self) -> Option<&'data [u8]> {
-        self.identity.build_id
-    }
-
-    /// Where the file says that its debug information lies (`.gnu_debuglink`).
-    #[must_use]
-    pub fn debug_link(&self) -> Option<DebugLink<'data>> {
-        self.identity.debug_link
-    }
-
-    /// Whether data have the most significant byte first.
-    #[must_use]
-    pub fn is_big_endian(&self) -> bool {
-        self.big_endian
-    }
+/// Whether two linked files have the same sections under the same indexes.
+fn is_same_layout(ours: &[Section<'_>], theirs: &[Section<'_>]) -> bool {
+    ours.iter().zip(theirs).all(|(ours, theirs)| {
+        !ours.flags.alloc || (ours.name == theirs.name && ours.range == theirs.range)
+    })
 }

@@ -1,7 +1,7 @@
 //! The symbol table: names, scopes by file, and what covers an address.
 
 use super::layout;
-use super::section::SectionId;
+use super::section::{Section, SectionId};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::Architecture;
 use memchr::memmem;
@@ -116,6 +116,19 @@ impl<'data> Symbols<'data> {
 
     pub(super) fn with_externals(self, externals: Vec<SymbolId>) -> Self {
         Self { externals, ..self }
+    }
+
+    /// For an image whose sections are others: `ids` says which each is there.
+    pub(super) fn with_section_ids(
+        mut self,
+        ids: &[Option<SectionId>],
+        sections: &[Section<'_>],
+    ) -> Self {
+        for symbol in &mut self.symbols {
+            symbol.section = symbol.section.and_then(|id| *ids.get(id.index())?);
+        }
+        self.ranges = sections.iter().map(|section| section.range).collect();
+        self
     }
 
     /// The undefined symbol of a relocatable file that an address stands for,

@@ -1,29 +1,16 @@
-//! Chains of frames as plain values, from jlctl and from addr2line's `Context`.
+//! Chains of frames from jlctl and from addr2line's `Context`.
 
+use crate::chain::{Chain, of_frames};
 use addr2line::{Context, LookupContinuation, LookupResult};
 use gimli::{Dwarf, DwarfFileType, EndianSlice, RunTimeEndian, SectionId};
 use jlctl_analyzer::addr::Svma;
-use jlctl_analyzer::debug_info::{DebugInfo, Frames};
+use jlctl_analyzer::debug_info::DebugInfo;
 use jlctl_analyzer::image::Image;
 use object::{Endianness, Object, ObjectSection};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A frame: function, file, line, column.
-pub(crate) type Frame = (Option<String>, Option<String>, Option<u32>, Option<u32>);
-/// Frames of one address, innermost first.
-pub(crate) type Chain = Vec<Frame>;
-
 type Slice = EndianSlice<'static, RunTimeEndian>;
-
-/// The chains of a look-up of `count` addresses.
-pub(crate) fn of_frames(frames: &Frames, count: usize) -> Vec<Chain> {
-    let text = |id| frames.string(id).to_owned();
-    let frame = |frame: &jlctl_analyzer::debug_info::Frame| {
-        (frame.function.map(text), frame.file.map(text), frame.line, frame.column)
-    };
-    (0..count).map(|index| frames.chain(index).iter().map(frame).collect()).collect()
-}
 
 /// What jlctl says of `addresses` in a file that lies at `path`.
 pub(crate) fn of_jlctl(bytes: &[u8], path: &Path, addresses: &[u64]) -> Vec<Chain> {

@@ -69,7 +69,8 @@ fn describe(
     with_types: bool,
 ) -> anyhow::Result<KeyDescriptions> {
     let (quiet, mut faults) = (Progress::none(), Vec::new());
-    let debug_info = if with_types { source::open(input, &quiet, &mut faults)? } else { None };
+    let debug_info =
+        if with_types { source::open(input, image, &quiet, &mut faults)? } else { None };
     Ok(source::describe_keys(debug_info.as_ref(), input, image, table, &quiet, &mut faults))
 }
 

@@ -44,7 +44,7 @@ fn one(
     let debug_info = if args.no_source {
         None
     } else {
-        source::open(&input, progress, &mut diagnostics).with_context(of_path)?
+        source::open(&input, &image, progress, &mut diagnostics).with_context(of_path)?
     };
     let keys = source::describe_keys(
         debug_info.as_ref(),

@@ -27,7 +27,8 @@ impl Machine {
     }
 
     /// The folder below `arch/` of the kernel's sources.
-    pub(crate) fn folder(self) -> &'static str {
+    #[must_use]
+    pub fn folder(self) -> &'static str {
         match self {
             Self::Aarch64 => "arm64",
             Self::X86_64 => "x86",

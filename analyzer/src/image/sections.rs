@@ -1,0 +1,248 @@
+//! The sections of an ELF file of any architecture, for its debug information.
+//!
+//! # Relocatable files
+//! In a linked file debug sections have their values.  Those of a relocatable
+//! file (a kernel module) are full of zeros with a relocation each, also for
+//! what lies in another debug section, and [`Sections::contents`] applies these.
+//! Addresses become those that [`super::Image`] gives to the same file
+//! ([`super::layout`]), so that debug information can be asked by them.
+//!
+//! The debug file of a module is another relocatable file, with sections of its
+//! own: [`Sections::placed_as`] gives those the addresses of the module's.
+
+use super::compressed::{CompressedError, section_bytes};
+use super::elf;
+use super::error::{ImageError, ImageFault};
+use super::identity::{DebugLink, Identity};
+use super::section::Section;
+use super::{ImageKind, layout};
+use crate::addr::Svma;
+use crate::arch::{self, Architecture, Relocation, RelocationError};
+use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::reloc::{Reloc, RelocSection};
+use goblin::elf::section_header::{SHT_REL, SHT_RELA};
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+/// Size of an ELF64 RELA relocation, in bytes.
+const RELA: usize = 24;
+
+/// The sections of an ELF file of any architecture.
+#[derive(Debug)]
+pub struct Sections<'data> {
+    kind: ImageKind,
+    machine: u16,
+    ctx: Ctx,
+    sections: Vec<Section<'data>>,
+    identity: Identity<'data>,
+    /// Addresses of the symbols by number, once a relocation needs them.
+    symbols: OnceLock<Vec<Svma>>,
+}
+
+/// The bytes of a section, ready to be read.
+#[derive(Debug)]
+pub struct Contents<'data> {
+    /// The bytes; borrowed if neither inflated nor relocated.
+    pub bytes: Cow<'data, [u8]>,
+    /// Relocations that could not be applied, counted.
+    pub faults: Vec<ImageFault>,
+}
+
+impl<'data> Sections<'data> {
+    pub(super) fn new(raw: elf::RawImage<'data>) -> Self {
+        let mut identity = Identity::of_sections(&raw.sections, raw.ctx);
+        if raw.kind == ImageKind::Rel {
+            identity = identity.with_vermagic(&raw.sections);
+        }
+        let elf::RawImage { machine, ctx, sections, kind, .. } = raw;
+        Self { kind, machine, ctx, sections, identity, symbols: OnceLock::new() }
+    }
+
+    /// A raw image, which has no sections but may have a build id.
+    pub(super) fn of_raw(big_endian: bool, identity: Identity<'data>) -> Self {
+        let endian = if big_endian { Endian::Big } else { Endian::Little };
+        let ctx = Ctx::new(Container::Big, endian);
+        let (kind, sections, symbols) = (ImageKind::Dyn, Vec::new(), OnceLock::new());
+        Self { kind, machine: 0, ctx, sections, identity, symbols }
+    }
+
+    /// The sections of a module's debug file at the addresses that the image has
+    /// given to its own, `of`.  A linked file stays as it is.
+    ///
+    /// Sections are matched by name, several of one name in their order, and only
+    /// those that take memory: offsets in these are the same in both files,
+    /// whatever else the files have.  What the image lacks lies behind it.
+    ///
+    /// # Errors
+    /// If a section's size is not the image's: then offsets mean something else.
+    pub fn placed_as(mut self, of: &[Section<'_>]) -> Result<Self, ImageError> {
+        if self.kind == ImageKind::Rel {
+            layout::place_sections_as(&mut self.sections, of).map_err(other_layout)?;
+            self.symbols = OnceLock::new();
+        }
+        Ok(self)
+    }
+
+    /// All of them in header order.
+    #[must_use]
+    pub fn all(&self) -> &[Section<'data>] {
+        &self.sections
+    }
+
+    /// The first section of a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Section<'data>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// Whether there is a full symbol table (`.symtab`).
+    #[must_use]
+    pub fn has_symbol_table(&self) -> bool {
+        elf::has_symbol_table(&self.sections)
+    }
+
+    /// GNU build id, if there is one.
+    #[must_use]
+    pub fn build_id(&self) -> Option<&'data [u8]> {
+        self.identity.build_id
+    }
+
+    /// Kernel release that a module was built for, from its vermagic.
+    #[must_use]
+    pub fn module_release(&self) -> Option<&'data str> {
+        self.identity.release
+    }
+
+    /// Where the file says that its debug information lies (`.gnu_debuglink`).
+    #[must_use]
+    pub fn debug_link(&self) -> Option<DebugLink<'data>> {
+        self.identity.debug_link
+    }
+
+    /// Whether data have the most significant byte first.
+    #[must_use]
+    pub fn is_big_endian(&self) -> bool {
+        !self.ctx.is_little_endian()
+    }
+
+    /// The bytes of the first section of a name: inflated if it is compressed,
+    /// and in a relocatable file with its relocations applied.
+    ///
+    /// # Errors
+    /// If the section cannot be inflated.
+    pub fn contents(&self, name: &str) -> Result<Option<Contents<'data>>, CompressedError> {
+        let found = self.sections.iter().position(|section| section.name == name);
+        let Some((index, section)) = found.map(|index| (index, &self.sections[index])) else {
+            return Ok(None);
+        };
+        let bytes = section_bytes(section, self.is_big_endian())?;
+        let mut contents = Contents { bytes, faults: Vec::new() };
+        if self.kind == ImageKind::Rel {
+            self.relocate(index, &mut contents);
+        }
+        Ok(Some(contents))
+    }
+
+    fn relocate(&self, index: usize, contents: &mut Contents<'data>) {
+        let is_of_section = |section: &&Section<'_>| {
+            section.info as usize == index && matches!(section.kind, SHT_RELA | SHT_REL)
+        };
+        // One section may be relocated by one: a file with thousands for the
+        // same bytes would make work that grows with the square of its size.
+        let mut all = self.sections.iter().filter(is_of_section);
+        let Some(records) = all.next() else { return };
+        let mut fault = |expected, found| {
+            let name = records.name.to_owned();
+            contents.faults.push(ImageFault::RelocationSection { name, expected, found });
+        };
+        let others = all.count();
+        if others > 0 {
+            fault("one relocation section for each section", format!("{others} more, not applied"));
+        }
+        if records.kind == SHT_REL {
+            fault(
+                "relocations with addends (SHT_RELA)",
+                "relocations without (SHT_REL)".to_owned(),
+            );
+            return;
+        }
+        let Some(arch) = arch::of_elf_machine(self.machine) else {
+            fault("relocations of a supported architecture", format!("machine {}", self.machine));
+            return;
+        };
+        if !elf::is_symbol_table(&self.sections, records.link) {
+            fault("sh_link to name the symbol table", format!("section {}", records.link));
+            return;
+        }
+        let whole = records.data.len() - records.data.len() % RELA;
+        if whole != records.data.len() {
+            let found = format!("{} bytes in records of {RELA}", records.data.len());
+            fault("whole records", found);
+        }
+        if let Ok(list) = RelocSection::parse(records.data, 0, whole, true, self.ctx)
+            && !list.is_empty()
+        {
+            let failed = self.apply(&list, contents.bytes.to_mut(), arch);
+            contents.faults.extend(failed.map(|(first, count, error)| ImageFault::Relocations {
+                section: self.sections[index].name.to_owned(),
+                count,
+                at: first.r_offset,
+                kind: first.r_type,
+                name: arch.relocation_name(first.r_type),
+                error,
+            }));
+        }
+    }
+
+    /// Applies `records` to `bytes`, in the order in which they stand.  Answers
+    /// with the first that fails, how many do, and why that one does.
+    fn apply(
+        &self,
+        records: &RelocSection<'_>,
+        bytes: &mut [u8],
+        arch: &dyn Architecture,
+    ) -> Option<(Reloc, usize, RelocationError)> {
+        let symbols = self.symbols.get_or_init(|| elf::symbol_addresses(&self.sections, self.ctx));
+        let mut failed: Option<(Reloc, usize, RelocationError)> = None;
+        for record in records.iter() {
+            let relocation = arch.relocation(record.r_type);
+            if relocation == Relocation::Ignore {
+                continue;
+            }
+            if let Err(error) = self.apply_one(&record, relocation, bytes, symbols) {
+                let (_, count, _) = failed.get_or_insert((record, 0, error));
+                *count += 1;
+            }
+        }
+        failed
+    }
+
+    fn apply_one(
+        &self,
+        record: &Reloc,
+        relocation: Relocation,
+        bytes: &mut [u8],
+        symbols: &[Svma],
+    ) -> Result<(), RelocationError> {
+        let symbol = match record.r_sym {
+            0 => Svma(0),
+            index => *symbols.get(index).ok_or(RelocationError::NoSymbol { index })?,
+        };
+        let value = symbol.0.wrapping_add_signed(record.r_addend.unwrap_or(0));
+        let size = bytes.len();
+        let outside = RelocationError::Outside { size };
+        let at = usize::try_from(record.r_offset).map_err(|_| outside)?;
+        let rest = bytes.get_mut(at..).ok_or(outside)?;
+        if relocation == Relocation::Unknown {
+            return Err(RelocationError::NotAWord);
+        }
+        let length = relocation.field_bytes(rest).ok_or(outside)?;
+        let place = Svma(record.r_offset);
+        relocation.apply(&mut rest[..length], self.is_big_endian(), place, value)
+    }
+}
+
+fn other_layout(mismatch: layout::OtherSize) -> ImageError {
+    let layout::OtherSize { name, expected, found } = mismatch;
+    ImageError::OtherLayout { name, expected, found }
+}
