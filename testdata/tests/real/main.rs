@@ -17,6 +17,7 @@ mod jlctl;
 mod kallsyms;
 mod keys;
 mod module;
+mod module_frames;
 mod modules;
 mod numbers;
 mod raw_image;
