@@ -6,9 +6,10 @@
 //! * [`demo`] is the image that documentation and golden tests use.
 //! * [`broken`] has an image for every way in which a table or a file is wrong;
 //!   [`raw`], [`compress`] and [`split`] are the tools for that.
-//! * [`flat`] makes the raw `Image` of a kernel, [`pack`] compresses whole files and [`sign`] signs modules, as distributions do.
+//! * [`flat`] makes the raw `Image` of a kernel.
 //! * [`kallsyms`] writes the symbol table that a kernel carries in itself.
-//! * [`wrap`] puts files into containers and appends signatures.
+//! * [`wrap`] puts files into containers and appends signatures, as
+//!   distributions do.
 //! * [`corpus`] fetches and finds real kernels.
 #![warn(missing_docs)]
 
@@ -21,9 +22,7 @@ pub mod elf;
 pub mod flat;
 pub mod kallsyms;
 pub mod link;
-pub mod pack;
 pub mod raw;
-pub mod sign;
 pub mod spec;
 pub mod split;
 pub mod wrap;

@@ -3,8 +3,15 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::io::Write;
+
+/// What a signed module ends with (include/linux/module_signature.h, Linux 6.12).
+pub const MAGIC: &[u8; 28] = b"~Module signature appended~\n";
+/// `PKEY_ID_PKCS7`, the only kind of signature that the kernel accepts.
+pub const PKCS7: u8 = 2;
+/// Bytes of the trailer before [`MAGIC`], `struct module_signature`.
+const TRAILER_BYTES: usize = 12;
+const ID_TYPE: usize = 2;
 
 /// One gzip member.
 ///
@@ -17,7 +24,8 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writing to memory cannot fail")
 }
 
-/// One .xz stream with a dictionary of `dictionary` bytes.
+/// One .xz stream with a dictionary of `dictionary` bytes and CRC-32, the only
+/// check that the kernel's own decoder knows (lib/decompress_unxz.c, Linux 6.12).
 ///
 /// # Panics
 /// If liblzma cannot have such a dictionary.
@@ -59,9 +67,22 @@ fn encode(mut stream: Stream, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// One Zstandard frame with a checksum.
+///
+/// # Panics
+/// Never: memory takes all that is written.
 #[must_use]
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
-    compress_to_vec(bytes, CompressionLevel::Fastest)
+    let mut encoder = zstd::Encoder::new(Vec::new(), 0).expect("the level exists");
+    encoder.include_checksum(true).expect("a checksum can be had");
+    encoder.write_all(bytes).expect("writing to memory cannot fail");
+    encoder.finish().expect("writing to memory cannot fail")
+}
+
+/// A file that unpacks to so many MiB of zeros.  It has a member (a stream, a
+/// frame) for each, which all three formats allow, so that it is made fast.
+#[must_use]
+pub fn bomb(pack: impl Fn(&[u8]) -> Vec<u8>, mebibytes: usize) -> Vec<u8> {
+    pack(&vec![0; 1 << 20]).repeat(mebibytes)
 }
 
 /// A Zstandard frame of `blocks` × 128 KiB zeros that demands a window of
@@ -143,10 +164,19 @@ pub fn bz_image(payload: &[u8], sectors: u8) -> Vec<u8> {
 /// If there are 4 GiB of `message`.
 #[must_use]
 pub fn sign(module: &[u8], message: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(message.len()).expect("a small message");
-    let descriptor = [0, 0, 2, 0, 0, 0, 0, 0];
-    let marker = b"~Module signature appended~\n";
-    [module, message, &descriptor, &len.to_be_bytes(), marker].concat()
+    let claimed = u32::try_from(message.len()).expect("a small message");
+    with_trailer(module, message, PKCS7, claimed)
+}
+
+/// `module` with `signature` and a trailer that states `id_type` and that the
+/// signature has `claimed` bytes, true or not.
+#[must_use]
+pub fn with_trailer(module: &[u8], signature: &[u8], id_type: u8, claimed: u32) -> Vec<u8> {
+    let mut trailer = [0; TRAILER_BYTES];
+    trailer[ID_TYPE] = id_type;
+    // Big-endian on every machine.
+    trailer[TRAILER_BYTES - 4..].copy_from_slice(&claimed.to_be_bytes());
+    [module, signature, &trailer, MAGIC].concat()
 }
 
 /// One DER element.

@@ -2,7 +2,7 @@
 
 use jlctl_testdata::elf::Endian;
 use jlctl_testdata::spec::ImageSpec;
-use jlctl_testdata::{broken, demo, flat, pack, sign, split};
+use jlctl_testdata::{broken, demo, flat, split, wrap};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::io::Read;
@@ -11,12 +11,16 @@ fn parse(bytes: &[u8]) -> ElfFile64<'_, Endian> {
     ElfFile64::parse(bytes).expect("a sound image parses")
 }
 
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    wrap::xz(bytes, 1 << 20)
+}
+
 /// The end of tun.ko of Debian's 6.12.117+deb12-cloud-arm64, whose signature
 /// has 0x107 bytes.
 #[test]
 fn a_signature_ends_as_that_of_a_real_module() {
     let module = ImageSpec::module("demo").build();
-    let signed = sign::signed(&module, 0x107);
+    let signed = wrap::sign(&module, &[0x5a; 0x107]);
     assert_eq!(signed.len(), module.len() + 0x107 + 12 + 28);
     let end = b"\0\0\x02\0\0\0\0\0\0\0\x01\x07~Module signature appended~\n";
     assert!(signed.starts_with(&module) && signed.ends_with(end));
@@ -26,19 +30,19 @@ fn a_signature_ends_as_that_of_a_real_module() {
 fn packed_files_are_recognised_and_unpack() {
     let image = demo::vmlinux();
     let mut text = Vec::new();
-    let packed = pack::gzip(&image);
+    let packed = wrap::gzip(&image);
     assert_eq!(packed[..2], [0x1f, 0x8b]);
     flate2::read::GzDecoder::new(&*packed).read_to_end(&mut text).expect("the file is sound");
     assert_eq!(text, image);
 
     text.clear();
-    let packed = pack::xz(&image);
+    let packed = xz(&image);
     // The magic, and flags that name CRC-32.
     assert_eq!(packed[..8], *b"\xfd7zXZ\0\0\x01");
     liblzma::read::XzDecoder::new(&*packed).read_to_end(&mut text).expect("the file is sound");
     assert_eq!(text, image);
 
-    let packed = pack::zstd(&image);
+    let packed = wrap::zstd(&image);
     assert_eq!(packed[..4], 0xfd2f_b528_u32.to_le_bytes());
     assert_eq!(zstd::decode_all(&*packed).expect("the file is sound"), image);
 }
@@ -124,14 +128,14 @@ fn lying_headers_lie_in_one_field() {
 fn a_bomb_is_small_and_unpacks_to_much() {
     let zeros = |bytes: &[u8]| bytes.len() == 3 << 20 && bytes.iter().all(|byte| *byte == 0);
     let mut text = Vec::new();
-    let packed = pack::bomb(pack::gzip, 3);
+    let packed = wrap::bomb(wrap::gzip, 3);
     flate2::read::MultiGzDecoder::new(&*packed).read_to_end(&mut text).expect("it is sound");
     assert!(zeros(&text) && packed.len() < 1 << 13, "{}", packed.len());
     text.clear();
-    let packed = pack::bomb(pack::xz, 3);
+    let packed = wrap::bomb(xz, 3);
     let mut decoder = liblzma::read::XzDecoder::new_multi_decoder(&*packed);
     decoder.read_to_end(&mut text).expect("it is sound");
     assert!(zeros(&text) && packed.len() < 1 << 13, "{}", packed.len());
-    let packed = pack::bomb(pack::zstd, 3);
+    let packed = wrap::bomb(wrap::zstd, 3);
     assert!(zeros(&zstd::decode_all(&*packed).expect("it is sound")));
 }

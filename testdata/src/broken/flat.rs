@@ -2,7 +2,10 @@
 
 use super::{Named, base};
 use crate::flat::{self, HEADER_BYTES, Header};
-use crate::pack;
+use crate::wrap;
+
+/// Bytes of the dictionary of xz files.
+const DICTIONARY: u32 = 1 << 20;
 
 fn with_header(edit: impl Fn(&mut Header)) -> Vec<u8> {
     let linked = base().link();
@@ -88,7 +91,7 @@ pub fn truncated() -> Vec<u8> {
 /// A gzip file cut in half.
 #[must_use]
 pub fn gzip_truncated() -> Vec<u8> {
-    let mut packed = pack::gzip(&sound());
+    let mut packed = wrap::gzip(&sound());
     packed.truncate(packed.len() / 2);
     packed
 }
@@ -96,7 +99,7 @@ pub fn gzip_truncated() -> Vec<u8> {
 /// An xz file cut in half.
 #[must_use]
 pub fn xz_truncated() -> Vec<u8> {
-    let mut packed = pack::xz(&sound());
+    let mut packed = wrap::xz(&sound(), DICTIONARY);
     packed.truncate(packed.len() / 2);
     packed
 }
@@ -104,7 +107,7 @@ pub fn xz_truncated() -> Vec<u8> {
 /// A zstd file cut in half.
 #[must_use]
 pub fn zstd_truncated() -> Vec<u8> {
-    let mut packed = pack::zstd(&sound());
+    let mut packed = wrap::zstd(&sound());
     packed.truncate(packed.len() / 2);
     packed
 }
@@ -112,7 +115,7 @@ pub fn zstd_truncated() -> Vec<u8> {
 /// A gzip file whose last bytes, checksum and length, are wrong.
 #[must_use]
 pub fn gzip_checksum_wrong() -> Vec<u8> {
-    let mut packed = pack::gzip(&sound());
+    let mut packed = wrap::gzip(&sound());
     let trailer = packed.len() - 8;
     packed[trailer..].iter_mut().for_each(|byte| *byte ^= 0xff);
     packed

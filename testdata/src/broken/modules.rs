@@ -6,8 +6,8 @@ use super::Named;
 use crate::elf::{Content, Relocation, Section, SymbolRef, consts};
 use crate::link::Linked;
 use crate::raw::{Raw, SectionField};
-use crate::sign;
 use crate::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use crate::wrap;
 
 const TABLE: &str = "__jump_table";
 const RELA: &str = ".rela__jump_table";
@@ -212,19 +212,19 @@ pub fn symbol_section_out_of_range() -> Vec<u8> {
 /// A signature whose trailer claims more bytes than the file has.
 #[must_use]
 pub fn signature_claims_too_much() -> Vec<u8> {
-    sign::with_trailer(&base().build(), &[0x5a; 64], sign::PKCS7, u32::MAX)
+    wrap::with_trailer(&base().build(), &[0x5a; 64], wrap::PKCS7, u32::MAX)
 }
 
 /// A signature of another kind than PKCS#7.
 #[must_use]
 pub fn signature_of_another_kind() -> Vec<u8> {
-    sign::with_trailer(&base().build(), &[0x5a; 64], 0, 64)
+    wrap::with_trailer(&base().build(), &[0x5a; 64], 0, 64)
 }
 
 /// The magic string of a signature with nothing in front of it.
 #[must_use]
 pub fn signature_alone() -> Vec<u8> {
-    sign::MAGIC.to_vec()
+    wrap::MAGIC.to_vec()
 }
 
 /// Two sound modules that define one global key, `broken_key`.
