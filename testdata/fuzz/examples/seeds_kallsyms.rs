@@ -10,7 +10,8 @@ fn main() {
     for release in Release::ALL {
         for addresses in [Addresses::Relative, Addresses::AbsolutePercpu, Addresses::Absolute] {
             for relocation in [None, Some(1027), Some(3)] {
-                let spec = KallsymsSpec { addresses, relocation, ..KallsymsSpec::new(release, 780) };
+                let spec =
+                    KallsymsSpec { addresses, relocation, ..KallsymsSpec::new(release, 780) };
                 let bytes = KallsymsSpec { before: 64, ..spec }.build();
                 let name = format!("{release:?}-{addresses:?}-{relocation:?}");
                 fs::write(directory.join(name), bytes).expect("the seed can be written");

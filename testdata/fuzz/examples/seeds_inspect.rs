@@ -1,7 +1,7 @@
 //! Writes seeds for the target `inspect` into the directory that is named.
 
-use jlctl_testdata::broken::{self, debug, headers, sites, table};
-use jlctl_testdata::spec::{ImageSpec, Relocations};
+use jlctl_testdata::broken::{self, debug, headers, modules, sites, table};
+use jlctl_testdata::spec::{ImageSpec, Machine, Relocations};
 use jlctl_testdata::{demo, split};
 use std::fs;
 use std::path::PathBuf;
@@ -12,13 +12,17 @@ const LARGEST: usize = 64 << 10;
 fn main() {
     let directory = PathBuf::from(std::env::args_os().nth(1).expect("a directory as argument"));
     fs::create_dir_all(&directory).expect("the directory can be made");
-    let mut seeds = [sites::all(), table::all(), headers::all(), debug::all()].concat();
+    let mut seeds =
+        [sites::all(), table::all(), headers::all(), debug::all(), modules::all()].concat();
     seeds.push(("base", broken::base().build()));
     seeds.push(("demo", demo::vmlinux()));
     seeds.push(("exec", table::with_section().build()));
     seeds.push(("pie_rela", pie(Relocations::Rela)));
     seeds.push(("pie_relr", pie(Relocations::Relr)));
     seeds.push(("dwarf4", with_dwarf(4)));
+    seeds.push(("module_dwarf5", module(Machine::Aarch64, 5)));
+    seeds.push(("module_x86_64", module(Machine::X86_64, 4)));
+    seeds.push(("module_riscv64", module(Machine::Riscv64, 5)));
     seeds.push(("few_nested", debug::deep_inlined(20)));
     seeds.push(("few_blocks", debug::deep_blocks(20)));
     let split = split::split_debug(&demo::linked().elf, "demo.debug");
@@ -37,4 +41,8 @@ fn pie(relocations: Relocations) -> Vec<u8> {
 
 fn with_dwarf(version: u16) -> Vec<u8> {
     ImageSpec { dwarf: Some(version), ..broken::base() }.build()
+}
+
+fn module(machine: Machine, version: u16) -> Vec<u8> {
+    ImageSpec { dwarf: Some(version), ..modules::base().on(machine) }.build()
 }
