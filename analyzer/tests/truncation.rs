@@ -6,6 +6,7 @@ mod check;
 
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
+use jlctl_testdata::spec::{ImageSpec, Machine};
 use jlctl_testdata::{broken, demo};
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,22 @@ fn random_bytes_anywhere() {
     let sound = [demo::vmlinux(), broken::base().build(), broken::headers::big_endian()];
     for seed in 0..3000u64 {
         let mut random = Random(seed);
+        let mut bytes = sound[random.below(sound.len())].clone();
+        damage(&mut bytes, &mut random, 24);
+        check_within(&bytes, || format!("seed {seed}"));
+    }
+}
+
+/// Damage in modules, whose debug sections are relocated before they are read.
+#[test]
+fn random_bytes_in_modules() {
+    let module = |machine| {
+        let spec = broken::modules::base().on(machine);
+        ImageSpec { dwarf: Some(5), ..spec }.build()
+    };
+    let sound = Machine::ALL.map(module);
+    for seed in 0..2000u64 {
+        let mut random = Random(seed << 16);
         let mut bytes = sound[random.below(sound.len())].clone();
         damage(&mut bytes, &mut random, 24);
         check_within(&bytes, || format!("seed {seed}"));
