@@ -13,7 +13,7 @@ use jlctl_testdata::elf::Endian;
 use jlctl_testdata::flat::{self, Header};
 use jlctl_testdata::kallsyms::Release;
 use jlctl_testdata::link::Linked;
-use jlctl_testdata::spec::{ImageSpec, Layout};
+use jlctl_testdata::spec::{FunctionSpec, ImageSpec, Layout, Relocations, SiteSpec};
 use jlctl_testdata::{demo, split};
 
 const ALL_ENTRIES: Confidence = Confidence { entries: 12, next_longest: 0 };
@@ -157,6 +157,31 @@ fn the_pe_header_tells_data_from_the_rest() {
     // One that ends before its data.
     let image = Image::parse(&raw[..raw.len() - 8]).unwrap();
     assert!(image.faults().iter().any(|fault| matches!(fault, ImageFault::RawImageCut { .. })));
+}
+
+/// Up to Linux 4.19 entries were addresses, 0 in the file until the kernel has
+/// relocated itself.
+#[test]
+fn absolute_entries_of_a_raw_image_are_relocated() {
+    let mut spec = ImageSpec {
+        layout: Layout::Absolute,
+        relocations: Relocations::Rela,
+        ..demo::spec().function(FunctionSpec::new("old", "old.c", 64))
+    };
+    for at in (0..0x80).step_by(8) {
+        let code = format!("old+{at:#x}");
+        spec = spec.site(SiteSpec::new(code.as_str(), "old+0xf0", "demo_false_key"));
+    }
+    for names_table in [true, false] {
+        let kept = |_: char, name: &str| names_table || !name.contains("jump_table");
+        let linked = with_kallsyms(spec.clone(), Release::V4_19, false, kept);
+        let raw = flat::image(&linked.elf);
+        let image = Image::parse(&raw).unwrap();
+        let table = JumpTable::read(&image).unwrap();
+        let by = if names_table { LocatedBy::Symbols } else { LocatedBy::Scan };
+        assert_eq!((table.location().by, table.len(), codes(&table)), (by, 28, vec![]));
+        assert_eq!(table.location().range.start().0, linked.table.start);
+    }
 }
 
 /// A damaged entry is reported; it does not end the table.

@@ -160,7 +160,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         severity: Severity::Error,
         title: "image damaged",
         explanation: "Sections outside the file, overlapping sections (warning), a damaged symbol \
-            table (warning), relocations in the table that cannot be applied. The message says \
+            table (warning), relocations in the table that cannot be applied; in a raw kernel \
+            image a header that cannot be true, or nothing that says where it lies in memory \
+            (warnings), or an end before that of its data. The message says \
             which; everything that could be read is reported.",
     },
     CatalogueEntry {

@@ -39,8 +39,25 @@ pub(crate) fn with_kallsyms(
     // Offsets from their own places say nothing of where the image lies.
     let relocation = (is_relocated && release == Release::V7_0).then_some(R_AARCH64_RELATIVE);
     let spec = KallsymsSpec { symbols, relocation, load, before, ..KallsymsSpec::new(release, 0) };
-    linked.furnish(ROOM, &spec.build()[before..]);
+    let mut tables = spec.build().split_off(before);
+    if relocation.is_some() {
+        move_records(&mut tables, room);
+    }
+    linked.furnish(ROOM, &tables);
     linked
+}
+
+/// Makes the records fill words of the room at `room`: they are there to say where
+/// the image lies, and are not to change the rest of it.
+fn move_records(tables: &mut [u8], room: u64) {
+    let kind = R_AARCH64_RELATIVE.to_le_bytes();
+    let mut place = room;
+    for kind_at in (8..tables.len()).step_by(8) {
+        if tables[kind_at..].starts_with(&kind) {
+            tables[kind_at - 8..kind_at].copy_from_slice(&place.to_le_bytes());
+            place += 8;
+        }
+    }
 }
 
 /// Every named symbol as nm prints it.

@@ -14,7 +14,8 @@ const MOST_ADDRESSES: usize = 1024;
 /// contradicts another one or the library itself panics.
 pub(crate) fn check(bytes: &[u8]) {
     let mut addresses = Vec::new();
-    if let Ok(image) = Image::parse(bytes) {
+    if let Ok(mut image) = Image::parse(bytes) {
+        assert_eq!(image.recover_symbols().is_err(), image.symbols().is_empty());
         check_image(&image, bytes, &mut addresses);
         match JumpTable::read(&image) {
             Ok(table) => check_table(&image, &table, &mut addresses),

@@ -31,6 +31,7 @@ use addresses::AddressTable;
 use bytes::{Bytes, offset};
 use markers::Markers;
 use names::{Name, Names};
+use std::ops::Range;
 use tokens::Tokens;
 
 /// Most token tables that are followed; a kernel has one.
@@ -189,6 +190,12 @@ impl Kallsyms {
             self.symbols.iter().filter(|symbol| matches!(symbol.kind(), b'b' | b'B' | b'd' | b'D'));
         data.take(MOST_ENDS_OF_CODE + 1).count() > MOST_ENDS_OF_CODE
     }
+}
+
+/// Where `data` has long runs of RELA records that fill words with addresses.
+pub(super) fn relative_relocations(data: &[u8], big_endian: bool) -> Vec<Range<usize>> {
+    let found = rela::Relocations::find(Bytes::new(data, big_endian));
+    found.iter().flat_map(rela::Relocations::ranges).collect()
 }
 
 /// The part of the pool that is a name.

@@ -11,6 +11,7 @@
 
 use super::bytes::Bytes;
 use memchr::memmem;
+use std::ops::Range;
 
 /// R_AARCH64_RELATIVE and R_RISCV_RELATIVE.
 const RELATIVE: [u64; 2] = [1027, 3];
@@ -66,6 +67,11 @@ impl<'data> Relocations<'data> {
             all.records().fold((u64::MAX, 0), |(low, high), (at, _)| (low.min(at), high.max(at)));
         (all.lowest, all.highest) = (lowest, highest);
         Some(all)
+    }
+
+    /// Where in the bytes the records are.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        self.runs.iter().map(|(start, count)| *start..start + count * RECORD)
     }
 
     /// Number of records.

@@ -12,7 +12,7 @@ mod regions;
 pub(super) use header::Header;
 
 use super::identity::Identity;
-use super::kallsyms::{AddressEncoding, FlatImage, Kallsyms};
+use super::kallsyms::{self, AddressEncoding, FlatImage, Kallsyms};
 use super::recovered;
 use super::relocations::Relocations;
 use super::section::{Section, SectionFlags, SectionIndex};
@@ -20,7 +20,9 @@ use super::symbol::Symbols;
 use super::{Image, ImageFault, ImageFormat, ImageKind};
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
+use goblin::container::{Container, Ctx, Endian};
 use regions::{Content, Evidence, Region};
+use std::ops::Range;
 
 /// ELF machine number (`e_machine`) of the architecture of a format.
 const fn elf_machine(format: ImageFormat) -> u16 {
@@ -79,7 +81,7 @@ pub(super) fn parse<'data>(
         index,
         has_recovered_symbols: kallsyms.is_some(),
         symbols,
-        relocations: Relocations::default(),
+        relocations: relocations(data, header.big_endian, &mut faults),
         faults,
     }
 }
@@ -107,6 +109,30 @@ fn placed_kallsyms(
     };
     faults.push(ImageFault::NoLoadAddress { reason });
     (kallsyms, Svma(0))
+}
+
+/// The kernel's relocations of itself, which fill the words that hold addresses:
+/// arm64's entries were such words up to Linux 4.19.
+fn relocations<'data>(
+    data: &'data [u8],
+    big_endian: bool,
+    faults: &mut Vec<ImageFault>,
+) -> Relocations<'data> {
+    let section = |records: Range<usize>| Section {
+        name: ".rela.dyn",
+        range: AddrRange::sized(Svma(0), 0),
+        offset: FileOffset(records.start as u64),
+        data: data.get(records).unwrap_or_default(),
+        flags: SectionFlags { alloc: true, ..SectionFlags::default() },
+        kind: goblin::elf::section_header::SHT_RELA,
+        link: 0,
+        info: 0,
+    };
+    let runs = kallsyms::relative_relocations(data, big_endian).into_iter();
+    let sections: Vec<_> = runs.map(section).collect();
+    let endian = if big_endian { Endian::Big } else { Endian::Little };
+    let ctx = Ctx::new(Container::Big, endian);
+    Relocations::new(&sections, ctx, ImageKind::Dyn, faults)
 }
 
 /// Where the bytes end that the file should have.
