@@ -4,7 +4,7 @@ mod common;
 
 use common::{Run, inspect};
 use jlctl_testdata::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec};
-use jlctl_testdata::{broken, pack, sign};
+use jlctl_testdata::{broken, wrap};
 use serde_json::Value;
 use std::path::Path;
 
@@ -63,9 +63,15 @@ fn tree() -> tempfile::TempDir {
     };
     put("vmlinux", &kernel());
     put("modules/modules.dep", b"kernel/net/first.ko.xz:\n");
-    put("modules/kernel/net/first.ko.xz", &pack::xz(&sign::signed(&first(), 64)));
-    put("modules/kernel/net/second.ko.gz", &pack::gzip(&second()));
-    put("modules/kernel/plain.ko.zst", &pack::zstd(&without_table()));
+    put(
+        "modules/kernel/net/first.ko.xz",
+        &wrap::xz(
+            &wrap::sign(&first(), &wrap::pkcs7(&[wrap::issuer_and_serial("Demo key", &[1, 2])])),
+            1 << 16,
+        ),
+    );
+    put("modules/kernel/net/second.ko.gz", &wrap::gzip(&second()));
+    put("modules/kernel/plain.ko.zst", &wrap::zstd(&without_table()));
     directory
 }
 
@@ -176,7 +182,7 @@ fn text_is_a_summary_of_the_set() {
 #[test]
 fn one_damaged_file_does_not_hide_the_others() {
     let directory = tree();
-    let cut = &pack::xz(&first())[..60];
+    let cut = &wrap::xz(&first(), 1 << 16)[..60];
     std::fs::write(directory.path().join("modules/kernel/cut.ko.xz"), cut).expect("written");
     let (json, code) = json(directory.path(), &["vmlinux", "modules"], &[]);
     assert_eq!(code, 1, "the others were read");
@@ -191,7 +197,9 @@ fn one_damaged_file_does_not_hide_the_others() {
     assert!(file["error"].as_str().is_some_and(|error| error.contains("cut off")), "{file}");
     let found = &json["diagnostics"][0];
     assert_eq!((&found["code"], &found["severity"]), (&"JT103".into(), &"error".into()));
-    assert_eq!(json["images"][found["image"].as_u64().expect("an index") as usize], *file);
+    let images = json["images"].as_array().expect("a list");
+    let index = images.iter().position(|image| image["path"] == file["path"]);
+    assert_eq!(found["image"].as_u64(), index.and_then(|index| u64::try_from(index).ok()));
     assert_eq!(json["summary"]["entries"], 8);
 }
 
