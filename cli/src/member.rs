@@ -5,7 +5,7 @@ use crate::args::Inspect;
 use crate::files::Candidate;
 use crate::input::Input;
 use crate::progress::Progress;
-use crate::report::record::{DiagnosticRecord, FileRecord, KeyRecord, SiteRecord};
+use crate::report::record::{DiagnosticRecord, FileRecord, FrameRecord, KeyRecord, SiteRecord};
 use crate::report::{Inspection, Lists, Records, image_record, key_record};
 use crate::selection::{Filter, Selection};
 use crate::source;
@@ -39,6 +39,8 @@ pub(crate) struct MemberKey {
 /// A site of a file, with the index of its key there.
 pub(crate) struct MemberSite {
     pub(crate) record: SiteRecord<'static>,
+    /// The frame that a person looks for.
+    pub(crate) interest: Option<FrameRecord<'static>>,
     pub(crate) key: usize,
 }
 
@@ -171,6 +173,7 @@ impl Member {
             .site_ids()
             .map(|id| MemberSite {
                 record: records.site_of(id).into_owned(),
+                interest: records.interest_of(id).map(FrameRecord::into_owned),
                 key: table.key_of(id).index(),
             })
             .collect();

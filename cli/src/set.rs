@@ -3,7 +3,7 @@
 use crate::args::Inspect;
 use crate::exit::{Kind, failure};
 use crate::files::Candidate;
-use crate::member::{self, Member, MemberKey, Reading};
+use crate::member::{self, Member, MemberKey, MemberSite, Reading};
 use crate::progress::Progress;
 use crate::report::Lists;
 use crate::report::record::{
@@ -22,8 +22,8 @@ pub(crate) struct Set {
     pub(crate) files: Vec<FileRecord>,
     /// Each key once, by file and address; those without a file last, by name.
     pub(crate) keys: Vec<SetKey>,
-    /// By file, in table order, each with the index of its key.
-    pub(crate) sites: Vec<(SiteRecord<'static>, usize)>,
+    /// By file, in table order, each with the index of its key in `keys`.
+    pub(crate) sites: Vec<MemberSite>,
     pub(crate) diagnostics: Vec<DiagnosticRecord>,
     pub(crate) summary: SummaryRecord,
     pub(crate) selection: Option<SelectionRecord>,
@@ -101,14 +101,16 @@ impl Set {
         let nothing = |what: &str, text: &str| {
             failure(Kind::Refused, format!("{what} {text}: matches nothing in these tables"))
         };
-        if !self.sites.iter().any(|(site, _)| of_function(site)) {
+        if !self.sites.iter().any(|site| of_function(&site.record)) {
             let text = filter.function.as_ref().map_or("", |(text, _)| text);
             return Err(nothing("--function", text));
         }
-        if !self.sites.iter().any(|(site, _)| of_section(site)) {
+        if !self.sites.iter().any(|site| of_section(&site.record)) {
             return Err(nothing("--section", filter.section.as_deref().unwrap_or_default()));
         }
-        self.sites.retain(|(site, key)| is_selected[*key] && of_section(site) && of_function(site));
+        self.sites.retain(|site| {
+            is_selected[site.key] && of_section(&site.record) && of_function(&site.record)
+        });
         self.keep_keys_with_sites();
         self.selection = filter.record(self.keys.len(), self.sites.len());
         Ok(self)
@@ -116,7 +118,7 @@ impl Set {
 
     fn keep_keys_with_sites(&mut self) {
         let mut sites_of = vec![0; self.keys.len()];
-        self.sites.iter().for_each(|(_, key)| sites_of[*key] += 1);
+        self.sites.iter().for_each(|site| sites_of[site.key] += 1);
         let mut place = vec![0; self.keys.len()];
         let mut kept = 0;
         let mut at = 0;
@@ -128,7 +130,7 @@ impl Set {
             at += 1;
             keep
         });
-        self.sites.iter_mut().for_each(|(_, key)| *key = place[*key]);
+        self.sites.iter_mut().for_each(|site| site.key = place[site.key]);
     }
 
     /// Whether anything is as wrong as to fail.
@@ -285,12 +287,11 @@ impl Set {
                 *self.summary.special.entry(name).or_default() += sites;
             }
         }
-        for site in member.sites {
-            let key = keys.of_member[index][site.key];
-            let mut record = site.record;
-            record.image = index;
-            record.key_name = keys.all[key].record.name.clone();
-            self.sites.push((record, key));
+        for mut site in member.sites {
+            site.key = keys.of_member[index][site.key];
+            site.record.image = index;
+            site.record.key_name = keys.all[site.key].record.name.clone();
+            self.sites.push(site);
         }
         self.diagnostics.extend(member.diagnostics.into_iter().map(|mut found| {
             found.image = Some(index);

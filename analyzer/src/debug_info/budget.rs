@@ -47,6 +47,22 @@ pub(super) struct Purse<'a> {
 }
 
 impl Purse<'_> {
+    /// Takes as many units of work at once.
+    pub(super) fn spend_many(&mut self, units: usize) -> Result<(), Spent> {
+        let units = i64::try_from(units).unwrap_or(i64::MAX);
+        if self.left < units {
+            let drawn = units.saturating_add(DRAWN);
+            let left = self.budget.left.fetch_sub(drawn, Ordering::Relaxed);
+            if left < drawn {
+                self.budget.left.fetch_add(drawn, Ordering::Relaxed);
+                return Err(Spent);
+            }
+            self.left = self.left.saturating_add(drawn);
+        }
+        self.left -= units;
+        Ok(())
+    }
+
     /// Takes one unit of work.
     pub(super) fn spend(&mut self) -> Result<(), Spent> {
         if self.left == 0 {

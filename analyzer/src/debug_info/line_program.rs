@@ -40,9 +40,16 @@ pub(super) fn run(
     purse: &mut Purse<'_>,
 ) -> Result<(), Failure> {
     let mut machine = Machine::new(header);
-    while !machine.input.is_empty() && !rows.is_done() {
-        purse.spend()?;
-        let opcode = machine.input.read_u8()?;
+    // Every byte is read once at most: what that costs is known before.
+    purse.spend_many(machine.input.len())?;
+    while !rows.is_done() {
+        let opcode = match machine.input.slice() {
+            [] => break,
+            [opcode, rest @ ..] => {
+                machine.input = Slice::new(rest, machine.input.endian());
+                *opcode
+            }
+        };
         match machine.execute(opcode)? {
             Step::Registers => {}
             Step::Row => machine.row(rows),
@@ -115,15 +122,15 @@ impl<'a, 'b> Machine<'a, 'b> {
             DwLns(0) => return self.extended(),
             gimli::DW_LNS_copy => return Ok(Step::Row),
             gimli::DW_LNS_advance_pc => {
-                let operations = self.input.read_uleb128()?;
+                let operations = self.unsigned()?;
                 self.advance(operations);
             }
             gimli::DW_LNS_advance_line => {
-                let line = self.input.read_sleb128()?;
+                let line = self.signed()?;
                 self.registers.line = self.registers.line.wrapping_add_signed(line);
             }
-            gimli::DW_LNS_set_file => self.registers.file = self.input.read_uleb128()?,
-            gimli::DW_LNS_set_column => self.registers.column = self.input.read_uleb128()?,
+            gimli::DW_LNS_set_file => self.registers.file = self.unsigned()?,
+            gimli::DW_LNS_set_column => self.registers.column = self.unsigned()?,
             gimli::DW_LNS_const_add_pc => self.advance(self.special[255].1.into()),
             gimli::DW_LNS_fixed_advance_pc => {
                 let bytes = u64::from(self.input.read_u16()?);
@@ -138,6 +145,32 @@ impl<'a, 'b> Machine<'a, 'b> {
         Ok(Step::Registers)
     }
 
+    /// An unsigned LEB128 number; nearly all are one byte.
+    #[inline]
+    fn unsigned(&mut self) -> Result<u64, gimli::Error> {
+        match self.input.slice() {
+            [byte @ 0..0x80, rest @ ..] => {
+                self.input = Slice::new(rest, self.input.endian());
+                Ok(u64::from(*byte))
+            }
+            _ => self.input.read_uleb128(),
+        }
+    }
+
+    /// A signed LEB128 number.
+    #[inline]
+    fn signed(&mut self) -> Result<i64, gimli::Error> {
+        match self.input.slice() {
+            [byte @ 0..0x80, rest @ ..] => {
+                self.input = Slice::new(rest, self.input.endian());
+                // Bit 6 is the sign.
+                Ok(i64::from((*byte << 1).cast_signed() >> 1))
+            }
+            _ => self.input.read_sleb128(),
+        }
+    }
+
+    #[inline]
     fn advance(&mut self, operations: u64) {
         let bytes = operations.wrapping_mul(self.instruction_length);
         self.registers.address = self.registers.address.wrapping_add(bytes);

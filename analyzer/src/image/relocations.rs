@@ -14,9 +14,12 @@ use goblin::container::Ctx;
 use goblin::elf::reloc::{Reloc, RelocSection};
 use goblin::elf::section_header;
 use goblin::elf::sym::Symtab;
+use std::sync::OnceLock;
 
 /// Size of an ELF64 RELA relocation, in bytes.
 const RELA: usize = 24;
+/// Bytes of a range that is large: a jump table, not an object.
+const LARGE: u64 = 1 << 12;
 /// SHT_RELR (gABI 2022); goblin has no name for it.
 const SHT_RELR: u32 = 19;
 
@@ -34,8 +37,12 @@ pub(super) struct Relocations<'data> {
 #[derive(Debug)]
 struct RelaTable<'data> {
     records: RelocSection<'data>,
-    /// Indexes of the records by offset, where they do not ascend as they are.
-    order: Option<Vec<u32>>,
+    /// The bytes of the records.
+    bytes: &'data [u8],
+    big_endian: bool,
+    /// Indexes of the records by offset, where they do not ascend as they are;
+    /// made when it first pays.
+    order: OnceLock<Option<Vec<u32>>>,
     /// What offsets count from, and the addresses that they may lead to.
     target: AddrRange,
     values: SymbolValues<'data>,
@@ -125,14 +132,14 @@ fn dynamic_table<'data>(
     ctx: Ctx,
     faults: &mut Vec<ImageFault>,
 ) -> Option<RelaTable<'data>> {
-    let whole = whole_records(section, RELA, faults).len();
-    let records = RelocSection::parse(section.data, 0, whole, true, ctx).ok()?;
+    let bytes = whole_records(section, RELA, faults);
+    let records = RelocSection::parse(section.data, 0, bytes.len(), true, ctx).ok()?;
     let symbols = sections
         .get(section.link as usize)
         .filter(|table| table.kind == section_header::SHT_DYNSYM)
         .and_then(|table| Symtab::parse(table.data, 0, table.data.len() / SYM, ctx).ok());
     let target = AddrRange::sized(Svma(0), u64::MAX);
-    Some(RelaTable::new(records, target, SymbolValues::Dynamic(symbols)))
+    Some(RelaTable::new((records, bytes), ctx, target, SymbolValues::Dynamic(symbols)))
 }
 
 /// The relocations of one section of a relocatable file (`sh_info`).
@@ -163,10 +170,11 @@ fn table_of_section<'data>(
         fault("sh_link to name the symbol table", format!("section {}", section.link));
         return None;
     }
-    let whole = whole_records(section, RELA, faults).len();
-    let records = RelocSection::parse(section.data, 0, whole, true, ctx).ok()?;
+    let bytes = whole_records(section, RELA, faults);
+    let records = RelocSection::parse(section.data, 0, bytes.len(), true, ctx).ok()?;
     let size = target.range.size();
-    let outside = offsets(&records).filter(|offset| *offset >= size).count();
+    let table = RelaTable::new((records, bytes), ctx, target.range, SymbolValues::OfImage);
+    let outside = table.offsets().filter(|offset| *offset >= size).count();
     if outside > 0 {
         faults.push(ImageFault::RelocationSection {
             name: section.name.to_owned(),
@@ -174,7 +182,7 @@ fn table_of_section<'data>(
             found: format!("{outside} beyond the {size:#x} bytes of {}", target.name),
         });
     }
-    Some(RelaTable::new(records, target.range, SymbolValues::OfImage))
+    Some(table)
 }
 
 /// Relocations without addends of their own: no supported psABI has them.
@@ -188,24 +196,35 @@ fn no_addends(sections: &[Section<'_>], section: &Section<'_>, faults: &mut Vec<
     }
 }
 
-fn offsets(records: &RelocSection<'_>) -> impl Iterator<Item = u64> {
-    records.iter().map(|record| record.r_offset)
-}
-
 impl<'data> RelaTable<'data> {
-    fn new(records: RelocSection<'data>, target: AddrRange, values: SymbolValues<'data>) -> Self {
-        // Assemblers and linkers write them in order; only damage, or a linker
-        // that sorts by symbol, makes the detour necessary.
-        let order = (!offsets(&records).is_sorted()).then(|| {
-            let mut order: Vec<(u64, u32)> = offsets(&records).zip(0u32..).collect();
-            order.sort_unstable();
-            order.into_iter().map(|(_, index)| index).collect()
-        });
-        Self { records, order, target, values }
+    fn new(
+        (records, bytes): (RelocSection<'data>, &'data [u8]),
+        ctx: Ctx,
+        target: AddrRange,
+        values: SymbolValues<'data>,
+    ) -> Self {
+        let (big_endian, order) = (!ctx.is_little_endian(), OnceLock::new());
+        Self { records, bytes, big_endian, order, target, values }
+    }
+
+    /// Where the records stand, by their number.
+    fn offsets(&self) -> impl Iterator<Item = u64> {
+        self.bytes.as_chunks::<RELA>().0.iter().map(|record| {
+            let offset = *record.first_chunk().unwrap_or(&[0; 8]);
+            if self.big_endian { u64::from_be_bytes(offset) } else { u64::from_le_bytes(offset) }
+        })
     }
 
     fn record(&self, at: usize) -> Option<Reloc> {
-        let index = match &self.order {
+        // Assemblers write them in order; linkers sort by kind first.
+        let order = self.order.get_or_init(|| {
+            (!self.offsets().is_sorted()).then(|| {
+                let mut order: Vec<(u64, u32)> = self.offsets().zip(0u32..).collect();
+                order.sort_unstable();
+                order.into_iter().map(|(_, index)| index).collect()
+            })
+        });
+        let index = match order {
             Some(order) => *order.get(at)? as usize,
             None => at,
         };
@@ -219,10 +238,19 @@ impl<'data> RelaTable<'data> {
         symbols: &'a Symbols<'_>,
     ) -> impl Iterator<Item = Rela> + 'a {
         let base = self.target.start();
-        let start = range.start().0.checked_sub(base.0);
+        // A whole table is read once: a look at every offset is cheaper than
+        // their order.  Small objects are many.
+        let is_large = range.size() > LARGE && self.order.get().is_none();
+        let all = is_large.then(|| {
+            let is_inside =
+                move |(offset, _): &(u64, usize)| range.contains(base.wrapping_add(*offset));
+            self.offsets().zip(0..).filter(is_inside).map(|(_, index)| index)
+        });
+        let start = range.start().0.checked_sub(base.0).filter(|_| !is_large);
         let first = start.map_or(usize::MAX, |start| self.first_from(start));
-        (first..self.records.len())
-            .map_while(move |at| self.record(at))
+        let by_order = (first..self.records.len()).map_while(move |at| self.record(at));
+        let all = all.into_iter().flatten().filter_map(|index| self.records.get(index));
+        all.chain(by_order)
             .map(move |record| {
                 let (symbol, index) = (self.value(&record, symbols), record.r_sym);
                 Rela {

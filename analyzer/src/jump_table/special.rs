@@ -1,8 +1,5 @@
 //! Sites that a running kernel treats differently, or that run elsewhere.
 
-use super::site::Site;
-use crate::image::Image;
-
 /// What is special about a site's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Special {
@@ -25,15 +22,15 @@ impl Special {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Init, Self::Exit, Self::El2, Self::UnusualSection];
 
-    /// What is special about `site`, if anything is.
+    /// What is special about a site in `section` and `function`, if anything is.
     #[must_use]
-    pub fn of(image: &Image<'_>, site: &Site<'_>) -> Option<Self> {
-        let section = site.section.map(|id| image.section(id).name);
-        let is_el2 = |name: &str| name.starts_with("__kvm_nvhe_");
-        let function = || site.function.map(|at| image.symbols().name(at.symbol));
-        match section? {
+    pub fn of(section: &str, function: Option<&str>) -> Option<Self> {
+        if function.is_some_and(|name| name.starts_with("__kvm_nvhe_")) {
+            return Some(Self::El2);
+        }
+        match section {
+            ".text" => None,
             section if section.contains(".hyp.text") => Some(Self::El2),
-            _ if function().is_some_and(|name| is_el2(&name)) => Some(Self::El2),
             // `.meminit.text` and `.cpuinit.text` of older kernels too.
             section if section.contains("init.text") => Some(Self::Init),
             section if section.contains("exit.text") => Some(Self::Exit),
@@ -50,6 +47,27 @@ impl Special {
             Self::Exit => "exit",
             Self::El2 => "el2",
             Self::UnusualSection => "unusual-section",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_sites() {
+        for (section, function, special) in [
+            (".text", "schedule", None),
+            (".text.unlikely", "schedule.cold", None),
+            (".text", "__kvm_nvhe___kvm_vcpu_run", Some(Special::El2)),
+            (".hyp.text", "__kvm_vcpu_run", Some(Special::El2)),
+            (".init.text", "start_kernel", Some(Special::Init)),
+            (".meminit.text", "f", Some(Special::Init)),
+            (".exit.text", "f", Some(Special::Exit)),
+            (".altinstr_replacement", "f", Some(Special::UnusualSection)),
+        ] {
+            assert_eq!(Special::of(section, Some(function)), special, "{section} {function}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! is an empty field.
 
 use super::document::Document;
-use super::record::{KeyRecord, SiteRecord};
+use super::record::{FrameRecord, KeyRecord, SiteRecord};
 use std::io::Write;
 
 const KEYS: [&str; 13] = [
@@ -51,7 +51,7 @@ pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Re
     } else {
         csv.write_record(SITES)?;
         for at in 0..document.sites().unwrap_or(0) {
-            csv.write_record(site(&document.site(at)))?;
+            csv.write_record(site(&document.site(at), document.interest(at).as_ref()))?;
         }
     }
     Ok(csv.flush()?)
@@ -75,8 +75,7 @@ fn key(key: &KeyRecord<'_>) -> [String; 13] {
     ]
 }
 
-fn site(site: &SiteRecord<'_>) -> [String; 18] {
-    let frame = site.interest.as_ref();
+fn site(site: &SiteRecord<'_>, frame: Option<&FrameRecord<'_>>) -> [String; 18] {
     [
         site.index.to_string(),
         site.code.to_string(),

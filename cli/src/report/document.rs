@@ -2,7 +2,7 @@
 //! or a set of them.
 
 use super::record::{
-    DiagnosticRecord, FileRecord, ImageRecord, KeyRecord, SelectionRecord, SiteRecord,
+    DiagnosticRecord, FileRecord, FrameRecord, ImageRecord, KeyRecord, SelectionRecord, SiteRecord,
     SummaryRecord, TableRecord,
 };
 use serde::Serialize;
@@ -32,6 +32,9 @@ pub(super) trait Document: Sync {
     fn sites(&self) -> Option<usize>;
 
     fn site(&self, at: usize) -> Cow<'_, SiteRecord<'_>>;
+
+    /// The frame of a site that a person looks for.
+    fn interest(&self, at: usize) -> Option<FrameRecord<'_>>;
 
     fn diagnostics(&self) -> Vec<DiagnosticRecord>;
 }

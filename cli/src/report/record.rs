@@ -209,9 +209,6 @@ pub(crate) struct SiteRecord<'a> {
     pub(crate) function: Option<Cow<'a, str>>,
     pub(crate) function_offset: Option<u64>,
     pub(crate) source: Option<Vec<Cow<'a, RawValue>>>,
-    /// The frame that a person looks for.
-    #[serde(skip)]
-    pub(crate) interest: Option<FrameRecord<'a>>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -281,7 +278,6 @@ impl SiteRecord<'_> {
             section: owned(self.section),
             function: owned(self.function),
             source: self.source.map(own_frames),
-            interest: self.interest.map(FrameRecord::into_owned),
             image: self.image,
             index: self.index,
             code: self.code,
@@ -297,7 +293,7 @@ impl SiteRecord<'_> {
 }
 
 impl FrameRecord<'_> {
-    fn into_owned(self) -> FrameRecord<'static> {
+    pub(crate) fn into_owned(self) -> FrameRecord<'static> {
         let Self { function, file, line, column } = self;
         FrameRecord { function: owned(function), file: owned(file), line, column }
     }

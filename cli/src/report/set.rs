@@ -1,7 +1,7 @@
 //! The records of a set of files, which were all made before.
 
 use super::document::{Document, Head};
-use super::record::{DiagnosticRecord, KeyRecord, SiteRecord};
+use super::record::{DiagnosticRecord, FrameRecord, KeyRecord, SiteRecord};
 use crate::set::Set;
 use std::borrow::Cow;
 
@@ -29,7 +29,11 @@ impl Document for Set {
     }
 
     fn site(&self, at: usize) -> Cow<'_, SiteRecord<'_>> {
-        Cow::Borrowed(&self.sites[at].0)
+        Cow::Borrowed(&self.sites[at].record)
+    }
+
+    fn interest(&self, at: usize) -> Option<FrameRecord<'_>> {
+        self.sites[at].interest.clone()
     }
 
     fn diagnostics(&self) -> Vec<DiagnosticRecord> {

@@ -99,6 +99,8 @@ impl<'a> Records<'a> {
     pub(crate) fn site_of(&self, id: SiteId) -> SiteRecord<'_> {
         let Inspection { image, table, keys, frames, .. } = *self.inspection;
         let (entry, site) = (table.entry(id), table.site(id));
+        let section = site.section.and_then(|id| section_name(image, id));
+        let function = self.inspection.function_name(site.function);
         SiteRecord {
             image: self.image_index,
             index: id.index(),
@@ -110,13 +112,19 @@ impl<'a> Records<'a> {
             insn: insn_name(site.insn),
             bytes: site.bytes.map(|bytes| Hex(Cow::Borrowed(bytes))),
             disassembly: site.disassembly(image, entry.code),
-            section: site.section.and_then(|id| section_name(image, id)).map(Cow::Borrowed),
-            special: Special::of(image, site).map(Special::name),
-            function: self.inspection.function_name(site.function),
+            section: section.map(Cow::Borrowed),
+            special: section
+                .and_then(|name| Special::of(name, function.as_deref()))
+                .map(Special::name),
+            function,
             function_offset: site.function.map(|at| at.offset),
             source: frames.map(|frames| self.source(frames, id)),
-            interest: frames.and_then(|frames| interest(frames, id)),
         }
+    }
+
+    pub(crate) fn interest_of(&self, id: SiteId) -> Option<FrameRecord<'_>> {
+        let frames = self.inspection.frames?;
+        Some(frame_record(frames.all(), frames.of_interest(id)?))
     }
 
     /// The frames of a site, as the JSON objects made of them once.
@@ -166,6 +174,10 @@ impl Document for Records<'_> {
 
     fn site(&self, at: usize) -> Cow<'_, SiteRecord<'_>> {
         Cow::Owned(self.site_of(self.inspection.selection.sites[at]))
+    }
+
+    fn interest(&self, at: usize) -> Option<FrameRecord<'_>> {
+        self.interest_of(self.inspection.selection.sites[at])
     }
 
     fn diagnostics(&self) -> Vec<DiagnosticRecord> {
@@ -306,10 +318,6 @@ fn frame_records(frames: &Frames) -> Result<Vec<Box<RawValue>>, serde_json::Erro
     frames.all().par_iter().map(record).collect()
 }
 
-fn interest(frames: &SiteFrames, id: SiteId) -> Option<FrameRecord<'_>> {
-    Some(frame_record(frames.all(), frames.of_interest(id)?))
-}
-
 fn diagnostic(image: &Image<'_>, image_index: usize, found: &Diagnostic) -> DiagnosticRecord {
     DiagnosticRecord {
         code: found.defect.code(),
@@ -340,7 +348,10 @@ impl<'a> Inspection<'a> {
     pub(super) fn special_sites(&self) -> BTreeMap<&'static str, usize> {
         let mut special = BTreeMap::new();
         for id in self.table.site_ids() {
-            if let Some(kind) = Special::of(self.image, self.table.site(id)) {
+            let site = self.table.site(id);
+            let function = self.function_name(site.function);
+            let section = site.section.and_then(|id| section_name(self.image, id));
+            if let Some(kind) = section.and_then(|name| Special::of(name, function.as_deref())) {
                 *special.entry(kind.name()).or_default() += 1;
             }
         }

@@ -5,6 +5,7 @@ use super::record::{FileRecord, KeyRecord};
 use super::style::{
     Palette, aligned, count, grouped, heading, label, printable, right_align, rows,
 };
+use crate::member::MemberSite;
 use crate::output::Sink;
 use crate::set::Set;
 use std::collections::BTreeSet;
@@ -200,11 +201,11 @@ impl Report<'_> {
         heading(out, &self.palette, "Sites")?;
         let columns = ["file", "code", "insn", "branch", "target", "key", "function", "source"];
         let mut table = aligned(&columns);
-        for (site, _) in &self.set.sites {
+        for MemberSite { record: site, interest, .. } in &self.set.sites {
             let function = site.function.as_deref().map(|name| {
                 format!("{}+{:#x}", printable(name), site.function_offset.unwrap_or(0))
             });
-            let source = site.interest.as_ref().and_then(|frame| {
+            let source = interest.as_ref().and_then(|frame| {
                 Some(format!("{}:{}", printable(frame.file.as_deref()?), frame.line?))
             });
             let insn = match site.insn {
