@@ -129,14 +129,8 @@ impl Member {
             true => None,
             false => source::open(input, image, &quiet, &mut diagnostics)?,
         };
-        let keys = source::describe_keys(
-            debug_info.as_ref(),
-            input,
-            image,
-            table,
-            &quiet,
-            &mut diagnostics,
-        );
+        let keys = source::describe_keys(debug_info.as_ref(), input, image, table, &quiet);
+        diagnostics.extend(keys.faults().iter().map(source::debug_fault));
         let filter = Filter::default();
         let selection = Selection::new(image, table, &keys, &filter)?;
         let sites = source::wanted_sites(args, lists, &selection, &diagnostics);

@@ -42,14 +42,10 @@ pub(crate) fn describe_keys(
     image: &Image<'_>,
     table: &JumpTable<'_>,
     progress: &Progress,
-    diagnostics: &mut Vec<Diagnostic>,
 ) -> KeyDescriptions {
     let path = input.debug().map_or(input.path(), |(_, path)| path);
     let debug = debug_info.map(|debug_info| (debug_info, path));
-    let described =
-        progress.phase("describe the keys", 1, |_| KeyDescriptions::of_table(image, table, debug));
-    diagnostics.extend(described.faults().iter().map(debug_fault));
-    described
+    progress.phase("describe the keys", 1, |_| KeyDescriptions::of_table(image, table, debug))
 }
 
 /// The sites whose source lines a report shows: those that it lists, or else
@@ -92,7 +88,8 @@ pub(crate) fn frames(
     SiteFrames::new(frames, sites, table.len())
 }
 
-fn debug_fault(fault: &DebugFault) -> Diagnostic {
+/// Debug information that could not be read, as a diagnostic.
+pub(crate) fn debug_fault(fault: &DebugFault) -> Diagnostic {
     Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }
 }
 

@@ -41,63 +41,81 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let mut machine = Machine::new(header);
     // Every byte is read once at most: what that costs is known before.
-    purse.spend_many(machine.input.len())?;
+    purse.spend_many(machine.bytes.len())?;
     while !rows.is_done() {
-        let opcode = match machine.input.slice() {
-            [] => break,
-            [opcode, rest @ ..] => {
-                machine.input = Slice::new(rest, machine.input.endian());
-                *opcode
+        let Some((&opcode, rest)) = machine.bytes.split_first() else { break };
+        machine.bytes = rest;
+        if opcode >= machine.opcode_base {
+            let (line, bytes) = machine.special[usize::from(opcode)];
+            let registers = &mut machine.registers;
+            registers.line = registers.line.wrapping_add_signed(line.into());
+            registers.address = registers.address.wrapping_add(bytes.into());
+            machine.row(rows);
+            continue;
+        }
+        match (DwLns(opcode), rest) {
+            // Nearly all operands are one byte.
+            (gimli::DW_LNS_set_column, [column @ 0..0x80, rest @ ..]) => {
+                machine.registers.column = u64::from(*column);
+                machine.bytes = rest;
             }
-        };
-        match machine.execute(opcode)? {
-            Step::Registers => {}
-            Step::Row => machine.row(rows),
-            Step::End => {
-                machine.row(rows);
-                (machine.last, machine.registers) = (None, INITIAL);
+            (gimli::DW_LNS_advance_line, [line @ 0..0x80, rest @ ..]) => {
+                // Bit 6 is the sign of a SLEB128 number of one byte.
+                let line = i64::from((*line << 1).cast_signed() >> 1);
+                machine.registers.line = machine.registers.line.wrapping_add_signed(line);
+                machine.bytes = rest;
+            }
+            (gimli::DW_LNS_negate_stmt, _) => {}
+            (gimli::DW_LNS_copy, _) => machine.row(rows),
+            _ => {
+                if machine.execute(opcode)? == Step::End {
+                    machine.row(rows);
+                    (machine.last, machine.registers) = (None, INITIAL);
+                }
             }
         }
     }
     Ok(())
 }
 
-/// What an instruction does beside changing registers.
+/// What a less frequent instruction does beside changing registers.
+#[derive(PartialEq, Eq)]
 enum Step {
-    Registers,
-    Row,
+    Nothing,
+    /// Ends the sequence.
     End,
 }
 
 struct Machine<'a, 'b> {
     header: &'b LineProgramHeader<Slice<'a>>,
-    input: Slice<'a>,
+    bytes: &'a [u8],
     registers: Registers,
     /// The last row of the sequence: it covers the addresses up to the next.
     last: Option<Registers>,
     opcode_base: u8,
     instruction_length: u64,
-    /// What each special opcode adds to line and address.
-    special: [(i16, u8); 256],
+    /// What each special opcode adds to line and address (in bytes).
+    special: [(i16, u16); 256],
 }
 
 impl<'a, 'b> Machine<'a, 'b> {
     fn new(header: &'b LineProgramHeader<Slice<'a>>) -> Self {
         let (base, range) = (header.opcode_base(), header.line_range().max(1));
+        let length = header.minimum_instruction_length();
         let mut special = [(0, 0); 256];
         // DWARF 5, 6.2.5.1; divided here once, not for every row.
         for (adjusted, adds) in (0..=255 - base).zip(&mut special[usize::from(base)..]) {
             let line = i16::from(header.line_base()) + i16::from(adjusted % range);
-            *adds = (line, adjusted / range);
+            *adds = (line, u16::from(adjusted / range) * u16::from(length));
         }
         Self {
             header,
-            input: header.raw_program_buf(),
+            bytes: header.raw_program_buf().slice(),
             registers: INITIAL,
             last: None,
             opcode_base: base,
             special,
-            instruction_length: header.minimum_instruction_length().into(),
+            instruction_length: length.into(),
         }
     }
 
@@ -110,67 +128,39 @@ impl<'a, 'b> Machine<'a, 'b> {
         self.last = Some(self.registers);
     }
 
-    #[inline]
+    /// Executes a standard or extended instruction; its opcode has been read.
     fn execute(&mut self, opcode: u8) -> Result<Step, gimli::Error> {
-        if opcode >= self.opcode_base {
-            let (line, operations) = self.special[usize::from(opcode)];
-            self.registers.line = self.registers.line.wrapping_add_signed(line.into());
-            self.advance(operations.into());
-            return Ok(Step::Row);
-        }
+        let mut input = Slice::new(self.bytes, self.header.raw_program_buf().endian());
+        let mut step = Step::Nothing;
         match DwLns(opcode) {
-            DwLns(0) => return self.extended(),
-            gimli::DW_LNS_copy => return Ok(Step::Row),
+            DwLns(0) => step = self.extended(&mut input)?,
             gimli::DW_LNS_advance_pc => {
-                let operations = self.unsigned()?;
+                let operations = input.read_uleb128()?;
                 self.advance(operations);
             }
             gimli::DW_LNS_advance_line => {
-                let line = self.signed()?;
+                let line = input.read_sleb128()?;
                 self.registers.line = self.registers.line.wrapping_add_signed(line);
             }
-            gimli::DW_LNS_set_file => self.registers.file = self.unsigned()?,
-            gimli::DW_LNS_set_column => self.registers.column = self.unsigned()?,
-            gimli::DW_LNS_const_add_pc => self.advance(self.special[255].1.into()),
-            gimli::DW_LNS_fixed_advance_pc => {
-                let bytes = u64::from(self.input.read_u16()?);
+            gimli::DW_LNS_set_file => self.registers.file = input.read_uleb128()?,
+            gimli::DW_LNS_set_column => self.registers.column = input.read_uleb128()?,
+            gimli::DW_LNS_const_add_pc => {
+                let bytes = u64::from(self.special[255].1);
                 self.registers.address = self.registers.address.wrapping_add(bytes);
             }
-            gimli::DW_LNS_negate_stmt
-            | gimli::DW_LNS_set_basic_block
+            gimli::DW_LNS_fixed_advance_pc => {
+                let bytes = u64::from(input.read_u16()?);
+                self.registers.address = self.registers.address.wrapping_add(bytes);
+            }
+            gimli::DW_LNS_set_basic_block
             | gimli::DW_LNS_set_prologue_end
             | gimli::DW_LNS_set_epilogue_begin => {}
-            _ => self.skip_operands(opcode)?,
+            _ => self.skip_operands(opcode, &mut input)?,
         }
-        Ok(Step::Registers)
+        self.bytes = input.slice();
+        Ok(step)
     }
 
-    /// An unsigned LEB128 number; nearly all are one byte.
-    #[inline]
-    fn unsigned(&mut self) -> Result<u64, gimli::Error> {
-        match self.input.slice() {
-            [byte @ 0..0x80, rest @ ..] => {
-                self.input = Slice::new(rest, self.input.endian());
-                Ok(u64::from(*byte))
-            }
-            _ => self.input.read_uleb128(),
-        }
-    }
-
-    /// A signed LEB128 number.
-    #[inline]
-    fn signed(&mut self) -> Result<i64, gimli::Error> {
-        match self.input.slice() {
-            [byte @ 0..0x80, rest @ ..] => {
-                self.input = Slice::new(rest, self.input.endian());
-                // Bit 6 is the sign.
-                Ok(i64::from((*byte << 1).cast_signed() >> 1))
-            }
-            _ => self.input.read_sleb128(),
-        }
-    }
-
-    #[inline]
     fn advance(&mut self, operations: u64) {
         let bytes = operations.wrapping_mul(self.instruction_length);
         self.registers.address = self.registers.address.wrapping_add(bytes);
@@ -178,20 +168,20 @@ impl<'a, 'b> Machine<'a, 'b> {
 
     /// Passes over a standard instruction without a meaning here: the header
     /// says how many operands it has.
-    fn skip_operands(&mut self, opcode: u8) -> Result<(), gimli::Error> {
+    fn skip_operands(&self, opcode: u8, input: &mut Slice<'a>) -> Result<(), gimli::Error> {
         let mut lengths = *self.header.standard_opcode_lengths();
         lengths.skip(usize::from(opcode) - 1)?;
         for _ in 0..lengths.read_u8()? {
-            self.input.skip_leb128()?;
+            input.skip_leb128()?;
         }
         Ok(())
     }
 
-    fn extended(&mut self) -> Result<Step, gimli::Error> {
-        let length = usize::try_from(self.input.read_uleb128()?).unwrap_or(usize::MAX);
-        let mut operands = self.input.split(length)?;
+    fn extended(&mut self, input: &mut Slice<'a>) -> Result<Step, gimli::Error> {
+        let length = usize::try_from(input.read_uleb128()?).unwrap_or(usize::MAX);
+        let mut operands = input.split(length)?;
         if operands.is_empty() {
-            return Ok(Step::Registers);
+            return Ok(Step::Nothing);
         }
         match DwLne(operands.read_u8()?) {
             gimli::DW_LNE_end_sequence => return Ok(Step::End),
@@ -200,6 +190,6 @@ impl<'a, 'b> Machine<'a, 'b> {
             }
             _ => {}
         }
-        Ok(Step::Registers)
+        Ok(Step::Nothing)
     }
 }

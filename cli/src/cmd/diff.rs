@@ -71,7 +71,7 @@ fn describe(
     let (quiet, mut faults) = (Progress::none(), Vec::new());
     let debug_info =
         if with_types { source::open(input, image, &quiet, &mut faults)? } else { None };
-    Ok(source::describe_keys(debug_info.as_ref(), input, image, table, &quiet, &mut faults))
+    Ok(source::describe_keys(debug_info.as_ref(), input, image, table, &quiet))
 }
 
 /// Both results, or what is wrong with which of the two.
