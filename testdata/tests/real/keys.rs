@@ -111,7 +111,9 @@ fn wrong_size(nm: &Nm, key: &Described) -> Option<String> {
     let is_key = ["struct static_key", "struct static_key_true", "struct static_key_false"];
     let lengths = lengths.split(['[', ']']).filter_map(|length| length.parse::<u64>().ok());
     let bytes = lengths.product::<u64>() * KEY_BYTES;
-    let found = nm.at(key.address - key.offset)[0].size;
+    // Aliases (of KVM's hypervisor, of linker scripts) have no size.
+    let aliases = nm.at(key.address - key.offset).iter();
+    let found = aliases.map(|symbol| symbol.size).max()?;
     (is_key.contains(&element) && bytes != found)
         .then(|| format!("{object_type} takes {bytes} bytes, its symbol {found}"))
 }

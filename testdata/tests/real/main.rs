@@ -23,6 +23,7 @@ mod numbers;
 mod raw_image;
 mod reader;
 mod separate;
+mod sets;
 mod table;
 mod tools;
 

@@ -98,10 +98,18 @@ fn wrong_name(nm: &Nm, key: &Key) -> Option<String> {
         (None, None, None) => key.name == key.address,
         (Some(innermost), Some(symbol), Some(offset)) => {
             let aliases = covering.iter().filter(|found| found.address == innermost.address);
-            let name = if offset == 0 { symbol.clone() } else { format!("{symbol}+{offset:#x}") };
+            // A file in front where the name repeats, and what the types say
+            // behind it; keys.rs has those against sizes.
+            let name = key.name.rsplit(':').next().unwrap_or_default();
+            let rest = name.strip_prefix(symbol.as_str());
+            let by_offset = format!("+{offset:#x}");
+            let is_place =
+                |rest: &str| rest == by_offset || rest.starts_with('.') || rest.starts_with('[');
+            let is_named =
+                rest.is_some_and(|rest| is_place(rest) || rest.is_empty() && offset == 0);
             aliases.into_iter().any(|alias| alias.name == *symbol)
                 && offset == at - innermost.address
-                && key.name == name
+                && is_named
         }
         _ => false,
     };
