@@ -17,6 +17,11 @@ mod source;
 use clap::FromArgMatches as _;
 use std::process::ExitCode;
 
+/// A look-up allocates from every thread at once; the system's allocator makes
+/// the threads wait for each other while it enlarges their heaps.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let matches = manual::command().try_get_matches();
     match matches.and_then(|matches| args::Cli::from_arg_matches(&matches)) {
