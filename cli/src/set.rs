@@ -240,7 +240,11 @@ impl Merge {
                 format!("; {failed} could not be read: {}", errors())
             };
             let kind = if failed == 0 { Kind::Refused } else { Kind::Input };
-            let text = format!("no jump table in any of {files} files{unread}");
+            let plural = if files == 1 { "" } else { "s" };
+            let text = format!(
+                "no jump table in the {files} file{plural} that {} read{unread}",
+                if files == 1 { "was" } else { "were" }
+            );
             return Err(failure(kind, text));
         }
         Ok(())
@@ -357,10 +361,17 @@ impl Keys {
     }
 
     fn numbered(
-        found: BTreeMap<Identity, SetKey>,
+        mut found: BTreeMap<Identity, SetKey>,
         identities: &[Vec<Identity>],
         members: &[Member],
     ) -> Self {
+        for (id, key) in &mut found {
+            // Files that were passed over or failed have no place among the members.
+            key.record.image = match id {
+                Identity::In(image, _) => Some(*image),
+                Identity::Unresolved(..) => None,
+            };
+        }
         let number: HashMap<Identity, usize> =
             found.keys().cloned().enumerate().map(|(at, id)| (id, at)).collect();
         let mut all: Vec<SetKey> = found.into_values().collect();

@@ -169,7 +169,7 @@ fn text_is_a_summary_of_the_set() {
     let directory = tree();
     let run = run(directory.path(), &["vmlinux", "modules"], &[]);
     for line in [
-        "set         4 files: 3 with a jump table, 1 without; 1 other file are no images",
+        "set         4 files: 3 with a jump table, 1 without; 1 other file is no image",
         "sites       8: 6 nop, 2 jmp",
         "keys        6: 2 on, 3 off, 1 unresolved; 2 used by several files",
     ] {
@@ -195,6 +195,12 @@ fn one_damaged_file_does_not_hide_the_others() {
     let [file] = failed[..] else { panic!("{failed:?}") };
     assert!(file["path"].as_str().is_some_and(|path| path.ends_with("cut.ko.xz")));
     assert!(file["error"].as_str().is_some_and(|error| error.contains("cut off")), "{file}");
+    for (name, file) in [("first_key", "first.ko.xz"), ("second_key", "second.ko.gz")] {
+        let image =
+            &json["images"][usize::try_from(key(&json, name)["image"].as_u64().expect("an index"))
+                .expect("it fits")];
+        assert!(image["path"].as_str().is_some_and(|path| path.ends_with(file)), "{name}: {image}");
+    }
     let found = &json["diagnostics"][0];
     assert_eq!((&found["code"], &found["severity"]), (&"JT103".into(), &"error".into()));
     let images = json["images"].as_array().expect("a list");
@@ -216,7 +222,7 @@ fn a_set_without_anything_is_refused() {
     put("plain.ko", &without_table());
     let plain = of(&["."]);
     assert_eq!(plain.code, 4, "{}", plain.stderr);
-    assert!(plain.stderr.contains("no jump table in any of 1 files"), "{}", plain.stderr);
+    assert!(plain.stderr.contains("no jump table in the 1 file that was read"), "{}", plain.stderr);
     put("a.ko", &first()[..100]);
     put("b.ko", b"text");
     let failed = of(&["a.ko", "b.ko"]);

@@ -52,7 +52,8 @@ impl Report<'_> {
             }
         }
         if *passed > 0 {
-            text += &format!("; {} are no images", count(*passed, "other file"));
+            let are = if *passed == 1 { "is no image" } else { "are no images" };
+            text += &format!("; {} {are}", count(*passed, "other file"));
         }
         label(out, &self.palette, "set", &text)?;
         label(out, &self.palette, "", &self.identities())?;
