@@ -32,7 +32,8 @@ fn a_raw_image_has_a_format_and_no_type() {
     assert_eq!(record["diagnostics"][0]["severity"], json!("warning"));
     assert_eq!(code, 0, "a warning is no finding");
     assert!(text.contains("raw kernel image, kernel 6.12.0-jlctl-demo"), "{text}");
-    assert!(text.contains("found by structure (a chain of 12 entries; the next longest has 0)"));
+    assert!(text.contains("found by structure\n"), "{text}");
+    assert!(text.contains("entries of 16 bytes, a chain of 12; the next longest has 0"), "{text}");
 }
 
 #[test]

@@ -142,6 +142,14 @@ fn a_module_alone_says_what_it_lacks() {
 }
 
 #[test]
+fn text_says_who_signed_a_module() {
+    let directory = tree();
+    let run = run(directory.path(), &["modules/kernel/net/first.ko.xz"], &[]);
+    let signed = run.stdout.lines().find(|line| line.starts_with("signature "));
+    assert_eq!(signed, Some("signature   by Demo key (sha512); not verified"), "{}", run.stdout);
+}
+
+#[test]
 fn filters_apply_to_the_whole_set() {
     let directory = tree();
     let set = ["vmlinux", "modules"];

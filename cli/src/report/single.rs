@@ -275,7 +275,8 @@ fn container(layers: &[Layer]) -> Option<String> {
     (!names.is_empty()).then(|| names.join("+"))
 }
 
-fn signature(file: &ImageFile) -> Option<SignatureRecord> {
+/// What the signature appended to a module says; `None` without one.
+pub(super) fn signature(file: &ImageFile) -> Option<SignatureRecord> {
     let (signed_bytes, signers) = match file.signature() {
         Ok(None) => return None,
         Ok(Some(signature)) => {

@@ -1,7 +1,8 @@
 //! Text for people: a summary at a glance, lists on demand.
 
 use super::Inspection;
-use super::record::{branch_name, insn_name};
+use super::record::{SignatureRecord, branch_name, insn_name};
+use super::single::signature;
 use super::style::{Palette, aligned, count, grouped, heading, label, printable, right_align};
 use crate::output::Sink;
 use anstyle::Style;
@@ -36,6 +37,22 @@ struct Report<'a> {
     palette: Palette,
     /// Directory that source paths are shown below, with its last slash.
     root: &'a str,
+}
+
+/// Who says to have signed a module; whether it is true takes the signer's key.
+fn signature_text(signature: &SignatureRecord) -> String {
+    if let Some(error) = &signature.error {
+        return printable(error);
+    }
+    let signers: Vec<String> = signature
+        .signers
+        .iter()
+        .map(|signer| {
+            let name = signer.name.clone().unwrap_or_else(|| format!("key {}", signer.key_id));
+            format!("{} ({})", printable(&name), printable(&signer.digest))
+        })
+        .collect();
+    format!("by {}; not verified", signers.join(", "))
 }
 
 /// The directory that all source files lie in: shown once, not on every line.
@@ -73,7 +90,7 @@ impl Report<'_> {
         };
         let confidence = table.location().confidence.map_or(String::new(), |found| {
             let (entries, next) = (grouped(found.entries), grouped(found.next_longest));
-            format!(" (a chain of {entries} entries; the next longest has {next})")
+            format!(", a chain of {entries}; the next longest has {next}")
         });
         let counts = table.insn_counts();
         let keys = table.keys();
@@ -97,17 +114,20 @@ impl Report<'_> {
         if let Some(path) = self.inspection.debug_file {
             self.label(out, "debug file", &printable(&path.to_string_lossy()))?;
         }
+        if let Some(signature) = signature(file) {
+            self.label(out, "signature", &signature_text(&signature))?;
+        }
         self.label(
             out,
             "table",
             &format!(
-                "{} to {}, found by {by}{confidence}",
+                "{} to {}, found by {by}",
                 image.address_text(range.start()),
                 image.address_text(range.end())
             ),
         )?;
         let entry_size = table.layout().entry_size();
-        self.label(out, "", &format!("{layout} entries of {entry_size} bytes"))?;
+        self.label(out, "", &format!("{layout} entries of {entry_size} bytes{confidence}"))?;
         let mut sites = format!(
             "{}: {} nop, {} jmp",
             grouped(table.len()),

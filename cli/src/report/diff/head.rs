@@ -5,7 +5,7 @@ use super::totals::{TableTotals, Totals};
 use super::{Comparison, Side};
 use crate::report::record::Hex;
 use crate::report::style::{grouped, printable};
-use jlctl_analyzer::image::ImageKind;
+use jlctl_analyzer::image::{ImageFormat, ImageKind};
 
 pub(super) fn write(comparison: &Comparison<'_>, page: &mut Page<'_>) -> anyhow::Result<()> {
     let Comparison { a, b, key, .. } = comparison;
@@ -43,6 +43,7 @@ pub(super) fn write(comparison: &Comparison<'_>, page: &mut Page<'_>) -> anyhow:
 fn image(page: &mut Page<'_>, label: &str, side: &Side<'_>) -> anyhow::Result<()> {
     let image = side.image;
     let kind = match image.kind() {
+        _ if image.format() != ImageFormat::Elf => "raw kernel image",
         ImageKind::Exec => "executable",
         ImageKind::Dyn => "position-independent image",
         ImageKind::Rel => "relocatable file",
