@@ -3,8 +3,9 @@
 mod common;
 
 use common::{DEMO, inspect, jlctl, report, root, run, wait};
+use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use std::fs::{self, File};
-use std::io::{Read as _, pipe};
+use std::io::{Read as _, Write as _, pipe};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,6 +90,38 @@ fn a_full_device_is_an_error() {
         let stderr = child.stderr.as_mut().expect("it is a pipe");
         stderr.read_to_string(&mut message).expect("it is readable");
         assert!(message.contains("No space left"), "{message}");
+    }
+}
+
+/// A table whose reports fill every buffer on their way.
+fn many_sites() -> tempfile::NamedTempFile {
+    let function = FunctionSpec::new("demo_fn", "kernel/demo.c", 1000);
+    let spec = ImageSpec::kernel().key(KeySpec::new("demo_key")).function(function);
+    let site = |spec: ImageSpec, at: usize| {
+        spec.site(SiteSpec::new(
+            format!("demo_fn+{:#x}", 4 * at).as_str(),
+            "demo_fn+0xf00",
+            "demo_key",
+        ))
+    };
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(&(0..900).fold(spec, site).build()).expect("it can be written");
+    file
+}
+
+#[test]
+fn a_pipe_that_is_closed_midway_is_no_error() {
+    let file = many_sites();
+    for format in ["text", "json", "jsonl", "csv"] {
+        let (mut reader, writer) = pipe().expect("a pipe");
+        let mut command = jlctl(&["inspect", text(file.path()), "--sites", "--format", format]);
+        let mut child =
+            command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
+        // The command holds a writing end until it is dropped.
+        drop(command);
+        reader.read_exact(&mut [0; 1]).expect("something is written");
+        drop(reader);
+        assert_eq!(wait(&mut child, "writing to a pipe that closes"), 0, "{format}");
     }
 }
 

@@ -44,17 +44,29 @@ const SITES: [&str; 18] = [
 pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     if let Some(keys) = document.keys() {
-        csv.write_record(KEYS)?;
+        record(&mut csv, KEYS)?;
         for at in 0..keys {
-            csv.write_record(key(&document.key(at)))?;
+            record(&mut csv, key(&document.key(at)))?;
         }
     } else {
-        csv.write_record(SITES)?;
+        record(&mut csv, SITES)?;
         for at in 0..document.sites().unwrap_or(0) {
-            csv.write_record(site(&document.site(at), document.interest(at).as_ref()))?;
+            record(&mut csv, site(&document.site(at), document.interest(at).as_ref()))?;
         }
     }
     Ok(csv.flush()?)
+}
+
+/// Writes a line.  The only error is that of the output, which is handed on as
+/// itself: a `csv::Error` would hide that a pipe was closed.
+fn record<const N: usize>(
+    csv: &mut csv::Writer<&mut dyn Write>,
+    fields: [impl AsRef<[u8]>; N],
+) -> std::io::Result<()> {
+    csv.write_record(fields).map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    })
 }
 
 fn key(key: &KeyRecord<'_>) -> [String; 13] {
