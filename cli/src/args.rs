@@ -69,13 +69,14 @@ pub(crate) enum Command {
 /// two options asks for its list alone.
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// Image: vmlinux, a module, or a program or library with a jump table
+    /// Image: vmlinux or vmlinuz, a module, or a program or library with a jump table
     ///
     /// Several, or a directory, are read as a set: a kernel and its modules.
     /// Keys that a module uses are then looked for in the others, and each key
-    /// is reported once with all its sites. Files compressed with gzip, xz or
-    /// zstd are unpacked. May be left out where JLCTL_IMAGE names an image or
-    /// ./vmlinux exists.
+    /// is reported once with all its sites. Files compressed with gzip, xz, lzma
+    /// or zstd are unpacked, EFI zboot images and bzImages too; kernels may be
+    /// stripped, or raw Images of arm64 and riscv64. May be left out where
+    /// JLCTL_IMAGE names an image or ./vmlinux exists.
     #[arg(env = "JLCTL_IMAGE", hide_env_values = true, value_name = "IMAGE")]
     pub(crate) image: Vec<PathBuf>,
 
@@ -87,7 +88,11 @@ pub(crate) struct Inspect {
     #[arg(long)]
     pub(crate) sites: bool,
 
-    /// Only keys whose name, symbol or address matches, and their sites: a glob, or /REGEX/
+    /// Only these keys, and their sites: a name, 0xADDRESS, a glob, or /REGEX/
+    ///
+    /// A name is SYMBOL (the key, or all keys inside that object), SYMBOL+0xN,
+    /// SYMBOL.MEMBER or SYMBOL[N], each with FILE: before it where only the keys
+    /// of one source file are meant.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,
 
@@ -172,7 +177,8 @@ pub(crate) struct Diff {
     /// The second image
     pub(crate) b: PathBuf,
 
-    /// Only keys whose name matches in either image: a glob, or /REGEX/
+    /// Only these keys of either image: a name, 0xADDRESS, a glob, or /REGEX/, as
+    /// for jlctl inspect
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,
 

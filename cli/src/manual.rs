@@ -44,12 +44,19 @@ fn exit_status() -> Section {
             ("0", "Done, nothing found."),
             (
                 "1",
-                "Findings at or above the failing level (inspect: a diagnostic of severity error; \
-                 diff --exit-code: a difference).",
+                "Findings at or above the failing level (inspect: a diagnostic of severity error, as \
+                 a file of a set that cannot be read is, JT103; diff --exit-code: a difference).",
             ),
             ("2", "Wrong usage."),
-            ("3", "An input that cannot be read or parsed."),
-            ("4", "Refused: unknown or ambiguous key, or not applicable to this image."),
+            (
+                "3",
+                "An input that cannot be read or parsed; of a set, all files, or some while no other has a jump table.",
+            ),
+            (
+                "4",
+                "Refused: unknown or ambiguous key, or not applicable to this image; no jump table \
+                 in it, nor in any file of a set.",
+            ),
             ("5", "An operating-system failure while writing or attaching."),
         ],
     )
@@ -75,6 +82,23 @@ fn examples() -> Section {
                 "The image, its table, the keys with most sites, and what is wrong.",
             ),
             (
+                "jlctl inspect /boot/vmlinuz-$(uname -r)",
+                "The same of a kernel without symbols: its table is found by structure, and its \
+                 names in the kernel's own kallsyms.",
+            ),
+            (
+                "jlctl inspect vmlinux /lib/modules/$(uname -r)",
+                "A kernel and all of its modules as one set, each key with the file that defines it.",
+            ),
+            (
+                "jlctl inspect vmlinux xfs.ko.xz --sites --key freezer_active",
+                "Where the kernel and one of its modules use a key.",
+            ),
+            (
+                "jlctl inspect vmlinux --keys --kind plain",
+                "The keys that are no tracepoint, no debug message and the like.",
+            ),
+            (
                 "jlctl inspect vmlinux --sites --key '__tracepoint_sched_*'",
                 "Where the scheduler's tracepoints are.",
             ),
@@ -97,6 +121,10 @@ fn examples_of_diff() -> Section {
             (
                 "jlctl diff vmlinux-5.10 vmlinux-6.12",
                 "What an upgrade changes, what matters most first.",
+            ),
+            (
+                "jlctl diff /boot/vmlinuz-A /boot/vmlinuz-B --key '__tracepoint_sched_*'",
+                "The same of kernels without symbols, for some keys.",
             ),
             (
                 "jlctl diff old/xfs.ko new/xfs.ko --exit-code --summary",
