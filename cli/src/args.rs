@@ -91,7 +91,7 @@ pub(crate) struct Inspect {
     /// Only these keys, and their sites: a name, 0xADDRESS, a glob, or /REGEX/
     ///
     /// A name is SYMBOL (the key, or all keys inside that object), SYMBOL+0xN,
-    /// SYMBOL.MEMBER or SYMBOL[N], each with FILE: before it where only the keys
+    /// SYMBOL.MEMBER or `SYMBOL[N]`, each with FILE: before it where only the keys
     /// of one source file are meant.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,

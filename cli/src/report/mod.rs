@@ -108,7 +108,7 @@ pub(crate) fn write(
     }
 }
 
-/// As [`write`], of a set of files.
+/// As [`write()`], of a set of files.
 ///
 /// # Errors
 /// What the writer raises.
