@@ -3,6 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Styles of the parts of a report; all plain without colour.
@@ -108,6 +109,13 @@ pub(super) fn grouped(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Sites that are special, as a line of a summary; `None` if none are.
+pub(super) fn special(sites: &BTreeMap<&'static str, usize>) -> Option<String> {
+    let parts: Vec<String> =
+        sites.iter().map(|(kind, sites)| format!("{kind} {}", grouped(*sites))).collect();
+    (!parts.is_empty()).then(|| format!("special: {}", parts.join(", ")))
 }
 
 #[cfg(test)]

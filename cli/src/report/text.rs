@@ -3,7 +3,9 @@
 use super::Inspection;
 use super::record::{SignatureRecord, branch_name, insn_name};
 use super::single::signature;
-use super::style::{Palette, aligned, count, grouped, heading, label, printable, right_align};
+use super::style::{
+    Palette, aligned, count, grouped, heading, label, printable, right_align, special,
+};
 use crate::output::Sink;
 use anstyle::Style;
 use comfy_table::Table;
@@ -139,6 +141,9 @@ impl Report<'_> {
         }
         self.label(out, "sites", &sites)?;
         self.label(out, "", &sections.join(", "))?;
+        if let Some(special) = special(&self.inspection.special_sites()) {
+            self.label(out, "", &special)?;
+        }
         self.label(
             out,
             "keys",
@@ -205,7 +210,7 @@ impl Report<'_> {
                 state(key).to_owned(),
                 key.initially_true().map_or("?", |on| if on { "true" } else { "false" }).to_owned(),
                 self.section_of(*id),
-                self.key_name(*id),
+                self.key_with_message(*id),
             ]);
         }
         right_align(&mut table, 1);
@@ -301,6 +306,21 @@ impl Report<'_> {
 
     fn style_of_key(&self, id: KeyId) -> Style {
         if self.key(id).is_on() == Some(true) { self.palette.on } else { Style::new() }
+    }
+
+    /// The key, and where its message stands if it is one of dynamic debug.
+    fn key_with_message(&self, id: KeyId) -> String {
+        let Inspection { image, keys, .. } = *self.inspection;
+        let name = self.key_name(id);
+        match keys.dynamic_debug(image, id, self.key(id)) {
+            None => name,
+            Some(message) => format!(
+                "{name} ({}:{} {})",
+                printable(&message.file),
+                message.line,
+                printable(&message.function)
+            ),
+        }
     }
 
     fn key_name(&self, id: KeyId) -> String {

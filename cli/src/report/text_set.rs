@@ -3,7 +3,7 @@
 
 use super::record::{FileRecord, KeyRecord};
 use super::style::{
-    Palette, aligned, count, grouped, heading, label, printable, right_align, rows,
+    Palette, aligned, count, grouped, heading, label, printable, right_align, rows, special,
 };
 use crate::member::MemberSite;
 use crate::output::Sink;
@@ -76,6 +76,9 @@ impl Report<'_> {
             })
             .collect();
         label(out, &self.palette, "", &sections.join(", "))?;
+        if let Some(special) = special(&summary.special) {
+            label(out, &self.palette, "", &special)?;
+        }
         let count_keys =
             |is: &dyn Fn(&KeyRecord<'_>) -> bool| keys.iter().filter(|key| is(&key.record)).count();
         let unresolved = count_keys(&|key| key.unresolved.is_some());
