@@ -4,14 +4,12 @@ use super::document::{Document, Head};
 use super::record::{
     Address, ConfidenceRecord, DdebugRecord, DiagnosticRecord, FileRecord, FrameRecord, Hex,
     ImageRecord, KeyRecord, SelectionRecord, SignatureRecord, SignerRecord, SiteRecord,
-    SummaryRecord, TableRecord, branch_name, insn_name,
+    SummaryRecord, TableRecord, branch_name, format_name, insn_name, type_name,
 };
 use super::{Inspection, SiteFrames};
 use jlctl_analyzer::debug_info::{Frame, Frames};
 use jlctl_analyzer::image::container::Layer;
-use jlctl_analyzer::image::{
-    Image, ImageFile, ImageFormat, ImageKind, SectionId, Signer, SignerKey, SymbolOffset,
-};
+use jlctl_analyzer::image::{Image, ImageFile, SectionId, Signer, SignerKey, SymbolOffset};
 use jlctl_analyzer::jump_table::{
     DdebugSite, Diagnostic, Key, KeyDescriptions, KeyId, KeyStorage, Layout, LocatedBy, SiteId,
     Special,
@@ -240,18 +238,10 @@ pub(crate) fn image_record(
 ) -> ImageRecord {
     ImageRecord {
         path: file.path().to_string_lossy().into_owned(),
-        format: match image.format() {
-            ImageFormat::Elf => "elf",
-            ImageFormat::Arm64Image => "arm64-image",
-            ImageFormat::Riscv64Image => "riscv64-image",
-        },
+        format: format_name(image),
         container: container(file.layers()),
         arch: image.arch().name(),
-        r#type: (image.format() == ImageFormat::Elf).then(|| match image.kind() {
-            ImageKind::Exec => "exec",
-            ImageKind::Dyn => "dyn",
-            ImageKind::Rel => "rel",
-        }),
+        r#type: type_name(image),
         big_endian: image.is_big_endian(),
         build_id: image.build_id().map(|id| Hex(Cow::Owned(id.to_vec()))),
         release: image.release().map(str::to_owned),

@@ -5,8 +5,7 @@
 use super::totals::{TableTotals, Totals};
 use super::wording::{SiteChanges, by_function, identity_name, storage_name};
 use super::{Comparison, Side};
-use crate::report::record::{Hex, branch_name};
-use jlctl_analyzer::image::ImageKind;
+use crate::report::record::{Hex, branch_name, format_name, type_name};
 use jlctl_analyzer::jump_table::diff::{KeyPair, TableModel};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,7 +18,8 @@ const SCHEMA: &str = "jlctl.diff/1";
 struct SideRecord<'a> {
     path: String,
     arch: &'static str,
-    r#type: &'static str,
+    format: &'static str,
+    r#type: Option<&'static str>,
     build_id: Option<Hex<'a>>,
     release: Option<&'a str>,
     #[serde(flatten)]
@@ -110,11 +110,8 @@ fn side<'a>(side: &Side<'a>) -> SideRecord<'a> {
     SideRecord {
         path: side.path.to_string_lossy().into_owned(),
         arch: side.image.arch().name(),
-        r#type: match side.image.kind() {
-            ImageKind::Exec => "exec",
-            ImageKind::Dyn => "dyn",
-            ImageKind::Rel => "rel",
-        },
+        format: format_name(side.image),
+        r#type: type_name(side.image),
         build_id: side.image.build_id().map(|id| Hex(id.into())),
         release: side.image.release(),
         totals: TableTotals::new(side),
