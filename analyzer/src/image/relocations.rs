@@ -17,7 +17,7 @@ use goblin::elf::sym::Symtab;
 use std::sync::OnceLock;
 
 /// Size of an ELF64 RELA relocation, in bytes.
-const RELA: usize = 24;
+pub(super) const RELA: usize = 24;
 /// Bytes of a range that is large: a jump table, not an object.
 const LARGE: u64 = 1 << 12;
 /// SHT_RELR (gABI 2022); goblin has no name for it.

@@ -14,6 +14,7 @@ use super::compressed::{CompressedError, section_bytes};
 use super::elf;
 use super::error::{ImageError, ImageFault};
 use super::identity::{DebugLink, Identity};
+use super::relocations::RELA;
 use super::section::Section;
 use super::{ImageKind, layout};
 use crate::addr::Svma;
@@ -23,9 +24,6 @@ use goblin::elf::reloc::{Reloc, RelocSection};
 use goblin::elf::section_header::{SHT_REL, SHT_RELA};
 use std::borrow::Cow;
 use std::sync::OnceLock;
-
-/// Size of an ELF64 RELA relocation, in bytes.
-const RELA: usize = 24;
 
 /// The sections of an ELF file of any architecture.
 #[derive(Debug)]

@@ -31,6 +31,10 @@ pub(super) enum FillError {
 /// The first allocation, unless the size is known: modules of a few kilobytes
 /// are to cost no more.
 const FIRST: usize = 16 << 10;
+/// From here on room for all that is accepted is taken at once.  Pages that are
+/// not written cost nothing, whereas an allocator that grows by copying would
+/// hold old and new bytes: twice the limit.
+const LEAP: usize = 128 << 20;
 /// Kernels and modules shrink to a fifth, rarely to a tenth.  A file that states
 /// more than this many bytes for each of its own is believed only as they come.
 const PLAUSIBLE_RATIO: u64 = 16;
@@ -61,9 +65,12 @@ impl Output {
         self.check()?;
         let Self { bytes, limit } = self;
         if bytes.len() == bytes.capacity() {
-            let capacity = bytes.len().saturating_mul(2).max(FIRST).min(*limit + 1);
-            let more = capacity - bytes.len();
-            bytes.try_reserve_exact(more).map_err(|_| Refusal::OutOfMemory)?;
+            let double = bytes.len().saturating_mul(2).max(FIRST).min(*limit + 1);
+            let mut reserve = |capacity: usize| bytes.try_reserve_exact(capacity - bytes.len());
+            let whole = *limit + 1;
+            if double <= LEAP || reserve(whole).is_err() {
+                reserve(double).map_err(|_| Refusal::OutOfMemory)?;
+            }
         }
         Ok(bytes)
     }
