@@ -7,6 +7,12 @@ use super::{FetchError, Release, sources};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+/// How often lists are read at most: an archive may be in the middle of an update.
+const ATTEMPTS: u32 = 3;
+/// What is waited before the next time.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// apt for one kernel.
 pub(super) struct Apt {
@@ -15,8 +21,14 @@ pub(super) struct Apt {
 }
 
 impl Apt {
-    /// Sets up apt in the directory `work` and reads the lists.
-    pub(super) fn new(work: &Path, kernel: Kernel) -> Result<Self, FetchError> {
+    /// Sets up apt in the directory `work` and reads the lists of `suite`, more than
+    /// once if need be; `progress` is told.
+    pub(super) fn new(
+        work: &Path,
+        kernel: Kernel,
+        suite: Suite,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, FetchError> {
         let directory = |name: &str| {
             let path = work.join(name);
             fs::create_dir_all(path.join("partial")).map_err(FetchError::io("create", &path))?;
@@ -36,12 +48,23 @@ impl Apt {
             ("Dir::State::Lists", directory("lists")?),
             ("Dir::State::Status", file("status", "")?),
             ("Dir::Cache", directory("cache")?),
-            ("Dir::Etc::SourceList", file("sources.list", &source_line(kernel.suite())?)?),
+            ("Dir::Etc::SourceList", file("sources.list", &source_line(suite)?)?),
             ("Dir::Etc::SourceParts", "/dev/null".to_owned()),
         ];
         let options = options.map(|(name, value)| format!("-o{name}={value}"));
         let apt = Self { work: work.to_owned(), options: options.into() };
-        output(apt.command("apt-get").arg("update"))?;
+        for attempt in 1.. {
+            progress(&format!("reading the lists of {}", suite.name()));
+            match output(apt.command("apt-get").arg("update")) {
+                Ok(_) => break,
+                Err(error) if attempt == ATTEMPTS => return Err(error),
+                Err(_) => {
+                    let seconds = PAUSE.as_secs();
+                    progress(&format!("{}: failed; again in {seconds} s", suite.name()));
+                    std::thread::sleep(PAUSE);
+                }
+            }
+        }
         Ok(apt)
     }
 
@@ -51,10 +74,10 @@ impl Apt {
         command
     }
 
-    /// The releases of `kernel` of which the archive has both packages in the
+    /// The releases that are `wanted` of which the archive has both packages in the
     /// same version, the newest last.
-    pub(super) fn releases(&self, kernel: Kernel) -> Result<Vec<Release>, FetchError> {
-        let names = match kernel.wanted() {
+    pub(super) fn releases(&self, wanted: Wanted) -> Result<Vec<Release>, FetchError> {
+        let names = match wanted {
             Wanted::Pinned(release) => vec![release.to_owned()],
             Wanted::Newest { prefix, suffix } => {
                 let prefix = Package::Image.name(prefix);
@@ -99,12 +122,13 @@ fn source_line(suite: Suite) -> Result<String, FetchError> {
     Ok(sources::of_suite(&all, &own)?.line(suite.name()))
 }
 
-/// The releases with a number between `6.12.` and `suffix`, the highest last,
-/// from the names of packages that start with `prefix`.
+/// The releases with a number, or numbers with dots, between `prefix` and `suffix`,
+/// the highest last, from the names of packages.
 fn numbered(packages: &str, prefix: &str, suffix: &str) -> Vec<String> {
     let release = |package: &str| {
-        let number = package.strip_prefix(prefix)?.strip_suffix(suffix)?.parse::<u32>().ok()?;
-        Some((number, package.strip_prefix("linux-image-")?.to_owned()))
+        let numbers = package.strip_prefix(prefix)?.strip_suffix(suffix)?;
+        let numbers: Result<Vec<u32>, _> = numbers.split('.').map(str::parse).collect();
+        Some((numbers.ok()?, package.strip_prefix("linux-image-")?.to_owned()))
     };
     let mut found: Vec<_> = packages.lines().filter_map(release).collect();
     found.sort();
@@ -145,6 +169,10 @@ mod tests {
         let found = numbered(names, "linux-image-6.12.", "+deb12-arm64");
         assert_eq!(found, ["6.12.9+deb12-arm64", "6.12.117+deb12-arm64"]);
         assert!(numbered("other\n", "linux-image-6.12.", "+deb12-arm64").is_empty());
+        let names = "linux-image-7.10.1+deb14-riscv64\nlinux-image-7.2.13+deb14-riscv64\n\
+            linux-image-7.10.1+deb14-riscv64-dbg\nlinux-image-riscv64\n";
+        let found = numbered(names, "linux-image-", "+deb14-riscv64");
+        assert_eq!(found, ["7.2.13+deb14-riscv64", "7.10.1+deb14-riscv64"]);
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub enum FetchError {
         /// The suite.
         suite: String,
     },
+    /// Several things failed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<FetchError>),
     /// A file is not the pinned one.
     #[error("{path}: SHA-256 is {found}, expected {expected}")]
     WrongSum {

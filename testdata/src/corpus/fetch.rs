@@ -3,8 +3,9 @@
 
 use super::apt::Apt;
 use super::cache::{cache_dir, image_dir, path, release};
-use super::image::{Image, Kernel, Package};
+use super::image::{Image, Kernel};
 use super::{FetchError, Release, unpack};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -24,18 +25,31 @@ use std::time::Instant;
 /// and SHA-256; that of a directory is the sum of what `sha256sum` prints for
 /// its files, sorted by path.
 ///
+/// A kernel may come from several suites, which are tried in turn; one that cannot be
+/// had does not keep the others from being fetched.
+///
 /// `progress` is told what happens.
 ///
 /// # Errors
-/// [`FetchError`] if the machine is no Debian, a command fails or a sum is wrong.
+/// [`FetchError`] if the machine is no Debian, a command fails or a sum is wrong; all
+/// failures are in it.
 pub fn fetch(images: &[Image], progress: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
+    let mut failed = Vec::new();
     for kernel in Kernel::ALL {
         let wanted: Vec<Image> = kernel.images().filter(|image| images.contains(image)).collect();
-        if !wanted.is_empty() {
-            fetch_kernel(kernel, &wanted, progress)?;
+        if let false = wanted.is_empty()
+            && let Err(error) = fetch_kernel(kernel, &wanted, progress)
+        {
+            let names: Vec<&str> = wanted.iter().map(|image| image.name()).collect();
+            progress(&format!("{}: FAILED: {error}", names.join(", ")));
+            failed.push(error);
         }
     }
-    Ok(())
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(failed.remove(0)),
+        _ => Err(FetchError::Several(failed)),
+    }
 }
 
 /// What to fetch of a kernel.
@@ -59,26 +73,50 @@ fn fetch_kernel(
     refuse_incomplete(kernel)?;
     let cache = cache_dir().ok_or(FetchError::NoCache)?;
     fs::create_dir_all(cache.join("images")).map_err(FetchError::io("create", &cache))?;
-    let work = tempfile::Builder::new()
-        .prefix(".fetch-")
-        .tempdir_in(&cache)
-        .map_err(FetchError::io("create a directory in", &cache))?;
-    progress(&format!("reading the lists of {}", kernel.suite().name()));
-    let apt = Apt::new(work.path(), kernel)?;
-    let available = apt.releases(kernel)?;
-    let plan = plan(wanted, &cached, &available).ok_or_else(|| FetchError::NoPackage {
-        package: wanted.first().map(|image| image.package()).unwrap_or_default(),
-        suite: kernel.suite().name().to_owned(),
-    })?;
-    let staged = work.path().join("staged");
-    for package in Package::ALL {
-        let images = plan.images.iter().copied();
-        let images: Vec<Image> = images.filter(|image| image.part().package() == package).collect();
-        if !images.is_empty() {
-            stage(&apt, package, &images, &plan.release, &staged, progress)?;
+    let mut failed = Vec::new();
+    for (suite, release) in kernel.sources() {
+        let work = tempfile::Builder::new()
+            .prefix(".fetch-")
+            .tempdir_in(&cache)
+            .map_err(FetchError::io("create a directory in", &cache))?;
+        let found = Apt::new(work.path(), kernel, suite, progress).and_then(|apt| {
+            let available = apt.releases(release)?;
+            let plan = plan(wanted, &cached, &available).ok_or_else(|| FetchError::NoPackage {
+                package: wanted.first().map(|image| image.package()).unwrap_or_default(),
+                suite: suite.name().to_owned(),
+            })?;
+            Ok((apt, plan))
+        });
+        match found {
+            Ok((apt, plan)) => return fetch_planned(&apt, &plan, work.path(), progress),
+            Err(error) => {
+                progress(&format!("{}: not to be had: {error}", suite.name()));
+                failed.push(error);
+            }
         }
     }
-    place(&plan, &staged, &work.path().join("outdated"))
+    Err(match failed.len() {
+        1 => failed.remove(0),
+        _ => FetchError::Several(failed),
+    })
+}
+
+/// Downloads, verifies and puts in place what is planned.
+fn fetch_planned(
+    apt: &Apt,
+    plan: &Plan,
+    work: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), FetchError> {
+    let staged = work.join("staged");
+    let mut packages: BTreeMap<String, Vec<Image>> = BTreeMap::new();
+    for image in &plan.images {
+        packages.entry(image.package_of(&plan.release.name)).or_default().push(*image);
+    }
+    for (name, images) in &packages {
+        stage(apt, name, images, &plan.release, &staged, progress)?;
+    }
+    place(plan, &staged, &work.join("outdated"))
 }
 
 /// Whether all of `wanted` are there, and all that is there is of one release.
@@ -122,18 +160,17 @@ fn refuse_incomplete(kernel: Kernel) -> Result<(), FetchError> {
 /// Downloads a package and puts `images` of it into directories of `staged`.
 fn stage(
     apt: &Apt,
-    package: Package,
+    name: &str,
     images: &[Image],
     release: &Release,
     staged: &Path,
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), FetchError> {
-    let name = package.name(&release.name);
     let artefacts = images.iter().map(|image| image.name()).collect::<Vec<_>>().join(", ");
     progress(&format!("{artefacts}: downloading {name} {}", release.version));
     let start = Instant::now();
-    let deb = apt.download(&name, &release.version)?;
-    super::sum::verify(&deb, images[0].kernel().pinned_sum(package))?;
+    let deb = apt.download(name, &release.version)?;
+    super::sum::verify(&deb, images[0].kernel().pinned_sum(images[0].part().package()))?;
     let size = fs::metadata(&deb).map_err(FetchError::io("read", &deb))?.len();
     let seconds = start.elapsed().as_secs_f64();
     progress(&format!("{name}: {} MB in {seconds:.1} s", size / 1_000_000));

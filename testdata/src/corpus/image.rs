@@ -38,9 +38,11 @@ pub enum Kernel {
     V510,
     /// The newest arm64 6.12 that bookworm-security has: fixed, and it moves.
     V612,
-    /// The newest amd64 6.12 of trixie, the small flavour for virtual machines.
+    /// The newest amd64 6.12 of trixie, the small flavour for virtual machines; sid's
+    /// newest where trixie cannot be had.
     Amd64,
-    /// The newest riscv64 6.12 of trixie; it has one flavour.
+    /// The newest riscv64 6.12 of trixie, which has one flavour; sid's newest where
+    /// trixie cannot be had.
     Riscv64,
 }
 
@@ -60,6 +62,17 @@ pub enum Part {
 /// The modules whose debug files [`Part::Debug`] has, below the directory
 /// `kernel` of the modules and without extension. All of them have jump tables.
 pub const DEBUG_MODULES: [&str; 3] = ["fs/nfs/nfs", "fs/xfs/xfs", "net/netfilter/nf_tables"];
+
+/// What the names of Debian 14's kernels have in them.
+const DEBIAN_14: &str = "+deb14";
+
+/// Path of the kernel with debug information in its package.
+pub(super) fn debug_kernel(release: &str) -> String {
+    if release.contains(DEBIAN_14) {
+        return format!("usr/lib/debug/lib/modules/{release}/vmlinux");
+    }
+    format!("usr/lib/debug/boot/vmlinux-{release}")
+}
 
 /// Which suite of the archive a package comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +96,7 @@ impl Suite {
 pub(super) enum Wanted {
     /// Always this one.
     Pinned(&'static str),
-    /// The one with the highest number between these two.
+    /// The one with the highest number, or numbers with dots, between these two.
     Newest { prefix: &'static str, suffix: &'static str },
 }
 
@@ -180,12 +193,25 @@ impl Image {
         }
     }
 
-    /// The package, for people; `N` stands for a number that moves.
+    /// The package of a release that has the artefact.  Since Debian 14 the package of
+    /// the image is an empty one that depends on two others.
+    pub(super) fn package_of(self, release: &str) -> String {
+        match self.part() {
+            Part::Vmlinuz if release.contains(DEBIAN_14) => format!("linux-binary-{release}"),
+            Part::Modules if release.contains(DEBIAN_14) => format!("linux-modules-{release}"),
+            part => part.package().name(release),
+        }
+    }
+
+    /// The package in the suite that is tried first, for people; `N` stands for a
+    /// number that moves.
     #[must_use]
     pub fn package(self) -> String {
-        let release = match self.kernel().wanted() {
-            Wanted::Pinned(release) => release.to_owned(),
-            Wanted::Newest { prefix, suffix } => format!("{prefix}N{suffix}"),
+        let first = self.kernel().sources().first().map(|(_, wanted)| *wanted);
+        let release = match first {
+            Some(Wanted::Pinned(release)) => release.to_owned(),
+            Some(Wanted::Newest { prefix, suffix }) => format!("{prefix}N{suffix}"),
+            None => "N".to_owned(),
         };
         self.part().package().name(&release)
     }
@@ -251,21 +277,26 @@ impl Kernel {
         }
     }
 
-    pub(super) fn suite(self) -> Suite {
+    /// Where releases come from, in the order in which that is tried: an archive that
+    /// is being updated can have an index that does not fit its own sums for days.
+    pub(super) fn sources(self) -> Vec<(Suite, Wanted)> {
+        let newest = |prefix, suffix| Wanted::Newest { prefix, suffix };
+        let (main, security) = (Suite::Main, Suite::Security);
         match self {
-            Self::V510 => Suite::Main("bullseye"),
-            Self::V612 => Suite::Security("bookworm-security"),
-            Self::Amd64 | Self::Riscv64 => Suite::Main("trixie"),
-        }
-    }
-
-    pub(super) fn wanted(self) -> Wanted {
-        let newest = |suffix| Wanted::Newest { prefix: "6.12.", suffix };
-        match self {
-            Self::V510 => Wanted::Pinned("5.10.0-32-cloud-arm64"),
-            Self::V612 => newest("+deb12-cloud-arm64"),
-            Self::Amd64 => newest("+deb13-cloud-amd64"),
-            Self::Riscv64 => newest("+deb13-riscv64"),
+            Self::V510 => vec![(main("bullseye"), Wanted::Pinned("5.10.0-32-cloud-arm64"))],
+            Self::V612 => {
+                vec![(security("bookworm-security"), newest("6.12.", "+deb12-cloud-arm64"))]
+            }
+            Self::Amd64 => vec![
+                (main("trixie"), newest("6.12.", "+deb13-cloud-amd64")),
+                (security("trixie-security"), newest("6.12.", "+deb13-cloud-amd64")),
+                (main("sid"), newest("", "+deb14-cloud-amd64")),
+            ],
+            Self::Riscv64 => vec![
+                (main("trixie"), newest("6.12.", "+deb13-riscv64")),
+                (security("trixie-security"), newest("6.12.", "+deb13-riscv64")),
+                (main("sid"), newest("", "+deb14-riscv64")),
+            ],
         }
     }
 
@@ -283,8 +314,12 @@ impl Kernel {
     }
 
     /// Path of the boot image in its package. riscv64 has `vmlinux` in the name,
-    /// though it is a raw `Image` as on arm64.
+    /// though it is a raw `Image` as on arm64; since Debian 14 it lies with the
+    /// modules, and is an EFI zboot image.
     pub(super) fn boot_image(self, release: &str) -> String {
+        if release.contains(DEBIAN_14) {
+            return format!("usr/lib/modules/{release}/vmlinuz");
+        }
         let name = if self == Self::Riscv64 { "vmlinux" } else { "vmlinuz" };
         format!("boot/{name}-{release}")
     }
@@ -322,7 +357,8 @@ mod tests {
     fn all_of_a_pinned_kernel_is_pinned_and_nothing_else() {
         for image in Image::ALL {
             let kernel = image.kernel();
-            let pinned = matches!(kernel.wanted(), Wanted::Pinned(_));
+            let pinned =
+                kernel.sources().iter().all(|(_, wanted)| matches!(wanted, Wanted::Pinned(_)));
             assert_eq!(image.pinned_sum().is_some(), pinned, "{image:?}");
             assert_eq!(kernel.pinned_sum(image.part().package()).is_some(), pinned, "{image:?}");
         }

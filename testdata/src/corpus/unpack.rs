@@ -2,7 +2,7 @@
 //! to gigabytes.
 
 use super::command::{Producer, pipe};
-use super::image::{DEBUG_MODULES, Image, Package, Part};
+use super::image::{DEBUG_MODULES, Image, Package, Part, debug_kernel};
 use super::{FetchError, Release, cache, sum};
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ impl Contents {
             to: to.to_owned(),
         };
         match image.part() {
-            Part::Vmlinux => one(format!("usr/lib/debug/boot/vmlinux-{release}")),
+            Part::Vmlinux => one(debug_kernel(release)),
             Part::Vmlinuz => one(image.kernel().boot_image(release)),
             Part::Modules => one(image.kernel().modules(release)),
             Part::Debug => {
