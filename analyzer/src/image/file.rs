@@ -4,6 +4,7 @@ use super::container::{self, Layer, Limits};
 use super::error::ImageError;
 use super::mapped::MappedFile;
 use super::signature::{ModuleSignature, SignatureFault, module_signature};
+use crate::addr::FileOffset;
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -24,7 +25,23 @@ impl ImageFile {
     /// If it cannot be opened or mapped, or a container cannot be unpacked
     /// within `limits`.  Whether there is an image inside is not looked at.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, ImageError> {
-        let file = MappedFile::open(path)?;
+        Self::of_mapped(MappedFile::open(path)?, limits)
+    }
+
+    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
+    /// file offset and bytes.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if an edit is beyond the end of the file.
+    pub fn open_edited(
+        path: &Path,
+        edits: &[(FileOffset, &[u8])],
+        limits: Limits,
+    ) -> Result<Self, ImageError> {
+        Self::of_mapped(MappedFile::open_edited(path, edits)?, limits)
+    }
+
+    fn of_mapped(file: MappedFile, limits: Limits) -> Result<Self, ImageError> {
         let unwrapped = container::unwrap(file.bytes(), limits)?;
         let unpacked = match unwrapped.bytes {
             Cow::Owned(bytes) => Some(bytes),
@@ -46,6 +63,20 @@ impl ImageFile {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.unpacked.as_deref().unwrap_or(self.file.bytes())
+    }
+
+    /// The bytes of the file as it lies on the disk, containers and all.
+    #[must_use]
+    pub fn file_bytes(&self) -> &[u8] {
+        self.file.bytes()
+    }
+
+    /// The containers as the files are called: `gz`, `zboot+gz`; `None` without
+    /// any.
+    #[must_use]
+    pub fn container_name(&self) -> Option<String> {
+        let names: Vec<&str> = self.layers.iter().map(|layer| layer.name()).collect();
+        (!names.is_empty()).then(|| names.join("+"))
     }
 
     /// The containers, outermost first.

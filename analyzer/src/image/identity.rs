@@ -111,7 +111,8 @@ fn banner_by_symbol<'data>(
 fn word_behind<'data>(sections: &[Section<'data>], name: &str, key: &[u8]) -> Option<&'data str> {
     let section = sections.iter().find(|section| section.name == name)?;
     let at = memmem::find(section.data, key)?;
-    first_word(&section.data[at + key.len()..])
+    // Programs have the words of a banner too, with a format behind them.
+    first_word(&section.data[at + key.len()..]).filter(|word| is_release(word))
 }
 
 /// The printable word that `bytes` start with; releases are short (65 bytes

@@ -1,7 +1,8 @@
 //! Maps a file into memory: the crate's only I/O and only `unsafe`.
 
 use super::error::ImageError;
-use memmap2::Mmap;
+use crate::addr::FileOffset;
+use memmap2::{Mmap, MmapMut};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct MappedFile {
     path: PathBuf,
-    map: Mmap,
+    map: Map,
+}
+
+#[derive(Debug)]
+enum Map {
+    Shared(Mmap),
+    /// With bytes of our own in place of some of the file's.
+    Private(MmapMut),
 }
 
 impl MappedFile {
@@ -35,7 +43,31 @@ impl MappedFile {
         }
         let file = File::open(path).map_err(io("cannot open"))?;
         let map = map(&file).map_err(io("cannot map"))?;
-        Ok(Self { path: path.to_owned(), map })
+        Ok(Self { path: path.to_owned(), map: Map::Shared(map) })
+    }
+
+    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
+    /// file offset and bytes.  The file stays as it is, and only the pages that are
+    /// edited are copied.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if an edit is beyond the end of the file.
+    pub fn open_edited(path: &Path, edits: &[(FileOffset, &[u8])]) -> Result<Self, ImageError> {
+        let plain = Self::open(path)?;
+        let io = |action| move |source| ImageError::Io { path: path.to_owned(), action, source };
+        let file = File::open(path).map_err(io("cannot open"))?;
+        let mut map = map_private(&file).map_err(io("cannot map"))?;
+        for (offset, bytes) in edits {
+            let place = usize::try_from(offset.0)
+                .ok()
+                .and_then(|start| map.get_mut(start..start.checked_add(bytes.len())?));
+            let Some(place) = place else {
+                let error = std::io::ErrorKind::UnexpectedEof.into();
+                return Err(io("cannot find bytes to replace in")(error));
+            };
+            place.copy_from_slice(bytes);
+        }
+        Ok(Self { map: Map::Private(map), ..plain })
     }
 
     /// The path it was opened by.
@@ -47,7 +79,10 @@ impl MappedFile {
     /// All bytes of the file.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.map
+        match &self.map {
+            Map::Shared(map) => map,
+            Map::Private(map) => map,
+        }
     }
 }
 
@@ -61,4 +96,13 @@ fn map(file: &File) -> std::io::Result<Mmap> {
     // offset and size that is read out of the file is checked against the
     // length of the mapping where it is used.
     unsafe { Mmap::map(file) }
+}
+
+#[allow(unsafe_code, reason = "mapping is unsafe by nature; this is the one place")]
+fn map_private(file: &File) -> std::io::Result<MmapMut> {
+    // SAFETY: as for `map`: the mapping is private (MAP_PRIVATE), so that what is
+    // written to it is seen by nobody else, and `MmapMut` owns it.  Another process
+    // that changes the file can still change pages that were not written to here;
+    // nothing relies on two reads of one byte being equal for memory safety.
+    unsafe { memmap2::MmapOptions::new().map_copy(file) }
 }

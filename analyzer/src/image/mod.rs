@@ -25,6 +25,7 @@ pub use file::ImageFile;
 pub use identity::DebugLink;
 pub use mapped::MappedFile;
 pub use reloc::Relocated;
+pub use relocations::RelocatedPlaces;
 pub use section::{Section, SectionFlags, SectionId};
 pub use sections::{Contents, Sections};
 pub use signature::{
@@ -46,6 +47,18 @@ pub enum ImageFormat {
     Arm64Image,
     /// A raw riscv64 kernel (Documentation/arch/riscv/boot-image-header.rst).
     Riscv64Image,
+}
+
+impl ImageFormat {
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Elf => "elf",
+            Self::Arm64Image => "arm64-image",
+            Self::Riscv64Image => "riscv64-image",
+        }
+    }
 }
 
 /// What kind of ELF file an image is.
@@ -139,6 +152,27 @@ impl<'data> Image<'data> {
     #[must_use]
     pub fn format(&self) -> ImageFormat {
         self.format
+    }
+
+    /// Name of the type of an ELF file in reports; `None` for raw kernels.
+    #[must_use]
+    pub fn type_name(&self) -> Option<&'static str> {
+        (self.format == ImageFormat::Elf).then_some(match self.kind {
+            ImageKind::Exec => "exec",
+            ImageKind::Dyn => "dyn",
+            ImageKind::Rel => "rel",
+        })
+    }
+
+    /// Whether it is code of the Linux kernel, the kernel itself or a module,
+    /// rather than of a program: it states a release, is a raw kernel, or has the
+    /// section in which a module keeps itself (`scripts/mod/modpost.c`, Linux
+    /// 6.12, add_header).
+    #[must_use]
+    pub fn is_kernel(&self) -> bool {
+        self.format != ImageFormat::Elf
+            || self.release().is_some()
+            || self.section_named(".gnu.linkonce.this_module").is_some()
     }
 
     /// What kind of ELF file it is; a raw kernel is taken for one that may be
@@ -263,6 +297,12 @@ impl<'data> Image<'data> {
         let bytes = self.read_up_to(range.start(), range.size())?;
         let range = AddrRange::sized(range.start(), bytes.len() as u64);
         Ok(self.relocations.apply(range, bytes, self.arch, &self.symbols))
+    }
+
+    /// Where the image's relocations write, for many questions at once.
+    #[must_use]
+    pub fn relocated_places(&self) -> RelocatedPlaces {
+        self.relocations.places()
     }
 
     /// A 32-bit word of data from the first bytes of `bytes`.

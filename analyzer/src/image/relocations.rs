@@ -14,6 +14,7 @@ use goblin::container::Ctx;
 use goblin::elf::reloc::{Reloc, RelocSection};
 use goblin::elf::section_header;
 use goblin::elf::sym::Symtab;
+use rayon::prelude::*;
 use std::sync::OnceLock;
 
 /// Size of an ELF64 RELA relocation, in bytes.
@@ -22,6 +23,23 @@ pub(super) const RELA: usize = 24;
 const LARGE: u64 = 1 << 12;
 /// SHT_RELR (gABI 2022); goblin has no name for it.
 const SHT_RELR: u32 = 19;
+
+/// The addresses at which the relocations of an image write: what many places
+/// together are asked of.
+#[derive(Debug)]
+pub struct RelocatedPlaces {
+    /// First bytes, ascending.
+    places: Vec<Svma>,
+}
+
+impl RelocatedPlaces {
+    /// Whether a relocation begins in `range`.
+    #[must_use]
+    pub fn any_in(&self, range: AddrRange) -> bool {
+        let first = self.places.partition_point(|place| *place < range.start());
+        self.places.get(first).is_some_and(|place| range.contains(*place))
+    }
+}
 
 /// All relocations of an image that concern allocated sections.
 #[derive(Debug, Default)]
@@ -100,6 +118,20 @@ impl<'data> Relocations<'data> {
             reloc::apply(range, bytes, self.big_endian, self.is_relocatable, arch, rela);
         relocated.words += self.relr_addresses().filter(|at| range.contains_bytes(*at, 8)).count();
         relocated
+    }
+
+    /// Where relocations write.
+    pub(super) fn places(&self) -> RelocatedPlaces {
+        let of_table = |table: &RelaTable<'_>| {
+            let base = table.target.start();
+            table.offsets().map(move |offset| base.wrapping_add(offset)).collect::<Vec<_>>()
+        };
+        let mut places: Vec<Svma> = self.rela.iter().flat_map(of_table).collect();
+        places.extend(self.relr_addresses());
+        if !places.is_sorted() {
+            places.par_sort_unstable();
+        }
+        RelocatedPlaces { places }
     }
 
     fn relr_addresses(&self) -> impl Iterator<Item = Svma> {

@@ -118,6 +118,12 @@ impl<'data> JumpTable<'data> {
         (0..count).map(SiteId)
     }
 
+    /// The site with an index in the table, if there is one.
+    #[must_use]
+    pub fn site_id(&self, index: usize) -> Option<SiteId> {
+        (index < self.entries.len()).then(|| u32::try_from(index).ok().map(SiteId))?
+    }
+
     /// The entry of a site.
     #[must_use]
     pub fn entry(&self, id: SiteId) -> &JumpEntry {

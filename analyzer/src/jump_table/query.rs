@@ -86,6 +86,12 @@ impl KeyQuery {
         &self.text
     }
 
+    /// Whether it is a glob or a regular expression, which may well fit several.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        matches!(self.form, Form::Pattern(_))
+    }
+
     /// Indexes of all keys that fit.  `address` gives that of a key by its index,
     /// `None` where it has none that a person knows.
     #[must_use]

@@ -20,6 +20,19 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Name in reports, as files are called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gz",
+            Self::Xz => "xz",
+            Self::Lzma => "lzma",
+            Self::Zstd => "zst",
+            Self::EfiZboot => "zboot",
+            Self::BzImage => "bzimage",
+        }
+    }
+
     /// Whether the layer is a boot image, with a compressed kernel as its payload.
     #[must_use]
     pub const fn is_boot_image(self) -> bool {
