@@ -4,6 +4,7 @@
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jlctl_analyzer::jump_table::KeyKind;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Inspect, plan, simulate and lint code that is patched while it runs.
@@ -57,6 +58,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Inspect(Inspect),
     Diff(Diff),
+    Plan(Plan),
+    Apply(Apply),
     Completions(Completions),
     Man(Man),
 }
@@ -209,6 +212,162 @@ pub(crate) enum DiffFormat {
     /// For people
     Text,
     /// One JSON object, schema jlctl.diff/1
+    Json,
+}
+
+/// Make a patch plan: which sites to patch, from what to what, in which batches.
+///
+/// The semantics are the kernel's: a site holds a branch exactly if its key's state
+/// differs from its branch sense. The plan also has the keys' words to write, the
+/// synchronisation that must end each batch, what each way to synchronise costs, and
+/// what cannot be done, for which target and why. Text is for people; with -o FILE
+/// the plan file itself is written (schema jlctl.plan/1), for jlctl apply and jlctl
+/// simulate.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["flip", "enable", "disable", "check", "schema"])))]
+pub(crate) struct Plan {
+    /// Image: vmlinux or vmlinuz, a module, or a program or library with a jump table
+    ///
+    /// Several, or a directory, are planned for together: a key of the kernel has
+    /// sites in modules too. May be left out where JLCTL_IMAGE names an image or
+    /// ./vmlinux exists; with --check, where the plan says where its images are.
+    #[arg(env = "JLCTL_IMAGE", hide_env_values = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// Give this key the other state than it has (may be repeated): a name,
+    /// 0xADDRESS, a glob, or /REGEX/
+    ///
+    /// A name is SYMBOL, SYMBOL+0xN, SYMBOL.MEMBER or `SYMBOL[N]`, each with FILE:
+    /// before it where only the keys of one source file are meant. It must name one
+    /// key; a glob or a regular expression may fit several.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) flip: Vec<String>,
+
+    /// Switch this key on (may be repeated)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) enable: Vec<String>,
+
+    /// Switch this key off (may be repeated)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) disable: Vec<String>,
+
+    /// Most sites in a batch: a full queue is applied, and queueing goes on
+    ///
+    /// Without it as many as the architecture's kernel has room for: 256 on x86_64,
+    /// any number on arm64 and riscv64.
+    #[arg(long, value_name = "N")]
+    pub(crate) queue: Option<NonZeroUsize>,
+
+    /// CPUs that the cost is reckoned for
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) cpus: u32,
+
+    /// Verify every claim of a plan that somebody made against its images
+    ///
+    /// `-` is standard input. Exits with 1 and a list if a claim does not hold.
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["flip", "enable", "disable", "queue", "schema"])]
+    pub(crate) check: Option<PathBuf>,
+
+    /// Print the JSON Schema of plan files
+    #[arg(long, conflicts_with_all = ["flip", "enable", "disable"])]
+    pub(crate) schema: bool,
+
+    /// Do not look for source lines; no debug information is read
+    #[arg(long)]
+    pub(crate) no_source: bool,
+
+    /// Directory with separate debug files (may be repeated)
+    #[arg(long, value_name = "DIR", default_value = "/usr/lib/debug")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+
+    /// Format of the result; text, or json where -o names a file
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<PlanFormat>,
+}
+
+/// Apply a patch plan to a file, or take it back.
+///
+/// Before anything is written the image must be the one that the plan was made for
+/// (size, BLAKE3 sum and every old byte), and the plan must pass the check of jlctl
+/// plan --check. With -o OUT the image is copied and the changed bytes are written
+/// into the copy, which appears under its name when it is complete, with the image's
+/// permissions, the owner that runs this and the present time. With --in-place the old bytes go into a journal
+/// beside the image first (IMAGE.jlctl-journal), so that after a crash or a full disk
+/// jlctl apply --recover IMAGE brings the old image back. The build id stays, though
+/// the file is no longer what was built.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("how").required(true).args(["output", "in_place", "dry_run", "recover"])))]
+pub(crate) struct Apply {
+    /// The plan, made by jlctl plan -o PLAN; `-` is standard input
+    #[arg(required_unless_present = "recover")]
+    pub(crate) plan: Option<PathBuf>,
+
+    /// Its images; where the plan was made, if none is named
+    #[arg(value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// Change the image itself
+    #[arg(long)]
+    pub(crate) in_place: bool,
+
+    /// Verify everything, write nothing, report what would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Bring back an image whose change in place was interrupted
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["plan", "images", "reverse", "sites_only", "signature"])]
+    pub(crate) recover: Option<PathBuf>,
+
+    /// Wait until the copy is on the disk before it gets its name
+    ///
+    /// Without it a power failure can leave a copy without its bytes, as after cp; the
+    /// image itself is never at risk. A change in place is always waited for.
+    #[arg(long, requires = "output")]
+    pub(crate) sync: bool,
+
+    /// Take the plan back: the result is the image that it was made for, to the byte
+    #[arg(long)]
+    pub(crate) reverse: bool,
+
+    /// Patch the sites of keys that have no bytes in the file too
+    ///
+    /// Such a key is 0 when the image starts: its code then says one thing and its
+    /// counter the other.
+    #[arg(long)]
+    pub(crate) sites_only: bool,
+
+    /// Cut a module's signature off; a kernel that demands one will not load it
+    #[arg(long, group = "signature")]
+    pub(crate) drop_signature: bool,
+
+    /// Leave a module's signature, which no longer fits
+    #[arg(long, group = "signature")]
+    pub(crate) keep_broken_signature: bool,
+
+    /// Directory with separate debug files (may be repeated)
+    #[arg(long, value_name = "DIR", default_value = "/usr/lib/debug")]
+    pub(crate) debug_dir: Vec<PathBuf>,
+
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ApplyFormat,
+}
+
+/// Format of a report of what was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApplyFormat {
+    /// For people
+    Text,
+    /// One JSON object, schema jlctl.apply/1
+    Json,
+}
+
+/// Format of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    Text,
+    /// The plan file, schema jlctl.plan/1; of a check, schema jlctl.plan-check/1
     Json,
 }
 

@@ -2,6 +2,7 @@
 
 use jlctl_analyzer::image::ImageError;
 use jlctl_analyzer::jump_table::LocateError;
+use jlctl_patch_engine::apply::{ApplyError, FailureClass};
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -73,6 +74,13 @@ pub(crate) fn kind_of(error: &anyhow::Error) -> Kind {
     for cause in error.chain() {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return failure.kind;
+        }
+        if let Some(error) = cause.downcast_ref::<ApplyError>() {
+            return match error.class() {
+                FailureClass::Unreadable => Kind::Input,
+                FailureClass::Refused => Kind::Refused,
+                FailureClass::System => Kind::System,
+            };
         }
         if cause.is::<ImageError>() {
             return Kind::Input;

@@ -3,6 +3,7 @@
 
 use crate::progress::Progress;
 use anyhow::Context as _;
+use jlctl_analyzer::addr::FileOffset;
 use jlctl_analyzer::debug_info::{DebugFile, find_debug_file};
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageError, ImageFile};
@@ -26,7 +27,24 @@ impl Input {
         debug_dirs: &[PathBuf],
         progress: &Progress,
     ) -> anyhow::Result<Self> {
-        let open = |_: &(dyn Fn(usize) + Sync)| ImageFile::open(path, Limits::default());
+        Self::open_edited(path, &[], debug_dirs, progress)
+    }
+
+    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
+    /// file offset and bytes.
+    ///
+    /// # Errors
+    /// If nothing can be read of it.
+    pub(crate) fn open_edited(
+        path: &Path,
+        edits: &[(FileOffset, &[u8])],
+        debug_dirs: &[PathBuf],
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
+        let open = |_: &(dyn Fn(usize) + Sync)| match edits {
+            [] => ImageFile::open(path, Limits::default()),
+            edits => ImageFile::open_edited(path, edits, Limits::default()),
+        };
         let file = progress.phase("open the file", 1, open).map_err(|error| match error {
             // These name the file themselves.
             ImageError::Io { .. } | ImageError::NotAFile { .. } => anyhow::Error::from(error),
@@ -83,4 +101,12 @@ impl Input {
     pub(crate) fn debug_file(&self) -> Option<&Path> {
         self.separate.as_ref().map(|debug| debug.file.path())
     }
+}
+
+/// Whether the file is something else than an image: text, lists of modules.
+pub(crate) fn is_no_image(error: &anyhow::Error) -> bool {
+    let is_other = |error: &ImageError| {
+        matches!(error, ImageError::NotElf { .. } | ImageError::NotAFile { .. })
+    };
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_other))
 }

@@ -1,5 +1,6 @@
 //! `jlctl`: inspect, plan, simulate and lint code that is patched while it runs.
 
+mod apply_plan;
 mod args;
 mod cmd;
 mod exit;
@@ -8,7 +9,9 @@ mod input;
 mod manual;
 mod member;
 mod output;
+mod plan_input;
 mod progress;
+mod read;
 mod report;
 mod selection;
 mod set;

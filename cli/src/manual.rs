@@ -4,6 +4,8 @@
 use crate::args::Cli;
 use clap::CommandFactory as _;
 use jlctl_analyzer::jump_table::CATALOGUE;
+use jlctl_patch_engine::reason::Reason;
+use jlctl_patch_engine::target::{Target, World};
 use std::fmt::Write as _;
 
 /// One section of a manual page: a heading, and items of a term and a text.
@@ -20,6 +22,8 @@ pub(crate) fn command() -> clap::Command {
             inspect.after_long_help(help_text(&[diagnostics_in_short(), examples()]))
         })
         .mut_subcommand("diff", |diff| diff.after_long_help(help_text(&[examples_of_diff()])))
+        .mut_subcommand("plan", |plan| plan.after_long_help(help_text(&[examples_of_plan()])))
+        .mut_subcommand("apply", |apply| apply.after_long_help(help_text(&[examples_of_apply()])))
 }
 
 /// The sections of the manual page of a command beyond its options.
@@ -28,6 +32,8 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
         "jlctl" => vec![exit_status(), environment()],
         "inspect" => vec![diagnostics(), exit_status(), environment(), examples()],
         "diff" => vec![exit_status(), examples_of_diff()],
+        "plan" => vec![refusals(), exit_status(), environment(), examples_of_plan()],
+        "apply" => vec![files_of_apply(), exit_status(), examples_of_apply()],
         _ => vec![exit_status()],
     }
 }
@@ -45,7 +51,8 @@ fn exit_status() -> Section {
             (
                 "1",
                 "Findings at or above the failing level (inspect: a diagnostic of severity error, as \
-                 a file of a set that cannot be read is, JT103; diff --exit-code: a difference).",
+                 a file of a set that cannot be read is, JT103; diff --exit-code: a difference; plan \
+                 --check: a claim that does not hold).",
             ),
             ("2", "Wrong usage."),
             (
@@ -55,7 +62,8 @@ fn exit_status() -> Section {
             (
                 "4",
                 "Refused: unknown or ambiguous key, or not applicable to this image; no jump table \
-                 in it, nor in any file of a set.",
+                 in it, nor in any file of a set; old bytes that differ, a plan that does not hold \
+                 or that a file cannot have (apply). Nothing was written.",
             ),
             ("5", "An operating-system failure while writing or attaching."),
         ],
@@ -136,6 +144,96 @@ fn examples_of_diff() -> Section {
             ),
         ],
     )
+}
+
+fn examples_of_plan() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl plan vmlinux --flip memory_cgrp_subsys_enabled_key",
+                "Every site that the flip patches, with function and source line.",
+            ),
+            (
+                "jlctl plan vmlinux xfs.ko --enable '__tracepoint_xfs_*' -o plan.json",
+                "The plan file, for jlctl apply; the keys are xfs's own.",
+            ),
+            (
+                "jlctl plan vmlinux --flip '*' --queue 64 --cpus 128",
+                "What batches of 64 sites cost on a large machine, beside one sync for each site.",
+            ),
+            (
+                "jlctl plan --check plan.json vmlinux",
+                "Whether somebody else's plan is true of this kernel.",
+            ),
+        ],
+    )
+}
+
+fn examples_of_apply() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl apply plan.json vmlinux -o vmlinux-flipped",
+                "A patched copy; the image stays as it is.",
+            ),
+            (
+                "jlctl apply plan.json vmlinux-flipped --reverse -o vmlinux-again",
+                "Back: the result is the image that the plan was made for, to the byte.",
+            ),
+            ("jlctl apply plan.json --in-place", "The image itself, where the plan found it."),
+            (
+                "jlctl apply --recover vmlinux",
+                "After a crash: the old bytes come back out of the journal.",
+            ),
+        ],
+    )
+}
+
+fn files_of_apply() -> Section {
+    section(
+        "Files",
+        &[
+            (
+                "IMAGE.jlctl-journal",
+                "The old bytes, while an image is changed in place: complete and on the disk before \
+                 the first write, removed when the last is on the disk. If it is there, a change \
+                 was interrupted, and --recover takes it back. The image is locked (flock) \
+                 meanwhile, so that two applies do not get at it.",
+            ),
+            (
+                "OUT",
+                "A new file with the image's permissions, of the user who runs this, with the \
+                 present time and no extended attributes; what had the name before is replaced in \
+                 one step. A reflink where the file system has them.",
+            ),
+            (
+                "IMAGE with --in-place",
+                "Keeps owner, permissions and extended attributes; its time of modification is now. \
+                 A file with several names (hard links) is refused.",
+            ),
+        ],
+    )
+}
+
+/// Why keys are refused, by code.
+fn refusals() -> Section {
+    let of = |reason: Reason| {
+        let world = if reason == Reason::ReadOnly { World::User } else { World::Kernel };
+        let targets: Vec<&str> = reason.targets(world).into_iter().map(Target::name).collect();
+        let targets = match reason.is_total(world) {
+            true => "everywhere".to_owned(),
+            false => targets.join(", "),
+        };
+        (format!("{} ({targets})", reason.code()), format!("{}.", capitalised(reason.text())))
+    };
+    Section { heading: "Refusals", items: Reason::ALL.into_iter().map(of).collect() }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn diagnostics() -> Section {

@@ -3,14 +3,14 @@
 
 use crate::args::Inspect;
 use crate::files::Candidate;
-use crate::input::Input;
+use crate::input::{Input, is_no_image};
 use crate::progress::Progress;
 use crate::report::record::{DiagnosticRecord, FileRecord, FrameRecord, KeyRecord, SiteRecord};
 use crate::report::{Inspection, Lists, Records, image_record, key_record};
 use crate::selection::{Filter, Selection};
 use crate::source;
 use jlctl_analyzer::addr::Svma;
-use jlctl_analyzer::image::{Image, ImageError};
+use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{
     Import, JumpTable, Key, KeyDescriptions, KeyId, KeyName, LocateError, exports, imports,
 };
@@ -66,14 +66,6 @@ pub(crate) fn read(candidate: &Candidate, index: usize, args: &Inspect, lists: L
             summary: None,
         })),
     }
-}
-
-/// Whether the file is something else than an image: text, lists of modules.
-fn is_no_image(error: &anyhow::Error) -> bool {
-    let is_other = |error: &ImageError| {
-        matches!(error, ImageError::NotElf { .. } | ImageError::NotAFile { .. })
-    };
-    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_other))
 }
 
 fn try_read(

@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Progress {
     started: Instant,
     draws: bool,
+    quiet: bool,
     verbose: bool,
     bar: Mutex<Option<ProgressBar>>,
 }
@@ -20,13 +21,22 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(global: &Global) -> Self {
         let draws = !global.quiet && std::io::stderr().is_terminal();
-        Self { started: Instant::now(), draws, verbose: global.verbose, bar: Mutex::new(None) }
+        let (quiet, verbose) = (global.quiet, global.verbose);
+        Self { started: Instant::now(), draws, quiet, verbose, bar: Mutex::new(None) }
     }
 
     /// Shows nothing: for one of many pieces of work whose progress is shown.
     pub(crate) fn none() -> Self {
         let bar = Mutex::new(None);
-        Self { started: Instant::now(), draws: false, verbose: false, bar }
+        Self { started: Instant::now(), draws: false, quiet: true, verbose: false, bar }
+    }
+
+    /// Says what a person should know though the result does not depend on it.
+    pub(crate) fn warn(&self, text: &str) {
+        self.clear();
+        if !self.quiet {
+            anstream::eprintln!("jlctl: warning: {text}");
+        }
     }
 
     /// Runs `work`, which reports units done through the function that it is

@@ -1,6 +1,15 @@
 //! Plans, checks, simulates and applies patches of jump-label sites.
-//!
-//! Nothing is here yet: planning follows reading.  The crate stands so that the
-//! direction of dependencies (shim ← analyzer ← patch engine ← cli) is fixed
-//! from the start.
 #![warn(missing_docs)]
+
+pub mod apply;
+pub mod check;
+pub mod digest;
+pub mod images;
+pub mod key_set;
+pub mod plan;
+pub mod plan_file;
+pub mod reason;
+pub mod sealed;
+pub mod sync;
+pub mod target;
+pub mod wanted;

@@ -1,9 +1,11 @@
 //! One module per command.
 
+mod apply;
 mod completions;
 mod diff;
 mod inspect;
 mod man;
+mod plan;
 
 use crate::args::{Cli, Command};
 use crate::exit::Outcome;
@@ -16,6 +18,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Inspect(args) => inspect::run(&cli.global, args),
         Command::Diff(args) => diff::run(&cli.global, args),
+        Command::Plan(args) => plan::run(&cli.global, args),
+        Command::Apply(args) => apply::run(&cli.global, args),
         Command::Completions(args) => completions::run(&cli.global, args),
         Command::Man(args) => man::run(args),
     }

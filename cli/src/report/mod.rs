@@ -1,10 +1,12 @@
 //! Reports: each format is a module that turns an [`Inspection`] into bytes.
 
+pub(crate) mod apply;
 mod csv;
 pub(crate) mod diff;
 mod document;
 mod json;
 mod jsonl;
+pub(crate) mod plan;
 pub(crate) mod record;
 mod set;
 mod single;

@@ -6,7 +6,7 @@
 
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::SiteInsn;
-use jlctl_analyzer::image::{Image, ImageFormat, ImageKind};
+use jlctl_analyzer::image::{Image, ImageKind};
 use jlctl_analyzer::jump_table::Defect;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -297,24 +297,6 @@ impl FrameRecord<'_> {
         let Self { function, file, line, column } = self;
         FrameRecord { function: owned(function), file: owned(file), line, column }
     }
-}
-
-/// What kind of file an image is in.
-pub(crate) fn format_name(image: &Image<'_>) -> &'static str {
-    match image.format() {
-        ImageFormat::Elf => "elf",
-        ImageFormat::Arm64Image => "arm64-image",
-        ImageFormat::Riscv64Image => "riscv64-image",
-    }
-}
-
-/// The type of an ELF file; `None` for raw kernels.
-pub(crate) fn type_name(image: &Image<'_>) -> Option<&'static str> {
-    (image.format() == ImageFormat::Elf).then(|| match image.kind() {
-        ImageKind::Exec => "exec",
-        ImageKind::Dyn => "dyn",
-        ImageKind::Rel => "rel",
-    })
 }
 
 pub(crate) const fn branch_name(likely: bool) -> &'static str {

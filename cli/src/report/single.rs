@@ -4,11 +4,10 @@ use super::document::{Document, Head};
 use super::record::{
     Address, ConfidenceRecord, DdebugRecord, DiagnosticRecord, FileRecord, FrameRecord, Hex,
     ImageRecord, KeyRecord, SelectionRecord, SignatureRecord, SignerRecord, SiteRecord,
-    SummaryRecord, TableRecord, branch_name, format_name, insn_name, type_name,
+    SummaryRecord, TableRecord, branch_name, insn_name,
 };
 use super::{Inspection, SiteFrames};
 use jlctl_analyzer::debug_info::{Frame, Frames};
-use jlctl_analyzer::image::container::Layer;
 use jlctl_analyzer::image::{Image, ImageFile, SectionId, Signer, SignerKey, SymbolOffset};
 use jlctl_analyzer::jump_table::{
     DdebugSite, Diagnostic, Key, KeyDescriptions, KeyId, KeyStorage, Layout, LocatedBy, SiteId,
@@ -238,10 +237,10 @@ pub(crate) fn image_record(
 ) -> ImageRecord {
     ImageRecord {
         path: file.path().to_string_lossy().into_owned(),
-        format: format_name(image),
-        container: container(file.layers()),
+        format: image.format().name(),
+        container: file.container_name(),
         arch: image.arch().name(),
-        r#type: type_name(image),
+        r#type: image.type_name(),
         big_endian: image.is_big_endian(),
         build_id: image.build_id().map(|id| Hex(Cow::Owned(id.to_vec()))),
         release: image.release().map(str::to_owned),
@@ -249,20 +248,6 @@ pub(crate) fn image_record(
         debug_file: debug_file.map(|path| path.to_string_lossy().into_owned()),
         signature: signature(file),
     }
-}
-
-/// Names as the files are called: `gz`, `zboot+gz`.
-fn container(layers: &[Layer]) -> Option<String> {
-    let name = |layer: &Layer| match layer {
-        Layer::Gzip => "gz",
-        Layer::Xz => "xz",
-        Layer::Lzma => "lzma",
-        Layer::Zstd => "zst",
-        Layer::EfiZboot => "zboot",
-        Layer::BzImage => "bzimage",
-    };
-    let names: Vec<&str> = layers.iter().map(name).collect();
-    (!names.is_empty()).then(|| names.join("+"))
 }
 
 /// What the signature appended to a module says; `None` without one.

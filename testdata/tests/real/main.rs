@@ -20,6 +20,7 @@ mod module;
 mod module_frames;
 mod modules;
 mod numbers;
+mod plan;
 mod raw_image;
 mod reader;
 mod separate;

@@ -5,7 +5,7 @@
 use super::totals::{TableTotals, Totals};
 use super::wording::{SiteChanges, by_function, identity_name, storage_name};
 use super::{Comparison, Side};
-use crate::report::record::{Hex, branch_name, format_name, type_name};
+use crate::report::record::{Hex, branch_name};
 use jlctl_analyzer::jump_table::diff::{KeyPair, TableModel};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -110,8 +110,8 @@ fn side<'a>(side: &Side<'a>) -> SideRecord<'a> {
     SideRecord {
         path: side.path.to_string_lossy().into_owned(),
         arch: side.image.arch().name(),
-        format: format_name(side.image),
-        r#type: type_name(side.image),
+        format: side.image.format().name(),
+        r#type: side.image.type_name(),
         build_id: side.image.build_id().map(|id| Hex(id.into())),
         release: side.image.release(),
         totals: TableTotals::new(side),

@@ -1,0 +1,242 @@
+//! `jlctl plan`: golden output, the schema, what is refused and how.
+//! `UPDATE_EXPECT=1 cargo test -p jlctl --test plan` rewrites testdata/expect.
+
+mod common;
+
+use common::{DEMO, Run, jlctl, root, run};
+use jlctl_testdata::demo;
+use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_testdata::wrap;
+use std::fs;
+use std::path::Path;
+
+fn plan(args: &[&str]) -> Run {
+    run(jlctl(&["plan"]).args(args))
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    let run = plan(&[args, &["--format", "json"]].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
+    serde_json::from_str(&run.stdout).expect("it is JSON")
+}
+
+fn expect(name: &str, text: &str) {
+    let path = root().join("testdata/expect").join(name);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, text).expect("it can be written");
+    }
+    let expected = fs::read_to_string(&path).expect("it is there");
+    assert_eq!(text, expected, "{name}: UPDATE_EXPECT=1 cargo test -p jlctl --test plan");
+}
+
+#[test]
+fn text_and_json_are_as_expected() {
+    let all = ["--flip", "*", "--queue", "5", "--cpus", "8"];
+    for (name, format) in [("plan.txt", "text"), ("plan.json", "json")] {
+        let run = plan(&[&[DEMO], &all[..], &["--format", format]].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        expect(name, &run.stdout);
+    }
+}
+
+#[test]
+fn two_runs_are_the_same_bytes_and_o_writes_the_plan_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
+    for path in [&a, &b] {
+        let run = plan(&[DEMO, "--flip", "*", "-o", path.to_str().expect("UTF-8")]);
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
+    }
+    let (a, b) = (fs::read(a).expect("it is there"), fs::read(b).expect("it is there"));
+    assert_eq!(a, b);
+    let stdout = plan(&[DEMO, "--flip", "*", "--format", "json"]).stdout;
+    assert_eq!(String::from_utf8(a).expect("UTF-8"), stdout);
+}
+
+#[test]
+fn plans_have_the_schema_that_is_shipped() {
+    let run = plan(&["--schema"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let schema: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let mut plan = json(&[DEMO, "--flip", "*"]);
+    let errors: Vec<String> = validator.iter_errors(&plan).map(|error| error.to_string()).collect();
+    assert_eq!(errors, [""; 0]);
+    plan["ops"][0]["new"] = "xyz".into();
+    assert!(!validator.is_valid(&plan), "bytes are hexadecimal");
+    plan["ops"][0]["new"] = "1f2003d5".into();
+    assert!(validator.is_valid(&plan));
+    plan["surprise"] = 1.into();
+    assert!(!validator.is_valid(&plan), "there is nothing else in a plan");
+}
+
+#[test]
+fn wishes_that_cannot_be_understood() {
+    for (args, code, words) in [
+        (
+            &["--flip", "demo_fals_key"][..],
+            4,
+            &["demo_fals_key: no key", "nearest: demo_false_key"][..],
+        ),
+        (&["--flip", "___once_key.0"], 4, &["expected one key, found 2", "demo.c:___once_key.0"]),
+        (
+            &["--enable", "demo_true_key", "--disable", "demo_*"],
+            4,
+            &["key demo_true_key: expected one wish", "--disable demo_*"],
+        ),
+        (&["--flip", "nothing_1", "--flip", "nothing_2"], 4, &["nothing_1", "nothing_2"]),
+        (&["--flip", "/(/"], 2, &["--flip /(/"]),
+        (&["--flip", "x", "--queue", "0"], 2, &["--queue"]),
+        (&["--flip", "x", "--check", "y"], 2, &["cannot be used with"]),
+        (&[], 2, &["--flip"]),
+    ] {
+        let run = plan(&[&[DEMO], args].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{args:?}: {}", run.stderr);
+        for word in words {
+            assert!(run.stderr.contains(word), "{word:?} in {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_name_means_one_key_and_a_glob_all() {
+    let keys =
+        |args: &[&str]| json(&[&[DEMO], args].concat())["keys"].as_array().map_or(0, Vec::len);
+    assert_eq!(keys(&["--flip", "demo.c:___once_key.0"]), 1);
+    assert_eq!(keys(&["--flip", "*once_key*"]), 2);
+    assert_eq!(keys(&["--enable", "demo_false_key", "--disable", "demo_true_key"]), 2);
+    assert_eq!(keys(&["--flip", "demo_*_key", "--flip", "demo_true_key"]), 4, "once each");
+}
+
+#[test]
+fn a_key_that_is_as_wanted_changes_nothing() {
+    let plan = json(&[DEMO, "--enable", "demo_true_key"]);
+    for list in ["ops", "key_writes", "batches", "refusals"] {
+        assert_eq!(plan[list], serde_json::json!([]), "{list}");
+    }
+    assert_eq!(plan["keys"][0]["ops"], 0);
+}
+
+/// A kernel that exports a key, and a module that uses it.
+fn kernel_and_module(directory: &Path) -> [String; 2] {
+    let kernel = demo::spec();
+    let module = ImageSpec::module("user")
+        .undefined("demo_false_key")
+        .key(KeySpec::new("own_key"))
+        .function(FunctionSpec::new("function", "user.c", 16))
+        .site(SiteSpec::new("function+8", "function+32", "demo_false_key"))
+        .site(SiteSpec::new("function+16", "function+32", "own_key"));
+    [("vmlinux", kernel), ("user.ko", module)].map(|(name, spec)| {
+        let path = directory.join(name);
+        fs::write(&path, spec.build()).expect("it can be written");
+        path.to_str().expect("UTF-8").to_owned()
+    })
+}
+
+#[test]
+fn a_module_is_planned_with_its_kernel() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [kernel, module] = kernel_and_module(directory.path());
+    let alone = json(&[&module, "--enable", "demo_false_key"]);
+    assert_eq!(alone["refusals"][0]["code"], "elsewhere");
+    assert_eq!(alone["ops"], serde_json::json!([]));
+    let both = json(&[&kernel, &module, "--enable", "demo_false_key"]);
+    assert_eq!(both["refusals"], serde_json::json!([]));
+    let images: Vec<_> =
+        both["ops"].as_array().expect("ops").iter().map(|op| &op["image"]).collect();
+    assert_eq!(images, [0, 0, 1]);
+    assert_eq!(both["key_writes"].as_array().map_or(0, Vec::len), 1);
+    assert_eq!(both["ops"][2]["address"], ".text+0x8");
+    // Of the set only the images that the plan is about are in it.
+    let own = json(&[&kernel, &module, "--enable", "own_key"]);
+    assert_eq!(own["images"].as_array().map_or(0, Vec::len), 1);
+    assert_eq!(own["ops"][0]["image"], 0);
+}
+
+#[test]
+fn what_a_file_cannot_hold_is_refused_for_the_file_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [_, module] = kernel_and_module(directory.path());
+    let signed = directory.path().join("signed.ko");
+    let bytes = fs::read(&module).expect("it is there");
+    let pkcs7 = wrap::pkcs7(&[wrap::issuer_and_serial("Somebody", &[1, 2])]);
+    fs::write(&signed, wrap::sign(&bytes, &pkcs7)).expect("it can be written");
+    let packed = directory.path().join("packed.ko.xz");
+    fs::write(&packed, wrap::xz(&bytes, 1 << 16)).expect("it can be written");
+    for (path, code) in [(&signed, "signed"), (&packed, "container")] {
+        let plan = json(&[path.to_str().expect("UTF-8"), "--enable", "own_key"]);
+        assert_eq!(plan["refusals"][0]["code"], code);
+        assert_eq!(plan["refusals"][0]["targets"], serde_json::json!(["file"]));
+        assert_eq!(plan["ops"].as_array().map_or(0, Vec::len), 1, "the plan is still made");
+    }
+}
+
+/// Checks the demo's plan after `edit`; the exit code and what is said.
+fn checked(edit: impl FnOnce(String) -> String) -> Run {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("plan.json");
+    let text = plan(&[DEMO, "--flip", "*", "--format", "json"]).stdout;
+    fs::write(&path, edit(text)).expect("it can be written");
+    plan(&["--check", path.to_str().expect("UTF-8"), DEMO])
+}
+
+#[test]
+fn anyones_plan_is_checked() {
+    let sound = checked(|text| text);
+    assert_eq!((sound.code, sound.stderr.as_str()), (0, ""));
+    assert!(sound.stdout.contains("every claim holds"), "{}", sound.stdout);
+    let edited = checked(|text| text.replacen("1f2003d5", "1f2003d4", 1));
+    assert_eq!(edited.code, 1, "{}", edited.stderr);
+    assert!(
+        edited.stdout.contains("ops[0].old: expected 1f2003d5, found 1f2003d4"),
+        "{}",
+        edited.stdout
+    );
+}
+
+#[test]
+fn what_is_no_plan_is_said_to_be_none() {
+    for (edit, words) in [
+        (
+            &(|text: String| text[..text.len() / 2].to_owned()) as &dyn Fn(String) -> String,
+            "it ends in the middle",
+        ),
+        (&|text| text.replace("jlctl.plan/1", "jlctl.plan/2"), "a later jlctl made it"),
+        (
+            &|text| text.replace("jlctl.plan/1", "jlctl.inspect/1"),
+            "found schema \"jlctl.inspect/1\"",
+        ),
+        (&|_| "{}".to_owned(), "without a schema"),
+        (&|_| String::new(), "expected a plan"),
+        (&|_| "ELF".to_owned(), "expected a plan"),
+        (&|text| text.replacen("\"batch\":", "\"botch\":", 1), "unknown field `botch`"),
+        (
+            &|text| text.replacen("\"key\":0", "\"key\":99", 1),
+            "ops[0].key: expected an index below",
+        ),
+        (&|text| text.replacen("1f2003d5", "1f2003dx", 1), "hexadecimal"),
+    ] {
+        let run = checked(edit);
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{words}: {}", run.stderr);
+        assert!(run.stderr.contains(words), "{words:?} in {}", run.stderr);
+        assert!(run.stderr.contains("plan.json"), "{}", run.stderr);
+    }
+    let missing = plan(&["--check", "missing.json", DEMO]);
+    assert_eq!(missing.code, 3, "{}", missing.stderr);
+}
+
+#[test]
+fn a_plan_for_another_image_says_what_differs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let other = directory.path().join("other");
+    let mut spec = demo::spec();
+    spec.build_id = Some(vec![7; 20]);
+    fs::write(&other, spec.build()).expect("it can be written");
+    let path = directory.path().join("plan.json");
+    let path = path.to_str().expect("UTF-8");
+    assert_eq!(plan(&[DEMO, "--flip", "*", "-o", path]).code, 0);
+    let run = plan(&["--check", path, other.to_str().expect("UTF-8")]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.contains("images[0].build_id: expected 0707"), "{}", run.stdout);
+    assert!(run.stdout.contains("images[0].sha256"), "{}", run.stdout);
+}

@@ -1,0 +1,90 @@
+//! Whether the figures of the cost are right, counted anew.
+
+use super::Place;
+use super::finding::{Findings, element};
+use crate::images::ReadImage;
+use crate::plan_file::{BatchRecord, Document};
+use crate::sync::Sync;
+use std::collections::BTreeSet;
+
+pub(super) fn check(document: &Document, images: &[ReadImage<'_>], findings: &mut Findings) {
+    let cost = &document.cost;
+    let (all_pages, all_lines) = touched(document, images, 0, document.ops.len());
+    findings.same(|| Place::Plan("cost.ops"), &document.ops.len(), &cost.ops);
+    findings.same(|| Place::Plan("cost.pages"), &all_pages, &cost.pages);
+    findings.same(|| Place::Plan("cost.cache_lines"), &all_lines, &cost.cache_lines);
+    let mut batch_lines = 0;
+    for (at, batch) in document.batches.iter().enumerate() {
+        let BatchRecord { first_op, ops, .. } = *batch;
+        let (pages, lines) = touched(document, images, first_op, ops);
+        findings.same(element("batches", at, "pages"), &pages, &batch.pages);
+        findings.same(element("batches", at, "cache_lines"), &lines, &batch.cache_lines);
+        batch_lines += lines;
+    }
+    let uses = |per: &str| match per {
+        "site" => Some(document.ops.len()),
+        "key" => Some(per_key(document)),
+        "batch" => Some(document.batches.len()),
+        _ => None,
+    };
+    for (at, strategy) in cost.strategies.iter().enumerate() {
+        let place = |field| element("cost.strategies", at, field);
+        let uses = match strategy.per.as_deref() {
+            None => Some(0),
+            Some(per) => uses(per),
+        };
+        let Some(uses) = uses else {
+            let found = strategy.per.clone().unwrap_or_default();
+            findings.add(place("per")(), "site, key, batch or null", found);
+            continue;
+        };
+        let each = match strategy.sync.0 {
+            Sync::Nosync => 0,
+            Sync::TextPoke => 3,
+            _ => 1,
+        };
+        let broadcasts = uses as u64 * each;
+        findings.same(place("broadcasts"), &broadcasts, &strategy.broadcasts);
+        let cpu_syncs = broadcasts.saturating_mul(cost.cpus.into());
+        findings.same(place("cpu_syncs"), &cpu_syncs, &strategy.cpu_syncs);
+        // DC CVAU and IC IVAU, for each site, or where lines are known for each line.
+        let maintained = match (document.arch.as_str(), strategy.sync.0) {
+            ("arm64", Sync::MembarrierSyncCore) => 2 * batch_lines,
+            ("arm64", _) => 2 * document.ops.len(),
+            _ => 0,
+        };
+        findings.same(place("cache_maintenance"), &maintained, &strategy.cache_maintenance);
+    }
+}
+
+/// The kernel synchronises after each key, and whenever its queue is full.
+fn per_key(document: &Document) -> usize {
+    let bound = if document.arch == "x86_64" { 256 } else { usize::MAX };
+    let mut ops = vec![0usize; document.keys.len()];
+    for op in &document.ops {
+        if let Some(ops) = ops.get_mut(op.key) {
+            *ops += 1;
+        }
+    }
+    ops.into_iter().map(|ops| ops.div_ceil(bound)).sum()
+}
+
+/// Distinct pages and lines of some ops, by the addresses in the images' tables.
+fn touched(
+    document: &Document,
+    images: &[ReadImage<'_>],
+    first: usize,
+    ops: usize,
+) -> (usize, usize) {
+    let (mut pages, mut lines) = (BTreeSet::new(), BTreeSet::new());
+    for op in document.ops.iter().skip(first).take(ops) {
+        let table = images.get(op.image).and_then(|read| read.table);
+        let code = table.and_then(|table| Some(table.entry(table.site_id(op.site)?).code.0));
+        let Some(code) = code else { continue };
+        for byte in code..code.saturating_add(op.old.0.len().max(1) as u64) {
+            pages.insert((op.image, byte / document.cost.page_bytes.max(1)));
+            lines.insert((op.image, byte / document.cost.cache_line_bytes.max(1)));
+        }
+    }
+    (pages.len(), lines.len())
+}

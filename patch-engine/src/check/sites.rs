@@ -1,0 +1,140 @@
+//! The sites of all images by the key that they belong to.
+
+use crate::images::ReadImage;
+use crate::sealed::Sealed;
+use jlctl_analyzer::addr::{AddrRange, Svma};
+use jlctl_analyzer::image::{Image, RelocatedPlaces, SymbolicAddress};
+use jlctl_analyzer::jump_table::{JumpTable, Key, SiteId, exports};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What tells keys apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum KeyAt {
+    /// In an image, at an address.
+    Image(usize, Svma),
+    /// At an undefined symbol and offset.
+    Symbol(String, i64),
+}
+
+/// Sites of all images.
+pub(super) struct Sites {
+    by_key: BTreeMap<KeyAt, Vec<(usize, SiteId)>>,
+    /// Sites whose bytes are another's too, in each image: by the same code address
+    /// of another key (true), or by overlap.
+    entangled: Vec<HashMap<SiteId, bool>>,
+    /// Where the relocations of each image write.
+    relocated: Vec<RelocatedPlaces>,
+    sealed: Vec<Sealed>,
+}
+
+impl Sites {
+    pub(super) fn new(images: &[ReadImage<'_>]) -> Self {
+        let defined = definitions(images);
+        let mut by_key: BTreeMap<KeyAt, Vec<(usize, SiteId)>> = BTreeMap::new();
+        for (at, read) in images.iter().enumerate() {
+            let Some(table) = read.table else { continue };
+            for site in table.site_ids() {
+                let key = key_at(at, read.image, table.entry(site).key, &defined);
+                by_key.entry(key).or_default().push((at, site));
+            }
+        }
+        let entangled = images.iter().map(|read| read.table.map(entangled).unwrap_or_default());
+        let relocated = images.iter().map(|read| read.image.relocated_places()).collect();
+        let sealed = images.iter().map(|read| Sealed::of(read.image)).collect();
+        Self { by_key, entangled: entangled.collect(), relocated, sealed }
+    }
+
+    /// The sites of a key, by image and table order.
+    pub(super) fn of(&self, key: &KeyAt) -> &[(usize, SiteId)] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the kernel makes a key of an image read-only once it has booted.
+    pub(super) fn is_sealed(&self, home: usize, image: &Image<'_>, key: &Key) -> bool {
+        self.sealed.get(home).is_some_and(|sealed| sealed.has(image, key))
+    }
+
+    /// Whether a relocation writes to bytes of an image.
+    pub(super) fn is_relocated(&self, image: usize, bytes: AddrRange) -> bool {
+        self.relocated.get(image).is_some_and(|places| places.any_in(bytes))
+    }
+
+    /// Whether a site shares its bytes: `Some(true)` with another key's entry at the
+    /// same address, `Some(false)` with a site that begins elsewhere.
+    pub(super) fn entangled(&self, image: usize, site: SiteId) -> Option<bool> {
+        self.entangled.get(image)?.get(&site).copied()
+    }
+}
+
+/// Images that define symbols under which others import keys.
+fn definitions(images: &[ReadImage<'_>]) -> HashMap<String, Vec<(usize, Svma)>> {
+    let external = |read: &ReadImage<'_>| -> Vec<String> {
+        let Some(table) = read.table else { return Vec::new() };
+        table
+            .site_ids()
+            .filter_map(|site| match read.image.symbolic(table.entry(site).key) {
+                SymbolicAddress::External { symbol, .. } => {
+                    Some(read.image.symbols().name(symbol).into_owned())
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    let wanted: HashSet<String> = images.iter().flat_map(external).collect();
+    let mut defined: HashMap<String, Vec<(usize, Svma)>> = HashMap::new();
+    if !wanted.is_empty() {
+        for (at, read) in images.iter().enumerate() {
+            for (name, address) in exports(read.image).filter(|(name, _)| wanted.contains(name)) {
+                defined.entry(name).or_default().push((at, address));
+            }
+        }
+    }
+    defined
+}
+
+fn key_at(
+    at: usize,
+    image: &Image<'_>,
+    key: Svma,
+    defined: &HashMap<String, Vec<(usize, Svma)>>,
+) -> KeyAt {
+    let SymbolicAddress::External { symbol, offset } = image.symbolic(key) else {
+        return KeyAt::Image(at, key);
+    };
+    let name = image.symbols().name(symbol).into_owned();
+    match defined.get(&name).map(Vec::as_slice) {
+        Some([(home, address)]) => KeyAt::Image(*home, address.wrapping_offset(offset)),
+        _ => KeyAt::Symbol(name, offset),
+    }
+}
+
+/// Sites that share bytes with others.  Going up, a site is over an earlier one if
+/// it begins before the highest end so far; going down, if it ends behind the start
+/// of the next.
+fn entangled(table: &JumpTable<'_>) -> HashMap<SiteId, bool> {
+    let mut by_code: BTreeMap<u64, Vec<SiteId>> = BTreeMap::new();
+    for site in table.site_ids() {
+        by_code.entry(table.entry(site).code.0).or_default().push(site);
+    }
+    let end = |code: u64, site: SiteId| u128::from(code) + table.site(site).len.max(1) as u128;
+    let mut found = HashMap::new();
+    let mut highest = 0u128;
+    for (code, sites) in &by_code {
+        let keys: HashSet<Svma> = sites.iter().map(|site| table.entry(*site).key).collect();
+        let is_over = sites.len() > 1 || u128::from(*code) < highest;
+        if is_over {
+            found.extend(sites.iter().map(|site| (*site, keys.len() > 1)));
+        }
+        highest = sites.iter().map(|site| end(*code, *site)).fold(highest, u128::max);
+    }
+    let mut next: Option<u64> = None;
+    for (code, sites) in by_code.iter().rev() {
+        for site in sites {
+            if next.is_some_and(|next| end(*code, *site) > u128::from(next)) {
+                found.entry(*site).or_insert(false);
+            }
+        }
+        next = Some(*code);
+    }
+    found
+}

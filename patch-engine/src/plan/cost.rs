@@ -1,0 +1,123 @@
+//! What a plan costs under each way to synchronise.
+
+use super::{Batch, Op};
+use crate::sync::Sync;
+use std::collections::HashSet;
+
+/// Bytes of a page that the figures count.
+pub const PAGE_BYTES: u64 = 4096;
+/// Bytes of a cache line that the figures count: the smallest that CTR_EL0 states
+/// on cores in use, and the line of x86.
+pub const LINE_BYTES: u64 = 64;
+
+/// How often a strategy synchronises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Per {
+    /// After each site.
+    Site,
+    /// After the sites of each key, and when the queue is full: what the kernel's
+    /// own code does (`kernel/jump_label.c`, Linux 6.12, jump_label_update).
+    Key,
+    /// After each batch of this plan.
+    Batch,
+}
+
+impl Per {
+    /// Name in plans.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Site => "site",
+            Self::Key => "key",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// What ops touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Footprint {
+    /// Distinct pages of [`PAGE_BYTES`].
+    pub pages: usize,
+    /// Distinct cache lines of [`LINE_BYTES`].
+    pub lines: usize,
+}
+
+/// The cost of one strategy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// How it synchronises.
+    pub sync: Sync,
+    /// How often.
+    pub per: Option<Per>,
+    /// Cache-maintenance instructions that the patching CPU executes (DC CVAU and
+    /// IC IVAU on arm64; none where caches are coherent, or all are flushed by the
+    /// broadcast).
+    pub maintenance: usize,
+    /// Broadcasts to all CPUs.
+    pub broadcasts: u64,
+    /// Broadcasts times CPUs: how often a CPU is made to synchronise.
+    pub cpu_syncs: u64,
+}
+
+/// The pages and lines that `ops` touch.
+#[must_use]
+pub fn footprint(ops: &[Op<'_>]) -> Footprint {
+    let spans = |unit: u64| {
+        let touched: HashSet<(usize, u64)> = ops
+            .iter()
+            .flat_map(|op| {
+                let last = op.code.0.saturating_add(op.old.len().max(1) as u64 - 1);
+                (op.code.0 / unit..=last / unit).map(move |number| (op.image, number))
+            })
+            .collect();
+        touched.len()
+    };
+    Footprint { pages: spans(PAGE_BYTES), lines: spans(LINE_BYTES) }
+}
+
+/// The cost of all strategies that an architecture has, cheapest promise first.
+#[must_use]
+pub fn costs(
+    ops: &[Op<'_>],
+    batches: &[Batch],
+    kernel_syncs: usize,
+    arch: &str,
+    of_batch: Sync,
+    cpus: u32,
+) -> Vec<Cost> {
+    let has_maintenance = arch == "arm64";
+    // The kernel cleans and invalidates site by site, one line each; the shim goes
+    // over the distinct lines of a batch.
+    let by_site = if has_maintenance { 2 * ops.len() } else { 0 };
+    let by_line = if has_maintenance {
+        let of = |batch: &Batch| ops.get(batch.first..batch.first + batch.ops).unwrap_or_default();
+        2 * batches.iter().map(|batch| footprint(of(batch)).lines).sum::<usize>()
+    } else {
+        0
+    };
+    let cost = |sync: Sync, per: Option<Per>, maintenance| {
+        let uses = match per {
+            None => 0,
+            Some(Per::Site) => ops.len(),
+            Some(Per::Key) => kernel_syncs,
+            Some(Per::Batch) => batches.len(),
+        };
+        let broadcasts = uses as u64 * sync.broadcasts();
+        Cost { sync, per, maintenance, broadcasts, cpu_syncs: broadcasts * u64::from(cpus) }
+    };
+    let batched = if of_batch == Sync::MembarrierSyncCore { kernel_sync(arch) } else { of_batch };
+    let mut costs = vec![
+        cost(Sync::Nosync, None, by_site),
+        cost(Sync::StopMachine, Some(Per::Site), by_site),
+        cost(Sync::Ipi, Some(Per::Site), by_site),
+        cost(batched, Some(Per::Key), by_site),
+        cost(batched, Some(Per::Batch), by_site),
+    ];
+    costs.push(cost(Sync::MembarrierSyncCore, Some(Per::Batch), by_line));
+    costs
+}
+
+fn kernel_sync(arch: &str) -> Sync {
+    Sync::of_batch(arch, crate::target::World::Kernel)
+}

@@ -1,0 +1,119 @@
+//! Whether a site may be patched: the first of the three functions that make a
+//! flip (may it be patched, queue, apply; `kernel/jump_label.c`, Linux 6.12).
+
+use super::entangled::entangled;
+use crate::images::ReadImage;
+use crate::reason::Reason;
+use crate::target::World;
+use jlctl_analyzer::addr::{AddrRange, FileOffset};
+use jlctl_analyzer::arch::SiteInsn;
+use jlctl_analyzer::image::{ImageKind, RelocatedPlaces, Section};
+use jlctl_analyzer::jump_table::{JumpTable, SiteId};
+use jlctl_shim::abi::JumpLabelType;
+use jlctl_shim::insn::InsnBytes;
+use std::collections::BTreeMap;
+
+/// How a site changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Change<'a> {
+    pub(super) from: JumpLabelType,
+    pub(super) old: &'a [u8],
+    pub(super) new: InsnBytes,
+    pub(super) offset: FileOffset,
+}
+
+/// What stands against a change, with what was found.
+pub(super) type Objection = (Reason, String);
+
+/// Judges the sites of one image.
+pub(super) struct Eligibility<'a> {
+    read: ReadImage<'a>,
+    table: &'a JumpTable<'a>,
+    /// Sites that share their bytes with others.
+    entangled: BTreeMap<SiteId, Reason>,
+}
+
+impl<'a> Eligibility<'a> {
+    pub(super) fn new(read: ReadImage<'a>, table: &'a JumpTable<'a>) -> Self {
+        let entangled = entangled(table);
+        Self { read, table, entangled }
+    }
+
+    /// How the site must change to hold what is `wanted`; `None` if it does
+    /// already.
+    ///
+    /// # Errors
+    /// What stands against patching it anywhere.
+    pub(super) fn change(
+        &self,
+        id: SiteId,
+        wanted: JumpLabelType,
+    ) -> Result<Option<Change<'a>>, Objection> {
+        let (entry, site) = (self.table.entry(id), self.table.site(id));
+        let section = site.section.map(|section| self.read.image.section(section));
+        if !section.is_some_and(Section::is_executable) {
+            let found = section.map_or("none", |section| section.name);
+            return Err((Reason::NotExecutable, format!("found section {found}")));
+        }
+        let (Some(old), Some(offset)) = (site.bytes, self.read.image.file_offset(entry.code))
+        else {
+            return Err((Reason::NoBytes, "found none".to_owned()));
+        };
+        let from = match site.insn {
+            SiteInsn::Nop => JumpLabelType::Nop,
+            SiteInsn::Jmp { to } if to == entry.target => JumpLabelType::Jmp,
+            SiteInsn::Jmp { to } => {
+                let (to, target) =
+                    (self.read.image.address_text(to), self.read.image.address_text(entry.target));
+                let found = format!("found a branch to {to}, expected one to {target}");
+                return Err((Reason::UnexpectedBytes, found));
+            }
+            SiteInsn::Other => {
+                let bytes: String = old.iter().map(|byte| format!("{byte:02x}")).collect();
+                return Err((Reason::UnexpectedBytes, format!("found {bytes}")));
+            }
+        };
+        if from == wanted {
+            return Ok(None);
+        }
+        if let Some(reason) = self.entangled.get(&id) {
+            return Err((*reason, "found another entry over its bytes".to_owned()));
+        }
+        let new =
+            self.read.image.arch().encode(wanted, entry.code, entry.target, old.len()).map_err(
+                |error| {
+                    let text = error.to_string();
+                    (Reason::Unencodable, self.read.image.localize(&text).into_owned())
+                },
+            )?;
+        Ok(Some(Change { from, old, new, offset }))
+    }
+
+    /// What stands against changing the `len` bytes of the site in the file alone.
+    pub(super) fn against_file(
+        &self,
+        id: SiteId,
+        len: usize,
+        relocated: &RelocatedPlaces,
+    ) -> Option<Objection> {
+        let (image, entry) = (self.read.image, self.table.entry(id));
+        let range = AddrRange::sized(entry.code, len as u64);
+        if relocated.any_in(range) {
+            return Some((Reason::SiteRelocated, "found one".to_owned()));
+        }
+        if image.kind() != ImageKind::Rel {
+            return None;
+        }
+        let section = |address| image.section_at(address).map(|id| image.section(id).name);
+        let (ours, theirs) = (section(entry.code), section(entry.target));
+        if ours != theirs {
+            let name = |name: Option<&str>| name.unwrap_or("none").to_owned();
+            return Some((
+                Reason::OtherSection,
+                format!("found {} and {}", name(ours), name(theirs)),
+            ));
+        }
+        let verifies = image.arch().name() == "x86_64" && World::of(image) == World::Kernel;
+        verifies.then(|| (Reason::LoaderVerifies, "found an x86_64 module".to_owned()))
+    }
+}
