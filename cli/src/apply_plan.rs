@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use jlctl_analyzer::addr::FileOffset;
 use jlctl_patch_engine::apply::{ApplyError, ByteWrite, ByteWrites, Patch};
 use jlctl_patch_engine::check::check;
-use jlctl_patch_engine::digest::Digests;
+use jlctl_patch_engine::digest::{Digests, Sum};
 use jlctl_patch_engine::plan_file::{Document, Hex, ImageRecord};
 use jlctl_patch_engine::reason::Waiver;
 use jlctl_patch_engine::target::Target;
@@ -28,10 +28,11 @@ pub(crate) struct FileChange<'a> {
 
 impl FileChange<'_> {
     /// The change as the engine takes it.
-    pub(crate) fn patch(&self, reverse: bool, cut_to: Option<u64>) -> Patch<'_> {
-        let blake3 = plan_input::digests(self.record).blake3;
+    pub(crate) fn patch(&self, args: &Apply, cut_to: Option<u64>) -> Patch<'_> {
+        let Digests { sha256, xxh3 } = plan_input::digests(self.record);
+        let sum = if args.sha256 { Sum::Sha256(sha256) } else { Sum::Xxh3(xxh3) };
         let (length, writes) = (self.record.size, &self.writes);
-        Patch { image: &self.path, length, blake3, writes, is_reverse: reverse, cut_to }
+        Patch { image: &self.path, length, sum, writes, is_reverse: args.reverse, cut_to }
     }
 }
 

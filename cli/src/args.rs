@@ -288,7 +288,7 @@ pub(crate) struct Plan {
 /// Apply a patch plan to a file, or take it back.
 ///
 /// Before anything is written the image must be the one that the plan was made for
-/// (size, BLAKE3 sum and every old byte), and the plan must pass the check of jlctl
+/// (size, sum and every old byte), and the plan must pass the check of jlctl
 /// plan --check. With -o OUT the image is copied and the changed bytes are written
 /// into the copy, which appears under its name when it is complete, with the image's
 /// permissions, the owner that runs this and the present time. With --in-place the old bytes go into a journal
@@ -315,7 +315,7 @@ pub(crate) struct Apply {
     pub(crate) dry_run: bool,
 
     /// Bring back an image whose change in place was interrupted
-    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["plan", "images", "reverse", "sites_only", "signature"])]
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["plan", "images", "reverse", "sites_only", "signature", "sha256"])]
     pub(crate) recover: Option<PathBuf>,
 
     /// Wait until the copy is on the disk before it gets its name
@@ -324,6 +324,13 @@ pub(crate) struct Apply {
     /// image itself is never at risk. A change in place is always waited for.
     #[arg(long, requires = "output")]
     pub(crate) sync: bool,
+
+    /// Verify the image by its SHA-256
+    ///
+    /// Without it the sum is XXH3, which is many times as fast and tells the image from
+    /// any other that is not made to be taken for it.
+    #[arg(long)]
+    pub(crate) sha256: bool,
 
     /// Take the plan back: the result is the image that it was made for, to the byte
     #[arg(long)]

@@ -85,6 +85,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The sums that a plan states; zero where they are none.
 pub(crate) fn digests(image: &ImageRecord) -> Digests {
-    let sum = |hex: &plan_file::Hex| hex.0.clone().try_into().unwrap_or_default();
-    Digests { sha256: sum(&image.sha256), blake3: sum(&image.blake3) }
+    Digests { sha256: exact(&image.sha256), xxh3: exact(&image.xxh3) }
+}
+
+fn exact<const BYTES: usize>(hex: &plan_file::Hex) -> [u8; BYTES] {
+    hex.0.clone().try_into().unwrap_or([0; BYTES])
 }

@@ -166,7 +166,9 @@ fn an_image_that_is_another_is_refused_with_what_differs() {
     let last = changed.len() - 1;
     changed[last] ^= 1;
     fs::write(bench.path("other"), changed).expect("it can be written");
-    bench.refused(&["apply", "plan", "other", "-o", "out"], 4, &["BLAKE3", "was changed"]);
+    bench.refused(&["apply", "plan", "other", "-o", "out"], 4, &["XXH3", "was changed"]);
+    let by_sha256 = ["apply", "plan", "other", "--sha256", "-o", "out"];
+    bench.refused(&by_sha256, 4, &["SHA-256", "was changed"]);
     // It is applied already.
     bench.ok(&["apply", "plan", "--in-place"]);
     bench.refused(&["apply", "plan", "--in-place"], 4, &["not as expected"]);

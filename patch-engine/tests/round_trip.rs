@@ -8,7 +8,7 @@ use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_analyzer::jump_table::{JumpTable, KeyDescriptions};
 use jlctl_patch_engine::apply::{ApplyError, ByteWrite, ByteWrites, Patch, in_place};
 use jlctl_patch_engine::check::{Finding, check};
-use jlctl_patch_engine::digest::Digests;
+use jlctl_patch_engine::digest::{Digests, Sum};
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::plan::{self, Options};
@@ -84,7 +84,7 @@ fn apply(path: &Path, document: &Document, reverse: bool) {
     let patch = Patch {
         image: path,
         length: image.size,
-        blake3: image.blake3.0.clone().try_into().unwrap(),
+        sum: Sum::Xxh3(image.xxh3.0.clone().try_into().unwrap()),
         writes: if reverse { &backward } else { &forward },
         is_reverse: reverse,
         cut_to: None,
@@ -341,7 +341,7 @@ fn every_claim_is_checked() {
         ("world", |plan| plan.world.0 = jlctl_patch_engine::target::World::User),
         ("arch", |plan| plan.arch = "riscv64".to_owned()),
         ("images[0].sha256", |plan| plan.images[0].sha256.0[0] ^= 1),
-        ("images[0].blake3", |plan| plan.images[0].blake3.0[0] ^= 1),
+        ("images[0].xxh3", |plan| plan.images[0].xxh3.0[0] ^= 1),
         ("images[0].size", |plan| plan.images[0].size += 1),
         ("images[0].build_id", |plan| plan.images[0].build_id = None),
         ("images[0].release", |plan| plan.images[0].release = Some("5.10".to_owned())),

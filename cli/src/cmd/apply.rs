@@ -38,7 +38,7 @@ pub(crate) fn run(global: &Global, args: &Apply) -> anyhow::Result<Outcome> {
         verify(&document, &all, args.reverse, &args.debug_dir, &progress)?;
         checked = true;
         for change in &all {
-            apply::dry_run(&change.patch(args.reverse, None))
+            apply::dry_run(&change.patch(args, None))
                 .map_err(|error| with_identity(error.into(), change))?;
         }
     }
@@ -80,7 +80,7 @@ fn one(
         true => Some(signature_start(&change.path)?),
         false => None,
     };
-    let patch = change.patch(args.reverse, cut_to);
+    let patch = change.patch(args, cut_to);
     if args.dry_run {
         let report = progress.phase("recognise the image", 1, |_| apply::dry_run(&patch))?;
         return also().map(|()| report);

@@ -53,7 +53,7 @@ fn make(global: &Global, args: &Plan) -> anyhow::Result<Outcome> {
         None => involved.par_iter().map(|image| sum(&inputs[*image], &progress)).collect(),
     };
     for (image, sum) in document.images.iter_mut().zip(sums) {
-        (image.sha256, image.blake3) = (Hex(sum.sha256.to_vec()), Hex(sum.blake3.to_vec()));
+        (image.sha256, image.xxh3) = (Hex(sum.sha256.to_vec()), Hex(sum.xxh3.to_vec()));
     }
     let format = args.format.unwrap_or(match global.output {
         Some(_) => PlanFormat::Json,

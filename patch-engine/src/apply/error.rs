@@ -1,6 +1,7 @@
 //! Why a patch is not applied, or an interrupted one not taken back.
 
 use super::writes::ByteWrite;
+use crate::digest::Sum;
 use jlctl_analyzer::addr::FileOffset;
 use std::fmt;
 use std::io;
@@ -162,15 +163,15 @@ pub enum ApplyError {
         found: u64,
     },
     /// The sum of the file differs from the expected one.
-    #[error("{}: expected BLAKE3 {}, found {}: it is another file or was changed",
-        path.display(), Hex(expected), Hex(found))]
+    #[error("{}: expected {expected}, found {found}: it is another file or was changed",
+        path.display())]
     Digest {
         /// The image.
         path: PathBuf,
         /// Of the file that the patch is for.
-        expected: [u8; 32],
+        expected: Sum,
         /// Of the file there.
-        found: [u8; 32],
+        found: Sum,
     },
     /// Bytes to be replaced are not there; all places are listed.
     #[error("{}: {} of the bytes to be replaced are not as expected; nothing was written:{}",

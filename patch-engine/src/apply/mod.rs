@@ -1,7 +1,7 @@
 //! Writes checked byte changes to files.
 //!
 //! A [`Patch`] names an image, what must be in it and what takes its place.  Nothing
-//! is written before the image was recognised: by its length, its BLAKE3 sum and every
+//! is written before the image was recognised: by its length, its sum and every
 //! byte that is to be replaced, of which all that differ are reported.
 //!
 //! * [`dry_run`] does no more than that.

@@ -2,7 +2,7 @@
 
 use super::error::{ApplyError, Difference};
 use super::writes::{ByteWrite, ByteWrites};
-use crate::digest::blake3_of_file;
+use crate::digest::{Sum, sum_of_file};
 use jlctl_analyzer::addr::FileOffset;
 use rustix::fs::FlockOperation;
 use std::fs::{File, Metadata};
@@ -17,8 +17,8 @@ pub struct Patch<'a> {
     pub image: &'a Path,
     /// Length of the whole file in bytes, before the plan it comes from.
     pub length: u64,
-    /// BLAKE3 of the whole file, before the plan it comes from.
-    pub blake3: [u8; 32],
+    /// Sum of the whole file, before the plan it comes from.
+    pub sum: Sum,
     /// The bytes that change.
     pub writes: &'a ByteWrites,
     /// Whether the writes take the plan back: then the sum is that of the file
@@ -100,9 +100,10 @@ impl Source {
             true => patch.writes.as_slice().iter().map(|edit| (edit.offset, &*edit.new)).collect(),
             false => Vec::new(),
         };
-        let found = blake3_of_file(&self.file, &edits).map_err(|source| self.unreadable(source))?;
-        if found != patch.blake3 {
-            return Err(ApplyError::Digest { path: path(), expected: patch.blake3, found });
+        let found = sum_of_file(&self.file, &edits, &patch.sum)
+            .map_err(|source| self.unreadable(source))?;
+        if found != patch.sum {
+            return Err(ApplyError::Digest { path: path(), expected: patch.sum, found });
         }
         Ok(())
     }

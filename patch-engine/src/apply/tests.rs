@@ -3,7 +3,7 @@
 use super::disk::{Disk, Real};
 use super::in_place::{in_place_on, recover_on};
 use super::*;
-use crate::digest::blake3;
+use crate::digest::{Sum, xxh3};
 use jlctl_analyzer::addr::FileOffset;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -61,7 +61,7 @@ impl Bench {
         Patch {
             image,
             length: self.old.len() as u64,
-            blake3: blake3(&self.old),
+            sum: Sum::Xxh3(xxh3(&self.old)),
             writes: &self.writes,
             is_reverse: false,
             cut_to: self.cut_to,

@@ -17,7 +17,7 @@ pub(super) fn check(
         let size = read.file.file_bytes().len() as u64;
         findings.same(place("size"), &size, &claim.size);
         findings.same(place("sha256"), &sum.sha256[..], &claim.sha256.0[..]);
-        findings.same(place("blake3"), &sum.blake3[..], &claim.blake3.0[..]);
+        findings.same(place("xxh3"), &sum.xxh3[..], &claim.xxh3.0[..]);
         let build_id = image.build_id().map(|id| Hex(id.to_vec()).to_string());
         findings.same(place("build_id"), &build_id, &claim.build_id.as_ref().map(Hex::to_string));
         findings.same(place("release"), &image.release().map(str::to_owned), &claim.release);

@@ -154,7 +154,7 @@ fn image_record(read: &ReadImage<'_>, digests: Digests) -> ImageRecord {
         release: read.image.release().map(str::to_owned),
         size: read.file.file_bytes().len() as u64,
         sha256: Hex(digests.sha256.to_vec()),
-        blake3: Hex(digests.blake3.to_vec()),
+        xxh3: Hex(digests.xxh3.to_vec()),
         signed: read.is_signed(),
     }
 }

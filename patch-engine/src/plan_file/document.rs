@@ -66,8 +66,9 @@ pub struct ImageRecord {
     pub size: u64,
     /// SHA-256 of the whole file.
     pub sha256: Hex,
-    /// BLAKE3 of the whole file, which is what apply verifies.
-    pub blake3: Hex,
+    /// XXH3 (128 bits) of the whole file, which is what apply verifies unless it is
+    /// told to verify SHA-256.
+    pub xxh3: Hex,
     /// Whether a module's signature is appended.
     pub signed: bool,
 }
