@@ -102,7 +102,9 @@ impl<'data> DebugInfo<'data> {
         let starts = UnitStarts::default();
         let shared = LookUp { dwarf: &dwarf, starts: &starts, budget: &budget, image };
         let look_up = |work: &[(UnitStart, Vec<Probe>)]| -> Vec<UnitFrames> {
+            // Units cost very different times: one by one, no core is left with many.
             work.par_iter()
+                .with_max_len(1)
                 .map(|(start, probes)| {
                     let found = unit::resolve(&shared, *start, probes);
                     progress(probes.len());

@@ -294,13 +294,12 @@ pub(super) fn symbols<'data>(
     };
     let mut file = None;
     let mut nameless = 0usize;
-    let mut symbols: Vec<Symbol> = (0u32..)
-        .zip(raw.iter())
-        .map(|(id, raw)| {
-            nameless += usize::from(raw.st_name >= strings.len() && raw.st_name != 0);
-            symbol(SymbolId(id), &raw, sections.len(), &mut file)
-        })
-        .collect();
+    // The iterator does not say how many there are.
+    let mut symbols: Vec<Symbol> = Vec::with_capacity(count);
+    symbols.extend((0u32..).zip(raw.iter()).map(|(id, raw)| {
+        nameless += usize::from(raw.st_name >= strings.len() && raw.st_name != 0);
+        symbol(SymbolId(id), &raw, sections.len(), &mut file)
+    }));
     if nameless > 0 {
         fault("names inside the string table", format!("{nameless} outside of it"));
     }

@@ -75,6 +75,8 @@ pub struct Symbols<'data> {
     /// Names, each with a zero behind it.
     strings: Cow<'data, [u8]>,
     symbols: Vec<Symbol>,
+    /// Where their names begin: look-ups by name read these alone.
+    names: Vec<u32>,
     /// Addresses of each section.
     ranges: Vec<AddrRange>,
     functions: AddressIndex,
@@ -92,7 +94,8 @@ impl<'data> Symbols<'data> {
         arch: &dyn Architecture,
     ) -> Self {
         let ranges = sections.iter().map(|(_, range)| *range).collect();
-        let mut table = Self { strings: strings.into(), symbols, ranges, ..Self::default() };
+        let names = symbols.iter().map(|symbol| symbol.name).collect();
+        let mut table = Self { strings: strings.into(), symbols, names, ranges, ..Self::default() };
         let in_code = |symbol: &Symbol| {
             symbol.section.is_some_and(|id| sections.get(id.index()).is_some_and(|(code, _)| *code))
         };
@@ -190,10 +193,14 @@ impl<'data> Symbols<'data> {
             .filter(is_whole)
             .filter_map(|at| u32::try_from(at).ok())
             .collect();
-        let symbols = if offsets.is_empty() { 0 } else { self.symbols.len() };
-        self.iter()
-            .take(symbols)
-            .filter(move |(_, symbol)| symbol.section.is_some() && offsets.contains(&symbol.name))
+        let names = if offsets.is_empty() { &[][..] } else { &self.names };
+        let is_one = move |(_, name): &(SymbolId, &u32)| offsets.contains(name);
+        (0u32..)
+            .map(SymbolId)
+            .zip(names)
+            .filter(is_one)
+            .map(|(id, _)| (id, self.get(id)))
+            .filter(|(_, symbol)| symbol.section.is_some())
     }
 
     /// The function that `address` lies in.
@@ -235,23 +242,20 @@ const NESTING: usize = 16;
 impl AddressIndex {
     fn new(table: &Symbols<'_>, wanted: impl Fn(&Symbol) -> bool) -> Self {
         // Sorted by address alone, which is a third of the work: few share one.
-        let mut all: Vec<(Svma, SymbolId)> = table
-            .iter()
-            .filter(|(_, symbol)| wanted(symbol))
-            .map(|(id, symbol)| (symbol.address, id))
-            .collect();
+        let mut all: Vec<(Svma, SymbolId)> = Vec::with_capacity(table.len());
+        let wanted = table.iter().filter(|(_, symbol)| wanted(symbol));
+        all.extend(wanted.map(|(id, symbol)| (symbol.address, id)));
         all.sort_unstable();
         let best = |aliases: &[(Svma, SymbolId)]| {
             aliases.iter().copied().min_by_key(|(_, id)| (preference(table.get(*id)), *id))
         };
         let ranked = all.chunk_by(|a, b| a.0 == b.0).filter_map(best);
         let mut highest = Svma(0);
-        let by_start = ranked
-            .map(|(start, id)| {
-                highest = highest.max(Svma(start.0.saturating_add(table.get(id).size)));
-                (start, highest, id)
-            })
-            .collect();
+        let mut by_start = Vec::with_capacity(all.len());
+        by_start.extend(ranked.map(|(start, id)| {
+            highest = highest.max(Svma(start.0.saturating_add(table.get(id).size)));
+            (start, highest, id)
+        }));
         Self { by_start }
     }
 

@@ -112,29 +112,29 @@ fn key_at(
 /// it begins before the highest end so far; going down, if it ends behind the start
 /// of the next.
 fn entangled(table: &JumpTable<'_>) -> HashMap<SiteId, bool> {
-    let mut by_code: BTreeMap<u64, Vec<SiteId>> = BTreeMap::new();
-    for site in table.site_ids() {
-        by_code.entry(table.entry(site).code.0).or_default().push(site);
-    }
-    let end = |code: u64, site: SiteId| u128::from(code) + table.site(site).len.max(1) as u128;
+    let code = |site: &SiteId| table.entry(*site).code.0;
+    let mut sites: Vec<SiteId> = table.site_ids().collect();
+    sites.sort_by_key(code);
+    let end = |site: &SiteId| u128::from(code(site)) + table.site(*site).len.max(1) as u128;
     let mut found = HashMap::new();
     let mut highest = 0u128;
-    for (code, sites) in &by_code {
-        let keys: HashSet<Svma> = sites.iter().map(|site| table.entry(*site).key).collect();
-        let is_over = sites.len() > 1 || u128::from(*code) < highest;
+    for group in sites.chunk_by(|a, b| code(a) == code(b)) {
+        let is_over = group.len() > 1 || u128::from(code(&group[0])) < highest;
         if is_over {
-            found.extend(sites.iter().map(|site| (*site, keys.len() > 1)));
+            let key = table.entry(group[0]).key;
+            let is_shared = group.iter().any(|site| table.entry(*site).key != key);
+            found.extend(group.iter().map(|site| (*site, is_shared)));
         }
-        highest = sites.iter().map(|site| end(*code, *site)).fold(highest, u128::max);
+        highest = group.iter().map(end).fold(highest, u128::max);
     }
     let mut next: Option<u64> = None;
-    for (code, sites) in by_code.iter().rev() {
-        for site in sites {
-            if next.is_some_and(|next| end(*code, *site) > u128::from(next)) {
+    for group in sites.chunk_by(|a, b| code(a) == code(b)).rev() {
+        for site in group {
+            if next.is_some_and(|next| end(site) > u128::from(next)) {
                 found.entry(*site).or_insert(false);
             }
         }
-        next = Some(*code);
+        next = Some(code(&group[0]));
     }
     found
 }
