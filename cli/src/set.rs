@@ -284,6 +284,7 @@ impl Set {
             self.summary.nop += summary.nop;
             self.summary.jmp += summary.jmp;
             self.summary.other += summary.other;
+            self.summary.flipped += summary.flipped;
             for (name, sites) in &summary.sections {
                 *self.summary.sections.entry(name.clone()).or_default() += sites;
             }

@@ -69,13 +69,14 @@ const FILE: [Field; 5] = [
     ("table", Kind::Object, true),
     ("summary", Kind::Object, true),
 ];
-const SUMMARY: [Field; 8] = [
+const SUMMARY: [Field; 9] = [
     ("kinds", Kind::Object, false),
     ("entries", Kind::Number, false),
     ("nop", Kind::Number, false),
     ("jmp", Kind::Number, false),
     ("other", Kind::Number, false),
     ("keys", Kind::Number, false),
+    ("flipped", Kind::Number, false),
     ("sections", Kind::Object, false),
     ("special", Kind::Object, false),
 ];

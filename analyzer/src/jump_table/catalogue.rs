@@ -119,9 +119,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     CatalogueEntry {
         code: "JT014",
         severity: Severity::Note,
-        title: "count of the key disagrees with the state it was defined with",
-        explanation: "Normal in an image whose keys were flipped in the file, where the type word \
-            keeps the state of the definition; otherwise the key's bytes are damaged.",
+        title: "count of the key disagrees with the state it was defined with, and with sites",
+        explanation: "In an image whose keys were flipped in the file the type word keeps the \
+            state of the definition, which is no finding while all sites of the key follow its \
+            count. Here some do not: a flip went half way, or the key's bytes are damaged.",
     },
     CatalogueEntry {
         code: "JT015",
@@ -211,7 +212,7 @@ mod tests {
             Defect::NotNopOrJump { code, target, bytes: None },
             Defect::TargetOutsideFunction { code, target },
             Defect::KeyMisaligned { code, key, align: 8 },
-            Defect::KeyFlipped { key, initially_true: true, enabled: 0 },
+            Defect::KeyHalfFlipped { key, initially_true: true, enabled: 0 },
             Defect::LayoutUnclear { tried: 1, entry_size: 16 },
             Defect::TooManyEntries { entries: 2, read: 1 },
             Defect::FieldsWithoutRelocation { size: 16, words: 2 },

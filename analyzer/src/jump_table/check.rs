@@ -106,13 +106,21 @@ fn is_outside_function(image: &Image<'_>, site: Option<SymbolOffset>, target: Sv
     site[..whole(&site)] != other[..whole(&other)]
 }
 
-/// Checks keys: each is reported once, not once for each of its sites.
-pub(super) fn check_keys(keys: &[Key], mut found: impl FnMut(Defect)) {
-    for key in keys {
+/// Checks keys: each is reported once, not once for each of its sites.  A key that was
+/// flipped in the file is none to report if its sites followed.
+pub(super) fn check_keys(
+    keys: &[Key],
+    entries: &[JumpEntry],
+    sites: &[Site<'_>],
+    mut found: impl FnMut(Defect),
+) {
+    for key in keys.iter().filter(|key| key.is_flipped()) {
+        let follows =
+            |site: &SiteId| check_insn(&entries[site.index()], &sites[site.index()], key).is_none();
         if let (Some(enabled), Some(initially_true)) = (key.enabled(), key.initially_true())
-            && StaticKey::is_on(enabled) != initially_true
+            && !key.sites.iter().all(follows)
         {
-            found(Defect::KeyFlipped { key: key.address, initially_true, enabled });
+            found(Defect::KeyHalfFlipped { key: key.address, initially_true, enabled });
         }
     }
 }

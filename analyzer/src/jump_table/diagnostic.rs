@@ -164,10 +164,10 @@ pub enum Defect {
     },
     /// JT014
     #[error(
-        "key {key}: defined {}, but `enabled` is {enabled}: the key was flipped in this file",
+        "key {key}: defined {}, but `enabled` is {enabled}, and not all of its sites follow that",
         if *initially_true { "true" } else { "false" }
     )]
-    KeyFlipped {
+    KeyHalfFlipped {
         /// Address of the key.
         key: Svma,
         /// State that `type` says.
@@ -290,7 +290,7 @@ impl Defect {
             Self::Truncated { .. } => "JT011",
             Self::Overlap { .. } => "JT012",
             Self::KeyMisaligned { .. } => "JT013",
-            Self::KeyFlipped { .. } => "JT014",
+            Self::KeyHalfFlipped { .. } => "JT014",
             Self::LayoutUnclear { .. } => "JT015",
             Self::TooManyEntries { .. } => "JT016",
             Self::FieldsWithoutRelocation { .. } => "JT017",
@@ -306,7 +306,7 @@ impl Defect {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::KeyFlipped { .. } => Severity::Note,
+            Self::KeyHalfFlipped { .. } => Severity::Note,
             Self::TargetOutsideFunction { .. }
             | Self::KeyMisaligned { .. }
             | Self::LayoutUnclear { .. }

@@ -111,6 +111,13 @@ impl Key {
         }
     }
 
+    /// Whether the key counts otherwise than it was defined: it was flipped in the
+    /// file.
+    #[must_use]
+    pub fn is_flipped(&self) -> bool {
+        self.is_on() != self.initially_true()
+    }
+
     /// Name for people: `symbol`, `symbol+0x8` inside a larger object, or the
     /// address where no symbol covers it.
     #[must_use]

@@ -183,7 +183,9 @@ impl<'data> JumpTable<'data> {
 
     fn check(&mut self, image: &Image<'_>) {
         let mut found = std::mem::take(&mut self.diagnostics);
-        check::check_keys(&self.keys, |defect| found.push(of_table(defect)));
+        check::check_keys(&self.keys, &self.entries, &self.sites, |defect| {
+            found.push(of_table(defect));
+        });
         let of_site = |id: SiteId| {
             let key = self.key(self.key_of(id));
             let mut defects = Vec::new();

@@ -143,6 +143,8 @@ pub(crate) struct SummaryRecord {
     pub(crate) jmp: usize,
     pub(crate) other: usize,
     pub(crate) keys: usize,
+    /// Keys whose count is not what they were defined with: flipped in the file.
+    pub(crate) flipped: usize,
     pub(crate) sections: BTreeMap<String, usize>,
     /// Sites in init text, in exit text, at EL2 and in unusual sections.
     pub(crate) special: BTreeMap<&'static str, usize>,

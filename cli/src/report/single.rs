@@ -76,6 +76,7 @@ impl<'a> Records<'a> {
             jmp: counts.jmp,
             other: counts.other,
             keys: table.keys().len(),
+            flipped: table.keys().iter().filter(|key| key.is_flipped()).count(),
             sections: sections.into_iter().map(|(name, sites)| (name.to_owned(), sites)).collect(),
             special: self.inspection.special_sites(),
             kinds: self.inspection.kinds(),

@@ -144,18 +144,19 @@ impl Report<'_> {
         if let Some(special) = special(&self.inspection.special_sites()) {
             self.label(out, "", &special)?;
         }
-        self.label(
-            out,
-            "keys",
-            &format!(
-                "{}: {} on, {} off; {} in the file, {} zero-filled",
-                grouped(keys.len()),
-                grouped(count_keys(|key| key.is_on() == Some(true))),
-                grouped(count_keys(|key| key.is_on() == Some(false))),
-                grouped(count_keys(Key::is_file_backed)),
-                grouped(count_keys(|key| !key.is_file_backed() && key.enabled().is_some())),
-            ),
-        )?;
+        let mut key_counts = format!(
+            "{}: {} on, {} off; {} in the file, {} zero-filled",
+            grouped(keys.len()),
+            grouped(count_keys(|key| key.is_on() == Some(true))),
+            grouped(count_keys(|key| key.is_on() == Some(false))),
+            grouped(count_keys(Key::is_file_backed)),
+            grouped(count_keys(|key| !key.is_file_backed() && key.enabled().is_some())),
+        );
+        match count_keys(Key::is_flipped) {
+            0 => {}
+            flipped => write!(key_counts, "; {} flipped in this file", grouped(flipped))?,
+        }
+        self.label(out, "keys", &key_counts)?;
         if !self.root.is_empty() {
             self.label(out, "source", &format!("below {}", printable(self.root)))?;
         }
