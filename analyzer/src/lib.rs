@@ -19,4 +19,5 @@ pub mod arch;
 pub mod debug_info;
 pub mod image;
 pub mod jump_table;
+pub mod lint;
 pub mod pattern;
