@@ -16,8 +16,10 @@
 
 pub mod addr;
 pub mod arch;
+pub mod dataflow;
 pub mod debug_info;
 pub mod image;
 pub mod jump_table;
 pub mod lint;
 pub mod pattern;
+pub mod program;

@@ -84,6 +84,10 @@ impl Architecture for A64 {
         decode(bytes).map(|insn| listing(code, &insn))
     }
 
+    fn is_known(&self, bytes: &[u8]) -> bool {
+        decode(bytes).is_some()
+    }
+
     fn encode(
         &self,
         insn: JumpLabelType,

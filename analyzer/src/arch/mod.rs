@@ -45,6 +45,11 @@ pub trait Architecture: fmt::Debug + Sync {
     /// `None` if the bytes are no instruction that the decoder knows.
     fn disassemble(&self, code: Svma, bytes: &[u8]) -> Option<String>;
 
+    /// Whether the decoder knows the instruction that `bytes` hold.
+    fn is_known(&self, bytes: &[u8]) -> bool {
+        self.disassemble(Svma(0), bytes).is_some()
+    }
+
     /// The instruction of `len` bytes that makes a site at `code` fall through
     /// or branch to `target`.
     ///

@@ -32,12 +32,14 @@ mod sections;
 mod separate;
 mod split;
 mod unit;
+mod unwind;
 mod variables;
 
 pub use error::{DebugFault, DebugInfoError};
 pub use frames::{Frame, FrameId, Frames, StringId};
 pub use objects::{Declaration, ObjectPath, ObjectPaths, ObjectQuery};
 pub use separate::{DebugFile, find_debug_file};
+pub use unwind::unwind_ranges;
 
 use crate::addr::Svma;
 use crate::image::Sections;

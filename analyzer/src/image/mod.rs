@@ -6,6 +6,7 @@ mod elf;
 mod error;
 mod file;
 mod identity;
+mod imports;
 pub mod kallsyms;
 mod layout;
 mod mapped;
@@ -299,10 +300,25 @@ impl<'data> Image<'data> {
         Ok(self.relocations.apply(range, bytes, self.arch, &self.symbols))
     }
 
+    /// What the relocations inside `range` of a relocatable file refer to, symbol and
+    /// addend, by where they are; undefined symbols have addresses of their own
+    /// ([`Self::symbolic`]).
+    #[must_use]
+    pub fn relocation_targets(&self, range: AddrRange) -> Vec<(Svma, Svma)> {
+        self.relocations.targets_in(range, &self.symbols)
+    }
+
     /// Where the image's relocations write, for many questions at once.
     #[must_use]
     pub fn relocated_places(&self) -> RelocatedPlaces {
         self.relocations.places()
+    }
+
+    /// The slots that the dynamic linker fills with the address of a symbol, by address,
+    /// each with the name.
+    #[must_use]
+    pub fn imports(&self) -> Vec<(Svma, String)> {
+        imports::imports(&self.sections, self.is_big_endian())
     }
 
     /// A 32-bit word of data from the first bytes of `bytes`.

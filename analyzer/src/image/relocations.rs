@@ -120,6 +120,17 @@ impl<'data> Relocations<'data> {
         relocated
     }
 
+    /// What the relocations inside `range` refer to (S + A), by where they are.
+    pub(super) fn targets_in(&self, range: AddrRange, symbols: &Symbols<'_>) -> Vec<(Svma, Svma)> {
+        let all = self.rela.iter().flat_map(|table| table.inside(range, symbols));
+        let target = |rela: reloc::Rela| {
+            Some((rela.at, Svma(rela.symbol.ok()?.wrapping_add_signed(rela.addend))))
+        };
+        let mut targets: Vec<(Svma, Svma)> = all.filter_map(target).collect();
+        targets.sort_unstable();
+        targets
+    }
+
     /// Where relocations write.
     pub(super) fn places(&self) -> RelocatedPlaces {
         let of_table = |table: &RelaTable<'_>| {

@@ -142,6 +142,12 @@ impl<'data> Symbols<'data> {
         Some((*self.externals.get(index)?, offset))
     }
 
+    /// The undefined symbols of a relocatable file, each with the address that stands for
+    /// it.
+    pub fn externals(&self) -> impl Iterator<Item = (Svma, SymbolId)> {
+        (0..).map(layout::external_address).zip(self.externals.iter().copied())
+    }
+
     /// The symbol of an id from a file, if there is one.
     pub(super) fn try_get(&self, id: SymbolId) -> Option<&Symbol> {
         self.symbols.get(id.0 as usize)
@@ -213,6 +219,12 @@ impl<'data> Symbols<'data> {
     #[must_use]
     pub fn object_at(&self, address: Svma) -> Option<SymbolOffset> {
         self.objects.covering(self, address)
+    }
+
+    /// Where functions start, in order of address, each with the symbol that names it
+    /// best.
+    pub fn function_starts(&self) -> impl Iterator<Item = (Svma, SymbolId)> {
+        self.functions.by_start.iter().map(|(start, _, symbol)| (*start, *symbol))
     }
 
     fn name_bytes(&self, symbol: &Symbol) -> &[u8] {

@@ -2,6 +2,7 @@
 
 use super::rule::Level;
 use crate::addr::Svma;
+use std::time::Duration;
 
 /// What happens at a step of a witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,6 +134,15 @@ pub struct Coverage {
     pub caps: Vec<String>,
 }
 
+/// How long a part of the work took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// What was done.
+    pub name: &'static str,
+    /// How long it took.
+    pub time: Duration,
+}
+
 /// The result for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LintReport {
@@ -145,4 +155,6 @@ pub struct LintReport {
     /// Doubts about the models: a function that is said to synchronise and does
     /// not, a name that no function has.
     pub model_warnings: Vec<String>,
+    /// Parts of the work with their times.
+    pub phases: Vec<Phase>,
 }

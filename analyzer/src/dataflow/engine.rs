@@ -1,0 +1,168 @@
+//! A forward analysis of one function by a worklist, blocks in reverse post-order.
+
+use super::lattice::Lattice;
+use crate::program::{Block, BlockId, Cfg};
+use std::collections::BTreeSet;
+
+/// A forward analysis.
+pub trait Analysis {
+    /// What it computes.
+    type State: Lattice;
+
+    /// What holds at the entry of the function.
+    fn entry(&self) -> Self::State;
+
+    /// Makes `state`, what holds before `block`, what holds behind it.
+    fn transfer(&self, block: &Block, state: &mut Self::State);
+}
+
+/// A bound on the work was reached: nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {steps} steps in one function")]
+pub struct StepsExceeded {
+    /// The bound.
+    pub steps: usize,
+}
+
+/// Steps for each block: a lattice whose chains are longer than this has none of the
+/// functions here.
+const STEPS_PER_BLOCK: usize = 200;
+/// Steps that every function may take.
+const STEPS: usize = 10_000;
+
+/// What holds before each block; `None` for those that nothing leads to.
+///
+/// # Errors
+/// If it takes too many steps.
+pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State>>, StepsExceeded> {
+    let order = reverse_post_order(cfg);
+    let mut rank = vec![usize::MAX; cfg.blocks.len()];
+    for (at, block) in order.iter().enumerate() {
+        rank[block.index()] = at;
+    }
+    let mut before: Vec<Option<A::State>> = vec![None; cfg.blocks.len()];
+    let mut queue = BTreeSet::new();
+    if let Some(first) = before.first_mut() {
+        *first = Some(analysis.entry());
+        queue.insert(0);
+    }
+    let limit = STEPS + STEPS_PER_BLOCK * cfg.blocks.len();
+    let mut steps = 0;
+    while let Some(at) = queue.pop_first() {
+        steps += 1;
+        if steps > limit {
+            return Err(StepsExceeded { steps: limit });
+        }
+        let block = &cfg.blocks[order[at].index()];
+        let Some(mut state) = before[order[at].index()].clone() else { continue };
+        analysis.transfer(block, &mut state);
+        for next in &block.successors {
+            let grows = match &mut before[next.index()] {
+                Some(known) => known.join(&state),
+                unknown => {
+                    *unknown = Some(state.clone());
+                    true
+                }
+            };
+            if grows {
+                queue.insert(rank[next.index()]);
+            }
+        }
+    }
+    Ok(before)
+}
+
+/// Blocks that the entry leads to, each before those that follow it but for loops.
+#[must_use]
+pub fn reverse_post_order(cfg: &Cfg) -> Vec<BlockId> {
+    let mut seen = vec![false; cfg.blocks.len()];
+    let mut order = Vec::with_capacity(cfg.blocks.len());
+    let mut stack: Vec<(BlockId, usize)> = Vec::new();
+    if let Some(first) = seen.first_mut() {
+        *first = true;
+        stack.push((BlockId(0), 0));
+    }
+    while let Some((block, next)) = stack.last_mut() {
+        let successor = cfg.blocks[block.index()].successors.get(*next).copied();
+        *next += 1;
+        match successor {
+            Some(successor) => {
+                if !std::mem::replace(&mut seen[successor.index()], true) {
+                    stack.push((successor, 0));
+                }
+            }
+            None => {
+                order.push(*block);
+                stack.pop();
+            }
+        }
+    }
+    order.reverse();
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lattice::Bits;
+    use super::*;
+    use crate::addr::Svma;
+    use proptest::prelude::*;
+
+    fn cfg(successors: &[Vec<u32>]) -> Cfg {
+        let block = |(at, successors): (usize, &Vec<u32>)| Block {
+            start: Svma(at as u64 * 4),
+            events: at..at + 1,
+            successors: successors.iter().copied().map(BlockId).collect(),
+            exits: Vec::new(),
+        };
+        Cfg { blocks: successors.iter().enumerate().map(block).collect(), has_guessed_edges: false }
+    }
+
+    /// Which blocks a way from the entry passes.
+    struct Passed;
+
+    impl Analysis for Passed {
+        type State = Bits;
+
+        fn entry(&self) -> Bits {
+            Bits::NONE
+        }
+
+        fn transfer(&self, block: &Block, state: &mut Bits) {
+            state.join(&Bits::one(block.events.start));
+        }
+    }
+
+    #[test]
+    fn ways_meet() {
+        let diamond = cfg(&[vec![1, 2], vec![3], vec![3], vec![], vec![3]]);
+        let before = solve(&diamond, &Passed).unwrap();
+        assert_eq!(before[3], Some(Bits(0b111)));
+        assert_eq!(before[4], None, "nothing leads there");
+    }
+
+    proptest! {
+        /// The result is a fixpoint, and no smaller one exists along any walk.
+        #[test]
+        fn solutions_are_fixpoints(edges in proptest::collection::vec((0u32..12, 0u32..12), 0..40)) {
+            let mut successors = vec![Vec::new(); 12];
+            for (from, to) in edges {
+                successors[from as usize].push(to);
+            }
+            let cfg = cfg(&successors);
+            let before = solve(&cfg, &Passed).unwrap();
+            for (at, block) in cfg.blocks.iter().enumerate() {
+                let Some(mut state) = before[at] else { continue };
+                Passed.transfer(block, &mut state);
+                for next in &block.successors {
+                    let mut known = before[next.index()].unwrap();
+                    prop_assert!(!known.join(&state));
+                }
+            }
+            prop_assert_eq!(
+                before.iter().flatten().count(),
+                reverse_post_order(&cfg).len()
+            );
+        }
+    }
+}

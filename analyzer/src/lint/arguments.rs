@@ -1,0 +1,107 @@
+//! Constants in registers where a call is made.
+
+use crate::addr::{AddrRange, Svma};
+use crate::image::Image;
+use crate::program::{BlockId, Cfg, Constant, INSN_BYTES, Insn, Program, also_writes};
+
+/// Registers with their values where these are known; number 31 is none.
+pub(super) type Registers = [Option<u64>; 32];
+
+/// Blocks that are followed backwards from a call.
+const DEPTH: usize = 12;
+/// Registers that a call leaves as they are: x19 to x29 (AAPCS64, 6.1.1).
+const KEPT: std::ops::Range<usize> = 19..30;
+
+/// What the registers hold before the instruction at `at`, as far as the blocks that
+/// alone lead there say.
+pub(super) fn registers_at(
+    image: &Image<'_>,
+    program: &Program<'_>,
+    cfg: &Cfg,
+    at: Svma,
+) -> Registers {
+    let mut registers = [None; 32];
+    let Some(last) = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1) else {
+        return registers;
+    };
+    let mut way = vec![last];
+    while way.len() < DEPTH {
+        let block = way[way.len() - 1];
+        let is_before = |from: &&(usize, usize)| from.1 == block;
+        let edges: Vec<(usize, usize)> = cfg
+            .blocks
+            .iter()
+            .enumerate()
+            .flat_map(|(from, block)| {
+                block.successors.iter().map(move |next: &BlockId| (from, next.index()))
+            })
+            .collect();
+        let mut before = edges.iter().filter(is_before);
+        match (before.next(), before.next()) {
+            (Some((from, _)), None) if block != 0 && !way.contains(from) => way.push(*from),
+            _ => break,
+        }
+    }
+    for (step, block) in way.iter().enumerate().rev() {
+        let start = cfg.blocks[*block].start;
+        let next = cfg.blocks.get(block + 1).map(|next| next.start);
+        let end = if step == 0 { at } else { next.unwrap_or(at) };
+        let mut here = start;
+        while here < end {
+            let (Some(word), Some(insn)) = (program.word(here), program.insn(here)) else { break };
+            execute(image, word, insn, &mut registers);
+            here = here.wrapping_add(INSN_BYTES);
+        }
+    }
+    registers
+}
+
+fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut Registers) {
+    let known = |registers: &Registers, number: u8| match number {
+        31 => None,
+        number => registers[usize::from(number)],
+    };
+    match insn {
+        Insn::Constant { register, value, is_word } => {
+            let number = usize::from(register.number());
+            let value = match value {
+                Constant::Value(value) => Some(value),
+                Constant::Keep { bits, shift } => known(registers, register.number())
+                    .map(|old| old & !(0xffff << shift) | bits << shift),
+                Constant::Sum { from, add } => {
+                    known(registers, from.number()).map(|from| from.wrapping_add_signed(add))
+                }
+                Constant::Literal(from) => word_at(image, from),
+                Constant::Loaded { base, offset } => known(registers, base.number())
+                    .and_then(|base| word_at(image, Svma(base.wrapping_add(offset)))),
+            };
+            if number < 31 {
+                registers[number] =
+                    value.map(|value| if is_word { value & 0xffff_ffff } else { value });
+            }
+        }
+        Insn::Other { writes: Some(register) } => registers[usize::from(register.number())] = None,
+        Insn::Call { .. } | Insn::CallRegister { .. } => {
+            for (number, register) in registers.iter_mut().enumerate() {
+                if !KEPT.contains(&number) {
+                    *register = None;
+                }
+            }
+        }
+        _ => {}
+    }
+    if let Some(register) = also_writes(word) {
+        registers[usize::from(register.number())] = None;
+    }
+    registers[31] = None;
+}
+
+/// A word of data that the program cannot change, relocations applied.
+fn word_at(image: &Image<'_>, at: Svma) -> Option<u64> {
+    let section = image.section(image.section_at(at)?);
+    if section.flags.write && !section.name.starts_with(".got") {
+        return None;
+    }
+    let relocated = image.read_relocated(AddrRange::sized(at, 8)).ok()?;
+    image.u64_from(&relocated.bytes)
+}

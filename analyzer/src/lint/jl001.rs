@@ -1,0 +1,148 @@
+//! JL001 patch without cross-CPU sync, and the two ways of doing it nearly right: JL004
+//! and JL005.
+//!
+//! # Algorithm
+//! For each function that calls a patching primitive (a root): whether it may return
+//! without a synchronisation behind the last patch. If so, the same of its callers, and
+//! so on. It is a finding if a function among these can be entered from outside: an
+//! exported one, a system call, one whose address is in data or handed to others, or one
+//! that nobody is seen to call.
+//!
+//! # False positives
+//! Synchronisation through a pointer, or by means that no model knows.
+//!
+//! # False negatives
+//! Callers through pointers are not followed; a callback is taken for run where it is
+//! registered.
+
+use super::finding::{Finding, Role};
+use super::model::{FunctionRole, level_of};
+use super::obligation::{LATE, LOCAL, Reach, Root};
+use super::rule::{Level, RuleDescriptor};
+use super::subject::Subject;
+use super::syncs::Syncs;
+use super::way::{EntryKind, affected, best_entry, chain, steps};
+
+/// Patch without synchronisation.
+pub(super) static JL001: RuleDescriptor = RuleDescriptor {
+    code: "JL001",
+    title: "patch without cross-CPU sync",
+    level: Level::Error,
+    finds: "A function changes instructions, maintains the caches, and returns to someone \
+        who relies on the change, while no other CPU was made to execute a context \
+        synchronising event. Other CPUs may go on executing the old instructions, for as \
+        long as their pipelines and prefetch buffers hold them.",
+    how: "Control flow and direct calls of the whole binary are recovered; the obligation to \
+        synchronise is made by known patching primitives, fulfilled by known synchronising \
+        ones and by functions that reach one on every way, and handed on to callers until it \
+        comes to a function that others can enter. Cache maintenance alone is taken for fresh \
+        code, which is a note.",
+    false_positives: "Synchronisation through a function pointer, or by means that no model \
+        knows (--config adds models). Code whose readers synchronise on their own side.",
+    false_negatives: "Calls through pointers are not followed. Only arm64 is read.",
+    history: "Linux on arm64: static keys, introduced by f6cc0c501649 and fixed by \
+        cfb00a357864 (July 2024), which split the work into queue and one apply with \
+        kick_all_cpus_sync(); kernels from about 4.19 up to the fix have it. arm64 module \
+        loading, 3b8c9f1cdfc5. riscv: edf2d546bfd6 lost the global flush, ee9a68394b4b brought \
+        it back. User space: wasmtime#3310, openjdk/jdk#428, DynamoRIO#1910 and #1911, \
+        asmjit#401, dolphin#4204; LLVM XRay on AArch64 has one __clear_cache and no event for \
+        other threads.",
+    fix: "Patch all sites first, then make all other CPUs synchronise once: \
+        kick_all_cpus_sync() in a kernel, membarrier(SYNC_CORE) in a program.",
+};
+
+/// Synchronisation at the wrong place.
+pub(super) static JL004: RuleDescriptor = RuleDescriptor {
+    code: "JL004",
+    title: "sync issued before the last patch",
+    level: Level::Error,
+    finds: "A function synchronises other CPUs, then patches once more and returns. What was \
+        patched last is not covered: another CPU may have fetched the old instruction again \
+        between the two.",
+    how: "As JL001, where a synchronisation lies on the way before the patch.",
+    false_positives: "As JL001.",
+    false_negatives: "As JL001.",
+    history: "ftrace on arm64 issues a conditional interrupt before the last patch and \
+        tolerates that by design; aarch64_insn_patch_text_sync had a race of this kind, \
+        899d5933b2dd.",
+    fix: "Move the synchronisation behind the last patch.",
+};
+
+/// Only this CPU synchronises.
+pub(super) static JL005: RuleDescriptor = RuleDescriptor {
+    code: "JL005",
+    title: "only a local ISB",
+    level: Level::Error,
+    finds: "A function patches and executes an ISB of its own. That synchronises the CPU it \
+        runs on; all others may go on executing the old instructions.",
+    how: "As JL001, where an ISB stands behind the patch in the functions that return with it; \
+        the ISB at the end of cache maintenance does not count.",
+    false_positives: "Code that only one thread ever executes.",
+    false_negatives: "As JL001.",
+    history: "The ISB at the end of flush_icache_range was long taken for enough on arm64.",
+    fix: "As JL001; the ISB is not needed then.",
+};
+
+/// The finding that `root` is, if its obligation gets out.
+pub(super) fn finding(
+    subject: &Subject<'_, '_>,
+    syncs: &Syncs,
+    root: &Root,
+    reach: &Reach,
+) -> Option<Finding> {
+    let known = subject.known(root.function);
+    let is_boot = matches!(known.map(|known| known.role), Some(FunctionRole::BootOnly));
+    if is_boot || subject.program.function(root.function).is_init {
+        return None;
+    }
+    let (entry, kind) = best_entry(subject, syncs, reach)?;
+    let tolerated = known.filter(|known| known.role == FunctionRole::Tolerated);
+    let rule = if reach.at_root.meets(LATE) {
+        &JL004
+    } else if reach.at_root.meets(LOCAL) {
+        &JL005
+    } else {
+        &JL001
+    };
+    let kernel_root = root
+        .sites
+        .iter()
+        .find_map(|(_, source)| subject.known(*source).and_then(|known| known.kernel_root.clone()));
+    let level = match (root.patches, kind) {
+        _ if kernel_root.is_some() => Level::Warning,
+        (false, _) => Level::Note,
+        (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
+        (true, EntryKind::Data | EntryKind::Argument) => Level::Warning,
+    };
+    let witness = steps(subject, root, reach, entry, kind);
+    let affected = affected(subject, reach);
+    let name = subject.name(root.function);
+    let patch = witness.iter().find(|step| step.role == Role::Patch);
+    let source = patch.and_then(|step| step.callee.clone()).unwrap_or_default();
+    let what = match (root.patches, rule.code) {
+        (false, _) => format!("writes code and maintains caches ({source})"),
+        (true, "JL004") => format!("patches instructions behind its synchronisation ({source})"),
+        (true, _) => format!("patches instructions ({source})"),
+    };
+    let but = match rule.code {
+        "JL005" => "and executes an ISB for this CPU alone",
+        _ => "and returns without a synchronisation of the other CPUs",
+    };
+    let of_kernel = kernel_root.map_or_else(String::new, |kernel| {
+        format!("; it is {kernel} of the kernel that is to be mended")
+    });
+    let count = affected.functions;
+    let more = if reach.is_cut { "at least " } else { "" };
+    let message = format!("{name} {what} {but}; {more}{count} functions may return so{of_kernel}");
+    Some(Finding {
+        rule: rule.code,
+        level: level_of(tolerated.is_some(), level),
+        function: Some(name),
+        address: patch.map(|step| step.address),
+        message,
+        fingerprint: format!("{}:{}", rule.code, chain(&witness)),
+        witness,
+        affected,
+        tolerated: tolerated.and_then(|known| known.reason.clone()),
+    })
+}

@@ -1,0 +1,128 @@
+//! JL007 patches an instruction that may not be modified concurrently.
+//!
+//! # Algorithm
+//! Short functions that store through a pointer and maintain caches, and that build words of
+//! instructions out of constants: some that may be modified while they are executed (B, BL,
+//! NOP, BRK), and some that may not.
+//!
+//! # False positives
+//! A function that writes fresh code and is short.
+//!
+//! # False negatives
+//! Words that come from elsewhere; long functions, which are taken for code generators.
+
+use super::finding::Finding;
+use super::obligation::Root;
+use super::place::finding;
+use super::rule::{Level, RuleDescriptor};
+use super::subject::Subject;
+use crate::addr::Svma;
+use crate::program::{Constant, FuncId, INSN_BYTES, Insn, decode};
+
+pub(super) static JL007: RuleDescriptor = RuleDescriptor {
+    code: "JL007",
+    title: "patches an instruction that may not be modified concurrently",
+    level: Level::Warning,
+    finds: "An instruction is replaced while others may execute it, and old or new word is not \
+        one of B, BL, BRK, HVC, ISB, NOP, SMC and SVC (and, in later issues of the manual, B.cond, \
+        CBZ and TBZ). Without prior synchronisation of the executing CPU the result is CONSTRAINED \
+        UNPREDICTABLE: not the old instruction, nor the new.",
+    how: "Short functions that store through a pointer and maintain caches, and build words of \
+        both kinds out of constants: a pair of ADRP and ADD for B and NOP.",
+    false_positives: "Short functions that write fresh code.",
+    false_negatives: "Words that come from elsewhere; long functions, which are taken for code \
+        generators.",
+    history: "qemu exchanges ADRP and ADD for B and NOP in tb_target_set_jmp_target (up to 7.2); \
+        LLVM XRay exchanges B for STP. Arm ARM B2.2.5, concurrent modification and execution of \
+        instructions.",
+    fix: "Keep to B and NOP, with the rest behind the branch; or stop all threads first.",
+};
+
+/// Instructions of the longest function that is taken for a patcher.
+const LONGEST: u64 = 96;
+
+pub(super) fn findings(subject: &Subject<'_, '_>, roots: &[Root]) -> Vec<Finding> {
+    roots.iter().filter_map(|root| of_root(subject, root)).collect()
+}
+
+fn of_root(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
+    let id = root.function;
+    if subject.program.function(id).range.size() > LONGEST * INSN_BYTES {
+        return None;
+    }
+    let (words, store) = templates(subject, id);
+    let store = store?;
+    let may = words.iter().find_map(|word| may_be_modified(*word))?;
+    let may_not = words.iter().find_map(|word| may_not_be_modified(*word))?;
+    let name = subject.name(id);
+    let message = format!(
+        "{name} writes {may} and {may_not} over each other: {may_not} may not be modified while \
+         others execute it"
+    );
+    Some(finding(subject, &JL007, JL007.level, (id, store), may_not, message))
+}
+
+/// Words that constants of the function make, both halves of doublewords, and the last
+/// store through a pointer.
+fn templates(subject: &Subject<'_, '_>, id: FuncId) -> (Vec<u32>, Option<Svma>) {
+    let range = subject.program.function(id).range;
+    let mut registers = [None::<u64>; 32];
+    let (mut words, mut store) = (Vec::new(), None);
+    let mut at = range.start();
+    while at < range.end() {
+        match subject.program.word(at).map(|word| decode(word, at)) {
+            Some(Insn::Constant { register, value, .. }) => {
+                let place = &mut registers[usize::from(register.number())];
+                *place = match value {
+                    Constant::Value(value) => Some(value),
+                    Constant::Keep { bits, shift } => {
+                        place.map(|old| old & !(0xffff << shift) | bits << shift)
+                    }
+                    _ => None,
+                };
+                if let Some(value) = *place {
+                    let halves = [value & 0xffff_ffff, value >> 32];
+                    words.extend(halves.into_iter().filter_map(|half| u32::try_from(half).ok()));
+                }
+            }
+            Some(Insn::Store { base, .. }) if !matches!(base.number(), 29 | 31) => store = Some(at),
+            _ => {}
+        }
+        at = at.wrapping_add(INSN_BYTES);
+    }
+    (words, store)
+}
+
+fn may_be_modified(word: u32) -> Option<&'static str> {
+    match word {
+        0x1400_0000 => Some("B"),
+        0x9400_0000 => Some("BL"),
+        0xd503_201f => Some("NOP"),
+        _ => None,
+    }
+}
+
+/// Templates with their operands empty or of a single register.
+fn may_not_be_modified(word: u32) -> Option<&'static str> {
+    match word {
+        _ if word & 0xffff_ffe0 == 0x9000_0000 => Some("ADRP"),
+        _ if word & 0xffff_fc00 == 0x9100_0000 && word & 31 == (word >> 5) & 31 => Some("ADD"),
+        _ if word & 0xffff_ffe0 == 0x5800_0000 => Some("LDR"),
+        _ if word & 0xffff_ffe0 == 0xd280_0000 && word & 31 != 0 => Some("MOVZ"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_told_apart() {
+        assert_eq!(may_not_be_modified(0x9000_001e), Some("ADRP"));
+        assert_eq!(may_not_be_modified(0x9100_03de), Some("ADD"));
+        assert_eq!(may_not_be_modified(0x1400_0000), None);
+        assert_eq!(may_be_modified(0xd503_201f), Some("NOP"));
+        assert_eq!(may_be_modified(0x9000_0000), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! JL008 sync per site where a batch would do.
+//!
+//! # Algorithm
+//! Loops in which a patching primitive and a synchronisation are both called, or a
+//! primitive that synchronises by itself.
+//!
+//! # False positives
+//! Loops that must not go on before each change is seen.
+//!
+//! # False negatives
+//! Loops whose body is another function.
+
+use super::finding::Finding;
+use super::model::FunctionRole;
+use super::place::finding;
+use super::rule::{Level, RuleDescriptor};
+use super::subject::Subject;
+use super::syncs::{Effect, Syncs};
+use crate::addr::Svma;
+use crate::program::{Cfg, FuncId, Insn};
+
+pub(super) static JL008: RuleDescriptor = RuleDescriptor {
+    code: "JL008",
+    title: "sync per site where a batch would do",
+    level: Level::Note,
+    finds: "Each pass of a loop patches a site and interrupts all other CPUs. One synchronisation \
+        behind the loop gives the same guarantee at a fraction of the cost.",
+    how: "Loops in which a patching and a synchronising primitive are called, or one that does \
+        both.",
+    false_positives: "Loops that must see each change take effect before the next.",
+    false_negatives: "Loops whose body is another function.",
+    history: "Static keys of arm64 before batches were thought too slow for stop_machine for each \
+        site, which is how the synchronisation came to be left out.",
+    fix: "Queue the patches, synchronise once.",
+};
+
+pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
+    let program = &subject.program;
+    let is_sync = |id: &FuncId| {
+        matches!(
+            subject.role(*id),
+            Some(
+                FunctionRole::Syncs
+                    | FunctionRole::SyncsIfCallbackIsbs(_)
+                    | FunctionRole::PatchesAndSyncs
+            )
+        ) || syncs.always(*id)
+    };
+    let mut callers: Vec<FuncId> = program
+        .ids()
+        .filter(is_sync)
+        .flat_map(|id| program.callers(id))
+        .map(|call| call.caller)
+        .collect();
+    callers.sort_unstable();
+    callers.dedup();
+    callers.into_iter().filter_map(|id| of_function(subject, syncs, id)).collect()
+}
+
+fn of_function(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Option<Finding> {
+    let cfg = subject.cfg(id);
+    let program = &subject.program;
+    // (block, place, patches, synchronises)
+    let mut calls: Vec<(usize, Svma, bool, bool)> = Vec::new();
+    for (block, of_block) in cfg.blocks.iter().enumerate() {
+        for event in &program.events()[of_block.events.clone()] {
+            let Insn::Call { to } = event.insn else { continue };
+            let Some(callee) = program.starting_at(to) else { continue };
+            let both = subject.role(callee) == Some(FunctionRole::PatchesAndSyncs);
+            let effect = syncs.effect(subject, id, callee, event.at);
+            let patches = both || effect == Effect::Patches;
+            let synchronises = effect == Effect::Syncs;
+            if patches || synchronises {
+                calls.push((block, event.at, patches, synchronises));
+            }
+        }
+    }
+    let sync = calls.iter().find(|(sync_block, _, _, synchronises)| {
+        let is_in_loop_with = |patch_block: usize| {
+            reaches(&cfg, *sync_block, patch_block) && reaches(&cfg, patch_block, *sync_block)
+        };
+        *synchronises
+            && calls.iter().any(|(block, _, patches, _)| *patches && is_in_loop_with(*block))
+    })?;
+    let name = subject.name(id);
+    let message = format!("{name} patches and synchronises in each pass of a loop");
+    Some(finding(subject, &JL008, JL008.level, (id, sync.1), "", message))
+}
+
+/// Whether a way of at least one edge leads from one block to another.
+fn reaches(cfg: &Cfg, from: usize, to: usize) -> bool {
+    let mut seen = vec![false; cfg.blocks.len()];
+    let mut stack = vec![from];
+    while let Some(block) = stack.pop() {
+        for next in &cfg.blocks[block].successors {
+            if next.index() == to {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[next.index()], true) {
+                stack.push(next.index());
+            }
+        }
+    }
+    false
+}

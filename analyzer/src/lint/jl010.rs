@@ -1,0 +1,54 @@
+//! JL010 jump table inconsistent: what inspect says of it.
+
+use super::finding::{Affected, Finding};
+use super::rule::{Level, RuleDescriptor};
+use crate::image::Image;
+use crate::jump_table::{JumpTable, Severity};
+
+pub(super) static JL010: RuleDescriptor = RuleDescriptor {
+    code: "JL010",
+    title: "jump table inconsistent",
+    level: Level::Error,
+    finds: "An entry of the jump table, its site or its key is not what it should be: a flip would \
+        patch the wrong bytes, or leave code and key in disagreement.",
+    how: "The checks of jlctl inspect (JT001 and up) over all entries.",
+    false_positives: "None is known: in the kernels measured no entry breaks any of them.",
+    false_negatives: "What a table of the right form says wrongly.",
+    history: "ClangBuiltLinux#1925 and #1440 (LTO), kpatch#931 and #946, identical code folding.",
+    fix: "See jlctl-inspect(1) for the code in the message.",
+};
+
+pub(super) fn findings(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<Finding> {
+    table
+        .diagnostics()
+        .iter()
+        .map(|found| {
+            let level = match found.defect.severity() {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
+                Severity::Note => Level::Note,
+            };
+            let site = found.site.map(|id| (table.entry(id), table.site(id)));
+            let function = site
+                .and_then(|(_, site)| site.function)
+                .map(|at| image.symbols().name(at.symbol).into_owned());
+            let code = found.defect.code();
+            let offset = site.and_then(|(_, site)| site.function).map_or(0, |at| at.offset);
+            let text = found.defect.to_string();
+            Finding {
+                rule: JL010.code,
+                level,
+                fingerprint: format!(
+                    "JL010:{code}:{}+{offset:#x}",
+                    function.as_deref().unwrap_or("table")
+                ),
+                function,
+                address: site.map(|(entry, _)| entry.code),
+                message: format!("{code}: {}", image.localize(&text)),
+                witness: Vec::new(),
+                affected: Affected::default(),
+                tolerated: None,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,309 @@
+//! The program that is looked at, with what is known of its functions by name and by
+//! what they do.
+
+use super::arguments::registers_at;
+use super::kernel::KernelSummary;
+use super::model::{Config, FunctionModel, FunctionRole, built_in};
+use crate::addr::Svma;
+use crate::image::Image;
+use crate::jump_table::JumpTable;
+use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, Program};
+use foldhash::{HashMap, HashMapExt as _};
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+/// Prefix of the symbols by which a kernel exports (`include/linux/export.h`, Linux 6.12).
+const EXPORT: &str = "__ksymtab_";
+
+/// Instructions of the longest function that is taken for a mere call of another.
+const WRAPPER: u64 = 8;
+
+/// What a model says of one function.
+#[derive(Debug, Clone)]
+pub(super) struct KnownRole {
+    pub(super) role: FunctionRole,
+    pub(super) reason: Option<String>,
+    /// The function of the kernel that is to be mended, if a module only calls it.
+    pub(super) kernel_root: Option<String>,
+}
+
+impl KnownRole {
+    const fn of(role: FunctionRole) -> Self {
+        Self { role, reason: None, kernel_root: None }
+    }
+}
+
+/// A program and what is known of its functions.
+pub(super) struct Subject<'a, 'data> {
+    pub(super) image: &'a Image<'data>,
+    pub(super) program: Program<'data>,
+    roles: Vec<Option<KnownRole>>,
+    is_exported: Vec<bool>,
+    cfgs: RefCell<HashMap<FuncId, Rc<Cfg>>>,
+    reaches_isb: RefCell<HashMap<FuncId, bool>>,
+    taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
+    protections: OnceCell<Vec<Protection>>,
+    pub(super) is_kernel: bool,
+}
+
+/// A call that sets the protection of memory to a constant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Protection {
+    pub(super) function: FuncId,
+    pub(super) at: Svma,
+    /// The function called.
+    pub(super) name: &'static str,
+    /// PROT_ bits.
+    pub(super) protection: u64,
+}
+
+impl<'a, 'data> Subject<'a, 'data> {
+    pub(super) fn new(
+        image: &'a Image<'data>,
+        table: Option<&JumpTable<'_>>,
+        config: &Config,
+        kernel: Option<&KernelSummary>,
+    ) -> Self {
+        let program = Program::recover(image, table);
+        let is_kernel = image.is_kernel();
+        let functions = program.functions().len();
+        let mut subject = Self {
+            image,
+            program,
+            roles: vec![None; functions],
+            is_exported: vec![false; functions],
+            cfgs: RefCell::default(),
+            reaches_isb: RefCell::default(),
+            taken: OnceCell::new(),
+            protections: OnceCell::new(),
+            is_kernel,
+        };
+        subject.assign_roles(config);
+        kernel.into_iter().for_each(|kernel| subject.adopt(kernel));
+        let noreturn: Vec<FuncId> = subject
+            .program
+            .ids()
+            .filter(|id| subject.role(*id) == Some(FunctionRole::NoReturn))
+            .collect();
+        subject.program.set_noreturn(&noreturn);
+        subject
+    }
+
+    fn assign_roles(&mut self, config: &Config) {
+        let own = built_in(self.is_kernel);
+        let models: Vec<&FunctionModel> = config.functions.iter().chain(&own.functions).collect();
+        let mut plain: HashMap<&str, usize> = HashMap::new();
+        for (at, model) in models.iter().enumerate().filter(|(_, model)| model.is_plain()) {
+            model.names.iter().for_each(|name| {
+                plain.entry(name).or_insert(at);
+            });
+        }
+        let patterns: Vec<(usize, &&FunctionModel)> =
+            models.iter().enumerate().filter(|(_, model)| !model.is_plain()).collect();
+        let mut by_name: HashMap<String, FuncId> = HashMap::new();
+        let mut exported = Vec::new();
+        let symbols = self.image.symbols();
+        for (id, symbol) in symbols.iter().filter(|(_, symbol)| symbol.section.is_some()) {
+            let name = symbols.name(id);
+            if let Some(name) = name.strip_prefix(EXPORT) {
+                exported.push(name.to_owned());
+                continue;
+            }
+            let Some(function) = self.program.starting_at(symbol.address) else { continue };
+            if symbol.kind == crate::image::SymbolKind::Object {
+                continue;
+            }
+            let base = name.split('.').next().unwrap_or(&name);
+            let of_pattern =
+                || patterns.iter().find(|(_, model)| model.matches(base)).map(|(at, _)| *at);
+            if let Some(model) = plain.get(base).copied().or_else(of_pattern) {
+                let FunctionModel { role, reason, .. } = models[model];
+                let known = KnownRole { reason: reason.clone(), ..KnownRole::of(*role) };
+                self.roles[function.index()].get_or_insert(known);
+            }
+            if self.is_kernel {
+                by_name.entry(name.into_owned()).or_insert(function);
+            } else if symbol.binding != crate::image::Binding::Local {
+                self.is_exported[function.index()] = true;
+            }
+        }
+        for (function, name) in self.program.imports() {
+            if let Some(model) = plain.get(name.as_str()) {
+                let FunctionModel { role, reason, .. } = models[*model];
+                let known = KnownRole { reason: reason.clone(), ..KnownRole::of(*role) };
+                self.roles[function.index()].get_or_insert(known);
+            }
+        }
+        for function in exported.iter().filter_map(|name| by_name.get(name)) {
+            self.is_exported[function.index()] = true;
+        }
+        self.recognise();
+    }
+
+    /// Takes over what the kernel's functions do that a module imports.
+    fn adopt(&mut self, kernel: &KernelSummary) {
+        for (id, name) in self.program.imports() {
+            let known = if kernel.syncs.contains(name) {
+                KnownRole::of(FunctionRole::Syncs)
+            } else if let Some(root) = kernel.pending.get(name) {
+                KnownRole {
+                    kernel_root: Some(root.clone()),
+                    ..KnownRole::of(FunctionRole::Patches)
+                }
+            } else {
+                continue;
+            };
+            self.roles[id.index()].get_or_insert(known);
+        }
+    }
+
+    /// Recognises functions that maintain caches by what they do, DC CVAU and IC IVAU, and
+    /// in programs those that only call such a one.
+    fn recognise(&mut self) {
+        let maintains = || KnownRole::of(FunctionRole::Maintains);
+        for id in self.program.ids() {
+            let has =
+                |op| self.program.events_of(id).iter().any(|event| event.insn == Insn::Cache(op));
+            if self.roles[id.index()].is_none()
+                && has(CacheOp::InvalidateInsn)
+                && has(CacheOp::CleanData)
+            {
+                self.roles[id.index()] = Some(maintains());
+            }
+        }
+        if self.is_kernel {
+            return;
+        }
+        let mut queue: Vec<FuncId> = self
+            .program
+            .ids()
+            .filter(|id| self.role(*id) == Some(FunctionRole::Maintains))
+            .collect();
+        while let Some(id) = queue.pop() {
+            let callers: Vec<FuncId> = self.program.callers(id).map(|call| call.caller).collect();
+            for caller in callers {
+                if self.roles[caller.index()].is_none() && self.is_wrapper(caller) {
+                    self.roles[caller.index()] = Some(maintains());
+                    queue.push(caller);
+                }
+            }
+        }
+    }
+
+    /// Whether a function does little more than one direct call.
+    fn is_wrapper(&self, id: FuncId) -> bool {
+        let is_call = |event: &&crate::program::Event| {
+            matches!(event.insn, Insn::CallRegister { .. } | Insn::Call { .. })
+        };
+        let calls = self.program.events_of(id).iter().filter(is_call).count();
+        let tails = self.program.calls_of(id).len();
+        self.program.function(id).range.size() <= WRAPPER * INSN_BYTES && calls.max(tails) == 1
+    }
+
+    /// What is known of a function.
+    pub(super) fn known(&self, id: FuncId) -> Option<&KnownRole> {
+        self.roles[id.index()].as_ref()
+    }
+
+    pub(super) fn role(&self, id: FuncId) -> Option<FunctionRole> {
+        self.known(id).map(|known| known.role)
+    }
+
+    pub(super) fn is_exported(&self, id: FuncId) -> bool {
+        self.is_exported[id.index()]
+    }
+
+    /// Whether a function is the kernel's side of a system call
+    /// (`arch/arm64/include/asm/syscall_wrapper.h`, Linux 6.12).
+    pub(super) fn is_system_call(&self, id: FuncId) -> bool {
+        let name = self.name(id);
+        self.is_kernel
+            && (name.starts_with("__arm64_sys_") || name.starts_with("__arm64_compat_sys_"))
+    }
+
+    /// Name of a function, or where it begins.
+    pub(super) fn name(&self, id: FuncId) -> String {
+        let function = self.program.function(id);
+        if let Some(import) = self.program.import_name(id) {
+            return import.to_owned();
+        }
+        match function.symbol {
+            Some(symbol) => self.image.symbols().name(symbol).into_owned(),
+            None => format!("sub_{:x}", function.range.start().0),
+        }
+    }
+
+    /// The control flow of a function, made once.
+    pub(super) fn cfg(&self, id: FuncId) -> Rc<Cfg> {
+        if let Some(cfg) = self.cfgs.borrow().get(&id) {
+            return Rc::clone(cfg);
+        }
+        let cfg = Rc::new(Cfg::new(&self.program, id));
+        self.cfgs.borrow_mut().insert(id, Rc::clone(&cfg));
+        cfg
+    }
+
+    /// Whether a function executes an ISB, itself or in what it calls directly, a few
+    /// calls deep.
+    pub(super) fn reaches_isb(&self, id: FuncId) -> bool {
+        if let Some(known) = self.reaches_isb.borrow().get(&id) {
+            return *known;
+        }
+        let mut seen = vec![id];
+        let mut layer = vec![id];
+        let mut found = false;
+        for _ in 0..4 {
+            let has_isb = |id: &FuncId| {
+                let mut events = self.program.events_of(*id).iter();
+                events.any(|event| event.insn == Insn::Barrier(Barrier::Isb))
+            };
+            found = layer.iter().any(has_isb);
+            if found || seen.len() > 200 {
+                break;
+            }
+            let callees = layer.iter().flat_map(|id| self.program.calls_of(*id));
+            let mut next: Vec<FuncId> =
+                callees.map(|call| call.callee).filter(|id| !seen.contains(id)).collect();
+            next.sort_unstable();
+            next.dedup();
+            seen.extend(&next);
+            layer = next;
+        }
+        self.reaches_isb.borrow_mut().insert(id, found);
+        found
+    }
+
+    /// Calls of mmap and mprotect with a constant protection, by address.
+    pub(super) fn protections(&self) -> &[Protection] {
+        self.protections.get_or_init(|| {
+            let mut found = Vec::new();
+            for (id, import) in self.program.imports() {
+                let known = ["mmap", "mmap64", "mprotect"].into_iter();
+                let Some(name) = known.into_iter().find(|name| name == import) else { continue };
+                for call in self.program.callers(*id) {
+                    let cfg = self.cfg(call.caller);
+                    let registers = registers_at(self.image, &self.program, &cfg, call.at);
+                    // Both have it as the third argument.
+                    if let Some(protection) = registers[2] {
+                        let (function, at) = (call.caller, call.at);
+                        found.push(Protection { function, at, name, protection });
+                    }
+                }
+            }
+            found.sort_by_key(|call| call.at);
+            found
+        })
+    }
+
+    /// Places in code that make the address of a function.
+    pub(super) fn taken_at(&self, id: FuncId) -> &[Svma] {
+        let taken = self.taken.get_or_init(|| {
+            let mut taken: HashMap<FuncId, Vec<Svma>> = HashMap::new();
+            for (at, function) in self.program.taken_in_code() {
+                taken.entry(function).or_default().push(at);
+            }
+            taken
+        });
+        taken.get(&id).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,283 @@
+//! Which calls make other CPUs synchronise, and which functions always do.
+
+use super::arguments::registers_at;
+use super::model::FunctionRole;
+use super::subject::Subject;
+use crate::addr::Svma;
+use crate::dataflow::{Analysis, solve};
+use crate::program::{Block, Exit, FuncId, Insn};
+use foldhash::{HashMap, HashSet};
+use std::cell::RefCell;
+
+/// What a call does to an obligation to synchronise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Effect {
+    /// Nothing.
+    None,
+    /// Fulfils it.
+    Syncs,
+    /// Makes it for existing code.
+    Patches,
+    /// Makes it for code that somebody wrote.
+    Maintains,
+    /// Stops all CPUs for a callback that executes no ISB.
+    StopsWithoutIsb {
+        /// The callback.
+        callback: FuncId,
+    },
+}
+
+/// membarrier(2) on arm64 (`include/uapi/asm-generic/unistd.h`, Linux 6.12).
+const MEMBARRIER: u64 = 283;
+/// MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE (`include/uapi/linux/membarrier.h`).
+pub(super) const SYNC_CORE: u64 = 1 << 5;
+/// MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE.
+pub(super) const REGISTER_SYNC_CORE: u64 = 1 << 6;
+
+/// One call of membarrier(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Membarrier {
+    pub(super) function: FuncId,
+    pub(super) at: Svma,
+    /// Its command; `None` if that is no constant.
+    pub(super) command: Option<u64>,
+}
+
+/// All calls of membarrier(2), through syscall(2) or by SVC, by address.
+fn membarriers(subject: &Subject<'_, '_>) -> Vec<Membarrier> {
+    let program = &subject.program;
+    let mut found = Vec::new();
+    let registers = |function: FuncId, at: Svma| {
+        registers_at(subject.image, program, &subject.cfg(function), at)
+    };
+    let syscalls = program.ids().filter(|id| subject.name(*id) == "syscall");
+    for call in syscalls.flat_map(|id| program.callers(id)) {
+        let at_call = registers(call.caller, call.at);
+        if at_call[0] == Some(MEMBARRIER) {
+            found.push(Membarrier { function: call.caller, at: call.at, command: at_call[1] });
+        }
+    }
+    for event in program.events().iter().filter(|event| event.insn == Insn::SupervisorCall) {
+        let Some(function) = program.function_at(event.at) else { continue };
+        let at_call = registers(function, event.at);
+        if at_call[8] == Some(MEMBARRIER) {
+            found.push(Membarrier { function, at: event.at, command: at_call[0] });
+        }
+    }
+    found.sort_by_key(|call| call.at);
+    found
+}
+
+/// Functions that synchronise on every way through them.
+#[derive(Default)]
+pub(super) struct Syncs {
+    /// Calls of membarrier(2); programs only.
+    pub(super) membarriers: Vec<Membarrier>,
+    /// Callbacks of stop_machine that execute an ISB.
+    callbacks: HashSet<FuncId>,
+    /// Calls for a callback that executes none: caller, place, callback.
+    pub(super) without_isb: Vec<(FuncId, Svma, FuncId)>,
+    always: HashSet<FuncId>,
+    effects: RefCell<HashMap<(Svma, FuncId), Effect>>,
+    /// Functions whose analysis was given up.
+    pub(super) given_up: usize,
+}
+
+impl Syncs {
+    pub(super) fn find(subject: &Subject<'_, '_>) -> Self {
+        let mut syncs = Self::default();
+        let is_sync = |role| {
+            matches!(
+                role,
+                FunctionRole::Syncs
+                    | FunctionRole::SyncsIfArgument(_)
+                    | FunctionRole::SyncsIfCallbackIsbs(_)
+                    | FunctionRole::PatchesAndSyncs
+            )
+        };
+        let named = subject.program.ids().filter(|id| subject.role(*id).is_some_and(is_sync));
+        let mut queue: Vec<FuncId> = named.collect();
+        syncs.find_callbacks(subject);
+        if !subject.is_kernel {
+            syncs.membarriers = membarriers(subject);
+            for call in syncs.membarriers.clone() {
+                if call.command == Some(SYNC_CORE) && syncs.always_syncs(subject, call.function) {
+                    syncs.always.insert(call.function);
+                    queue.push(call.function);
+                }
+            }
+        }
+        while let Some(callee) = queue.pop() {
+            let mut callers: Vec<FuncId> =
+                subject.program.callers(callee).map(|call| call.caller).collect();
+            callers.sort_unstable();
+            callers.dedup();
+            for caller in callers {
+                if subject.role(caller).is_none()
+                    && !syncs.always.contains(&caller)
+                    && syncs.always_syncs(subject, caller)
+                {
+                    syncs.always.insert(caller);
+                    queue.push(caller);
+                }
+            }
+        }
+        syncs
+    }
+
+    fn find_callbacks(&mut self, subject: &Subject<'_, '_>) {
+        let takes_callback =
+            |id: &FuncId| matches!(subject.role(*id), Some(FunctionRole::SyncsIfCallbackIsbs(_)));
+        for stopper in subject.program.ids().filter(takes_callback) {
+            let Some(FunctionRole::SyncsIfCallbackIsbs(number)) = subject.role(stopper) else {
+                continue;
+            };
+            for call in subject.program.callers(stopper) {
+                let cfg = subject.cfg(call.caller);
+                let registers = registers_at(subject.image, &subject.program, &cfg, call.at);
+                let callback = registers[number].map(Svma);
+                match callback.and_then(|at| subject.program.starting_at(at)) {
+                    Some(callback) if subject.reaches_isb(callback) => {
+                        self.callbacks.insert(callback);
+                    }
+                    Some(callback) => self.without_isb.push((call.caller, call.at, callback)),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Whether a function is the callback of a stop_machine after which all CPUs are
+    /// synchronised.
+    pub(super) fn is_synchronised_callback(&self, id: FuncId) -> bool {
+        self.callbacks.contains(&id)
+    }
+
+    /// Whether the instruction at `at` is a membarrier that synchronises cores.
+    pub(super) fn is_sync_core(&self, at: Svma) -> bool {
+        let found = self.membarriers.binary_search_by_key(&at, |call| call.at);
+        found.is_ok_and(|index| self.membarriers[index].command == Some(SYNC_CORE))
+    }
+
+    /// What the call of `callee` at `at` in `caller` does.
+    pub(super) fn effect(
+        &self,
+        subject: &Subject<'_, '_>,
+        caller: FuncId,
+        callee: FuncId,
+        at: Svma,
+    ) -> Effect {
+        let argument = |number: usize| {
+            let cfg = subject.cfg(caller);
+            registers_at(subject.image, &subject.program, &cfg, at)[number]
+        };
+        if self.is_sync_core(at) {
+            return Effect::Syncs;
+        }
+        match subject.role(callee) {
+            Some(FunctionRole::Patches | FunctionRole::Writes) => Effect::Patches,
+            Some(FunctionRole::Maintains) => Effect::Maintains,
+            Some(FunctionRole::Syncs | FunctionRole::PatchesAndSyncs) => Effect::Syncs,
+            Some(
+                role @ (FunctionRole::SyncsIfArgument(_) | FunctionRole::SyncsIfCallbackIsbs(_)),
+            ) => {
+                if let Some(effect) = self.effects.borrow().get(&(at, callee)) {
+                    return *effect;
+                }
+                let effect = match role {
+                    FunctionRole::SyncsIfArgument(number) => match argument(number) {
+                        Some(wait) if wait & 0xffff_ffff != 0 => Effect::Syncs,
+                        _ => Effect::None,
+                    },
+                    FunctionRole::SyncsIfCallbackIsbs(number) => {
+                        let callback = argument(number).map(Svma);
+                        match callback.and_then(|at| subject.program.starting_at(at)) {
+                            Some(callback) if subject.reaches_isb(callback) => Effect::Syncs,
+                            Some(callback) => Effect::StopsWithoutIsb { callback },
+                            None => Effect::None,
+                        }
+                    }
+                    _ => Effect::None,
+                };
+                self.effects.borrow_mut().insert((at, callee), effect);
+                effect
+            }
+            _ if self.always.contains(&callee) => Effect::Syncs,
+            _ => Effect::None,
+        }
+    }
+
+    /// Whether a function synchronises on every way through it.
+    pub(super) fn always(&self, id: FuncId) -> bool {
+        self.always.contains(&id)
+    }
+
+    /// Functions that make other CPUs synchronise: primitives, and those that come to one
+    /// on every way through them.
+    pub(super) fn count(&self, subject: &Subject<'_, '_>) -> usize {
+        let is_sync = |id: &FuncId| {
+            matches!(subject.role(*id), Some(FunctionRole::Syncs | FunctionRole::PatchesAndSyncs))
+        };
+        let mut all: HashSet<FuncId> = self.always.clone();
+        all.extend(subject.program.ids().filter(is_sync));
+        let by_call = self.membarriers.iter().filter(|call| call.command == Some(SYNC_CORE));
+        all.extend(by_call.map(|call| call.function));
+        all.len()
+    }
+
+    fn always_syncs(&mut self, subject: &Subject<'_, '_>, id: FuncId) -> bool {
+        let cfg = subject.cfg(id);
+        let analysis = Unsynced { subject, syncs: self, id };
+        let Ok(before) = solve(&cfg, &analysis) else {
+            self.given_up += 1;
+            return false;
+        };
+        let mut returns = false;
+        for (block, state) in cfg.blocks.iter().zip(before) {
+            let Some(mut is_unsynced) = state else { continue };
+            analysis.transfer(block, &mut is_unsynced);
+            for exit in &block.exits {
+                let is_synced_there = match exit {
+                    Exit::TailCall { at, to } => {
+                        self.effect(subject, id, *to, *at) == Effect::Syncs
+                    }
+                    Exit::Return { .. } | Exit::Unknown { .. } => false,
+                };
+                returns = true;
+                if is_unsynced && !is_synced_there {
+                    return false;
+                }
+            }
+        }
+        returns
+    }
+}
+
+/// Whether some way leads here without a synchronisation.
+struct Unsynced<'a, 'b, 'data> {
+    subject: &'a Subject<'b, 'data>,
+    syncs: &'a Syncs,
+    id: FuncId,
+}
+
+impl Analysis for Unsynced<'_, '_, '_> {
+    type State = bool;
+
+    fn entry(&self) -> bool {
+        true
+    }
+
+    fn transfer(&self, block: &Block, is_unsynced: &mut bool) {
+        for event in &self.subject.program.events()[block.events.clone()] {
+            if let Insn::Call { to } = event.insn
+                && let Some(callee) = self.subject.program.starting_at(to)
+                && self.syncs.effect(self.subject, self.id, callee, event.at) == Effect::Syncs
+            {
+                *is_unsynced = false;
+            }
+            if event.insn == Insn::SupervisorCall && self.syncs.is_sync_core(event.at) {
+                *is_unsynced = false;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The way that shows a finding: from an entry point to the patch to the return.
+
+use super::finding::{Affected, Evidence, Role, Step};
+use super::obligation::{Reach, Root, evidence};
+use super::subject::Subject;
+use super::syncs::Syncs;
+use crate::program::{FuncId, Insn};
+use foldhash::HashMap;
+
+/// Names that a finding mentions.
+const NAMED: usize = 6;
+
+/// How a function can be entered from outside of what is analysed; the best known
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum EntryKind {
+    /// Exported to modules or other programs.
+    Exported,
+    /// A system call.
+    SystemCall,
+    /// Its address is in data: a table of operations, a notifier.
+    Data,
+    /// Code makes its address: it is handed on as a callback.
+    Argument,
+    /// Nobody is seen to call it.
+    Uncalled,
+}
+
+/// How `id` can be entered, if it can.
+pub(super) fn entry_kind(
+    subject: &Subject<'_, '_>,
+    syncs: &Syncs,
+    id: FuncId,
+) -> Option<EntryKind> {
+    let program = &subject.program;
+    // Text that is freed after boot is entered by its initcall table alone.
+    if program.function(id).is_init {
+        return None;
+    }
+    if subject.is_exported(id) {
+        Some(EntryKind::Exported)
+    } else if subject.is_system_call(id) {
+        Some(EntryKind::SystemCall)
+    } else if program.is_in_data(id) {
+        Some(EntryKind::Data)
+    } else if syncs.is_synchronised_callback(id) {
+        // It runs while all CPUs are stopped for it.
+        None
+    } else if !subject.taken_at(id).is_empty() {
+        Some(EntryKind::Argument)
+    } else if program.callers(id).next().is_none() {
+        Some(EntryKind::Uncalled)
+    } else {
+        None
+    }
+}
+
+/// The functions that `reach` gets to, counted.
+pub(super) fn affected(subject: &Subject<'_, '_>, reach: &Reach) -> Affected {
+    let ids = || reach.functions.iter().map(|(id, _)| *id);
+    let exported: Vec<FuncId> = ids().filter(|id| subject.is_exported(*id)).collect();
+    let system_calls: Vec<FuncId> = ids().filter(|id| subject.is_system_call(*id)).collect();
+    let mut best_known: Vec<String> =
+        system_calls.iter().chain(&exported).map(|id| subject.name(*id)).collect();
+    best_known.truncate(NAMED);
+    Affected {
+        functions: reach.functions.len(),
+        exported: exported.len(),
+        system_calls: system_calls.len(),
+        best_known,
+    }
+}
+
+/// The entry point that is best to show: the best known kind, the shortest way.
+pub(super) fn best_entry(
+    subject: &Subject<'_, '_>,
+    syncs: &Syncs,
+    reach: &Reach,
+) -> Option<(FuncId, EntryKind)> {
+    let entries =
+        reach.functions.iter().filter_map(|(id, _)| Some((*id, entry_kind(subject, syncs, *id)?)));
+    // Nearer ones come first, and `min_by_key` takes the first of equals.
+    entries.min_by_key(|(_, kind)| match kind {
+        EntryKind::Exported | EntryKind::SystemCall => EntryKind::Exported,
+        other => *other,
+    })
+}
+
+/// The steps from `entry` to the patch in the root and back to the return.
+pub(super) fn steps(
+    subject: &Subject<'_, '_>,
+    root: &Root,
+    reach: &Reach,
+    entry: FuncId,
+    kind: EntryKind,
+) -> Vec<Step> {
+    let got_by: HashMap<FuncId, _> =
+        reach.functions.iter().filter_map(|(id, call)| Some((*id, (*call)?))).collect();
+    let step = |role, function, address| Step {
+        role,
+        function: subject.name(function),
+        address,
+        callee: None,
+        evidence: None,
+    };
+    let start = subject.program.function(entry).range.start();
+    let mut steps = vec![Step {
+        evidence: match kind {
+            EntryKind::Data => Some(Evidence::Data),
+            EntryKind::Argument => Some(Evidence::Argument),
+            _ => None,
+        },
+        ..step(Role::Entry, entry, start)
+    }];
+    let mut at = entry;
+    while let Some(call) = got_by.get(&at) {
+        steps.push(Step {
+            callee: Some(subject.name(call.callee)),
+            evidence: Some(evidence(call.kind)),
+            ..step(Role::Call, at, call.at)
+        });
+        at = call.callee;
+    }
+    // The last patch is the one that nobody can have synchronised.
+    if let Some((site, source)) = root.sites.last() {
+        steps.push(Step {
+            callee: Some(subject.name(*source)),
+            evidence: Some(Evidence::Call),
+            ..step(Role::Patch, root.function, *site)
+        });
+    }
+    let mut events = subject.program.events_of(entry).iter().rev();
+    if let Some(exit) = events.find(|event| event.insn == Insn::Return) {
+        steps.push(step(Role::Exit, entry, exit.at));
+    }
+    steps
+}
+
+/// Names of the functions on the way, without repeats: what a fingerprint is made of.
+pub(super) fn chain(steps: &[Step]) -> String {
+    let mut names: Vec<&str> = steps.iter().map(|step| step.function.as_str()).collect();
+    names.dedup();
+    names.join(">")
+}

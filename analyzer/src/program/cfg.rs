@@ -1,0 +1,186 @@
+//! The control flow of one function: basic blocks and where each goes on.
+
+use super::insn::{INSN_BYTES, Insn};
+use super::{FuncId, Program};
+use crate::addr::Svma;
+use std::ops::Range;
+
+/// Dense index of a block of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockId(pub(crate) u32);
+
+impl BlockId {
+    /// The index into [`Cfg::blocks`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How a block leaves its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// Returns to the caller.
+    Return {
+        /// The instruction.
+        at: Svma,
+    },
+    /// Goes on in another function, which returns to the caller.
+    TailCall {
+        /// The instruction.
+        at: Svma,
+        /// The function.
+        to: FuncId,
+    },
+    /// Goes where nobody knows: BR of a register that was not resolved.
+    Unknown {
+        /// The instruction.
+        at: Svma,
+    },
+}
+
+/// A basic block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Address of its first instruction.
+    pub start: Svma,
+    /// Its events, by their index in the program.
+    pub events: Range<usize>,
+    /// Blocks that may follow.
+    pub successors: Vec<BlockId>,
+    /// How it leaves the function, if it may; both for a conditional tail call.
+    pub exits: Vec<Exit>,
+}
+
+/// Blocks of a function in order of address; the first is the entry.
+#[derive(Debug, Default)]
+pub struct Cfg {
+    /// The blocks.
+    pub blocks: Vec<Block>,
+    /// Whether a BR was taken for a jump to the blocks that nothing else leads to.
+    pub has_guessed_edges: bool,
+}
+
+impl Cfg {
+    /// The control flow of `function`.
+    #[must_use]
+    pub fn new(program: &Program<'_>, function: FuncId) -> Self {
+        let f = program.function(function);
+        let events = program.events_of(function);
+        let mut leaders = vec![f.range.start()];
+        for event in events {
+            if let Insn::Jump { to } | Insn::Branch { to } = event.insn
+                && f.range.contains(to)
+            {
+                leaders.push(to);
+            }
+            if event.insn.ends_block() || program.never_returns(event) {
+                leaders.push(event.at.wrapping_add(INSN_BYTES));
+            }
+        }
+        leaders.retain(|leader| f.range.contains(*leader));
+        leaders.sort_unstable();
+        leaders.dedup();
+        let mut cfg = Self { blocks: Vec::with_capacity(leaders.len()), has_guessed_edges: false };
+        for (index, start) in leaders.iter().enumerate() {
+            let end = leaders.get(index + 1).copied().unwrap_or(f.range.end());
+            cfg.blocks.push(block(program, function, &leaders, *start, end));
+        }
+        cfg.resolve_register_jumps(program);
+        cfg
+    }
+
+    /// A BR inside a function is a jump table, whose targets are the blocks that
+    /// nothing else leads to; where there are none it leaves the function.
+    fn resolve_register_jumps(&mut self, program: &Program<'_>) {
+        let ends_in_jump = |block: &Block| {
+            program.events()[block.events.clone()]
+                .last()
+                .is_some_and(|event| matches!(event.insn, Insn::JumpRegister { .. }))
+        };
+        let jumps: Vec<usize> =
+            (0..self.blocks.len()).filter(|index| ends_in_jump(&self.blocks[*index])).collect();
+        if jumps.is_empty() {
+            return;
+        }
+        let mut is_reached = vec![false; self.blocks.len()];
+        if let Some(first) = is_reached.first_mut() {
+            *first = true;
+        }
+        for block in &self.blocks {
+            block.successors.iter().for_each(|next| is_reached[next.index()] = true);
+        }
+        let orphans: Vec<BlockId> = (0u32..)
+            .zip(&is_reached)
+            .filter(|(_, is_reached)| !**is_reached)
+            .map(|(index, _)| BlockId(index))
+            .collect();
+        for index in jumps {
+            let block = &mut self.blocks[index];
+            if orphans.is_empty() {
+                let at = program.events()[block.events.clone()].last().map(|event| event.at);
+                block.exits.push(Exit::Unknown { at: at.unwrap_or(block.start) });
+            } else {
+                block.successors.clone_from(&orphans);
+                self.has_guessed_edges = true;
+            }
+        }
+    }
+}
+
+fn block(
+    program: &Program<'_>,
+    function: FuncId,
+    leaders: &[Svma],
+    start: Svma,
+    end: Svma,
+) -> Block {
+    let range = program.function(function).range;
+    let events = program.events_between(start, end);
+    let last = program.events()[events.clone()].last().copied();
+    let last = last.filter(|event| event.at.wrapping_add(INSN_BYTES) == end);
+    let mut block = Block { start, events, successors: Vec::new(), exits: Vec::new() };
+    let mut goes_on = true;
+    if let Some(event) = last {
+        let at = event.at;
+        match event.insn {
+            Insn::Jump { to } => {
+                goes_on = false;
+                lead(program, &mut block, leaders, range.contains(to), at, to);
+            }
+            Insn::Branch { to } => {
+                lead(program, &mut block, leaders, range.contains(to), at, to);
+            }
+            Insn::Return => {
+                goes_on = false;
+                block.exits.push(Exit::Return { at });
+            }
+            Insn::JumpRegister { .. } | Insn::ExceptionReturn | Insn::Trap => goes_on = false,
+            _ => goes_on = !program.never_returns(&event),
+        }
+    }
+    if goes_on {
+        let at = end.wrapping_offset(-INSN_BYTES.cast_signed());
+        lead(program, &mut block, leaders, range.contains(end), at, end);
+    }
+    block.successors.dedup();
+    block
+}
+
+/// Adds where a branch leads: a block of the function, or another function.
+fn lead(
+    program: &Program<'_>,
+    block: &mut Block,
+    leaders: &[Svma],
+    is_inside: bool,
+    at: Svma,
+    to: Svma,
+) {
+    if is_inside {
+        if let Ok(index) = leaders.binary_search(&to) {
+            block.successors.push(BlockId(u32::try_from(index).unwrap_or(u32::MAX)));
+        }
+    } else if let Some(to) = program.function_at(to) {
+        block.exits.push(Exit::TailCall { at, to });
+    }
+}

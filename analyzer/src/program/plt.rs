@@ -1,0 +1,49 @@
+//! Stubs through which a program calls what another one defines (AAELF64, "Procedure
+//! linkage table").
+
+use super::insn::{Constant, INSN_BYTES, Insn, decode};
+use super::{FuncId, Program};
+use crate::addr::Svma;
+
+/// Instructions of the longest stub before its branch: BTI, ADRP, LDR, ADD, and what a
+/// linker puts in between.
+const LONGEST: u64 = 6;
+
+/// Functions that jump through a slot of `imports` (by address), with the name of the
+/// symbol in it.
+pub(super) fn stubs(program: &Program<'_>, imports: &[(Svma, String)]) -> Vec<(FuncId, String)> {
+    if imports.is_empty() {
+        return Vec::new();
+    }
+    let of_function = |id: FuncId| {
+        let function = program.function(id);
+        if function.range.size() > 16 * INSN_BYTES {
+            return None;
+        }
+        let jump = program
+            .events_of(id)
+            .iter()
+            .find(|event| matches!(event.insn, Insn::JumpRegister { .. }))?;
+        if jump.at.0 - function.range.start().0 > LONGEST * INSN_BYTES {
+            return None;
+        }
+        let (mut page, mut slot, mut at) = (None, None, function.range.start());
+        while at < jump.at {
+            match decode(program.word(at)?, at) {
+                Insn::Constant { register, value: Constant::Value(value), .. } => {
+                    page = Some((register, value));
+                }
+                Insn::Constant { value: Constant::Loaded { base, offset }, .. } => {
+                    slot = page
+                        .filter(|(register, _)| *register == base)
+                        .map(|(_, page)| Svma(page.wrapping_add(offset)));
+                }
+                _ => {}
+            }
+            at = at.wrapping_add(INSN_BYTES);
+        }
+        let at = imports.binary_search_by_key(&slot?, |(slot, _)| *slot).ok()?;
+        Some((id, imports[at].1.clone()))
+    };
+    program.ids().filter_map(of_function).collect()
+}

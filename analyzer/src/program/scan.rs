@@ -1,0 +1,183 @@
+//! One pass over all code: what of it changes the flow of control, synchronises,
+//! maintains caches, or makes an address of code.
+
+use super::insn::{self, Constant, INSN_BYTES, Insn};
+use crate::addr::{AddrRange, Svma};
+use crate::arch::Architecture;
+use crate::image::{Image, Section};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Instructions that one task reads.
+const CHUNK: usize = 1 << 15;
+/// Instructions before a chunk at which the tracking of constants begins, so that a
+/// pair of ADRP and ADD is not cut in two.
+const RUN_UP: usize = 32;
+
+/// An instruction that is of interest by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Where it is.
+    pub at: Svma,
+    /// What it is; a jump-label site is a [`Insn::Branch`], since both its sides are
+    /// ways on.
+    pub insn: Insn,
+}
+
+/// An address of code that some code makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// The instruction that completes it.
+    pub(super) at: Svma,
+    /// The address made.
+    pub(super) to: Svma,
+}
+
+/// Places with where each leads, by place.
+type Pairs<'a> = &'a [(Svma, Svma)];
+
+/// What the pass found, in order of address.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) events: Vec<Event>,
+    pub(super) taken: Vec<Taken>,
+    pub(super) instructions: usize,
+    pub(super) undecoded: usize,
+}
+
+/// Sections that hold code, by address.
+pub(super) fn code_sections<'i, 'data>(image: &'i Image<'data>) -> Vec<&'i Section<'data>> {
+    let mut sections: Vec<&Section<'_>> = image
+        .sections()
+        .iter()
+        .filter(|section| section.is_executable() && !section.data.is_empty())
+        .collect();
+    sections.sort_by_key(|section| section.range.start());
+    sections
+}
+
+/// Reads all code of `image`; `sites` are its jump-label sites with their targets, by
+/// address.  `holds_code` says whether an address lies in code.
+pub(super) fn scan(
+    image: &Image<'_>,
+    bytes: &[(AddrRange, &[u8])],
+    sites: &[(Svma, Svma)],
+    relocated: &[(Svma, Svma)],
+) -> Scan {
+    let tasks: Vec<(Svma, &[u8], Range<usize>)> = bytes
+        .iter()
+        .flat_map(|(range, bytes)| {
+            let words = bytes.len() / 4;
+            (0..words)
+                .step_by(CHUNK)
+                .map(move |first| (range.start(), *bytes, first..words.min(first + CHUNK)))
+        })
+        .collect();
+    let holds_code = |at: Svma| {
+        let behind = bytes.partition_point(|(range, _)| range.start() <= at);
+        behind.checked_sub(1).is_some_and(|index| bytes[index].0.contains(at))
+    };
+    let parts: Vec<Scan> = tasks
+        .into_par_iter()
+        .map(|(start, bytes, words)| {
+            chunk(image.arch(), start, bytes, words, (sites, relocated), &holds_code)
+        })
+        .collect();
+    let mut all = Scan {
+        events: Vec::with_capacity(parts.iter().map(|part| part.events.len()).sum()),
+        ..Scan::default()
+    };
+    for part in parts {
+        all.events.extend(part.events);
+        all.taken.extend(part.taken);
+        all.instructions += part.instructions;
+        all.undecoded += part.undecoded;
+    }
+    all
+}
+
+/// The instruction at `at` as its relocation makes it, in a relocatable file.
+pub(super) fn resolved(insn: Insn, at: Svma, relocated: &[(Svma, Svma)]) -> Insn {
+    if relocated.is_empty() {
+        return insn;
+    }
+    let Ok(index) = relocated.binary_search_by_key(&at, |(at, _)| *at) else { return insn };
+    let to = relocated[index].1;
+    match insn {
+        Insn::Jump { .. } => Insn::Jump { to },
+        Insn::Branch { .. } => Insn::Branch { to },
+        Insn::Call { .. } => Insn::Call { to },
+        // ADRP gets the page, and the ADD behind it the rest.
+        Insn::Constant { register, value: Constant::Value(_), is_word } => {
+            Insn::Constant { register, value: Constant::Value(to.0 & !0xfff), is_word }
+        }
+        Insn::Constant { register, value: Constant::Sum { .. }, is_word } => {
+            Insn::Constant { register, value: Constant::Value(to.0), is_word }
+        }
+        other => other,
+    }
+}
+
+fn chunk(
+    arch: &dyn Architecture,
+    start: Svma,
+    bytes: &[u8],
+    words: Range<usize>,
+    (sites, relocated): (Pairs<'_>, Pairs<'_>),
+    holds_code: &dyn Fn(Svma) -> bool,
+) -> Scan {
+    let mut scan = Scan { events: Vec::with_capacity(words.len() / 4), ..Scan::default() };
+    let address = |index: usize| start.wrapping_add(index as u64 * INSN_BYTES);
+    let mut next_site = sites.partition_point(|(at, _)| *at < address(words.start));
+    let mut pages: [Option<u64>; 32] = [None; 32];
+    let begin = words.start.saturating_sub(RUN_UP);
+    let all = bytes.as_chunks::<4>().0;
+    for (index, raw) in all.iter().enumerate().take(words.end).skip(begin) {
+        let (word, at) = (u32::from_le_bytes(*raw), address(index));
+        let is_run_up = index < words.start;
+        let insn = resolved(insn::decode(word, at), at, relocated);
+        match insn {
+            Insn::Constant { register, value, .. } => {
+                let made = match value {
+                    Constant::Value(value) => Some(value),
+                    Constant::Sum { from, add } => {
+                        pages[usize::from(from.number())].map(|page| page.wrapping_add_signed(add))
+                    }
+                    _ => None,
+                };
+                pages[usize::from(register.number())] = made;
+                if let Some(to) = made.map(Svma).filter(|to| !is_run_up && holds_code(*to)) {
+                    scan.taken.push(Taken { at, to });
+                }
+            }
+            Insn::Other { writes } => {
+                if let Some(register) = writes {
+                    pages[usize::from(register.number())] = None;
+                }
+                if !is_run_up && !arch.is_known(raw) {
+                    scan.undecoded += 1;
+                }
+            }
+            Insn::Store { .. } => {}
+            _ if is_run_up => continue,
+            _ => {}
+        }
+        if is_run_up {
+            continue;
+        }
+        while sites.get(next_site).is_some_and(|(site, _)| *site < at) {
+            next_site += 1;
+        }
+        match sites.get(next_site) {
+            Some((site, to)) if *site == at => {
+                scan.events.push(Event { at, insn: Insn::Branch { to: *to } });
+            }
+            _ => match insn {
+                Insn::Constant { .. } | Insn::Store { .. } | Insn::Other { .. } => {}
+                insn => scan.events.push(Event { at, insn }),
+            },
+        }
+    }
+    scan.instructions = words.len();
+    scan
+}
