@@ -16,6 +16,7 @@ mod frames;
 mod jlctl;
 mod kallsyms;
 mod keys;
+mod lint;
 mod module;
 mod module_frames;
 mod modules;

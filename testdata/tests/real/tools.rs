@@ -73,6 +73,15 @@ impl Nm {
         found[0].address
     }
 
+    /// Where the symbols of a kind start.
+    pub(crate) fn starts(&self, kind: &str) -> Vec<u64> {
+        self.symbols
+            .iter()
+            .filter(|symbol| symbol.kind == kind)
+            .map(|symbol| symbol.address)
+            .collect()
+    }
+
     /// The symbols that start at `address`.
     pub(crate) fn at(&self, address: u64) -> &[Symbol] {
         let start = self.symbols.partition_point(|symbol| symbol.address < address);
