@@ -4,6 +4,7 @@
 //! * [`spec`] declares an image, [`link`] gives it addresses and [`elf`] writes
 //!   it; [`dwarf`] describes its source lines.
 //! * [`demo`] is the image that documentation and golden tests use.
+//! * [`code`] makes programs of real code.
 //! * [`broken`] has an image for every way in which a table or a file is wrong;
 //!   [`raw`], [`compress`] and [`split`] are the tools for that.
 //! * [`flat`] makes the raw `Image` of a kernel.
@@ -14,6 +15,7 @@
 #![warn(missing_docs)]
 
 pub mod broken;
+pub mod code;
 pub mod compress;
 pub mod corpus;
 pub mod demo;
