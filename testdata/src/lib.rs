@@ -12,7 +12,7 @@
 //! * [`kallsyms`] writes the symbol table that a kernel carries in itself.
 //! * [`wrap`] puts files into containers and appends signatures, as
 //!   distributions do.
-//! * [`corpus`] fetches and finds real kernels.
+//! * [`corpus`] fetches and finds real kernels and programs.
 #![warn(missing_docs)]
 
 pub mod broken;
