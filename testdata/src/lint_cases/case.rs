@@ -15,8 +15,8 @@ pub struct LintCase {
     pub trap: &'static str,
     /// The image.
     pub bytes: Vec<u8>,
-    /// For a module: the kernel that it is looked at with; findings are then those of both
-    /// together, each root once.
+    /// For a module: the kernel that it is looked at with; the findings are then those of
+    /// both files; in the module, the root is what calls into the kernel.
     pub kernel: Option<Vec<u8>>,
     /// All findings, in no order; empty if the image is sound.
     pub expected: Vec<Expected>,

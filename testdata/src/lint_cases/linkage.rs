@@ -4,8 +4,8 @@
 use super::case::{Expected, LintCase, pair};
 use super::primitives::{demo, entries, kernel, kick, patch};
 use crate::code::asm::{
-    Cond, add_imm, add_lo12, address, adrp, b, b_cond, bl, blr, cbz, cmp_imm, enter, isb, label,
-    ldr, leave_ret, load, mov, nop, ret, str, w, x,
+    Cond, add_imm, add_lo12, address, adr, adrp, b, b_cond, bl, blr, cbz, cmp_imm, enter, isb,
+    label, ldr, ldr_literal, leave_ret, load, mov, nop, quad, ret, str, w, x,
 };
 use crate::code::{Code, Function, Object, Program, code};
 use crate::spec::{Relocations, TextSection};
@@ -72,6 +72,13 @@ fn callbacks() -> Vec<LintCase> {
                 add_lo12(x(1), x(1), state),
                 add_lo12(x(0), x(0), callback),
             ])
+        }),
+        both("jl006-adr", "ADR alone makes the pointer", 8, || {
+            code([adr(x(0), "demo_patch_cb"), address(x(1), "demo_state")])
+        }),
+        both("jl006-literal", "the pointer is in the code, among instructions", 8, || {
+            let pool = [b("load"), label("pool"), quad("demo_patch_cb"), label("load")];
+            code([code(pool), ldr_literal(x(0), "pool"), address(x(1), "demo_state")])
         }),
     ]
     .concat()

@@ -35,10 +35,12 @@ pub(super) fn all() -> Vec<LintCase> {
         let kernel = Some(kernel.build());
         LintCase { kernel, ..LintCase::new(name, trap, &user_of_keys(), expected) }
     };
-    let root = ("JL001", "error", "arch_jump_label_transform");
+    // The operation is reached through a pointer in data.
+    let roots =
+        [("JL001", "error", "arch_jump_label_transform"), ("JL001", "warning", "demo_open")];
     let fixed = format!("jl001-module-of-kernel{FIXED}");
     let mut all = vec![
-        with("jl001-module-of-kernel", &without_apply(), &[root]),
+        with("jl001-module-of-kernel", &without_apply(), &roots),
         with(&fixed, &with_apply(), &[]),
         sound("module-without-kernel", "the kernel is not there to say", &user_of_keys()),
     ];
