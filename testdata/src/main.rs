@@ -1,8 +1,8 @@
 //! `jlctl-testdata`: makes the demo image and fetches real ones.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
-use jlctl_testdata::corpus::{self, Image};
+use jlctl_testdata::corpus::{self, Binary, Image};
 use jlctl_testdata::demo;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,33 +53,48 @@ fn write_demo(output: Option<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn fetch(names: &[String]) -> anyhow::Result<()> {
-    let images = if names.is_empty() {
-        Image::ALL.to_vec()
-    } else {
-        names.iter().map(|name| image(name)).collect::<anyhow::Result<_>>()?
-    };
-    corpus::fetch(&images, &mut |step| eprintln!("{step}"))?;
-    for image in images {
-        let path = corpus::path(image)
-            .with_context(|| format!("{} has disappeared from the cache", image.name()))?;
+    let (mut images, mut binaries) = (Vec::new(), Vec::new());
+    for name in names {
+        match (Image::from_name(name), Binary::from_name(name)) {
+            (Some(image), _) => images.push(image),
+            (None, Some(binary)) => binaries.push(binary),
+            (None, None) => return Err(unknown(name)),
+        }
+    }
+    if names.is_empty() {
+        (images, binaries) = (Image::ALL.to_vec(), Binary::ALL.to_vec());
+    }
+    let mut progress = |step: &str| eprintln!("{step}");
+    let kernels = corpus::fetch(&images, &mut progress);
+    let programs = corpus::fetch_binaries(&binaries, &mut progress);
+    kernels?;
+    programs?;
+    let paths = images.into_iter().map(|image| (image.name(), corpus::path(image)));
+    let others = binaries.into_iter().map(|binary| (binary.name(), corpus::binary_path(binary)));
+    for (name, path) in paths.chain(others) {
+        let path = path.with_context(|| format!("{name} has disappeared from the cache"))?;
         println!("{}", path.display());
     }
     Ok(())
 }
 
-fn image(name: &str) -> anyhow::Result<Image> {
-    if let Some(image) = Image::from_name(name) {
-        return Ok(image);
-    }
-    let known = Image::ALL.map(Image::name).join(", ");
-    bail!("no image is called {name:?}; there are {known}");
+fn unknown(name: &str) -> anyhow::Error {
+    let known = Image::ALL.map(Image::name).into_iter().chain(Binary::ALL.map(Binary::name));
+    let known: Vec<&str> = known.collect();
+    anyhow!("no image is called {name:?}; there are {}", known.join(", "))
 }
 
 fn list() {
+    let line = |name: &str, source: String, path: Option<PathBuf>| {
+        let place = path.map_or("not fetched".to_owned(), |path| path.display().to_string());
+        println!("{name}\t{source}\t{place}");
+    };
     for image in Image::ALL {
         let source = corpus::version(image).unwrap_or_else(|| image.package());
-        let path = corpus::path(image);
-        let place = path.map_or("not fetched".to_owned(), |path| path.display().to_string());
-        println!("{}\t{source}\t{place}", image.name());
+        line(image.name(), source, corpus::path(image));
+    }
+    for binary in Binary::ALL {
+        let source = corpus::binary_version(binary).unwrap_or_else(|| binary.package().to_owned());
+        line(binary.name(), source, corpus::binary_path(binary));
     }
 }

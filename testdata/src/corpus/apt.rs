@@ -2,7 +2,7 @@
 //! suite, beside the machine's configuration.
 
 use super::command::output;
-use super::image::{Kernel, Package, Suite, Wanted};
+use super::image::{Package, Suite, Wanted};
 use super::{FetchError, Release, sources};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const ATTEMPTS: u32 = 3;
 /// What is waited before the next time.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// apt for one kernel.
+/// apt for one architecture and suite.
 pub(super) struct Apt {
     work: PathBuf,
     options: Vec<String>,
@@ -25,7 +25,7 @@ impl Apt {
     /// once if need be; `progress` is told.
     pub(super) fn new(
         work: &Path,
-        kernel: Kernel,
+        architecture: &str,
         suite: Suite,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, FetchError> {
@@ -40,8 +40,8 @@ impl Apt {
             Ok(path.display().to_string())
         };
         let options = [
-            ("APT::Architecture", kernel.architecture().to_owned()),
-            ("APT::Architectures", kernel.architecture().to_owned()),
+            ("APT::Architecture", architecture.to_owned()),
+            ("APT::Architectures", architecture.to_owned()),
             ("APT::Sandbox::User", "root".to_owned()),
             ("Acquire::Languages", "none".to_owned()),
             ("Acquire::Retries", "3".to_owned()),
@@ -94,6 +94,12 @@ impl Apt {
         Ok(complete(&names, &list))
     }
 
+    /// The newest version of a package; `None` if the archive has none.
+    pub(super) fn newest(&self, package: &str) -> Result<Option<String>, FetchError> {
+        let list = output(self.command("apt-cache").args(["madison", package]))?;
+        Ok(newest(package, &list))
+    }
+
     /// Downloads a package and returns its file.
     pub(super) fn download(&self, package: &str, version: &str) -> Result<PathBuf, FetchError> {
         let exact = format!("{package}={version}");
@@ -135,15 +141,23 @@ fn numbered(packages: &str, prefix: &str, suffix: &str) -> Vec<String> {
     found.into_iter().map(|(_, release)| release).collect()
 }
 
+/// The two first fields of a line `package | version | origin` of `apt-cache madison`.
+fn fields(line: &str) -> Option<(String, String)> {
+    let mut fields = line.split('|').map(|field| field.trim().to_owned());
+    Some((fields.next()?, fields.next()?))
+}
+
+/// The version of `package` in lines of `apt-cache madison`, which has the newest first.
+fn newest(package: &str, list: &str) -> Option<String> {
+    let mut versions = list.lines().filter_map(fields).filter(|(name, _)| name == package);
+    versions.next().map(|(_, version)| version)
+}
+
 /// Those of `releases` that have every package in one version, according to the
 /// lines `package | version | origin` of `apt-cache madison`. apt also names
 /// packages that others merely mention, and a package can be published later
 /// than its debug package.
 fn complete(releases: &[String], list: &str) -> Vec<Release> {
-    let fields = |line: &'_ str| -> Option<(String, String)> {
-        let mut fields = line.split('|').map(|field| field.trim().to_owned());
-        Some((fields.next()?, fields.next()?))
-    };
     let published: Vec<(String, String)> = list.lines().filter_map(fields).collect();
     let release = |name: &String| {
         let package = Package::Image.name(name);
@@ -173,6 +187,13 @@ mod tests {
             linux-image-7.10.1+deb14-riscv64-dbg\nlinux-image-riscv64\n";
         let found = numbered(names, "linux-image-", "+deb14-riscv64");
         assert_eq!(found, ["7.2.13+deb14-riscv64", "7.10.1+deb14-riscv64"]);
+    }
+
+    #[test]
+    fn the_newest_version_is_first() {
+        let list = " libffi8 | 3.4.4-1+b1 | origin\n libffi8 | 3.4.4-1 | origin\n";
+        assert_eq!(newest("libffi8", list), Some("3.4.4-1+b1".to_owned()));
+        assert_eq!(newest("libffi", list), None);
     }
 
     #[test]

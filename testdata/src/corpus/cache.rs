@@ -1,6 +1,6 @@
 //! Where the cache outside the work tree keeps what was fetched.
 
-use super::{FetchError, Image};
+use super::{Binary, FetchError, Image};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,25 @@ pub(super) fn image_dir(image: Image) -> Option<PathBuf> {
     Some(cache_dir()?.join("images").join(image.name()))
 }
 
+/// Where the cache has, or would have, the directory of `binary`.
+pub(super) fn binary_dir(binary: Binary) -> Option<PathBuf> {
+    Some(cache_dir()?.join("images").join(binary.name()))
+}
+
+/// The fetched program or library; `None` if it was not fetched.
+#[must_use]
+pub fn binary_path(binary: Binary) -> Option<PathBuf> {
+    let directory = binary_dir(binary)?;
+    let path = directory.join(binary.file_name());
+    (path.is_file() && directory.join(RECORD).is_file()).then_some(path)
+}
+
+/// Package and version that the fetched program or library is from.
+#[must_use]
+pub fn binary_version(binary: Binary) -> Option<String> {
+    first_line(&binary_dir(binary)?)
+}
+
 /// The fetched file or directory; `None` if it was not fetched.
 ///
 /// It is called `vmlinux`, `vmlinuz`, `modules` or `debug` ([`super::Part`]), so
@@ -48,8 +67,7 @@ pub fn path(image: Image) -> Option<PathBuf> {
 /// `linux-image-… 6.12.117-1~deb12u1`.
 #[must_use]
 pub fn version(image: Image) -> Option<String> {
-    let record = fs::read_to_string(image_dir(image)?.join(RECORD)).ok()?;
-    record.lines().next().map(str::to_owned)
+    first_line(&image_dir(image)?)
 }
 
 /// The release that the fetched artefact is of; `None` if it was not fetched.
@@ -57,6 +75,12 @@ pub fn version(image: Image) -> Option<String> {
 pub fn release(image: Image) -> Option<Release> {
     path(image)?;
     parse(&version(image)?)
+}
+
+/// The first line of the record in `directory`.
+fn first_line(directory: &Path) -> Option<String> {
+    let record = fs::read_to_string(directory.join(RECORD)).ok()?;
+    record.lines().next().map(str::to_owned)
 }
 
 fn parse(record: &str) -> Option<Release> {

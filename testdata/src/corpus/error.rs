@@ -63,6 +63,14 @@ pub enum FetchError {
         /// The pinned sum.
         expected: String,
     },
+    /// A package has not exactly one file of a pattern.
+    #[error("the package has {found} files {pattern}, expected one")]
+    Members {
+        /// What was unpacked.
+        pattern: String,
+        /// How many files that were.
+        found: usize,
+    },
     /// The cache holds a directory that no fetch can have left.
     #[error("{path} exists but is incomplete: remove it and fetch again")]
     Incomplete {

@@ -79,7 +79,7 @@ fn fetch_kernel(
             .prefix(".fetch-")
             .tempdir_in(&cache)
             .map_err(FetchError::io("create a directory in", &cache))?;
-        let found = Apt::new(work.path(), kernel, suite, progress).and_then(|apt| {
+        let found = Apt::new(work.path(), kernel.architecture(), suite, progress).and_then(|apt| {
             let available = apt.releases(release)?;
             let plan = plan(wanted, &cached, &available).ok_or_else(|| FetchError::NoPackage {
                 package: wanted.first().map(|image| image.package()).unwrap_or_default(),

@@ -1,17 +1,21 @@
-//! Real kernels from Debian's archive: what they are, and where the cache
+//! Real kernels and programs from Debian's archive: what they are, and where the cache
 //! outside the work tree keeps what was fetched.
 
 mod apt;
+mod binary;
 mod cache;
 mod command;
 mod error;
 mod fetch;
+mod fetch_binary;
 mod image;
 mod sources;
 mod sum;
 mod unpack;
 
-pub use cache::{Release, cache_dir, path, release, version};
+pub use binary::Binary;
+pub use cache::{Release, binary_path, binary_version, cache_dir, path, release, version};
 pub use error::FetchError;
 pub use fetch::fetch;
+pub use fetch_binary::fetch_binaries;
 pub use image::{DEBUG_MODULES, Image, Kernel, Part};

@@ -13,8 +13,7 @@ pub(super) fn sha256(path: &Path) -> Result<String, FetchError> {
     if !path.is_dir() {
         return file_sum(path);
     }
-    let mut files = Vec::new();
-    collect(path, Path::new(""), &mut files)?;
+    let mut files = files(path)?;
     // By bytes: a `Path` orders by components, in which `a/b` precedes `a-b`.
     files.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     let mut hasher = Sha256::new();
@@ -36,6 +35,13 @@ pub(super) fn verify(path: &Path, expected: Option<&str>) -> Result<String, Fetc
         }),
         _ => Ok(found),
     }
+}
+
+/// The regular files below `root`, relative to it, links left out.
+pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>, FetchError> {
+    let mut files = Vec::new();
+    collect(root, Path::new(""), &mut files)?;
+    Ok(files)
 }
 
 /// Adds the regular files of `root/below`, relative to `root`.

@@ -119,13 +119,10 @@ impl Elf {
             writer.write_program_header(&program_header(segment, &reserved.sections));
         }
         for (section, offset, _) in &reserved.sections {
+            writer.pad_until(*offset);
             match &section.content {
-                Content::Bytes(bytes) => {
-                    writer.pad_until(*offset);
-                    writer.write(bytes);
-                }
+                Content::Bytes(bytes) => writer.write(bytes),
                 Content::Relocations(list) => {
-                    writer.pad_until(*offset);
                     let (symbols, sh_type) = (&self.symbols, section.sh_type);
                     writer.write(&relocation::encode(self.endian, list, symbols, sh_type));
                 }

@@ -118,7 +118,7 @@ pub(super) fn unlinked_jump(machine: Machine, short: bool, from: u64, to: u64) -
 }
 
 /// Fills code with NOPs.
-pub(super) fn fill(machine: Machine, code: &mut [u8]) {
+pub(crate) fn fill(machine: Machine, code: &mut [u8]) {
     match machine {
         Machine::X86_64 => code.fill(X86_NOP1),
         Machine::Aarch64 | Machine::Riscv64 => {

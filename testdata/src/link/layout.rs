@@ -39,7 +39,7 @@ pub(super) fn entry_size(layout: Layout) -> u64 {
 }
 
 /// The banner that `linux_banner` holds, NUL included; a module has none.
-pub(super) fn banner(spec: &ImageSpec) -> Vec<u8> {
+pub(crate) fn banner(spec: &ImageSpec) -> Vec<u8> {
     if spec.flavour == Flavour::Module {
         return Vec::new();
     }

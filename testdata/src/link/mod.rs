@@ -18,14 +18,21 @@ mod symbols;
 
 pub use extent::Location;
 pub use insn::SiteBytes;
-pub(crate) use layout::UNIT;
+pub(crate) use insn::fill as fill_code;
+pub(crate) use layout::{UNIT, banner};
+pub(crate) use modinfo::{
+    MODINFO, THIS_MODULE, THIS_MODULE_NAME, modinfo, sections as module_sections,
+};
+pub(crate) use pool::{PAGE, Pool, Slot, code, nobits, read_only, writable};
 pub(crate) use rela::{Fixup, FixupTarget};
+pub(crate) use relocate::{rela, relr};
+pub(crate) use segments::of as segments;
+pub(crate) use symbols::Definitions;
 
 use crate::elf::{Elf, consts};
 use crate::spec::{Branch, ElfType, Flavour, ImageSpec, Layout, Machine, Place, Relocations};
 use jlctl_shim::abi::StaticKey;
 use std::ops::Range;
-use symbols::Definitions;
 
 /// What one table entry means, as a correct reader must find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

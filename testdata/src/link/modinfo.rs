@@ -6,17 +6,18 @@ use crate::elf::{Elf, consts};
 use crate::spec::{ImageSpec, TextSection};
 
 /// The section of the kernel's `struct module`.
-pub(super) const THIS_MODULE: &str = ".gnu.linkonce.this_module";
+pub(crate) const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 /// Size of `struct module` (include/linux/module.h, Linux 6.12, arm64).
 const THIS_MODULE_BYTES: u64 = 0x500;
 /// Offset of its `name`, behind `state` and `list`.
-const NAME_OFFSET: u64 = 24;
+pub(crate) const THIS_MODULE_NAME: u64 = 24;
 /// The section of string literals.
 pub(super) const STRINGS: &str = ".rodata.str1.8";
-const MODINFO: &str = ".modinfo";
+/// The section of `key=value` strings.
+pub(crate) const MODINFO: &str = ".modinfo";
 
 /// Adds the sections of a module, and says which holds the table.
-pub(super) fn sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
+pub(crate) fn sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
     let texts = [TextSection::Text, TextSection::Unlikely, TextSection::Init, TextSection::Exit];
     for text in texts {
         pool.add_section(code(text.name(), 8));
@@ -40,7 +41,7 @@ pub(super) fn sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
 }
 
 /// The `key=value` strings of `.modinfo`, each with its NUL.
-fn modinfo(spec: &ImageSpec) -> Vec<u8> {
+pub(crate) fn modinfo(spec: &ImageSpec) -> Vec<u8> {
     let name = &spec.module.name;
     let (release, machine) = (&spec.release, spec.machine.vermagic());
     format!(
@@ -57,6 +58,6 @@ pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec) {
         elf.poke(address, &modinfo(spec));
     }
     if let Some(address) = at(elf, THIS_MODULE) {
-        elf.poke(address + NAME_OFFSET, spec.module.name.as_bytes());
+        elf.poke(address + THIS_MODULE_NAME, spec.module.name.as_bytes());
     }
 }

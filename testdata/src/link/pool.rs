@@ -4,28 +4,28 @@ use crate::elf::{Content, Section, consts};
 
 /// An item's place in a section that has no address yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     section: usize,
     offset: u64,
 }
 
 /// The sections of an image, in address order.
 #[derive(Debug, Default)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     sections: Vec<Section>,
 }
 
 /// Alignment of the first section of a segment.
-pub(super) const PAGE: u64 = 0x1000;
+pub(crate) const PAGE: u64 = 0x1000;
 
 impl Pool {
     /// Adds an empty section.
-    pub(super) fn add_section(&mut self, section: Section) {
+    pub(crate) fn add_section(&mut self, section: Section) {
         self.sections.push(section);
     }
 
     /// Makes room for `size` bytes in the section `name`.
-    pub(super) fn add(&mut self, name: &str, size: u64, align: u64) -> Slot {
+    pub(crate) fn add(&mut self, name: &str, size: u64, align: u64) -> Slot {
         let index = self
             .sections
             .iter()
@@ -46,7 +46,7 @@ impl Pool {
     }
 
     /// Gives each section an address, from `base` on.
-    pub(super) fn assign(&mut self, base: u64) {
+    pub(crate) fn assign(&mut self, base: u64) {
         let mut next = base;
         for section in &mut self.sections {
             section.address = next.next_multiple_of(section.align.max(1));
@@ -55,48 +55,48 @@ impl Pool {
     }
 
     /// Address of an item.
-    pub(super) fn address(&self, slot: Slot) -> u64 {
+    pub(crate) fn address(&self, slot: Slot) -> u64 {
         self.sections[slot.section].address + slot.offset
     }
 
     /// Name of the section that holds an item.
-    pub(super) fn section_of(&self, slot: Slot) -> &str {
+    pub(crate) fn section_of(&self, slot: Slot) -> &str {
         &self.sections[slot.section].name
     }
 
     /// All sections.
-    pub(super) fn sections(&self) -> &[Section] {
+    pub(crate) fn sections(&self) -> &[Section] {
         &self.sections
     }
 
     /// The section of this name.
-    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+    pub(crate) fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name == name)
     }
 
     /// The finished sections, without those that stayed empty.
-    pub(super) fn into_sections(self) -> Vec<Section> {
+    pub(crate) fn into_sections(self) -> Vec<Section> {
         self.sections.into_iter().filter(|section| !section.content.is_empty()).collect()
     }
 }
 
 /// An empty code section.
-pub(super) fn code(name: &str, align: u64) -> Section {
+pub(crate) fn code(name: &str, align: u64) -> Section {
     Section::new(name, Vec::new()).loaded(0, consts::SHF_EXECINSTR, align)
 }
 
 /// An empty read-only section.
-pub(super) fn read_only(name: &str, align: u64) -> Section {
+pub(crate) fn read_only(name: &str, align: u64) -> Section {
     Section::new(name, Vec::new()).loaded(0, consts::SectionFlags(0), align)
 }
 
 /// An empty writable section.
-pub(super) fn writable(name: &str, align: u64) -> Section {
+pub(crate) fn writable(name: &str, align: u64) -> Section {
     Section::new(name, Vec::new()).loaded(0, consts::SHF_WRITE, align)
 }
 
 /// An empty writable section without bytes in the file.
-pub(super) fn nobits(name: &str, align: u64) -> Section {
+pub(crate) fn nobits(name: &str, align: u64) -> Section {
     let mut section = writable(name, align).typed(consts::SHT_NOBITS, 0);
     section.content = Content::NoBits(0);
     section

@@ -95,7 +95,8 @@ fn poke_section(elf: &mut Elf, name: &str, bytes: &[u8]) {
     assert!(elf.poke(address, bytes), "{name} has room for {} bytes", bytes.len());
 }
 
-fn rela(endian: Endian, machine: Machine, places: &[u64], values: &[u64]) -> Vec<u8> {
+/// `Elf64_Rela` records that put `values`, moved as the image is, at `places`.
+pub(crate) fn rela(endian: Endian, machine: Machine, places: &[u64], values: &[u64]) -> Vec<u8> {
     let info = u64::from(match machine {
         Machine::Aarch64 => consts::R_AARCH64_RELATIVE.0,
         Machine::X86_64 => consts::R_X86_64_RELATIVE.0,
@@ -107,7 +108,7 @@ fn rela(endian: Endian, machine: Machine, places: &[u64], values: &[u64]) -> Vec
 
 /// RELR of ascending, aligned places: an address, then bitmaps whose bit *n*
 /// (from 1) is the *n*-th word after what is covered so far.
-fn relr(endian: Endian, places: &[u64]) -> Vec<u8> {
+pub(crate) fn relr(endian: Endian, places: &[u64]) -> Vec<u8> {
     let mut words = Vec::new();
     let mut rest = places;
     while let [first, tail @ ..] = rest {

@@ -7,7 +7,7 @@ use crate::spec::Flavour;
 const LOAD_ALIGN: u64 = 0x1000;
 
 /// The segments over `sections`.
-pub(super) fn of(sections: &[Section], flavour: Flavour) -> Vec<Segment> {
+pub(crate) fn of(sections: &[Section], flavour: Flavour) -> Vec<Segment> {
     if flavour == Flavour::Module {
         return Vec::new();
     }

@@ -13,13 +13,13 @@ pub(super) struct Definition {
 
 /// All symbols of an image.
 #[derive(Debug, Default)]
-pub(super) struct Definitions {
+pub(crate) struct Definitions {
     list: Vec<Definition>,
 }
 
 impl Definitions {
     /// Defines a symbol in the section `section`.
-    pub(super) fn define(
+    pub(crate) fn define(
         &mut self,
         (name, scope): (&str, Scope),
         kind: consts::SymbolType,
@@ -36,13 +36,13 @@ impl Definitions {
     }
 
     /// Defines a global symbol without type or size, as a linker script does.
-    pub(super) fn mark(&mut self, name: &str, section: &str, value: u64) {
+    pub(crate) fn mark(&mut self, name: &str, section: &str, value: u64) {
         self.define((name, Scope::Global), consts::STT_NOTYPE, section, (value, 0));
     }
 
     /// Defines a mapping symbol of `file`, unless the file has one of this name
     /// in `section` already.
-    pub(super) fn map(&mut self, name: &str, file: &str, section: &str, value: u64) {
+    pub(crate) fn map(&mut self, name: &str, file: &str, section: &str, value: u64) {
         let scope = Scope::Local(file.to_owned());
         let place = elf::Place::In(section.to_owned());
         let known = self.list.iter().any(|Definition { scope: other, symbol }| {
@@ -54,7 +54,7 @@ impl Definitions {
     }
 
     /// A symbol of another image, as if it lay at `value`.
-    pub(super) fn undefined(&mut self, name: &str, value: u64) {
+    pub(crate) fn undefined(&mut self, name: &str, value: u64) {
         let symbol = Symbol {
             name: name.to_owned(),
             value,
@@ -83,7 +83,7 @@ impl Definitions {
 
     /// The symbols as an ELF symbol table lists them: sections, then each file
     /// with its locals and the mapping symbols of its code, then globals.
-    pub(super) fn symbols(&self, sections: &[Section]) -> Vec<Symbol> {
+    pub(crate) fn symbols(&self, sections: &[Section]) -> Vec<Symbol> {
         let mut symbols: Vec<Symbol> =
             sections.iter().filter(|section| section.is_loaded()).map(section_symbol).collect();
         for file in self.files() {

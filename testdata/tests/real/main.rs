@@ -10,6 +10,7 @@
 //! binutils and LLVM ([`tools`]).
 
 mod artefacts;
+mod binaries;
 mod damage;
 mod diff;
 mod frames;

@@ -1,0 +1,17 @@
+//! Programs of real code: an assembler for the few A64 instructions that fixtures need
+//! ([`asm`]), and a linker that makes kernels, libraries and modules of functions
+//! ([`Program`]).
+
+pub mod asm;
+mod dynamic;
+mod frame;
+mod function;
+mod insn;
+mod kernel;
+mod link;
+mod module;
+mod program;
+
+pub use function::{Function, Object, ObjectSection};
+pub use insn::{Code, code};
+pub use program::Program;

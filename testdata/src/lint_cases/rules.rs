@@ -1,0 +1,154 @@
+//! Kernels for the other rules.
+
+use super::case::{Expected, LintCase, pair, sound};
+use super::linkage::callback;
+use super::primitives::{NOP, demo, entries, kernel, kick, patch, patch_with};
+use crate::broken;
+use crate::code::asm::{
+    add_imm, address, b, bl, cbnz, enter, isb, label, leave_ret, load, mov, nop, sub_imm, w, x,
+};
+use crate::code::{Code, Function, code};
+
+const PATCH: &str = "demo_patch";
+/// The word of `adrp x0, .`: no instruction that may be modified while others execute it.
+const ADRP: u32 = 0x9000_0000;
+
+/// A pair of kernels by the body of `demo_patch`.
+fn bodies<const N: usize, const M: usize>(
+    name: &str,
+    trap: &'static str,
+    (rule, level): (&'static str, &'static str),
+    buggy: [Code; N],
+    fixed: [Code; M],
+) -> [LintCase; 2] {
+    pair(name, trap, (rule, level, PATCH), &demo(buggy), &demo(fixed))
+}
+
+fn order() -> Vec<LintCase> {
+    let interrupt = |wait| {
+        let arguments = [address(x(0), "smp.c:do_nothing"), load(x(1), 0), load(w(2), wait)];
+        [enter(), patch(), code(arguments), bl("smp_call_function"), leave_ret()]
+    };
+    let per_site = |inside, behind| {
+        let next = [sub_imm(x(19), x(19), 1), cbnz(x(19), "next")];
+        let all = code([label("next"), patch(), inside, code(next)]);
+        [enter(), add_imm(x(19), x(0), 1), all, behind, leave_ret()]
+    };
+    [
+        bodies(
+            "jl001-no-wait",
+            "an interrupt that is not waited for",
+            ("JL001", "error"),
+            interrupt(0),
+            interrupt(1),
+        ),
+        bodies(
+            "jl004-kick-before-patch",
+            "the synchronisation comes before the last patch",
+            ("JL004", "error"),
+            [enter(), patch(), kick(), patch(), leave_ret()],
+            [enter(), patch(), patch(), kick(), leave_ret()],
+        ),
+        bodies(
+            "jl005-local-isb",
+            "an ISB synchronises the CPU that executes it and no other",
+            ("JL005", "error"),
+            [enter(), patch(), isb(), leave_ret()],
+            [enter(), patch(), isb(), kick(), leave_ret()],
+        ),
+        bodies(
+            "jl008-kick-per-site",
+            "a synchronisation for each site where one for all would do",
+            ("JL008", "note"),
+            per_site(kick(), nop()),
+            per_site(nop(), kick()),
+        ),
+    ]
+    .concat()
+}
+
+fn words() -> Vec<LintCase> {
+    let write = |maintain| {
+        let target = || address(x(0), "demo_target");
+        let write = [target(), load(w(1), NOP.into()), bl("insn.c:__aarch64_insn_write")];
+        [enter(), code(write), target(), add_imm(x(1), x(0), 4), maintain, kick(), leave_ret()]
+    };
+    let pointers = code([address(x(0), "demo_patch_cb"), address(x(1), "demo_state")]);
+    let stop = [enter(), pointers, load(x(2), 0), bl("stop_machine"), leave_ret()];
+    let text = [
+        enter(),
+        address(x(0), "demo_target"),
+        load(w(1), ADRP.into()),
+        bl("aarch64_insn_patch_text"),
+        leave_ret(),
+    ];
+    let stopped = kernel([
+        callback(isb()),
+        Function::new("aarch64_insn_patch_text", stop).in_file("demo.c"),
+        Function::new(PATCH, text).local(),
+    ]);
+    let mut all = [
+        bodies(
+            "jl002-raw-write",
+            "an instruction is written and no cache maintained",
+            ("JL002", "warning"),
+            write(nop()),
+            write(bl("__flush_icache_range")),
+        ),
+        bodies(
+            "jl007-adrp",
+            "an ADRP may not be written while others execute it, a NOP may",
+            ("JL007", "warning"),
+            [enter(), patch_with(ADRP), kick(), leave_ret()],
+            [enter(), patch_with(NOP), kick(), leave_ret()],
+        ),
+    ]
+    .concat();
+    let trap = "any instruction may be written while all other CPUs are stopped";
+    all.push(sound("jl007-stopped", trap, &stopped.functions(entries(PATCH))));
+    all
+}
+
+/// Rows that upstream argues for: a note.
+fn tolerated() -> Vec<LintCase> {
+    let expected: Expected = ("JL001", "note", "ftrace_make_nop");
+    let program = |sync| {
+        let body = [enter(), mov(x(19), x(0)), patch(), sync, leave_ret()];
+        kernel([Function::new("ftrace_make_nop", body)]).functions(entries("ftrace_make_nop"))
+    };
+    let trap = "tolerated by design, with the reason";
+    pair("jl001-tolerated", trap, expected, &program(nop()), &program(kick())).into()
+}
+
+/// A jump table with a bad entry, and its sound kernel.
+fn tables() -> [LintCase; 2] {
+    let case = |name: &str, bytes, expected: &[Expected]| LintCase {
+        name: name.to_owned(),
+        trap: "a site whose B goes elsewhere than its entry says",
+        bytes,
+        kernel: None,
+        expected: expected.to_vec(),
+    };
+    [
+        case(
+            "jl010-jump-elsewhere",
+            broken::sites::jump_elsewhere(),
+            &[("JL010", "error", "broken_fn")],
+        ),
+        case("jl010-jump-elsewhere-fixed", broken::base().build(), &[]),
+    ]
+}
+
+/// A kernel in which nothing patches.
+fn nothing() -> LintCase {
+    let body = [enter(), bl("panic"), b("out"), label("out"), leave_ret()];
+    let trap = "primitives that nobody calls";
+    sound("primitives-alone", trap, &kernel([Function::new("demo_read", body).exported()]))
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<LintCase> {
+    let mut all = [order(), words(), tolerated(), tables().into()].concat();
+    all.push(nothing());
+    all
+}
