@@ -11,13 +11,16 @@
 //! # False negatives
 //! Words that come from elsewhere; long functions, which are taken for code generators.
 
+use super::arguments::registers_at;
 use super::finding::Finding;
+use super::model::FunctionRole;
 use super::obligation::Root;
 use super::place::finding;
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::program::{Constant, FuncId, INSN_BYTES, Insn, decode};
+use jlctl_shim::insn::aarch64::is_concurrently_modifiable;
 
 pub(super) static JL007: RuleDescriptor = RuleDescriptor {
     code: "JL007",
@@ -46,6 +49,33 @@ pub(super) fn findings(subject: &Subject<'_, '_>, roots: &[Root]) -> Vec<Finding
 }
 
 fn of_root(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
+    by_argument(subject, root).or_else(|| by_templates(subject, root))
+}
+
+/// A constant word that a patching primitive is given and that may not be modified.
+fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
+    let id = root.function;
+    let cfg = subject.cfg(id);
+    let is_primitive = |source: FuncId| {
+        matches!(subject.role(source), Some(FunctionRole::Patches | FunctionRole::Writes))
+            && subject.program.import_name(source).is_none()
+    };
+    root.sites.iter().filter(|(_, source)| is_primitive(*source)).find_map(|(at, source)| {
+        let registers = registers_at(subject.image, &subject.program, &cfg, *at);
+        let word = u32::try_from(registers[1]? & 0xffff_ffff).ok()?;
+        if is_concurrently_modifiable(word) {
+            return None;
+        }
+        let (name, source) = (subject.name(id), subject.name(*source));
+        let message = format!(
+            "{name} patches in the word {word:#010x} ({source}), which may not be modified while \
+             others execute it"
+        );
+        Some(finding(subject, &JL007, JL007.level, (id, *at), "word", message))
+    })
+}
+
+fn by_templates(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
     let id = root.function;
     if subject.program.function(id).range.size() > LONGEST * INSN_BYTES {
         return None;

@@ -119,6 +119,23 @@ pub fn lint_in(
     report.findings.extend(jl009::findings(&subject, &syncs, !roots.is_empty()));
     report.findings.extend(jl011::findings(&subject));
     phase(&mut report, "other rules");
+    // One finding for one cause: the wrong command is why nothing is synchronised.
+    let unsynced: Vec<(Option<String>, Level)> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == jl001::JL001.code)
+        .map(|finding| (finding.function.clone(), finding.level))
+        .collect();
+    let mut wrong_command = HashSet::new();
+    for finding in report.findings.iter_mut().filter(|found| found.rule == jl009::JL009.code) {
+        let same = unsynced.iter().filter(|(function, _)| *function == finding.function);
+        finding.level = same.map(|(_, level)| *level).fold(finding.level, Level::max);
+        wrong_command.insert(finding.function.clone());
+    }
+    let is_same_cause = |finding: &Finding| {
+        finding.rule == jl001::JL001.code && wrong_command.contains(&finding.function)
+    };
+    report.findings.retain(|finding| !is_same_cause(finding));
     let mut seen = HashSet::new();
     report.findings.retain(|finding| seen.insert(finding.fingerprint.clone()));
     report.findings.sort_by(|a, b| {

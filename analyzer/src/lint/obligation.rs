@@ -68,6 +68,12 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
             root.patches |= patches;
         }
     }
+    // Who makes text of the file itself writable changes code that others may execute.
+    for call in subject.protections().iter().filter(|call| call.is_own_text) {
+        if let Some(root) = roots.get_mut(&call.function) {
+            root.patches = true;
+        }
+    }
     let mut roots: Vec<Root> = roots.into_values().collect();
     roots.sort_by_key(|root| root.function);
     roots.iter_mut().for_each(|root| root.sites.sort_unstable());

@@ -55,6 +55,8 @@ pub(super) struct Protection {
     pub(super) name: &'static str,
     /// PROT_ bits.
     pub(super) protection: u64,
+    /// Whether the memory is code of the file itself.
+    pub(super) is_own_text: bool,
 }
 
 impl<'a, 'data> Subject<'a, 'data> {
@@ -244,7 +246,8 @@ impl<'a, 'data> Subject<'a, 'data> {
     }
 
     /// Whether a function executes an ISB, itself or in what it calls directly, a few
-    /// calls deep.
+    /// calls deep.  Those at the end of patching and maintenance do not count: they are
+    /// for the CPU that does it alone.
     pub(super) fn reaches_isb(&self, id: FuncId) -> bool {
         if let Some(known) = self.reaches_isb.borrow().get(&id) {
             return *known;
@@ -261,9 +264,15 @@ impl<'a, 'data> Subject<'a, 'data> {
             if found || seen.len() > 200 {
                 break;
             }
+            let is_local = |id: &FuncId| {
+                matches!(
+                    self.role(*id),
+                    Some(FunctionRole::Patches | FunctionRole::Writes | FunctionRole::Maintains)
+                )
+            };
             let callees = layer.iter().flat_map(|id| self.program.calls_of(*id));
-            let mut next: Vec<FuncId> =
-                callees.map(|call| call.callee).filter(|id| !seen.contains(id)).collect();
+            let callees = callees.map(|call| call.callee).filter(|id| !is_local(id));
+            let mut next: Vec<FuncId> = callees.filter(|id| !seen.contains(id)).collect();
             next.sort_unstable();
             next.dedup();
             seen.extend(&next);
@@ -286,7 +295,9 @@ impl<'a, 'data> Subject<'a, 'data> {
                     // Both have it as the third argument.
                     if let Some(protection) = registers[2] {
                         let (function, at) = (call.caller, call.at);
-                        found.push(Protection { function, at, name, protection });
+                        let of_code = |at: u64| self.program.function_at(Svma(at)).is_some();
+                        let is_own_text = registers[0].is_some_and(of_code);
+                        found.push(Protection { function, at, name, protection, is_own_text });
                     }
                 }
             }

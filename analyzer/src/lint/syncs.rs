@@ -147,10 +147,11 @@ impl Syncs {
         }
     }
 
-    /// Whether a function is the callback of a stop_machine after which all CPUs are
-    /// synchronised.
-    pub(super) fn is_synchronised_callback(&self, id: FuncId) -> bool {
+    /// Whether a function is the callback of a stop_machine: after it all CPUs are
+    /// synchronised, or else it is a finding of its own that they are not.
+    pub(super) fn is_callback(&self, id: FuncId) -> bool {
         self.callbacks.contains(&id)
+            || self.without_isb.iter().any(|(_, _, callback)| *callback == id)
     }
 
     /// Whether the instruction at `at` is a membarrier that synchronises cores.

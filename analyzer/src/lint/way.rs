@@ -41,11 +41,11 @@ pub(super) fn entry_kind(
         Some(EntryKind::Exported)
     } else if subject.is_system_call(id) {
         Some(EntryKind::SystemCall)
-    } else if program.is_in_data(id) {
-        Some(EntryKind::Data)
-    } else if syncs.is_synchronised_callback(id) {
+    } else if syncs.is_callback(id) {
         // It runs while all CPUs are stopped for it.
         None
+    } else if program.is_in_data(id) {
+        Some(EntryKind::Data)
     } else if !subject.taken_at(id).is_empty() {
         Some(EntryKind::Argument)
     } else if program.callers(id).next().is_none() {

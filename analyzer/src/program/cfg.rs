@@ -3,6 +3,7 @@
 use super::insn::{INSN_BYTES, Insn};
 use super::{FuncId, Program};
 use crate::addr::Svma;
+use jlctl_shim::insn::aarch64;
 use std::ops::Range;
 
 /// Dense index of a block of a function.
@@ -86,13 +87,13 @@ impl Cfg {
             let end = leaders.get(index + 1).copied().unwrap_or(f.range.end());
             cfg.blocks.push(block(program, function, &leaders, *start, end));
         }
-        cfg.resolve_register_jumps(program);
+        cfg.resolve_register_jumps(program, f.range.end());
         cfg
     }
 
     /// A BR inside a function is a jump table, whose targets are the blocks that
     /// nothing else leads to; where there are none it leaves the function.
-    fn resolve_register_jumps(&mut self, program: &Program<'_>) {
+    fn resolve_register_jumps(&mut self, program: &Program<'_>, end: Svma) {
         let ends_in_jump = |block: &Block| {
             program.events()[block.events.clone()]
                 .last()
@@ -110,10 +111,13 @@ impl Cfg {
         for block in &self.blocks {
             block.successors.iter().for_each(|next| is_reached[next.index()] = true);
         }
+        let end = |index: usize| self.blocks.get(index + 1).map_or(end, |next| next.start);
         let orphans: Vec<BlockId> = (0u32..)
+            .map(BlockId)
             .zip(&is_reached)
             .filter(|(_, is_reached)| !**is_reached)
-            .map(|(index, _)| BlockId(index))
+            .map(|(id, _)| id)
+            .filter(|id| !is_padding(program, self.blocks[id.index()].start, end(id.index())))
             .collect();
         for index in jumps {
             let block = &mut self.blocks[index];
@@ -165,6 +169,19 @@ fn block(
     }
     block.successors.dedup();
     block
+}
+
+/// Whether nothing but NOP and zero words lies between: what fills the room up to the next
+/// function.
+fn is_padding(program: &Program<'_>, start: Svma, end: Svma) -> bool {
+    let mut at = start;
+    while at < end {
+        if !matches!(program.word(at), Some(aarch64::NOP | 0)) {
+            return false;
+        }
+        at = at.wrapping_add(INSN_BYTES);
+    }
+    true
 }
 
 /// Adds where a branch leads: a block of the function, or another function.

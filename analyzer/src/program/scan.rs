@@ -165,6 +165,17 @@ fn chunk(
         if is_run_up {
             continue;
         }
+        let insn = match insn {
+            Insn::CallRegister { register } => pages[usize::from(register.number())]
+                .map(Svma)
+                .filter(|to| holds_code(*to))
+                .map_or(insn, |to| Insn::Call { to }),
+            other => other,
+        };
+        if insn.ends_block() || matches!(insn, Insn::Call { .. } | Insn::CallRegister { .. }) {
+            // What is known does not outlive the block, nor a call.
+            pages = [None; 32];
+        }
         while sites.get(next_site).is_some_and(|(site, _)| *site < at) {
             next_site += 1;
         }

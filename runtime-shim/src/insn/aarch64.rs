@@ -19,6 +19,22 @@ const IMM26: u32 = 0x03ff_ffff;
 /// Bits that tell B and BL from all else; bit 31 is the link.
 const B_OR_BL: u32 = 0x7c00_0000;
 
+/// Whether an instruction may be modified while other PEs execute it, if what takes its
+/// place may be too: B, BL, BRK, HVC, ISB, NOP, SMC and SVC, and in later issues of the
+/// manual B.cond, CBZ, CBNZ, TBZ and TBNZ (Arm ARM DDI 0487, B2.2.5 "Concurrent
+/// modification and execution of instructions").
+#[must_use]
+pub const fn is_concurrently_modifiable(word: u32) -> bool {
+    // SVC, HVC and SMC differ in their two lowest bits, which must not both be clear.
+    let is_call = word & 0xffe0_001c == 0xd400_0000 && word & 3 != 0;
+    let is_brk = word & 0xffe0_001f == 0xd420_0000;
+    let is_isb = word & 0xffff_f0ff == 0xd503_30df;
+    let is_conditional = word & 0xff00_0010 == 0x5400_0000
+        || word & 0x7e00_0000 == 0x3400_0000
+        || word & 0x7e00_0000 == 0x3600_0000;
+    word == NOP || word & B_OR_BL == B_OPCODE || is_call || is_brk || is_isb || is_conditional
+}
+
 /// The displacement in bytes from `from` to `to` that B would encode.
 ///
 /// # Errors
@@ -91,6 +107,38 @@ mod tests {
         }
     }
 
+    /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
+    #[test]
+    fn what_may_be_modified() {
+        let may = [
+            NOP,
+            0x1400_0000,
+            0x97ff_ffff,
+            0xd420_0000,
+            0xd420_8000,
+            0xd400_0001,
+            0xd400_0002,
+            0xd400_0003,
+            0xd503_3fdf,
+            0x5400_0041,
+            0xb400_0000,
+            0x3600_0040,
+        ];
+        assert!(may.into_iter().all(is_concurrently_modifiable));
+        let may_not = [
+            0x9000_0000,
+            0x9100_0400,
+            0xd65f_03c0,
+            0xd61f_0000,
+            0xd503_3b9f,
+            0xd503_203f,
+            0xd440_0000,
+            0xd400_0000,
+            0,
+        ];
+        assert!(!may_not.into_iter().any(is_concurrently_modifiable));
+    }
+
     #[test]
     fn refuses_what_does_not_fit() {
         let from = 0x4000_0000;
@@ -108,7 +156,7 @@ mod tests {
         let from = 0x1_0000;
         assert_eq!(relocate(0x1400_0000, from, from - 4), Ok(0x17ff_ffff));
         assert_eq!(relocate(0x97ff_ffff, from, from + 8), Ok(0x9400_0002), "bl, refilled");
-        for word in [NOP, 0x5400_0000, 0xb400_0000, 0] {
+        for word in [NOP, 0] {
             assert_eq!(relocate(word, from, from), Err(EncodeError::NotABranch { from }));
         }
     }
