@@ -8,7 +8,7 @@ use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{
     Config, Finding, KernelSummary, Level, LintReport, Role, lint, lint_in,
 };
-use jlctl_testdata::corpus;
+use jlctl_testdata::corpus::{self, Binary};
 use std::path::{Path, PathBuf};
 
 fn report(image: corpus::Image) -> (LintReport, KernelSummary) {
@@ -119,4 +119,60 @@ fn modules_inherit_the_kernels_defect() {
     }
     assert!(inherited > 10, "{inherited}");
     assert!(own.is_empty(), "{own:?}");
+}
+
+fn report_of(binary: Binary) -> LintReport {
+    let path = corpus::binary_path(binary)
+        .unwrap_or_else(|| panic!("{} is not in the cache: fetch first", binary.name()));
+    let file = ImageFile::open(&path, Limits::default()).expect("a program");
+    let image = Image::parse(file.bytes()).expect("a program");
+    lint(&image, None, &Config::default())
+}
+
+/// JITs write fresh code, which is a note; who synchronises is known by it; who writes no
+/// code is not judged.
+#[test]
+fn programs_are_judged_by_what_they_do() {
+    for binary in Binary::ALL {
+        let report = report_of(binary);
+        let found: Vec<(&str, Level)> =
+            report.findings.iter().map(|finding| (finding.rule, finding.level)).collect();
+        match binary {
+            Binary::Qemu => {
+                let name = |finding: &Finding| finding.function.clone().unwrap_or_default();
+                let jl007: Vec<String> = report
+                    .findings
+                    .iter()
+                    .filter(|finding| finding.rule == "JL007")
+                    .map(name)
+                    .collect();
+                assert_eq!(jl007, ["tb_target_set_jmp_target"]);
+            }
+            Binary::Ruby => assert!(!report.is_applicable && found.is_empty(), "{found:?}"),
+            Binary::Gcc => assert!(report.is_applicable && found.is_empty(), "{found:?}"),
+            _ => {
+                assert!(report.is_applicable, "{binary:?}");
+                assert!(found.iter().all(|(_, level)| *level == Level::Note), "{found:?}");
+            }
+        }
+        assert_eq!(report.coverage.syncs > 0, binary == Binary::Mozjs, "{binary:?}");
+    }
+}
+
+/// Stripped libraries get their functions: all that unwind tables have, and more.
+#[test]
+fn functions_of_stripped_programs_are_found() {
+    for binary in Binary::ALL {
+        let path = corpus::binary_path(binary).expect("fetched");
+        let file = ImageFile::open(&path, Limits::default()).expect("a program");
+        let image = Image::parse(file.bytes()).expect("a program");
+        let program = jlctl_analyzer::program::Program::recover(&image, None);
+        let unwind = jlctl_analyzer::debug_info::unwind_ranges(&image);
+        assert!(unwind.len() > 20, "{binary:?}: {}", unwind.len());
+        let lost: Vec<_> =
+            unwind.iter().filter(|range| program.starting_at(range.start()).is_none()).collect();
+        assert!(lost.is_empty(), "{binary:?}: {lost:?}");
+        let found = program.functions().len();
+        assert!(found >= unwind.len(), "{binary:?}: {found} of {}", unwind.len());
+    }
 }
