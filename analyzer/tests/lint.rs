@@ -1,9 +1,15 @@
 //! The lint on programs made for it: each trap and each rule, with a sound twin.
 
+#[path = "common/check_lint.rs"]
+mod check_lint;
+
+use check_lint::check;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{Config, KernelSummary, Level, LintReport, RULES, lint_in};
 use jlctl_testdata::lint_cases::{self, LintCase};
+use proptest::prelude::*;
+use std::sync::OnceLock;
 
 fn lint(bytes: &[u8], kernel: Option<&KernelSummary>) -> (LintReport, KernelSummary) {
     let image = Image::parse(bytes).expect("an image");
@@ -88,4 +94,115 @@ fn other_architectures_are_said_not_to_be_read() {
     assert!(!report.is_applicable);
     assert!(report.coverage.caps[0].contains("x86_64"), "{:?}", report.coverage.caps);
     assert!(report.findings.iter().all(|finding| finding.level != Level::Error));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    /// Damage anywhere, code in the first place, makes it neither fall over nor go on for
+    /// ever.
+    #[test]
+    fn damaged_programs_are_linted(
+        which in any::<prop::sample::Index>(),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+    ) {
+        let cases = CASES.get_or_init(lint_cases::all);
+        let mut bytes = which.get(cases).bytes.clone();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        check(&bytes);
+    }
+
+    /// Whatever words stand in the code of a function.
+    #[test]
+    fn random_code_is_linted(
+        which in any::<prop::sample::Index>(),
+        words in proptest::collection::vec(word(), 8..200),
+    ) {
+        let cases = CASES.get_or_init(lint_cases::all);
+        let mut bytes = which.get(cases).bytes.clone();
+        let Some(at) = text(&bytes) else { return Ok(()) };
+        for (place, word) in bytes[at].chunks_exact_mut(4).zip(words.iter().cycle()) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        check(&bytes);
+    }
+}
+
+static CASES: OnceLock<Vec<LintCase>> = OnceLock::new();
+
+/// Words that are often branches over short distances, calls, returns and barriers.
+fn word() -> impl Strategy<Value = u32> {
+    let near = |opcode: u32, shift: u32| {
+        (-40i32..40).prop_map(move |offset| {
+            let mask = if shift == 0 { 0x03ff_ffff } else { 0x7_ffff };
+            opcode | (offset.cast_unsigned() & mask) << shift
+        })
+    };
+    prop_oneof![
+        any::<u32>(),
+        near(0x1400_0000, 0),
+        near(0x9400_0000, 0),
+        near(0x5400_0000, 5),
+        near(0xb400_0000, 5),
+        prop::sample::select(
+            &[
+                0xd65f_03c0u32,
+                0xd503_3fdf,
+                0xd503_3b9f,
+                0xd50b_7520,
+                0xd50b_7b20,
+                0xd61f_0000,
+                0xd63f_0000,
+                0xd400_0001,
+                0x9000_0000,
+                0x9100_0000,
+                0xd280_2368,
+            ][..]
+        ),
+    ]
+}
+
+/// Where `.text` lies in the file.
+fn text(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
+    let image = Image::parse(bytes).ok()?;
+    let section = image.section_named(".text")?;
+    let start = usize::try_from(section.offset.0).ok()?;
+    Some(start..start + section.data.len())
+}
+
+/// A call graph that is one cycle through everything, and the longest chain.
+#[test]
+fn recursion_through_everything_ends() {
+    use jlctl_testdata::code::{Function, Program, asm};
+    let count = 3_000;
+    let name = |at: usize| format!("function_{at}");
+    let function = |at: usize| {
+        let next = name((at + 1) % count);
+        let before = name((at + count - 1) % count);
+        Function::new(&name(at), [asm::enter(), asm::bl(&next), asm::bl(&before), asm::leave_ret()])
+            .exported()
+    };
+    let patcher = Function::new(
+        "patcher",
+        [
+            asm::enter(),
+            asm::bl("aarch64_insn_patch_text_nosync"),
+            asm::bl(&name(0)),
+            asm::leave_ret(),
+        ],
+    );
+    let primitive = Function::new("aarch64_insn_patch_text_nosync", [asm::ret()]);
+    let entry = Function::new(
+        "entry",
+        [asm::enter(), asm::bl("patcher"), asm::bl(&name(7)), asm::leave_ret()],
+    )
+    .exported();
+    let functions = (0..count).map(function);
+    let program = Program::kernel().functions(functions).functions([primitive, patcher, entry]);
+    let (report, _) = lint(&program.build(), None);
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    assert_eq!(report.findings[0].affected.functions, 2);
 }
