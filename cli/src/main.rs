@@ -16,6 +16,7 @@ mod report;
 mod selection;
 mod set;
 mod source;
+mod threads;
 
 use clap::FromArgMatches as _;
 use std::process::ExitCode;
