@@ -6,6 +6,7 @@ pub(crate) mod diff;
 mod document;
 mod json;
 mod jsonl;
+pub(crate) mod lint;
 mod listing;
 pub(crate) mod plan;
 pub(crate) mod record;
@@ -15,7 +16,7 @@ mod style;
 mod text;
 mod text_set;
 
-pub(crate) use single::{Records, image_record, key_record};
+pub(crate) use single::{Records, frame_record, image_record, key_record};
 
 use crate::args::Format;
 use crate::output::Sink;
