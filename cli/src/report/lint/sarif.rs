@@ -271,7 +271,7 @@ fn function(name: &str) -> LogicalLocation {
 
 /// What a result says: with whom it reaches, and why it is tolerated.
 fn text(finding: &FindingRecord) -> String {
-    let mut text = finding.message.clone();
+    let mut text = format!("{}.", finding.message.trim_end_matches('.'));
     let affected = &finding.affected;
     if affected.functions > 0 {
         text += &format!(
