@@ -1,6 +1,8 @@
 //! The command line as the user wrote it; commands make their own validated
 //! configuration of it.
 
+pub(crate) mod lint;
+
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jlctl_analyzer::jump_table::KeyKind;
@@ -60,6 +62,7 @@ pub(crate) enum Command {
     Diff(Diff),
     Plan(Plan),
     Apply(Apply),
+    Lint(lint::Lint),
     Completions(Completions),
     Man(Man),
 }

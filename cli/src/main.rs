@@ -2,10 +2,12 @@
 
 mod apply_plan;
 mod args;
+mod baseline;
 mod cmd;
 mod exit;
 mod files;
 mod input;
+mod lint_file;
 mod manual;
 mod member;
 mod output;
@@ -16,6 +18,8 @@ mod report;
 mod selection;
 mod set;
 mod source;
+mod threads;
+mod verdict;
 
 use clap::FromArgMatches as _;
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 use crate::args::Cli;
 use clap::CommandFactory as _;
 use jlctl_analyzer::jump_table::CATALOGUE;
+use jlctl_analyzer::lint::{RULES, RuleDescriptor};
 use jlctl_patch_engine::reason::Reason;
 use jlctl_patch_engine::target::{Target, World};
 use std::fmt::Write as _;
@@ -24,6 +25,9 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("diff", |diff| diff.after_long_help(help_text(&[examples_of_diff()])))
         .mut_subcommand("plan", |plan| plan.after_long_help(help_text(&[examples_of_plan()])))
         .mut_subcommand("apply", |apply| apply.after_long_help(help_text(&[examples_of_apply()])))
+        .mut_subcommand("lint", |lint| {
+            lint.after_long_help(help_text(&[rules_in_short(), examples_of_lint()]))
+        })
 }
 
 /// The sections of the manual page of a command beyond its options.
@@ -34,6 +38,7 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
         "diff" => vec![exit_status(), examples_of_diff()],
         "plan" => vec![refusals(), exit_status(), environment(), examples_of_plan()],
         "apply" => vec![files_of_apply(), exit_status(), examples_of_apply()],
+        "lint" => vec![rules(), configuration_of_lint(), exit_status(), examples_of_lint()],
         _ => vec![exit_status()],
     }
 }
@@ -52,7 +57,8 @@ fn exit_status() -> Section {
                 "1",
                 "Findings at or above the failing level (inspect: a diagnostic of severity error, as \
                  a file of a set that cannot be read is, JT103; diff --exit-code: a difference; plan \
-                 --check: a claim that does not hold).",
+                 --check: a claim that does not hold; lint: a finding that is neither in the \
+                 baseline nor suppressed, or one of several files that cannot be read).",
             ),
             ("2", "Wrong usage."),
             (
@@ -215,6 +221,65 @@ fn files_of_apply() -> Section {
             ),
         ],
     )
+}
+
+fn examples_of_lint() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl lint vmlinux",
+                "Every patch of this kernel's code that other CPUs are not told of.",
+            ),
+            (
+                "jlctl lint build/ --write-baseline lint-baseline.json",
+                "What is there today is known; commit the file.",
+            ),
+            (
+                "jlctl lint build/ --baseline lint-baseline.json --format sarif -o lint.sarif",
+                "In CI: fails for what is new, and writes everything for code scanning.",
+            ),
+            ("jlctl lint new/vmlinux --against old/vmlinux", "Which syncs the new build lost."),
+            ("jlctl lint --explain JL001", "What a rule is about, and what mends its findings."),
+        ],
+    )
+}
+
+fn configuration_of_lint() -> Section {
+    section(
+        "Configuration",
+        &[
+            (
+                "[[suppress]]",
+                "Findings that do not count: rule, function and file, each of which may be left \
+                 out, and a reason, which may not. function and file are a name, a glob or \
+                 /REGEX/; file is matched with the path as given and with the file's name.",
+            ),
+            (
+                "--baseline",
+                "Findings in a baseline are matched by their fingerprints, made of rule, \
+                 functions and call chain, never of addresses. Each entry stands for one \
+                 finding: the same code in one more file is new.",
+            ),
+        ],
+    )
+}
+
+/// The rules of the lint.
+fn rules() -> Section {
+    let of = |rule: &&RuleDescriptor| {
+        let term = format!("{} ({}) {}", rule.code, rule.level.name(), rule.title);
+        (term, rule.finds.to_owned())
+    };
+    Section { heading: "Rules", items: RULES.iter().map(of).collect() }
+}
+
+fn rules_in_short() -> Section {
+    let of = |rule: &&RuleDescriptor| (rule.code.to_owned(), rule.title.to_owned());
+    Section {
+        heading: "Rules (explained by --explain and in jlctl-lint(1))",
+        items: RULES.iter().map(of).collect(),
+    }
 }
 
 /// Why keys are refused, by code.

@@ -30,9 +30,22 @@ pub(crate) fn write_result(
         write(&mut Sink { writer: &mut stdout, color })?;
         return stdout.flush().context("standard output");
     };
+    write_file(path, always, write)
+}
+
+/// Calls `write` with the file at `path`, which is replaced in one step, or a device or
+/// pipe there.
+///
+/// # Errors
+/// What `write` raises, and failures to create, sync or rename the file.
+pub(crate) fn write_file(
+    path: &Path,
+    color: bool,
+    write: impl FnOnce(&mut Sink<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     match replaced(path) {
-        Some(target) => write_atomically(&target, path, always, write),
-        None => write_directly(path, always, write),
+        Some(target) => write_atomically(&target, path, color, write),
+        None => write_directly(path, color, write),
     }
 }
 

@@ -54,11 +54,16 @@ impl Progress {
             self.show(name, done, total);
         });
         self.clear();
+        self.took(name, start.elapsed());
+        result
+    }
+
+    /// Says how long a phase took.
+    pub(crate) fn took(&self, name: &str, time: Duration) {
         if self.verbose {
-            let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+            let milliseconds = time.as_secs_f64() * 1e3;
             anstream::eprintln!("{milliseconds:8.1} ms  {name}");
         }
-        result
     }
 
     fn show(&self, name: &'static str, done: usize, total: usize) {

@@ -10,12 +10,11 @@ use crate::report::record::{
     DiagnosticRecord, FileRecord, KeyRecord, SelectionRecord, SiteRecord, SummaryRecord,
 };
 use crate::selection::Filter;
+use crate::threads;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::jump_table::{Defect, Definitions, KeyName, Resolution, Severity};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What was read of all files.
 pub(crate) struct Set {
@@ -55,7 +54,11 @@ impl Set {
         progress: &Progress,
     ) -> anyhow::Result<Self> {
         let readings = progress.phase("read the files", candidates.len(), |done| {
-            read_all(candidates, args, lists, done)
+            threads::one_by_one(threads::of_cores(), candidates, |at, candidate| {
+                let reading = member::read(candidate, at, args, lists);
+                done(1);
+                reading
+            })
         });
         let passed = readings.iter().filter(|reading| matches!(reading, Reading::Passed)).count();
         let mut merge = Merge::default();
@@ -137,38 +140,6 @@ impl Set {
     pub(crate) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error.name())
     }
-}
-
-/// Reads files by as many threads as there are cores.  They are no threads of
-/// the pool that works inside a file: one of its threads that waits would begin
-/// another file meanwhile, and one more inside that, all in memory at once.
-fn read_all(
-    candidates: &[Candidate],
-    args: &Inspect,
-    lists: Lists,
-    done: &(dyn Fn(usize) + Sync),
-) -> Vec<Reading> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let readings = Mutex::new(Vec::with_capacity(candidates.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(candidates.len()) {
-            scope.spawn(|| {
-                while let Some((at, candidate)) = Some(next.fetch_add(1, Ordering::Relaxed))
-                    .and_then(|at| Some((at, candidates.get(at)?)))
-                {
-                    let reading = member::read(candidate, at, args, lists);
-                    if let Ok(mut readings) = readings.lock() {
-                        readings.push((at, reading));
-                    }
-                    done(1);
-                }
-            });
-        }
-    });
-    let mut readings = readings.into_inner().unwrap_or_default();
-    readings.sort_by_key(|(at, _)| *at);
-    readings.into_iter().map(|(_, reading)| reading).collect()
 }
 
 /// Files on their way into one set.

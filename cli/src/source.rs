@@ -4,8 +4,10 @@ use crate::args::{Format, Inspect};
 use crate::exit::{Kind, failure};
 use crate::input::Input;
 use crate::progress::Progress;
-use crate::report::{Lists, SiteFrames};
+use crate::report::record::FrameRecord;
+use crate::report::{Lists, SiteFrames, frame_record, of_interest};
 use crate::selection::Selection;
+use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugFault, DebugInfo, DebugInfoError};
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{
@@ -86,6 +88,27 @@ pub(crate) fn frames(
     });
     diagnostics.extend(frames.faults().iter().map(debug_fault));
     SiteFrames::new(frames, sites, table.len())
+}
+
+/// For each of `addresses` the frame that a person looks for; what could not be read is
+/// added to `diagnostics`.
+pub(crate) fn lines(
+    debug_info: &DebugInfo<'_>,
+    input: &Input,
+    addresses: &[Svma],
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Option<FrameRecord<'static>>> {
+    let path = input.debug().map_or(input.path(), |(_, path)| path);
+    let frames = progress.phase("look up source lines", addresses.len(), |done| {
+        debug_info.frames(addresses, path, done)
+    });
+    diagnostics.extend(frames.faults().iter().map(debug_fault));
+    let line = |at| {
+        let frame = of_interest(&frames, frames.chain_ids(at))?;
+        Some(frame_record(&frames, frame).into_owned())
+    };
+    (0..addresses.len()).map(line).collect()
 }
 
 /// Debug information that could not be read, as a diagnostic.

@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod diff;
 mod inspect;
+mod lint;
 mod man;
 mod plan;
 
@@ -18,6 +19,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Inspect(args) => inspect::run(&cli.global, args),
         Command::Diff(args) => diff::run(&cli.global, args),
+        Command::Lint(args) => lint::run(&cli.global, args),
         Command::Plan(args) => plan::run(&cli.global, args),
         Command::Apply(args) => apply::run(&cli.global, args),
         Command::Completions(args) => completions::run(&cli.global, args),

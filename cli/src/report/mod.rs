@@ -6,6 +6,8 @@ pub(crate) mod diff;
 mod document;
 mod json;
 mod jsonl;
+pub(crate) mod lint;
+mod listing;
 pub(crate) mod plan;
 pub(crate) mod record;
 mod set;
@@ -14,7 +16,7 @@ mod style;
 mod text;
 mod text_set;
 
-pub(crate) use single::{Records, image_record, key_record};
+pub(crate) use single::{Records, frame_record, image_record, key_record};
 
 use crate::args::Format;
 use crate::output::Sink;
@@ -80,17 +82,22 @@ impl SiteFrames {
         self.frames.all().iter().filter_map(|frame| Some(self.frames.string(frame.file?)))
     }
 
-    /// The frame that a person looks for: the first outside `jump_label.h`, whose
-    /// wrappers around the asm goto are the innermost frame of every site.
+    /// As [`of_interest`], of a site.
     pub(crate) fn of_interest(&self, site: SiteId) -> Option<&Frame> {
-        let mut chain = self.of(site).iter().map(|id| &self.frames.all()[id.index()]);
-        let first = chain.clone().next();
-        let is_wrapper = |frame: &&Frame| {
-            let path = frame.file.map_or("", |file| self.frames.string(file));
-            path.rsplit('/').next() == Some("jump_label.h")
-        };
-        chain.find(|frame| !is_wrapper(frame)).or(first)
+        of_interest(&self.frames, self.of(site))
     }
+}
+
+/// The frame of a chain that a person looks for: the first outside `jump_label.h`, whose
+/// wrappers around the asm goto are the innermost frame of every site.
+pub(crate) fn of_interest<'a>(frames: &'a Frames, chain: &[FrameId]) -> Option<&'a Frame> {
+    let mut chain = chain.iter().map(|id| &frames.all()[id.index()]);
+    let first = chain.clone().next();
+    let is_wrapper = |frame: &&Frame| {
+        let path = frame.file.map_or("", |file| frames.string(file));
+        path.rsplit('/').next() == Some("jump_label.h")
+    };
+    chain.find(|frame| !is_wrapper(frame)).or(first)
 }
 
 /// Writes the report in a format.

@@ -280,7 +280,7 @@ fn signer(signer: Signer) -> SignerRecord {
     }
 }
 
-fn frame_record<'a>(frames: &'a Frames, frame: &Frame) -> FrameRecord<'a> {
+pub(crate) fn frame_record<'a>(frames: &'a Frames, frame: &Frame) -> FrameRecord<'a> {
     let string = |id| Cow::Borrowed(frames.string(id));
     FrameRecord {
         function: frame.function.map(string),

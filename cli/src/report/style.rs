@@ -93,6 +93,18 @@ pub(super) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The directory that all source files lie in, with its last slash.
+pub(super) fn common_root<'a>(mut files: impl Iterator<Item = &'a str>) -> &'a str {
+    let Some(first) = files.next() else { return "" };
+    let directory = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
+    let root = &first[..directory(first)];
+    files.fold(root, |root, path| {
+        let common = root.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+        let slash = root.as_bytes()[..common].iter().rposition(|byte| *byte == b'/');
+        slash.map_or("", |slash| &root[..=slash])
+    })
+}
+
 /// "1 site", "27,757 sites".
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })

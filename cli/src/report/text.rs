@@ -4,7 +4,7 @@ use super::Inspection;
 use super::record::{SignatureRecord, branch_name, insn_name};
 use super::single::signature;
 use super::style::{
-    Palette, aligned, count, grouped, heading, label, printable, right_align, special,
+    Palette, aligned, common_root, count, grouped, heading, label, printable, right_align, special,
 };
 use crate::output::Sink;
 use anstyle::Style;
@@ -59,15 +59,7 @@ fn signature_text(signature: &SignatureRecord) -> String {
 
 /// The directory that all source files lie in: shown once, not on every line.
 fn source_root<'a>(inspection: &Inspection<'a>) -> &'a str {
-    let Some(frames) = inspection.frames else { return "" };
-    let mut files = frames.files();
-    let Some(first) = files.next() else { return "" };
-    let directory = |path: &'a str| path.rfind('/').map_or("", |slash| &path[..=slash]);
-    files.fold(directory(first), |root, path| {
-        let common = root.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
-        let slash = root.as_bytes()[..common].iter().rposition(|byte| *byte == b'/');
-        slash.map_or("", |slash| &root[..=slash])
-    })
+    inspection.frames.map_or("", |frames| common_root(frames.files()))
 }
 
 impl Report<'_> {

@@ -5,6 +5,7 @@
 use super::totals::{TableTotals, Totals};
 use super::wording::{SiteChanges, by_function, identity_name, storage_name};
 use super::{Comparison, Side};
+use crate::report::listing::{field, list};
 use crate::report::record::{Hex, branch_name};
 use jlctl_analyzer::jump_table::diff::{KeyPair, TableModel};
 use serde::Serialize;
@@ -86,24 +87,6 @@ pub(super) fn write(
         list(out, "added", diff.added.iter().map(|key| alone(b.model, *key, &sites_of.1)))?;
     }
     Ok(writeln!(out, "\n}}")?)
-}
-
-fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-    write!(out, ",\n\"{name}\":")?;
-    Ok(serde_json::to_writer(out, value)?)
-}
-
-fn list<T: Serialize>(
-    out: &mut (dyn Write + Send),
-    name: &str,
-    items: impl Iterator<Item = T>,
-) -> anyhow::Result<()> {
-    write!(out, ",\n\"{name}\":[")?;
-    for (index, item) in items.enumerate() {
-        out.write_all(if index > 0 { b",\n" } else { b"\n" })?;
-        serde_json::to_writer(&mut *out, &item)?;
-    }
-    Ok(write!(out, "]")?)
 }
 
 fn side<'a>(side: &Side<'a>) -> SideRecord<'a> {

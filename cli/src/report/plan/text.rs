@@ -2,7 +2,9 @@
 
 use super::cost;
 use crate::output::Sink;
-use crate::report::style::{Palette, aligned, count, grouped, heading, label, printable, rows};
+use crate::report::style::{
+    Palette, aligned, common_root, count, grouped, heading, label, printable, rows,
+};
 use jlctl_patch_engine::plan_file::{Document, ImageRecord, KeyRecord, OpRecord, RefusalRecord};
 use std::io::Write;
 
@@ -10,7 +12,8 @@ pub(super) fn write(document: &Document, sink: &mut Sink<'_>) -> anyhow::Result<
     let palette = Palette::new(sink.color);
     let out = &mut *sink.writer;
     head(out, &palette, document)?;
-    let root = source_root(document);
+    let files = document.ops.iter().filter_map(|op| op.source.as_ref()?.file.as_deref());
+    let root = common_root(files);
     let mut first = 0;
     for (at, key) in document.keys.iter().enumerate() {
         let ops = document.ops.get(first..).unwrap_or_default();
@@ -148,19 +151,6 @@ fn source(op: &OpRecord, root: &str) -> String {
     let file = frame.file.as_deref().unwrap_or("?");
     let file = file.strip_prefix(root).unwrap_or(file);
     frame.line.map_or_else(|| printable(file), |line| format!("{}:{line}", printable(file)))
-}
-
-/// The directory that all source files lie in, with its last slash.
-fn source_root(document: &Document) -> &str {
-    let mut files = document.ops.iter().filter_map(|op| op.source.as_ref()?.file.as_deref());
-    let Some(first) = files.next() else { return "" };
-    let directory = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
-    let root = &first[..directory(first)];
-    files.fold(root, |root, path| {
-        let common = root.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
-        let slash = root.as_bytes()[..common].iter().rposition(|byte| *byte == b'/');
-        slash.map_or("", |slash| &root[..=slash])
-    })
 }
 
 fn refusals(out: &mut dyn Write, palette: &Palette, document: &Document) -> anyhow::Result<()> {

@@ -1,0 +1,242 @@
+//! Text for people: one block for each root cause, then what was looked at.
+
+use super::coverage;
+use super::page::{LABEL, Page, whole};
+use super::record::{Compared, Document, FindingRecord, StepRecord, Suppressed};
+use crate::output::Sink;
+use crate::report::record::FrameRecord;
+use crate::report::style::{Palette, common_root, count, grouped, printable};
+use jlctl_analyzer::lint::{Evidence, Level, RULES, RuleDescriptor};
+
+/// Columns of the roles of steps.
+const ROLE: usize = 5;
+/// Most characters of a relative source directory that stays on each line.
+const ROOT: usize = 16;
+/// Most names of affected functions.
+const NAMES: usize = 8;
+
+pub(super) fn write(document: &Document, width: usize, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    let palette = Palette::new(sink.color);
+    let mut page = Page { out: &mut *sink.writer, palette, width };
+    let root = source_root(document);
+    match &document.against {
+        None => {
+            for finding in &document.findings {
+                block(&mut page, finding, root)?;
+            }
+        }
+        Some(against) => {
+            let of = |compared| {
+                let is = move |found: &&FindingRecord| found.against == Some(compared);
+                document.findings.iter().filter(is).collect::<Vec<_>>()
+            };
+            let gained: Vec<&FindingRecord> = against.gained.iter().collect();
+            part(&mut page, "Syncs lost", &of(Compared::Lost), root, false)?;
+            part(&mut page, "Syncs gained", &gained, root, false)?;
+            part(&mut page, "Missing in both builds", &of(Compared::Both), root, true)?;
+        }
+    }
+    if !root.is_empty() {
+        page.label("source", &format!("below {root}"))?;
+    }
+    coverage::write(document, &mut page)?;
+    conclusion(document, &mut page)
+}
+
+/// Findings of two builds under a heading.
+fn part(
+    page: &mut Page<'_>,
+    title: &str,
+    findings: &[&FindingRecord],
+    root: &str,
+    in_short: bool,
+) -> anyhow::Result<()> {
+    let heading = page.palette.heading;
+    writeln!(page.out, "{heading}{title}: {}{heading:#}\n", grouped(findings.len()))?;
+    for finding in findings {
+        if in_short { self::heading(page, finding)? } else { block(page, finding, root)? }
+    }
+    if in_short && !findings.is_empty() { Ok(writeln!(page.out)?) } else { Ok(()) }
+}
+
+fn heading(page: &mut Page<'_>, finding: &FindingRecord) -> anyhow::Result<()> {
+    let style = match finding.suppressed {
+        Some(_) => page.palette.faint,
+        None => page.palette.of_severity(finding.level.name()),
+    };
+    let what = printable(finding.function.as_deref().unwrap_or(&finding.file));
+    let (level, rule) = (finding.level.name(), finding.rule);
+    let title = descriptor(rule).map_or("", |rule| rule.title);
+    Ok(writeln!(page.out, "{style}{level} {rule}{style:#} {what}: {title}")?)
+}
+
+fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Result<()> {
+    heading(page, finding)?;
+    page.label("  in", &place(finding, root))?;
+    match (finding.suppressed, &finding.reason) {
+        (Some(Suppressed::Config), reason) => {
+            page.label("  ignored", reason.as_deref().unwrap_or_default())?;
+            return Ok(writeln!(page.out)?);
+        }
+        (Some(Suppressed::Baseline), _) => {
+            page.label("  known", "it is in the baseline")?;
+            return Ok(writeln!(page.out)?);
+        }
+        (None, _) => {}
+    }
+    page.label("  what", &finding.message)?;
+    if let Some(reason) = &finding.tolerated {
+        page.label("  tolerated", reason)?;
+    }
+    way(page, finding, root)?;
+    if finding.affected.functions > 0 {
+        page.label("  reaches", &reach(finding))?;
+    }
+    if finding.confidence == Some(Evidence::Unresolved) {
+        page.label("  unsure", "the way has a call through a pointer that was not resolved")?;
+    }
+    if let Some(rule) = descriptor(finding.rule).filter(|_| finding.tolerated.is_none()) {
+        page.label("  fix", rule.fix)?;
+    }
+    Ok(writeln!(page.out)?)
+}
+
+fn descriptor(code: &str) -> Option<&'static RuleDescriptor> {
+    RULES.iter().copied().find(|rule| rule.code == code)
+}
+
+/// The file, the source line and the address.
+fn place(finding: &FindingRecord, root: &str) -> String {
+    let source = finding.source.as_ref().and_then(|source| source_text(source, root));
+    let address = finding.address.as_ref().map(|place| place.text.clone());
+    let parts = [Some(finding.file.clone()), address, source];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn reach(finding: &FindingRecord) -> String {
+    let affected = &finding.affected;
+    let mut text = count(affected.functions, "function");
+    for (number, what) in [(affected.exported, "exported"), (affected.system_calls, "system call")]
+    {
+        match (number, what) {
+            (0, _) => {}
+            (number, "exported") => text += &format!(", {} exported", grouped(number)),
+            (number, what) => text += &format!(", {}", count(number, what)),
+        }
+    }
+    let names: Vec<&str> = affected.best_known.iter().take(NAMES).map(String::as_str).collect();
+    if names.is_empty() { text } else { format!("{text}: {}", names.join(", ")) }
+}
+
+/// The way from an entry point to the patch and out again, a line for each step; source
+/// lines in a column of their own if there is room for it, else below.
+fn way(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Result<()> {
+    let line = |step: &StepRecord| Line {
+        role: step.role.name(),
+        address: printable(&step.address.text),
+        text: step_text(step),
+        source: step.source.as_ref().and_then(|source| source_text(source, root)),
+    };
+    let lines: Vec<Line> = finding.witness.iter().map(line).collect();
+    let widest = |length: fn(&Line) -> usize| lines.iter().map(length).max().unwrap_or(0);
+    let addresses = widest(|line| line.address.chars().count());
+    let texts = widest(|line| line.text.chars().count());
+    let sources = widest(|line| line.source.as_ref().map_or(0, |source| source.chars().count()));
+    let before = LABEL + ROLE + 2 + addresses + 2;
+    let is_narrow = before + texts + 2 + sources > page.width;
+    let (heading, faint) = (page.palette.heading, page.palette.faint);
+    for (at, Line { role, address, text, source }) in lines.iter().enumerate() {
+        let label = if at == 0 { "  way" } else { "" };
+        write!(
+            page.out,
+            "{heading}{label:<LABEL$}{heading:#}{role:<ROLE$}  {address:<addresses$}  "
+        )?;
+        match source {
+            None => writeln!(page.out, "{text}")?,
+            Some(source) if is_narrow => {
+                writeln!(page.out, "{text}")?;
+                let space = before.min(page.width.saturating_sub(source.chars().count()));
+                writeln!(page.out, "{:space$}{faint}{source}{faint:#}", "")?;
+            }
+            Some(source) => writeln!(page.out, "{text:<texts$}  {faint}{source}{faint:#}")?,
+        }
+    }
+    Ok(())
+}
+
+/// A step of a way.
+struct Line {
+    role: &'static str,
+    address: String,
+    text: String,
+    source: Option<String>,
+}
+
+/// The function of a step, and how the call there is known if it is no plain one.
+fn step_text(step: &StepRecord) -> String {
+    let function = printable(&step.function);
+    match step.evidence {
+        None | Some(Evidence::Call) => function,
+        Some(Evidence::TailCall) => format!("{function}, tail call"),
+        Some(Evidence::Argument) => format!("{function}, as argument"),
+        Some(Evidence::Data) => format!("{function}, pointer in data"),
+        Some(Evidence::Unresolved) => format!("{function}, unresolved"),
+    }
+}
+
+fn source_text(source: &FrameRecord<'_>, root: &str) -> Option<String> {
+    let file = source.file.as_deref()?;
+    let file = file.strip_prefix(root).unwrap_or(file);
+    let line = source.line.map_or_else(String::new, |line| format!(":{line}"));
+    Some(format!("{}{line}", printable(file)))
+}
+
+/// The directory that all source files lie in.
+fn source_root(document: &Document) -> &str {
+    let gained = document.against.iter().flat_map(|against| &against.gained);
+    let findings = document.findings.iter().chain(gained);
+    let root = common_root(findings.flat_map(|finding| {
+        let steps = finding.witness.iter().filter_map(|step| step.source.as_ref());
+        finding.source.iter().chain(steps).filter_map(|source| source.file.as_deref())
+    }));
+    // A short one says where a file is, and hides nothing.
+    if root.starts_with('/') || root.len() > ROOT { root } else { "" }
+}
+
+/// What came of it, in one line.
+fn conclusion(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
+    let of_kind = |is: &dyn Fn(&FindingRecord) -> bool| {
+        document.findings.iter().filter(|finding| is(finding)).count()
+    };
+    let of_state = |state| of_kind(&|finding| finding.suppressed == Some(state));
+    let in_both = |finding: &FindingRecord| {
+        finding.suppressed.is_none() && finding.against == Some(Compared::Both)
+    };
+    let below =
+        |finding: &FindingRecord| finding.fails(Level::Note) && !finding.fails(document.fail_on);
+    let is_applicable = document.files.iter().any(|file| file.applicable == Some(true));
+    let mut parts = vec![match document.failing() {
+        0 if !is_applicable && document.findings.is_empty() => {
+            "not applicable: no file that was read patches code".to_owned()
+        }
+        failing => {
+            let (finding, fail) = match failing {
+                0 => ("no finding".to_owned(), "fails"),
+                1 => ("1 finding".to_owned(), "fails"),
+                failing => (count(failing, "finding"), "fail"),
+            };
+            format!("{finding} {fail} (--fail-on {})", document.fail_on.name())
+        }
+    }];
+    for (number, what) in [
+        (of_kind(&below), "below that"),
+        (of_state(Suppressed::Baseline), "in the baseline"),
+        (of_kind(&in_both), "in both builds"),
+        (of_state(Suppressed::Config), "ignored with a reason"),
+    ] {
+        parts.extend((number > 0).then(|| format!("{} {what}", grouped(number))));
+    }
+    let unread = document.unread();
+    parts.extend((unread > 0).then(|| format!("{} could not be read", count(unread, "file"))));
+    page.label("result", &whole(&parts, ';'))
+}
