@@ -128,6 +128,11 @@ pub(super) fn finding(
         "JL005" => "and executes an ISB for this CPU alone",
         _ => "and returns without a synchronisation of the other CPUs",
     };
+    // A module only calls what is to be mended in its kernel: one cause, one finding.
+    let fingerprint = match &kernel_root {
+        Some(kernel) => format!("{}:kernel:{kernel}", rule.code),
+        None => format!("{}:{}", rule.code, chain(&witness)),
+    };
     let of_kernel = kernel_root.map_or_else(String::new, |kernel| {
         format!("; it is {kernel} of the kernel that is to be mended")
     });
@@ -140,7 +145,7 @@ pub(super) fn finding(
         function: Some(name),
         address: patch.map(|step| step.address),
         message,
-        fingerprint: format!("{}:{}", rule.code, chain(&witness)),
+        fingerprint,
         witness,
         affected,
         tolerated: tolerated.and_then(|known| known.reason.clone()),

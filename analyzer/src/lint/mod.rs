@@ -35,7 +35,7 @@ pub use rule::{Level, RuleDescriptor};
 use crate::image::Image;
 use crate::jump_table::JumpTable;
 use crate::program::{Barrier, FuncId, Insn};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 use subject::Subject;
 use syncs::Syncs;
@@ -136,13 +136,33 @@ pub fn lint_in(
         finding.rule == jl001::JL001.code && wrong_command.contains(&finding.function)
     };
     report.findings.retain(|finding| !is_same_cause(finding));
-    let mut seen = HashSet::new();
-    report.findings.retain(|finding| seen.insert(finding.fingerprint.clone()));
     report.findings.sort_by(|a, b| {
         (b.level, a.rule, &a.function, a.address).cmp(&(a.level, b.rule, &b.function, b.address))
     });
+    report.findings = one_for_each_cause(std::mem::take(&mut report.findings));
     cover(&mut report, &subject, &syncs, &roots, given_up);
     (report, summary)
+}
+
+/// Of findings with one fingerprint the first, with what all of them reach.
+fn one_for_each_cause(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut kept: Vec<Finding> = Vec::new();
+    for finding in findings {
+        match first.get(&finding.fingerprint) {
+            Some(at) => {
+                let (all, more) = (&mut kept[*at].affected, finding.affected);
+                all.functions += more.functions;
+                all.exported += more.exported;
+                all.system_calls += more.system_calls;
+            }
+            None => {
+                first.insert(finding.fingerprint.clone(), kept.len());
+                kept.push(finding);
+            }
+        }
+    }
+    kept
 }
 
 /// Functions that a model says to synchronise and that come to nothing that could.

@@ -129,8 +129,16 @@ pub(super) fn steps(
             ..step(Role::Patch, root.function, *site)
         });
     }
-    let mut events = subject.program.events_of(entry).iter().rev();
-    if let Some(exit) = events.find(|event| event.insn == Insn::Return) {
+    // A function that ends in a tail call leaves there.
+    let range = subject.program.function(entry).range;
+    let leaves = |insn| match insn {
+        Insn::Jump { to } | Insn::Branch { to } => !range.contains(to),
+        Insn::JumpRegister { .. } => true,
+        _ => false,
+    };
+    let events = || subject.program.events_of(entry).iter().rev();
+    let returns = events().find(|event| event.insn == Insn::Return);
+    if let Some(exit) = returns.or_else(|| events().find(|event| leaves(event.insn))) {
         steps.push(step(Role::Exit, entry, exit.at));
     }
     steps
