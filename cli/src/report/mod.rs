@@ -9,6 +9,7 @@ mod jsonl;
 pub(crate) mod plan;
 pub(crate) mod record;
 mod set;
+pub(crate) mod simulate;
 mod single;
 mod style;
 mod text;
