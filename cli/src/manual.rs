@@ -28,6 +28,13 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("lint", |lint| {
             lint.after_long_help(help_text(&[rules_in_short(), examples_of_lint()]))
         })
+        .mut_subcommand("simulate", |simulate| {
+            simulate.after_long_help(help_text(&[
+                verdicts(),
+                not_modelled(),
+                examples_of_simulate(),
+            ]))
+        })
 }
 
 /// The sections of the manual page of a command beyond its options.
@@ -37,6 +44,7 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
         "inspect" => vec![diagnostics(), exit_status(), environment(), examples()],
         "diff" => vec![exit_status(), examples_of_diff()],
         "plan" => vec![refusals(), exit_status(), environment(), examples_of_plan()],
+        "simulate" => vec![verdicts(), not_modelled(), exit_status(), examples_of_simulate()],
         "apply" => vec![files_of_apply(), exit_status(), examples_of_apply()],
         "lint" => vec![rules(), configuration_of_lint(), exit_status(), examples_of_lint()],
         _ => vec![exit_status()],
@@ -57,8 +65,9 @@ fn exit_status() -> Section {
                 "1",
                 "Findings at or above the failing level (inspect: a diagnostic of severity error, as \
                  a file of a set that cannot be read is, JT103; diff --exit-code: a difference; plan \
-                 --check: a claim that does not hold; lint: a finding that is neither in the \
-                 baseline nor suppressed, or one of several files that cannot be read).",
+                 --check: a claim that does not hold; simulate: a verdict other than safe, or a \
+                 litmus test without a verdict; lint: a finding that is neither in the baseline nor \
+                 suppressed, or one of several files that cannot be read).",
             ),
             ("2", "Wrong usage."),
             (
@@ -193,6 +202,57 @@ fn examples_of_apply() -> Section {
                 "jlctl apply --recover vmlinux",
                 "After a crash: the old bytes come back out of the journal.",
             ),
+        ],
+    )
+}
+
+fn verdicts() -> Section {
+    section(
+        "Verdicts",
+        &[
+            ("safe", "No execution has a CPU execute an old instruction after the call returned."),
+            ("stale", "One has; the shortest is printed, with the stale fetch marked."),
+            (
+                "unpredictable",
+                "Words change while they may be executed that the architecture does not list as \
+                 modifiable so (Arm ARM B2.2.5): CONSTRAINED UNPREDICTABLE.",
+            ),
+            ("unknown", "A bound was reached, or Ctrl-C: nothing is claimed."),
+        ],
+    )
+}
+
+fn not_modelled() -> Section {
+    section(
+        "Not modelled",
+        &[
+            ("accesses of mixed sizes", "A location is read and written as a whole."),
+            ("FEAT_ExS", "Exception entry and return are always context synchronising events."),
+            ("shareability domains", "All CPUs are in one: ISH and SY are the same."),
+            ("translation", "No TLBs, on the side of instructions or of data."),
+            ("the patching CPU's own fetches", "What is asked is what other CPUs execute."),
+            ("virtual machines", "IC IALLU is local, as with HCR_EL2.FB=0."),
+        ],
+    )
+}
+
+fn examples_of_simulate() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl simulate plan.json vmlinux",
+                "Whether the kernel's own way to patch leaves an old instruction to be executed.",
+            ),
+            (
+                "jlctl simulate plan.json --strategy isb-self,kick --svg defect.svg",
+                "The defect and its fix beside each other; the defect as a diagram.",
+            ),
+            (
+                "jlctl simulate plan.json --strategy kick+no-ic --cache dic0-idc1 --format json",
+                "What leaving out a step of cache maintenance does.",
+            ),
+            ("jlctl simulate --litmus *.litmus", "Litmus tests, in parallel."),
         ],
     )
 }

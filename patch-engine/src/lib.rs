@@ -10,6 +10,7 @@ pub mod plan;
 pub mod plan_file;
 pub mod reason;
 pub mod sealed;
+pub mod simulate;
 pub mod sync;
 pub mod target;
 pub mod wanted;

@@ -7,6 +7,7 @@ mod inspect;
 mod lint;
 mod man;
 mod plan;
+mod simulate;
 
 use crate::args::{Cli, Command};
 use crate::exit::Outcome;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Lint(args) => lint::run(&cli.global, args),
         Command::Plan(args) => plan::run(&cli.global, args),
         Command::Apply(args) => apply::run(&cli.global, args),
+        Command::Simulate(args) => simulate::run(&cli.global, args),
         Command::Completions(args) => completions::run(&cli.global, args),
         Command::Man(args) => man::run(args),
     }

@@ -11,6 +11,7 @@ mod listing;
 pub(crate) mod plan;
 pub(crate) mod record;
 mod set;
+pub(crate) mod simulate;
 mod single;
 mod style;
 mod text;

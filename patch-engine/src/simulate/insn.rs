@@ -1,0 +1,230 @@
+//! The instructions that the model knows.
+
+/// Number of a general register; 31 is the zero register.
+pub(crate) type Reg = u8;
+
+/// The zero register.
+pub(crate) const ZR: Reg = 31;
+/// The link register.
+pub(crate) const LR: Reg = 30;
+/// Place of the condition flags among the registers.
+pub(crate) const FLAGS: Reg = 32;
+/// Registers of a PE with its flags.
+pub(crate) const REGS: usize = 33;
+
+/// Second operand of arithmetic, or offset of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Operand {
+    /// A constant.
+    Imm(i64),
+    /// A register, perhaps sign-extended from 32 bits.
+    Reg {
+        /// Which.
+        reg: Reg,
+        /// SXTW.
+        sxtw: bool,
+    },
+}
+
+/// Arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Alu {
+    /// EOR.
+    Eor,
+    /// ADD.
+    Add,
+    /// SUB; with flags and no destination CMP.
+    Sub,
+    /// AND.
+    And,
+    /// ORR.
+    Orr,
+}
+
+/// A condition, by its encoding (Arm ARM C1.2.4, "Condition code").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Cond(pub u8);
+
+impl Cond {
+    /// Names by encoding.
+    pub(crate) const NAMES: [&'static str; 15] =
+        ["EQ", "NE", "CS", "CC", "MI", "PL", "VS", "VC", "HI", "LS", "GE", "LT", "GT", "LE", "AL"];
+
+    /// The condition of that name, in capitals.
+    #[must_use]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let name = match name {
+            "HS" => "CS",
+            "LO" => "CC",
+            other => other,
+        };
+        let at = Self::NAMES.iter().position(|known| *known == name)?;
+        u8::try_from(at).ok().map(Self)
+    }
+
+    /// Its opposite.
+    #[must_use]
+    pub(crate) const fn inverted(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+
+    /// Whether it holds for flags NZCV in bits 3 to 0 (Arm ARM, ConditionHolds).
+    #[must_use]
+    pub(crate) const fn holds(self, nzcv: u64) -> bool {
+        let (n, z, c, v) = (nzcv & 8 != 0, nzcv & 4 != 0, nzcv & 2 != 0, nzcv & 1 != 0);
+        let base = match self.0 >> 1 {
+            0 => z,
+            1 => c,
+            2 => n,
+            3 => v,
+            4 => c && !z,
+            5 => n == v,
+            6 => n == v && !z,
+            _ => return true,
+        };
+        base != (self.0 & 1 == 1)
+    }
+}
+
+/// Which accesses a barrier orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Barrier {
+    /// All: SY, ISH and the like.
+    Full,
+    /// Loads with everything younger: LD, ISHLD.
+    Ld,
+    /// Stores: ST, ISHST.
+    St,
+}
+
+/// What makes a PE context-synchronised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Sync {
+    /// ISB.
+    Isb,
+    /// Exception entry.
+    Entry,
+    /// Exception return.
+    Return,
+    /// Entry and return of a handler that is none: a message that is polled for.
+    Nothing,
+}
+
+/// An instruction; targets are places in the program's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Insn {
+    /// NOP and whatever does nothing.
+    Nop,
+    /// MOV of a constant, MOVZ, ADR.
+    Const { d: Reg, value: u64 },
+    /// Arithmetic; `w` for 32 bits.
+    Alu { op: Alu, d: Reg, n: Reg, m: Operand, w: bool, flags: bool },
+    /// CSEL; with `inc` CSINC.
+    Csel { d: Reg, n: Reg, m: Reg, cond: Cond, inc: bool, w: bool },
+    /// LDR.
+    Ldr { t: Reg, n: Reg, off: Operand, w: bool },
+    /// STR, or STLR with `release`.
+    Str { t: Reg, n: Reg, off: Operand, w: bool, release: bool },
+    /// B.
+    B { to: u16 },
+    /// BL.
+    Bl { to: u16 },
+    /// B.cond.
+    BCond { cond: Cond, to: u16 },
+    /// CBZ, or CBNZ with `nonzero`.
+    Cb { t: Reg, nonzero: bool, w: bool, to: u16 },
+    /// TBZ, or TBNZ with `nonzero`.
+    Tb { t: Reg, bit: u8, nonzero: bool, to: u16 },
+    /// BR and RET, or BLR with `link`.
+    Br { n: Reg, link: bool },
+    /// DMB.
+    Dmb(Barrier),
+    /// DSB.
+    Dsb(Barrier),
+    /// ISB, exception entry and return.
+    Sync(Sync),
+    /// DC CVAU.
+    Dc { n: Reg },
+    /// IC IVAU.
+    Ic { n: Reg },
+    /// IC IALLU: this PE's instruction cache alone.
+    IcAll,
+    /// The end of a loop that loads until it finds `value`: a load of it, and a branch
+    /// that depends on the load.
+    Await { n: Reg, value: u64 },
+    /// The caller learns that all of the above is done, at a moment that orders nothing.
+    Returned,
+    /// Waits for the moment of [`Self::Returned`] without ordering anything.
+    Observe,
+    /// A word that is no instruction of the model: the PE goes no further.
+    Undefined,
+    /// The end of a PE's program.
+    End,
+}
+
+/// What the ordering rules tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A load.
+    Load,
+    /// A store.
+    Store,
+    /// DC.
+    Dc,
+    /// IC.
+    Ic,
+    /// Anything else.
+    Other,
+}
+
+impl Insn {
+    /// What the ordering rules take it for.
+    #[must_use]
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Ldr { .. } | Self::Await { .. } => Kind::Load,
+            Self::Str { .. } => Kind::Store,
+            Self::Dc { .. } => Kind::Dc,
+            Self::Ic { .. } | Self::IcAll => Kind::Ic,
+            _ => Kind::Other,
+        }
+    }
+
+    /// The base register and offset of what it accesses.
+    #[must_use]
+    pub(crate) const fn address(&self) -> Option<(Reg, Operand)> {
+        match *self {
+            Self::Ldr { n, off, .. } | Self::Str { n, off, .. } => Some((n, off)),
+            Self::Dc { n } | Self::Ic { n } | Self::Await { n, .. } => Some((n, Operand::Imm(0))),
+            _ => None,
+        }
+    }
+
+    /// The register that it writes.
+    #[must_use]
+    pub(crate) const fn writes(&self) -> Option<Reg> {
+        let reg = match *self {
+            Self::Const { d, .. } | Self::Csel { d, .. } => d,
+            Self::Alu { flags: true, .. } => FLAGS,
+            Self::Alu { d, .. } => d,
+            Self::Ldr { t, .. } => t,
+            Self::Bl { .. } | Self::Br { link: true, .. } => LR,
+            _ => return None,
+        };
+        if reg == ZR { None } else { Some(reg) }
+    }
+
+    /// Whether it may go elsewhere than to the next instruction.
+    #[must_use]
+    pub(crate) const fn is_branch(&self) -> bool {
+        matches!(
+            self,
+            Self::B { .. }
+                | Self::Bl { .. }
+                | Self::BCond { .. }
+                | Self::Cb { .. }
+                | Self::Tb { .. }
+                | Self::Br { .. }
+        )
+    }
+}

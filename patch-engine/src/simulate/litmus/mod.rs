@@ -1,0 +1,156 @@
+//! Litmus tests: the subset of the AArch64 format that the model understands.
+//!
+//! Every location is a cache line of its own, as in Arm's model; a file says nothing
+//! of lines.  What is not understood is an error with its line, never a verdict.
+
+mod assemble;
+mod build;
+mod condition;
+mod error;
+mod source;
+
+pub use error::{Fault, LitmusError};
+
+use super::explore::{Bounds, Incomplete, Question, explore};
+use super::machine::{CacheType, Machine, RuleSet, State};
+use super::program::{Loc, Program};
+use condition::Proposition;
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+
+/// A litmus test.
+#[derive(Debug, Clone)]
+pub struct Litmus {
+    /// Its name, from the header.
+    pub name: String,
+    /// The cache type that it asks for (`CacheType=`), if it does.
+    pub cache: Option<CacheType>,
+    program: Program,
+    /// Line of each instruction, from 1.
+    lines: Vec<usize>,
+    condition: Proposition<Wanted>,
+}
+
+/// A value that a condition asks for, and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    loc: Option<Loc>,
+    value: u64,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// An execution satisfies the condition.
+    Allowed,
+    /// None does.
+    Forbidden,
+    /// None was seen, but not all were looked at.
+    Unknown(Incomplete),
+}
+
+impl Answer {
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "Allowed",
+            Self::Forbidden => "Forbidden",
+            Self::Unknown(_) => "Unknown",
+        }
+    }
+}
+
+/// A judged test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether the condition can be satisfied.
+    pub answer: Answer,
+    /// States visited: all of them, or as many as it took to find one.
+    pub states: u64,
+    /// Whether an execution was seen in which words are modified while they execute
+    /// that may not be: what then happens is CONSTRAINED UNPREDICTABLE, and the answer
+    /// holds only for PEs that execute one of the two words.
+    pub unpredictable: bool,
+}
+
+impl Litmus {
+    /// Reads a test.
+    ///
+    /// # Errors
+    /// If it is none, or has something that is not modelled.
+    pub fn parse(text: &str) -> Result<Self, LitmusError> {
+        build::build(source::Source::parse(text)?)
+    }
+
+    /// How many processes it has.
+    #[must_use]
+    pub const fn pes(&self) -> usize {
+        self.program.pes.len()
+    }
+
+    /// Judges the test.
+    ///
+    /// # Errors
+    /// If an execution accesses what is no location.
+    pub fn judge(
+        &self,
+        cache: CacheType,
+        rules: RuleSet,
+        bounds: Bounds,
+        cancel: &AtomicBool,
+    ) -> Result<Judged, LitmusError> {
+        self.judge_as(cache, rules, true, bounds, cancel)
+    }
+
+    /// As [`Self::judge`] with all rules, without leaving out steps.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn judge_unreduced(
+        &self,
+        cache: CacheType,
+        bounds: Bounds,
+        cancel: &AtomicBool,
+    ) -> Result<Judged, LitmusError> {
+        self.judge_as(cache, RuleSet::all(), false, bounds, cancel)
+    }
+
+    fn judge_as(
+        &self,
+        cache: CacheType,
+        rules: RuleSet,
+        reduced: bool,
+        bounds: Bounds,
+        cancel: &AtomicBool,
+    ) -> Result<Judged, LitmusError> {
+        let mut found = false;
+        let question = Question { program: &self.program, cache, rules, reduced };
+        let explored = explore(question, bounds, cancel, |machine, state| {
+            found |= machine.is_final(state) && self.holds(machine, state);
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let (Some(place), false) = (explored.nowhere, found) {
+            let line = self.lines.get(usize::from(place)).copied().unwrap_or(1);
+            let fault = Fault::expected("the address of a location", "another address");
+            return Err(fault.at(line));
+        }
+        let answer = match (found, explored.incomplete) {
+            (true, _) => Answer::Allowed,
+            (false, None) => Answer::Forbidden,
+            (false, Some(why)) => Answer::Unknown(why),
+        };
+        Ok(Judged { answer, states: explored.states, unpredictable: explored.unpredictable })
+    }
+
+    fn holds(&self, machine: &Machine<'_>, state: &State) -> bool {
+        self.condition.holds(&|place, wanted| {
+            let value = match (place, wanted.loc) {
+                (condition::Place::Register(pe, reg), _) => Some(state.register(*pe, *reg)),
+                (_, Some(loc)) => machine.value(state, loc),
+                _ => None,
+            };
+            value == Some(wanted.value)
+        })
+    }
+}

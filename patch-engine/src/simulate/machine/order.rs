@@ -1,0 +1,173 @@
+//! What has to happen first: the ordering rules of one PE.
+//!
+//! They are those of locally-ordered-before of the Arm ARM (B2.3, with the effects of
+//! cache maintenance and instruction fetch): barriers, dependencies, same-address and
+//! same-line order.  Fetches are ordered by being made one after the other.
+
+use super::Machine;
+use super::state::{Entry, NONE, Pe};
+use crate::simulate::insn::{Barrier, Insn, Kind};
+use crate::simulate::rules::Rule;
+
+/// The barriers between an older instruction and the one that wants to happen.
+#[derive(Default)]
+struct Between {
+    dmb: [bool; 3],
+    dsb: [bool; 3],
+}
+
+impl Between {
+    const fn mark(set: &mut [bool; 3], barrier: Barrier) {
+        set[barrier as usize] = true;
+    }
+}
+
+impl Machine<'_> {
+    /// Whether entry `at` may happen, as far as the PE's own older instructions go.
+    pub(super) fn may_happen(&self, pe: &Pe, at: usize) -> bool {
+        let Some(entry) = pe.window.get(at) else { return false };
+        let is_memory = matches!(entry.kind, Kind::Store | Kind::Dc | Kind::Ic);
+        if is_memory && entry.guessed {
+            return false;
+        }
+        let mut between = Between::default();
+        for older in pe.window[..at].iter().rev() {
+            match older.insn {
+                Insn::Dmb(barrier) => Between::mark(&mut between.dmb, barrier),
+                Insn::Dsb(barrier) => Between::mark(&mut between.dsb, barrier),
+                _ => {}
+            }
+            if self.waits(entry, older, &between) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn waits(&self, entry: &Entry, older: &Entry, between: &Between) -> bool {
+        if self.waits_for_speculation(entry, older) {
+            return true;
+        }
+        if older.done || older.kind == Kind::Other {
+            return false;
+        }
+        let same_loc = older.loc != NONE && older.loc == entry.loc;
+        let same_line =
+            older.loc != NONE && entry.loc != NONE && self.line(older.loc) == self.line(entry.loc);
+        self.waits_for_dsb(entry, older, &between.dsb)
+            || match entry.kind {
+                Kind::Load => self.waits_for_dmb(entry, older, &between.dmb, same_line),
+                Kind::Store => {
+                    let is_access = matches!(older.kind, Kind::Load | Kind::Store);
+                    let release = matches!(entry.insn, Insn::Str { release: true, .. });
+                    self.waits_for_dmb(entry, older, &between.dmb, same_line)
+                        || (is_access && release && self.rules.has(Rule::Release))
+                        || (is_access && same_loc && self.rules.has(Rule::StoresInOrder))
+                }
+                Kind::Dc => self.waits_for_dmb(entry, older, &between.dmb, same_line),
+                Kind::Ic => false,
+                Kind::Other => {
+                    // The caller goes on when what it loaded is there.
+                    matches!(entry.insn, Insn::Returned) && older.kind == Kind::Load
+                }
+            }
+    }
+
+    /// Branches, and addresses that are not known.
+    fn waits_for_speculation(&self, entry: &Entry, older: &Entry) -> bool {
+        let is_open = older.insn.is_branch() && (!older.done || older.guessed)
+            || matches!(older.insn, Insn::Await { .. }) && !older.done;
+        let is_access = matches!(older.kind, Kind::Load | Kind::Store);
+        let is_somewhere = is_access && (older.loc == NONE || older.address_guessed);
+        match entry.insn {
+            Insn::Str { .. } => {
+                is_open && self.rules.has(Rule::StoresAfterBranches)
+                    || is_somewhere && self.rules.has(Rule::StoresAfterAddresses)
+            }
+            Insn::Dc { .. } | Insn::Ic { .. } | Insn::IcAll => {
+                is_open && self.rules.has(Rule::MaintenanceAfterBranches)
+            }
+            Insn::Sync(_) => {
+                is_open && self.rules.has(Rule::IsbAfterBranches)
+                    || is_somewhere && self.rules.has(Rule::IsbAfterAddresses)
+            }
+            Insn::Returned => is_open,
+            _ => false,
+        }
+    }
+
+    fn waits_for_dsb(&self, entry: &Entry, older: &Entry, dsb: &[bool; 3]) -> bool {
+        let [full, ld, st] = *dsb;
+        let applies = match entry.insn {
+            Insn::Ic { .. } | Insn::IcAll => self.rules.has(Rule::IcAfterDsb),
+            Insn::Sync(_) => self.rules.has(Rule::IsbAfterDsb),
+            _ => true,
+        };
+        applies
+            && match older.kind {
+                Kind::Load => {
+                    full && self.rules.has(Rule::DsbFull) || ld && self.rules.has(Rule::DsbLd)
+                }
+                Kind::Store => {
+                    full && self.rules.has(Rule::DsbFull) || st && self.rules.has(Rule::DsbSt)
+                }
+                Kind::Dc => full && self.rules.has(Rule::DsbAfterDc),
+                Kind::Ic => full && self.rules.has(Rule::DsbAfterIc),
+                Kind::Other => false,
+            }
+    }
+
+    fn waits_for_dmb(
+        &self,
+        entry: &Entry,
+        older: &Entry,
+        dmb: &[bool; 3],
+        same_line: bool,
+    ) -> bool {
+        let [full, ld, st] = *dmb;
+        let is_dc = entry.kind == Kind::Dc;
+        let orders_dc = full && self.rules.has(Rule::DmbOrdersDc);
+        let in_line = same_line && self.rules.has(Rule::DcInLineOrder);
+        let orders = if is_dc { orders_dc } else { full && self.rules.has(Rule::DmbFull) };
+        match older.kind {
+            Kind::Load => orders || is_dc && in_line || !is_dc && ld && self.rules.has(Rule::DmbLd),
+            Kind::Store => {
+                let both = entry.kind == Kind::Store;
+                orders || is_dc && in_line || both && st && self.rules.has(Rule::DmbSt)
+            }
+            Kind::Dc => orders_dc || in_line,
+            Kind::Ic => full && !self.rules.has(Rule::DmbIgnoresIc),
+            Kind::Other => false,
+        }
+    }
+
+    /// Whether something younger has happened that should have waited for entry `at`,
+    /// whose address has just become known: then this execution is one in which the PE
+    /// would have started over from there, and the one in which it waited is explored
+    /// as well.
+    pub(super) fn comes_too_late(&self, pe: &Pe, at: usize) -> bool {
+        let Some((entry, younger)) = pe.window.get(at..).and_then(|window| window.split_first())
+        else {
+            return false;
+        };
+        younger.iter().any(|other| {
+            if !other.done || other.loc == NONE {
+                return false;
+            }
+            let in_line =
+                self.line(other.loc) == self.line(entry.loc) && self.rules.has(Rule::DcInLineOrder);
+            match (entry.kind, other.kind) {
+                (Kind::Store, Kind::Load) => {
+                    let past = match other.source {
+                        super::state::Source::Store(seq) => seq < entry.seq,
+                        _ => true,
+                    };
+                    other.loc == entry.loc && past && self.rules.has(Rule::Forwarding)
+                }
+                (Kind::Load | Kind::Store, Kind::Dc)
+                | (Kind::Dc, Kind::Load | Kind::Store | Kind::Dc) => in_line,
+                _ => false,
+            }
+        })
+    }
+}
