@@ -52,3 +52,20 @@ fn an_empty_plan_is_safe_and_other_architectures_are_refused() {
         assert_eq!(classes(&document), Err(NotSimulated::Architecture(arch.to_owned())));
     }
 }
+
+/// The code decides, not the names: both kernels of the lint's fixtures have the same.
+#[test]
+fn the_strategy_of_a_kernel_is_what_its_code_does() {
+    use jlctl_analyzer::image::Image;
+    let cases = jlctl_testdata::lint_cases::all();
+    let document = demo();
+    for (name, scheme, basis) in [
+        ("jl001-transform", Scheme::IsbSelf, Basis::LintUnsynchronised),
+        ("jl001-transform-fixed", Scheme::Kick, Basis::LintSynchronised),
+    ] {
+        let case = cases.iter().find(|case| case.name == name).expect("the case");
+        let image = Image::parse(&case.bytes).expect("an image");
+        let found = default_strategy(&document, [&image]).expect("a strategy");
+        assert_eq!(found, (Strategy::full(scheme), basis), "{name}");
+    }
+}

@@ -104,6 +104,10 @@ pub fn lint_in(
         let limit = if is_note { MAX_AFFECTED_NOTE } else { MAX_AFFECTED };
         let reach = obligation::reach(&subject, &syncs, root, limit, &mut given_up);
         let finding = jl001::finding(&subject, &syncs, root, &reach);
+        if root.patches {
+            let is_unsynced = finding.as_ref().is_some_and(|found| found.level > Level::Note);
+            summary.patchers.insert(subject.name(root.function), is_unsynced);
+        }
         if finding.as_ref().is_some_and(|finding| finding.level == Level::Error) {
             exports::add(&mut summary, &subject, &subject.name(root.function), &reach);
         }

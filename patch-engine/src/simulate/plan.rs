@@ -16,6 +16,8 @@ use super::strategy::{Class, Judgement, Safety, Scheme, Setting, Strategy};
 use crate::plan_file::Document;
 use crate::sync::Sync;
 use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::JumpTable;
+use jlctl_analyzer::lint::{Config, lint_in};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
@@ -157,9 +159,14 @@ pub fn is_cancelled(judgement: &Judgement) -> bool {
 /// Where the strategy that is simulated comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// The kernel has `arch_jump_label_transform_queue` and `_apply`.
+    /// The lint finds that the kernel synchronises behind every patch of a site.
+    LintSynchronised,
+    /// The lint finds that the kernel patches sites and does not synchronise.
+    LintUnsynchronised,
+    /// The kernel has symbols `arch_jump_label_transform_queue` and `_apply`; its code
+    /// does not tell more.
     QueueAndApply,
-    /// The kernel has `arch_jump_label_transform` alone.
+    /// The kernel has the symbol `arch_jump_label_transform` alone.
     TransformAlone,
     /// What ends the plan's batches: there is no kernel image, or none with symbols
     /// that tell.
@@ -171,6 +178,14 @@ impl Basis {
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
+            Self::LintSynchronised => {
+                "as the kernel's code does: the lint finds other CPUs synchronised behind every \
+                 patch of a site (arch_jump_label_transform*)"
+            }
+            Self::LintUnsynchronised => {
+                "as the kernel's code does: the lint finds that it patches sites \
+                 (arch_jump_label_transform*) and synchronises nobody but the CPU that patches"
+            }
             Self::QueueAndApply => {
                 "as the kernel's code does: it has arch_jump_label_transform_queue and _apply"
             }
@@ -183,7 +198,23 @@ impl Basis {
     }
 }
 
-/// The strategy that the images of a plan follow, from the symbols that they have.
+/// What the code of a kernel does behind the patches of its sites, as the lint finds it;
+/// `None` if it finds nothing that patches them.
+fn by_lint(image: &Image<'_>) -> Option<(Strategy, Basis)> {
+    let table = JumpTable::read(image).ok();
+    let (_, summary) = lint_in(image, table.as_ref(), &Config::default(), None);
+    let of_sites = |(name, _): &(&String, &bool)| name.starts_with("arch_jump_label_transform");
+    let patchers: Vec<bool> =
+        summary.patchers.iter().filter(of_sites).map(|(_, is_unsynced)| *is_unsynced).collect();
+    match (patchers.is_empty(), patchers.contains(&true)) {
+        (true, _) => None,
+        (_, true) => Some((Strategy::full(Scheme::IsbSelf), Basis::LintUnsynchronised)),
+        (_, false) => Some((Strategy::full(Scheme::Kick), Basis::LintSynchronised)),
+    }
+}
+
+/// The strategy that the images of a plan follow: what the kernel's code does, or else
+/// what its symbols say.
 ///
 /// # Errors
 /// If there is no kernel image and the plan's own way is none of arm64.
@@ -195,6 +226,9 @@ pub fn default_strategy<'a, 'b: 'a>(
         let has = |name: &str| image.symbols().named(name).next().is_some();
         if !image.is_kernel() {
             continue;
+        }
+        if let Some(found) = by_lint(image) {
+            return Ok(found);
         }
         if has("arch_jump_label_transform_queue") && has("arch_jump_label_transform_apply") {
             return Ok((Strategy::full(Scheme::Kick), Basis::QueueAndApply));
