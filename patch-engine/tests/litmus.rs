@@ -3,7 +3,6 @@
 use jlctl_patch_engine::simulate::explore::{Bounds, Incomplete};
 use jlctl_patch_engine::simulate::litmus::{Answer, Judged, Litmus};
 use jlctl_patch_engine::simulate::machine::{CacheType, Rule, RuleSet};
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
