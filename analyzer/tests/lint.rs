@@ -206,3 +206,24 @@ fn recursion_through_everything_ends() {
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     assert_eq!(report.findings[0].affected.functions, 2);
 }
+
+/// Readers that synchronise on their own side are a pattern that a model can name; a model
+/// that names what executes no ISB is doubted.
+#[test]
+fn consumers_that_synchronise_are_taken_at_the_models_word() {
+    let cases = lint_cases::all();
+    let case = cases.iter().find(|case| case.name == "jl001-transform").expect("the case");
+    let image = Image::parse(&case.bytes).expect("an image");
+    let lint_with = |name: &str| {
+        let text = format!("[[function]]\nrole = \"consumer-syncs\"\nnames = [\"{name}\"]");
+        let config = Config::parse(&text).expect("a configuration");
+        lint_in(&image, None, &config, None).0
+    };
+    let report = lint_with("multi_cpu_stop_nowhere");
+    assert_eq!(report.findings[0].level, Level::Error, "no function has the name");
+    let report = lint_with("demo_target");
+    assert_eq!(report.findings[0].level, Level::Note);
+    let reason = report.findings[0].tolerated.as_deref().unwrap_or_default();
+    assert!(reason.contains("demo_target"), "{reason}");
+    assert_eq!(report.model_warnings.len(), 1, "demo_target executes no ISB");
+}

@@ -1,5 +1,5 @@
-//! JL001 patch without cross-CPU sync, and the two ways of doing it nearly right: JL004
-//! and JL005.
+//! JL001 patch without cross-CPU sync; the two ways of doing it nearly right, JL004 and
+//! JL005, are found with it.
 //!
 //! # Algorithm
 //! For each function that calls a patching primitive (a root): whether it may return
@@ -16,6 +16,8 @@
 //! registered.
 
 use super::finding::{Finding, Role};
+use super::jl004::JL004;
+use super::jl005::JL005;
 use super::model::{FunctionRole, level_of};
 use super::obligation::{LATE, LOCAL, Reach, Root};
 use super::rule::{Level, RuleDescriptor};
@@ -38,7 +40,8 @@ pub(super) static JL001: RuleDescriptor = RuleDescriptor {
         comes to a function that others can enter. Cache maintenance alone is taken for fresh \
         code, which is a note.",
     false_positives: "Synchronisation through a function pointer, or by means that no model \
-        knows (--config adds models). Code whose readers synchronise on their own side.",
+        knows (--config adds models). Code whose readers synchronise on \
+        their own side, unless a model names what they call (role consumer-syncs).",
     false_negatives: "Calls through pointers are not followed. Only arm64 is read.",
     history: "Linux on arm64: static keys, introduced by f6cc0c501649 and fixed by \
         cfb00a357864 (July 2024), which split the work into queue and one apply with \
@@ -49,38 +52,6 @@ pub(super) static JL001: RuleDescriptor = RuleDescriptor {
         other threads.",
     fix: "Patch all sites first, then make all other CPUs synchronise once: \
         kick_all_cpus_sync() in a kernel, membarrier(SYNC_CORE) in a program.",
-};
-
-/// Synchronisation at the wrong place.
-pub(super) static JL004: RuleDescriptor = RuleDescriptor {
-    code: "JL004",
-    title: "sync issued before the last patch",
-    level: Level::Error,
-    finds: "A function synchronises other CPUs, then patches once more and returns. What was \
-        patched last is not covered: another CPU may have fetched the old instruction again \
-        between the two.",
-    how: "As JL001, where a synchronisation lies on the way before the patch.",
-    false_positives: "As JL001.",
-    false_negatives: "As JL001.",
-    history: "ftrace on arm64 issues a conditional interrupt before the last patch and \
-        tolerates that by design; aarch64_insn_patch_text_sync had a race of this kind, \
-        899d5933b2dd.",
-    fix: "Move the synchronisation behind the last patch.",
-};
-
-/// Only this CPU synchronises.
-pub(super) static JL005: RuleDescriptor = RuleDescriptor {
-    code: "JL005",
-    title: "only a local ISB",
-    level: Level::Error,
-    finds: "A function patches and executes an ISB of its own. That synchronises the CPU it \
-        runs on; all others may go on executing the old instructions.",
-    how: "As JL001, where an ISB stands behind the patch in the functions that return with it; \
-        the ISB at the end of cache maintenance does not count.",
-    false_positives: "Code that only one thread ever executes.",
-    false_negatives: "As JL001.",
-    history: "The ISB at the end of flush_icache_range was long taken for enough on arm64.",
-    fix: "As JL001; the ISB is not needed then.",
 };
 
 /// The finding that `root` is, if its obligation gets out.
@@ -114,6 +85,8 @@ pub(super) fn finding(
         (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument) => Level::Warning,
     };
+    let consumer = subject.consumer();
+    let level = if consumer.is_some() { level_of(true, level) } else { level };
     let witness = steps(subject, root, reach, entry, kind);
     let affected = affected(subject, reach);
     let name = subject.name(root.function);
@@ -148,6 +121,9 @@ pub(super) fn finding(
         fingerprint,
         witness,
         affected,
-        tolerated: tolerated.and_then(|known| known.reason.clone()),
+        tolerated: tolerated.and_then(|known| known.reason.clone()).or_else(|| {
+            let name = subject.name(consumer?);
+            Some(format!("readers synchronise on their own side ({name}), as a model says"))
+        }),
     })
 }

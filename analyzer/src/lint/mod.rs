@@ -12,6 +12,8 @@ mod finding;
 mod jl001;
 mod jl002;
 mod jl003;
+mod jl004;
+mod jl005;
 mod jl006;
 mod jl007;
 mod jl008;
@@ -45,8 +47,8 @@ pub static RULES: &[&RuleDescriptor] = &[
     &jl001::JL001,
     &jl002::JL002,
     &jl003::JL003,
-    &jl001::JL004,
-    &jl001::JL005,
+    &jl004::JL004,
+    &jl005::JL005,
     &jl006::JL006,
     &jl007::JL007,
     &jl008::JL008,
@@ -171,6 +173,9 @@ fn one_for_each_cause(findings: Vec<Finding>) -> Vec<Finding> {
 
 /// Functions that a model says to synchronise and that come to nothing that could.
 fn doubts(subject: &Subject<'_, '_>) -> Vec<String> {
+    let is_said_to = |id: &FuncId| {
+        matches!(subject.role(*id), Some(FunctionRole::Syncs | FunctionRole::ConsumerSyncs))
+    };
     let may_sync = |id: FuncId| {
         let by_call = matches!(
             subject.role(id),
@@ -185,12 +190,12 @@ fn doubts(subject: &Subject<'_, '_>) -> Vec<String> {
     subject
         .program
         .ids()
-        .filter(|id| subject.role(*id) == Some(FunctionRole::Syncs))
+        .filter(is_said_to)
         .filter(|id| subject.program.import_name(*id).is_none())
         .filter(|id| !place::callees(subject, *id, 3).into_iter().any(may_sync))
         .map(|id| {
             format!(
-                "{}: the model says that it synchronises other CPUs; expected an interrupt, an ISB \
+                "{}: the model says that it synchronises; expected an interrupt, an ISB \
                  or a system call in it, found none",
                 subject.name(id)
             )

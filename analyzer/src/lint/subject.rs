@@ -215,6 +215,12 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.is_exported[id.index()]
     }
 
+    /// A function by which readers of patched code synchronise on their own side before
+    /// they execute it, if a model names one.
+    pub(super) fn consumer(&self) -> Option<FuncId> {
+        self.program.ids().find(|id| self.role(*id) == Some(FunctionRole::ConsumerSyncs))
+    }
+
     /// Whether a function is the kernel's side of a system call
     /// (`arch/arm64/include/asm/syscall_wrapper.h`, Linux 6.12).
     pub(super) fn is_system_call(&self, id: FuncId) -> bool {

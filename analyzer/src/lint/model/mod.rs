@@ -21,6 +21,9 @@ pub enum FunctionRole {
     SyncsIfArgument(usize),
     /// The same if the function in the argument of this number executes an ISB.
     SyncsIfCallbackIsbs(usize),
+    /// Executed by those who read patched code, before they execute it: a safepoint or
+    /// code barrier with an ISB of its own.
+    ConsumerSyncs,
     /// Does not return.
     NoReturn,
     /// Runs before there are other CPUs, or on code that nothing can reach.
@@ -139,6 +142,7 @@ enum RoleName {
     Syncs,
     SyncsIfArgument,
     SyncsIfCallbackIsbs,
+    ConsumerSyncs,
     #[serde(rename = "noreturn")]
     NoReturn,
     BootOnly,
@@ -203,6 +207,7 @@ fn model(at: usize, entry: FunctionEntry) -> Result<FunctionModel, ConfigError> 
         RoleName::SyncsIfCallbackIsbs => {
             FunctionRole::SyncsIfCallbackIsbs(argument().ok_or_else(|| wrong(needed))?)
         }
+        RoleName::ConsumerSyncs => FunctionRole::ConsumerSyncs,
         RoleName::NoReturn => FunctionRole::NoReturn,
         RoleName::BootOnly => FunctionRole::BootOnly,
         RoleName::Tolerated => FunctionRole::Tolerated,
