@@ -310,6 +310,16 @@ fn configuration_of_lint() -> Section {
         "Configuration",
         &[
             (
+                "[[function]]",
+                "What functions do, before the built-in models: names (plain, globs or /REGEX/; \
+                 what a compiler adds behind a dot does not count), role, and a reason. The roles: \
+                 writes (instructions alone), patches (existing code, caches maintained), \
+                 patches-and-syncs, maintains (caches alone: fresh code), syncs (all other CPUs), \
+                 syncs-if-argument and syncs-if-callback-isbs (with argument, the number of the \
+                 parameter that says so), consumer-syncs (readers synchronise there on their own \
+                 side), noreturn, boot-only, tolerated (with its reason, which the note cites).",
+            ),
+            (
                 "[[suppress]]",
                 "Findings that do not count: rule, function and file, each of which may be left \
                  out, and a reason, which may not. function and file are a name, a glob or \
