@@ -66,8 +66,13 @@ pub(super) fn finding(
     if is_boot || subject.program.function(root.function).is_init {
         return None;
     }
-    let (entry, kind) = best_entry(subject, syncs, reach)?;
     let tolerated = known.filter(|known| known.role == FunctionRole::Tolerated);
+    // What upstream argues for is shown even where nobody is seen to enter it.
+    let itself = || {
+        let is_shown = tolerated.is_some() && !reach.functions.is_empty();
+        is_shown.then_some((root.function, EntryKind::Uncalled))
+    };
+    let (entry, kind) = best_entry(subject, syncs, reach).or_else(itself)?;
     let rule = if reach.at_root.meets(LATE) {
         &JL004
     } else if reach.at_root.meets(LOCAL) {
@@ -83,7 +88,7 @@ pub(super) fn finding(
         _ if kernel_root.is_some() => Level::Warning,
         (false, _) => Level::Note,
         (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
-        (true, EntryKind::Data | EntryKind::Argument) => Level::Warning,
+        (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };
     let consumer = subject.consumer();
     let level = if consumer.is_some() { level_of(true, level) } else { level };

@@ -22,6 +22,9 @@ pub(super) enum EntryKind {
     Data,
     /// Code makes its address: it is handed on as a callback.
     Argument,
+    /// Only code that never returns calls it: the entry from an exception, the loop of a
+    /// thread.
+    Loop,
     /// Nobody is seen to call it.
     Uncalled,
 }
@@ -50,6 +53,8 @@ pub(super) fn entry_kind(
         Some(EntryKind::Argument)
     } else if program.callers(id).next().is_none() {
         Some(EntryKind::Uncalled)
+    } else if program.callers(id).all(|call| program.is_noreturn(call.caller)) {
+        Some(EntryKind::Loop)
     } else {
         None
     }

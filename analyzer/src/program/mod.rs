@@ -188,6 +188,7 @@ impl<'data> Program<'data> {
             .sections()
             .iter()
             .filter(|section| section.is_data() && !section.data.is_empty())
+            .filter(|section| !LINKING.contains(&section.kind))
             .collect();
         let found: Vec<Vec<FuncId>> =
             data.par_iter().filter_map(|section| words(section)).collect();
@@ -239,6 +240,12 @@ impl<'data> Program<'data> {
             Insn::Call { to } => self.map.at(to).is_some_and(|to| self.noreturn[to.index()]),
             _ => false,
         }
+    }
+
+    /// Whether a function never returns to its caller.
+    #[must_use]
+    pub fn is_noreturn(&self, id: FuncId) -> bool {
+        self.noreturn[id.index()]
     }
 
     /// Ids of all functions, by address.
@@ -362,6 +369,10 @@ impl<'data> Program<'data> {
         self.unresolved_calls
     }
 }
+
+/// ELF section types of what linkers read: relocations with and without addends, packed
+/// ones, and dynamic symbols.  Addresses in them are no pointers of the program.
+const LINKING: [u32; 4] = [4, 9, 19, 11];
 
 /// Tables of a kernel that list places in code to be patched or left alone (`include/
 /// asm-generic/vmlinux.lds.h`, Linux 6.12), by the symbols that bound them.
