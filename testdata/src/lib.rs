@@ -13,6 +13,7 @@
 //! * [`wrap`] puts files into containers and appends signatures, as
 //!   distributions do.
 //! * [`corpus`] fetches and finds real kernels and programs.
+//! * [`vm`] runs arm64 programs under a real kernel.
 #![warn(missing_docs)]
 
 pub mod broken;
@@ -29,4 +30,5 @@ pub mod lint_cases;
 pub mod raw;
 pub mod spec;
 pub mod split;
+pub mod vm;
 pub mod wrap;

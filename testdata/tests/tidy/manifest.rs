@@ -8,7 +8,8 @@ const TYPED: &str = "libraries have typed errors, not anyhow";
 /// The crates of ours that a crate may depend on, beside tests.
 fn allowed(folder: &str) -> &'static [&'static str] {
     match folder {
-        "analyzer" | "testdata" => &["jlctl-shim"],
+        "analyzer" => &["jlctl-shim"],
+        "testdata" => &["jlctl-shim", "jlctl-guest"],
         "patch-engine" => &["jlctl-shim", "jlctl-analyzer"],
         "cli" => &["jlctl-shim", "jlctl-analyzer", "jlctl-patch-engine"],
         _ => &[],
@@ -111,6 +112,9 @@ mod tests {
         assert_eq!(lines("analyzer", text), [4]);
         assert_eq!(lines("runtime-shim", text), [4]);
         assert_eq!(lines("testdata", text), [4]);
+        assert_eq!(lines("testdata/guest", text), [4]);
+        let guest = "[dependencies]\njlctl-guest.workspace = true\n";
+        assert_eq!((lines("testdata", guest), lines("cli", guest)), (vec![], vec![2]));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A Rust file as the rules see it: its raw lines, and the same lines with
 //! comments, literals and test modules blanked.
 
+use super::GUEST;
+
 /// A file.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -30,11 +32,15 @@ impl Source {
 
     /// Whether the file is part of a library or a program.
     pub(crate) fn is_in_src(&self) -> bool {
-        self.path.split('/').nth(1) == Some("src")
+        let below = self.path.strip_prefix(self.crate_folder());
+        below.is_some_and(|path| path.starts_with("/src/"))
     }
 
     /// The folder of the crate.
     pub(crate) fn crate_folder(&self) -> &str {
+        if self.path.strip_prefix(GUEST).is_some_and(|path| path.starts_with('/')) {
+            return GUEST;
+        }
         self.path.split('/').next().unwrap_or_default()
     }
 }
@@ -193,4 +199,18 @@ fn test_items_are_blanked() {
     let shipped: Vec<&str> = source.shipped.iter().map(|line| line.trim()).collect();
     assert_eq!(shipped, ["use a;", "", "", "", "", "", "", "use c;"]);
     assert!(Source::new("a/src/x/tests.rs", "use b;").shipped.is_empty());
+}
+
+#[test]
+fn files_belong_to_the_innermost_crate() {
+    for (path, folder, is_in_src) in [
+        ("testdata/guest/src/init/main.rs", "testdata/guest", true),
+        ("testdata/guest/tests/outcomes.rs", "testdata/guest", false),
+        ("testdata/src/vm/mod.rs", "testdata", true),
+        ("testdata/guests.rs", "testdata", false),
+        ("cli/src/main.rs", "cli", true),
+    ] {
+        let source = Source::new(path, "");
+        assert_eq!((source.crate_folder(), source.is_in_src()), (folder, is_in_src), "{path}");
+    }
 }

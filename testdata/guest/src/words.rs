@@ -1,0 +1,81 @@
+//! Lines of words: any bytes as printable ASCII without blanks.
+
+/// Appends ` WORD` to `line`, with every byte that is not printable ASCII, and `%`, as `%XX`.
+pub fn push(line: &mut String, bytes: &[u8]) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    line.push(' ');
+    for &byte in bytes {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            line.push(char::from(byte));
+        } else {
+            line.push('%');
+            line.push(DIGITS[usize::from(byte >> 4)]);
+            line.push(DIGITS[usize::from(byte & 15)]);
+        }
+    }
+}
+
+/// The bytes that `word` stands for; `None` if it is no word of [`push`].
+#[must_use]
+pub fn decode(word: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
+            _ if byte.is_ascii_graphic() => byte,
+            _ => return None,
+        });
+    }
+    Some(bytes)
+}
+
+/// The text that `word` stands for; `None` if it is no word or not UTF-8.
+#[must_use]
+pub fn decode_text(word: &str) -> Option<String> {
+    String::from_utf8(decode(word)?).ok()
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(bytes: &[u8]) -> String {
+        let mut line = String::new();
+        push(&mut line, bytes);
+        line
+    }
+
+    #[test]
+    fn words_are_what_they_should_be() {
+        assert_eq!(word(b""), " ");
+        assert_eq!(word(b"a-~!"), " a-~!");
+        assert_eq!(word(b"5% of\n\xff"), " 5%25%20of%0A%FF");
+    }
+
+    #[test]
+    fn every_byte_comes_back() {
+        let all: Vec<u8> = (0..=255).collect();
+        let word = word(&all);
+        assert!(!word[1..].contains([' ', '\n', '\r']), "{word}");
+        assert_eq!(decode(&word[1..]), Some(all));
+    }
+
+    #[test]
+    fn what_is_no_word_is_refused() {
+        for text in ["%", "%4", "%g0", "%0g", "%aa", "a b", "a\n", "ü"] {
+            assert_eq!(decode(text), None, "{text:?}");
+        }
+        assert_eq!(decode_text("%FF"), None);
+        assert_eq!(decode_text("%C3%BC"), Some("ü".to_owned()));
+    }
+}

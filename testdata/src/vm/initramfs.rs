@@ -1,0 +1,85 @@
+//! The guest's initial file system: its init, the programs and the jobs.
+
+use super::VmError;
+use super::cpio::Archive;
+use super::program::Program;
+use jlctl_guest::{JOBS, Job};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+/// What every program finds in its environment.
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("HOME", "/tmp"), ("PATH", "/programs"), ("TMPDIR", "/tmp")];
+
+/// The archive for `init` and `programs`; a program that is run twice is in it once.
+pub(super) fn build(init: &Path, programs: &[Program]) -> Result<Vec<u8>, VmError> {
+    let mut archive = Archive::default();
+    archive.directory("/dev")?;
+    // Where init's standard streams go: the kernel opens it before anything is mounted.
+    archive.device("/dev/console", 5, 1)?;
+    archive.file("/init", &read(init)?)?;
+    archive.directory("/programs")?;
+    let mut places: HashMap<&Path, String> = HashMap::new();
+    let mut jobs = String::new();
+    for program in programs {
+        let place = match places.get(program.path.as_path()) {
+            Some(place) => place.clone(),
+            None => {
+                let place = place(places.len(), &program.path);
+                archive.file(&place, &read(&program.path)?)?;
+                places.insert(&program.path, place.clone());
+                place
+            }
+        };
+        jobs.push_str(&job(place, program).to_line());
+        jobs.push('\n');
+    }
+    archive.file(JOBS, jobs.as_bytes())?;
+    archive.finish()
+}
+
+/// Programs of the same name have different places.
+fn place(number: usize, path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("/programs/{number}-{name}")
+}
+
+fn job(place: String, program: &Program) -> Job {
+    let mut environment: Vec<(String, String)> =
+        ENVIRONMENT.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    environment.extend(program.environment.iter().cloned());
+    let Program { arguments, limit, .. } = program.clone();
+    Job { program: place, arguments, environment, limit }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, VmError> {
+    fs::read(path).map_err(VmError::io("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_in_the_archive_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("tests");
+        fs::write(&path, "PROGRAM").expect("a file");
+        let programs = [Program::new(&path), Program::new(&path).arguments(["-x"])];
+        let bytes = build(&path, &programs).expect("all is there");
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(text.matches("PROGRAM").count(), 2, "as init and as program: {text}");
+        let environment = "HOME /tmp PATH /programs TMPDIR /tmp";
+        let jobs = format!(
+            "60000 0 /programs/0-tests {environment}\n60000 1 /programs/0-tests -x {environment}\n"
+        );
+        assert!(text.contains(&jobs), "{text}");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = build(Path::new("/no/init"), &[]).expect_err("there is none");
+        assert_eq!(error.to_string(), "cannot read /no/init");
+    }
+}
