@@ -108,12 +108,12 @@ impl Tests {
 fn check(guest: &Guest, program: usize, test: &str) -> Result<(), Failed> {
     let (run, ending) = guest.run(program)?;
     let report = libtest::parse(&String::from_utf8_lossy(&run.stdout));
-    let stderr = String::from_utf8_lossy(&run.stderr);
+    let stderr = indented(&String::from_utf8_lossy(&run.stderr));
     let result = report.of(test);
     match result.map(|result| result.verdict) {
         Some(Verdict::Passed) => {}
         Some(Verdict::Failed) => {
-            return Err(result.map_or("", |result| result.output.trim_end()).into());
+            return Err(indented(result.map_or("", |result| &result.output)).into());
         }
         Some(Verdict::Unfinished) => {
             return Err(format!("the program ended in this test: {ending:?}\n{stderr}").into());
@@ -124,7 +124,7 @@ fn check(guest: &Guest, program: usize, test: &str) -> Result<(), Failed> {
         }
     }
     if let Some(result) = result.filter(|result| guest.shows_output && !result.output.is_empty()) {
-        print!("{}", result.output.trim_start());
+        println!("{}", indented(&result.output));
     }
     Ok(())
 }
@@ -139,9 +139,14 @@ fn check_end(guest: &Guest, program: usize, expected: usize) -> Result<(), Faile
     let status = if failed { 101 } else { 0 };
     let ran = report.results.len();
     if *ending != Ending::Exit(status) || !report.is_complete || ran != expected {
-        let stderr = String::from_utf8_lossy(&run.stderr);
+        let output = indented(&(stdout.into_owned() + &String::from_utf8_lossy(&run.stderr)));
         let what = format!("it ended by {ending:?} after {ran} of {expected} tests");
-        return Err(format!("{what}\n{stdout}{stderr}").into());
+        return Err(format!("{what}\n{output}").into());
     }
     Ok(())
+}
+
+/// Lines of the guest, which nobody should take for ours: it has summaries of its own.
+fn indented(text: &str) -> String {
+    text.trim().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
