@@ -8,7 +8,7 @@ use crate::settings::Allowed;
 use crate::sync;
 use crate::sys::errno::Errno;
 use crate::sys::file::File;
-use crate::sys::{self};
+use crate::sys;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::ptr;

@@ -11,7 +11,8 @@ use crate::maps::{Mapping, PROT_BTI, Parser};
 use crate::page_vec::PageVec;
 use crate::sys::errno::Errno;
 use crate::sys::file::File;
-use crate::sys::{self};
+use crate::sys;
+use core::ffi::CStr;
 
 /// Pages between two that a batch writes, which it makes writable too rather than open two
 /// windows: a system call costs more.
@@ -67,36 +68,59 @@ impl Mappings {
 
     fn read(&mut self) -> Result<(), Error> {
         self.all.clear();
-        // Only smaps says whether pages are guarded by BTI, and it takes longer.
-        let path = if is_guard_possible() { c"/proc/self/smaps" } else { c"/proc/self/maps" };
-        let file = File::open(path).map_err(Error::Mappings)?;
         let all = &mut self.all;
-        let mut take = |mapping: Mapping| {
+        read_mappings(c"/proc/self/maps", &mut |mapping| {
             let code = libc::PROT_READ | libc::PROT_EXEC;
-            if mapping.protection & code != code {
-                return Ok(());
-            }
-            match all.as_mut_slice().last_mut() {
-                Some(last)
-                    if last.end == mapping.start && last.protection == mapping.protection =>
-                {
-                    last.end = mapping.end;
-                    Ok(())
-                }
-                _ => all.push(mapping),
-            }
-        };
-        let mut parser = Parser::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let count = file.read(&mut buffer).map_err(Error::Mappings)?;
-            let text = buffer.get(..count).unwrap_or_default();
-            if text.is_empty() {
-                return parser.finish(&mut take).map_err(Error::NoMemory);
-            }
-            parser.feed(text, &mut take).map_err(Error::NoMemory)?;
+            if mapping.protection & code != code { Ok(()) } else { all.push(mapping) }
+        })?;
+        if is_guard_possible() {
+            // Only smaps says whether pages are guarded, and it takes longer.  The addresses
+            // are those of maps, since an emulator may translate those alone.
+            read_mappings(c"/proc/self/smaps", &mut |guarded| {
+                let mappings = all.as_mut_slice().iter_mut();
+                mappings
+                    .filter(|mapping| guarded.start <= mapping.start && mapping.end <= guarded.end)
+                    .for_each(|mapping| mapping.protection |= guarded.protection & PROT_BTI);
+                Ok(())
+            })?;
+        }
+        join(all);
+        Ok(())
+    }
+}
+
+/// Reads the file of mappings at `path`.
+fn read_mappings(
+    path: &CStr,
+    take: &mut impl FnMut(Mapping) -> Result<(), Errno>,
+) -> Result<(), Error> {
+    let file = File::open(path).map_err(Error::Mappings)?;
+    let mut parser = Parser::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = file.read(&mut buffer).map_err(Error::Mappings)?;
+        let text = buffer.get(..count).unwrap_or_default();
+        if text.is_empty() {
+            return parser.finish(take).map_err(Error::NoMemory);
+        }
+        parser.feed(text, take).map_err(Error::NoMemory)?;
+    }
+}
+
+/// Makes neighbours with one protection one mapping.
+fn join(all: &mut PageVec<Mapping>) {
+    let mappings = all.as_mut_slice();
+    let mut kept = 0;
+    for index in 1..mappings.len() {
+        let (last, mapping) = (mappings[kept], mappings[index]);
+        if last.end == mapping.start && last.protection == mapping.protection {
+            mappings[kept].end = mapping.end;
+        } else {
+            kept += 1;
+            mappings[kept] = mapping;
         }
     }
+    all.truncate(kept + 1);
 }
 
 /// Whether the machine has branch target identification (HWCAP2_BTI).
