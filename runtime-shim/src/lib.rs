@@ -57,6 +57,8 @@ macro_rules! runtime {
 runtime! {
     mod batch;
     mod cache;
+    #[cfg(feature = "capi")]
+    pub mod capi;
     mod change;
     mod code;
     mod error;

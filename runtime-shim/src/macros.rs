@@ -201,17 +201,18 @@ macro_rules! __jump_label_asm {
     };
 }
 
-/// NOP or JAL of four bytes, aligned, which the linker does not make shorter.
+/// NOP or JAL of four bytes, aligned, which the linker does not make shorter.  The alignment
+/// comes before `norelax`, so that it survives what the linker relaxes before the site.
 #[cfg(target_arch = "riscv64")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_asm {
     ($key:path, $branch:literal, $way:block) => {
         ::core::arch::asm!(
+            ".balign 4",
             ".option push",
             ".option norelax",
             ".option norvc",
-            ".balign 4",
             "2:",
             ".if {jumps}",
             "jal x0, {target}",
