@@ -212,6 +212,9 @@ pub(crate) fn apply_ops(
     wait: Wait,
 ) -> Result<Applied, Error> {
     process::ensure_started();
+    if wait == Wait::Yes {
+        runtime::handle_forks();
+    }
     let mut held = runtime::enter(wait)?;
     let mut changes = Changes::new();
     let result = ops

@@ -26,6 +26,7 @@ use crate::write;
 /// # Errors
 /// [`Error::NotAnEntry`] for what is in no registered table, or why nothing was written.
 pub fn queue(entry: &RelativeEntry, to: JumpLabelType) -> Result<bool, Error> {
+    runtime::handle_forks();
     let mut held = runtime::enter(Wait::Yes)?;
     let state = &mut *held;
     let address = core::ptr::from_ref(entry);

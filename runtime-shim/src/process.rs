@@ -1,33 +1,21 @@
-//! The start and the end of a process: a constructor registers for membarrier, for forks,
-//! and the table of the object that it is linked into; a destructor writes the report.
+//! The start and the end of a process: a constructor registers for membarrier, and the table
+//! of the object that it is linked into; a destructor writes the report.
 
 #![allow(unsafe_code, reason = "constructors, and symbols of the linker")]
 
 use crate::abi::RelativeEntry;
 use crate::json;
 use crate::object;
-use crate::runtime;
 use crate::settings::{self, Allowed};
 use crate::sync;
 use crate::sys;
 use crate::table::Object;
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// What the environment may say, each variable `1` or, for the last, a path.
-///
-/// None is heard in a process with more rights than its user.
-mod variable {
-    use core::ffi::CStr;
-
-    /// Never call membarrier(2).
-    pub(super) const NO_MEMBARRIER: &CStr = c"JLSHIM_NO_MEMBARRIER";
-    /// Allow best-effort synchronisation.
-    pub(super) const BEST_EFFORT: &CStr = c"JLSHIM_BEST_EFFORT";
-    /// Allow /proc/self/mem.
-    pub(super) const PROC_MEM: &CStr = c"JLSHIM_PROC_MEM";
-    /// Write the report there at exit.
-    pub(super) const REPORT: &CStr = c"JLSHIM_REPORT";
-}
+/// What the variables of the environment begin with.  None is heard in a process with more
+/// rights than its user.
+const PREFIX: &[u8] = b"JLSHIM_";
 
 static STARTED: AtomicBool = AtomicBool::new(false);
 static OBJECT: Object = Object::new();
@@ -46,26 +34,31 @@ extern "C" fn start() {
     if STARTED.swap(true, Ordering::Relaxed) {
         return;
     }
-    let is_set = |name| sys::environment(name).is_some_and(|value| value == c"1");
-    if is_set(variable::NO_MEMBARRIER) {
-        settings::forbid_membarrier();
-    }
-    settings::allow(Allowed {
-        best_effort: is_set(variable::BEST_EFFORT),
-        proc_mem: is_set(variable::PROC_MEM),
-    });
-    if let Some(path) = sys::environment(variable::REPORT) {
-        json::write_at_exit(path);
-    }
+    sys::for_each_variable(PREFIX, hear);
     sync::register();
-    let (before, parent, child) =
-        (runtime::before_fork, runtime::after_fork_in_parent, runtime::after_fork_in_child);
-    // SAFETY: the handlers are functions of this object, which stays: see `lib.rs` on dlclose.
-    unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
     let (start, stop) = own_table();
     // An error here is one that every flip will give again.
     // SAFETY: the linker's own bounds, of an object that unregisters in `end`.
     let _ = unsafe { object::register(&raw const OBJECT, start, stop) };
+}
+
+/// Takes one variable, without its prefix: `NO_MEMBARRIER=1` never calls membarrier(2),
+/// `BEST_EFFORT=1` and `PROC_MEM=1` allow what they name, and `REPORT=PATH` has the report
+/// written at exit.
+fn hear(variable: &'static CStr) {
+    let allowed = Allowed::in_process();
+    match variable.to_bytes() {
+        b"NO_MEMBARRIER=1" => settings::forbid_membarrier(),
+        b"BEST_EFFORT=1" => settings::allow(Allowed { best_effort: true, ..allowed }),
+        b"PROC_MEM=1" => settings::allow(Allowed { proc_mem: true, ..allowed }),
+        bytes => {
+            const REPORT: &[u8] = b"REPORT=";
+            if bytes.starts_with(REPORT) && bytes.len() > REPORT.len() {
+                let bytes = variable.to_bytes_with_nul().get(REPORT.len()..).unwrap_or_default();
+                CStr::from_bytes_with_nul(bytes).into_iter().for_each(json::write_at_exit);
+            }
+        }
+    }
 }
 
 extern "C" fn end() {

@@ -14,7 +14,7 @@ use crate::table::Tables;
 use crate::window::{Mappings, Run};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Everything that batches share.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct State {
 struct Runtime {
     lock: Lock,
     state: UnsafeCell<State>,
-    /// The process that the runtime was started in; 0 before.
+    /// The process that handles forks, from its first batch on; 0 before.
     process: AtomicU32,
 }
 
@@ -74,20 +74,37 @@ pub(crate) struct Held {
 pub(crate) fn enter(wait: Wait) -> Result<Held, Error> {
     let errno = Preserved::new();
     let signals = Blocked::new();
+    // Before the lock: in a process without handlers nobody may be there to release it.
+    let started_in = RUNTIME.process.load(Ordering::Relaxed);
+    if started_in != 0 && started_in != process_id() {
+        return Err(Error::ForeignProcess { started_in });
+    }
     let me = thread_id();
     let taken = match wait {
         Wait::Yes => RUNTIME.lock.acquire(me),
         Wait::No => RUNTIME.lock.try_acquire(me),
     };
     taken.map_err(|_: NotTaken| Error::Busy)?;
-    let held = Held { _signals: signals, _errno: errno };
-    let (own, started_in) = (process_id(), RUNTIME.process.load(Ordering::Relaxed));
-    if started_in == 0 {
-        RUNTIME.process.store(own, Ordering::Relaxed);
-    } else if started_in != own {
-        return Err(Error::ForeignProcess { started_in });
+    Ok(Held { _signals: signals, _errno: errno })
+}
+
+/// Sees to it that a child of a fork from now on has no batch half done.
+///
+/// Called before a first batch and not by the constructor, since it would take half of its
+/// time and most processes never flip a key; and not in signal handlers, as the C library
+/// has a lock there.
+pub(crate) fn handle_forks() {
+    static IS_DONE: AtomicBool = AtomicBool::new(false);
+    if IS_DONE.load(Ordering::Relaxed) || IS_DONE.swap(true, Ordering::Relaxed) {
+        return;
     }
-    Ok(held)
+    let (before, parent, child) = (before_fork, after_fork_in_parent, after_fork_in_child);
+    // SAFETY: the handlers are functions of this object; the C library forgets them when it
+    // is closed.
+    let failed = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
+    if failed == 0 {
+        RUNTIME.process.store(process_id(), Ordering::Relaxed);
+    }
 }
 
 impl Drop for Held {
@@ -113,19 +130,19 @@ impl DerefMut for Held {
 }
 
 /// Before a fork: waits for a batch of another thread, so that the child has none half done.
-pub(crate) extern "C" fn before_fork() {
+extern "C" fn before_fork() {
     // It is held already where a signal handler forks in the middle of nothing: batches
     // block signals, so that only a fork inside a fork handler comes here twice.
     let _ = RUNTIME.lock.acquire(thread_id());
 }
 
 /// After a fork, in the parent.
-pub(crate) extern "C" fn after_fork_in_parent() {
+extern "C" fn after_fork_in_parent() {
     RUNTIME.lock.release();
 }
 
 /// After a fork, in the child: its memory is a copy, and its only thread holds the lock.
-pub(crate) extern "C" fn after_fork_in_child() {
+extern "C" fn after_fork_in_child() {
     RUNTIME.process.store(process_id(), Ordering::Relaxed);
     RUNTIME.lock.release();
 }

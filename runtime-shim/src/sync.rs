@@ -137,13 +137,8 @@ pub(crate) fn register() {
     if cfg!(target_arch = "riscv64") || !settings::permits_membarrier() {
         return;
     }
-    let result = sys::membarrier(command::QUERY).and_then(|commands| {
-        if commands & command::PRIVATE_EXPEDITED_SYNC_CORE == 0 {
-            return Err(Errno(libc::EINVAL));
-        }
-        sys::membarrier(command::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
-    });
-    match result {
+    // It needs no QUERY before: the kernel says EINVAL where it has no such command.
+    match sys::membarrier(command::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) {
         Ok(_) => State::Registered,
         Err(errno) => State::Failed(errno),
     }

@@ -11,6 +11,7 @@ pub(crate) mod file;
 pub(crate) mod object;
 pub(crate) mod signals;
 
+use core::ffi::CStr;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32};
 use errno::Errno;
@@ -150,19 +151,39 @@ pub(crate) fn is_privileged() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// The value of the environment variable `name`, unless the process is privileged.
+/// Calls `take` with what follows `prefix` in each variable of the environment that begins
+/// with it, unless the process is privileged.  One pass, and none of the C library's code:
+/// what a constructor has to load from disk is most of its cost.
 ///
 /// Only for constructors: the environment may change later.
-pub(crate) fn environment(name: &core::ffi::CStr) -> Option<&'static core::ffi::CStr> {
-    if is_privileged() {
-        return None;
+pub(crate) fn for_each_variable(prefix: &[u8], mut take: impl FnMut(&'static CStr)) {
+    unsafe extern "C" {
+        static environ: *const *const core::ffi::c_char;
     }
-    // SAFETY: `name` ends in NUL; in a constructor no other thread changes the environment.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return None;
+    // SAFETY: the C library has set it before any constructor, and no other thread runs.
+    let mut at = unsafe { environ };
+    while !at.is_null() {
+        // SAFETY: a list of pointers that ends in a null pointer, which is not passed.
+        let variable = unsafe { *at };
+        if variable.is_null() || is_privileged() {
+            return;
+        }
+        if begins_with(variable, prefix) {
+            let rest = variable.wrapping_add(prefix.len());
+            // SAFETY: a variable ends in NUL, and stays where it is: what setenv replaces it
+            // by is another string.
+            take(unsafe { CStr::from_ptr(rest) });
+        }
+        at = at.wrapping_add(1);
     }
-    // SAFETY: a value of the environment ends in NUL, and stays where it is: what setenv
-    // replaces it by is another string.
-    Some(unsafe { core::ffi::CStr::from_ptr(value) })
+}
+
+/// Whether the string at `text` begins with `prefix`; it reads no byte behind the first that
+/// differs.
+fn begins_with(text: *const core::ffi::c_char, prefix: &[u8]) -> bool {
+    prefix.iter().enumerate().all(|(index, byte)| {
+        // SAFETY: all before it were as in `prefix`, and so not the NUL at the end.
+        let found = unsafe { *text.wrapping_add(index) };
+        found.to_ne_bytes() == [*byte]
+    })
 }
