@@ -1,15 +1,97 @@
-//! The jump-label ABI and its instruction encoders: the one definition that
-//! every other crate of jlctl uses.
+//! The jump-label ABI, its instruction encoders, and a runtime that flips static keys of a
+//! program while its threads run.
 //!
-//! * [`abi`] says how a jump entry and a static key lie in memory and when a
-//!   site must hold a branch.
-//! * [`insn`] encodes the two instructions that a site may hold, for each
-//!   architecture.
+//! * [`abi`] says how a jump entry and a static key lie in memory and when a site must hold
+//!   a branch; [`insn`] encodes the two instructions that a site may hold, for each
+//!   architecture.  Every other crate of jlctl uses these definitions.
+//! * With the feature `runtime` (the default), on Linux and aarch64, x86_64 or riscv64:
+//!   [`define_static_key_false!`] and [`static_branch_unlikely!`] make a branch that costs
+//!   one NOP while its key is off, and [`Batch`] flips any number of keys.
 //!
-//! This crate depends on nothing, uses no allocator and runs without `std`,
-//! so that a program which links the runtime shim links nothing else.
+//! # What a flip promises
+//!
+//! When [`Batch::apply`] or [`Key::enable`] returns `Ok`, the code of all sites is written,
+//! this thread executes it, and with a [strict](SyncLevel::Strict) synchronisation so does
+//! every other thread from then on: a thread that learns of it, through an acquire load of
+//! something stored after the flip, does not execute the old side any more.  Until then
+//! each thread executes the old or the new side of each site, and nothing else.
+//!
+//! When it returns `Err`, code and counts are as they were; the one error that other threads
+//! may have noticed is [`Error::SyncFailed`].  There is no silent weaker synchronisation: where
+//! none is strict, a flip is refused, unless a weaker one is [allowed](Allowed).
+//!
+//! # Threads, signals, forks
+//!
+//! Keys may be flipped from any thread; batches wait for each other.  During a batch the
+//! thread handles no signal and is not cancelled.  In signal handlers use
+//! [`Batch::try_apply`].  Fork handlers see to it that a child has no batch half done; a
+//! child of `vfork`, whose code is its parent's, is [refused](Error::ForeignProcess).
+//! A library with sites may be closed; the one that contains this runtime must not be while
+//! another that uses it is open, which the dynamic linker sees to.
+//!
+//! The crate is `no_std`, allocates nothing but pages of its own, and depends on libc alone.
+//!
+//! # What is assumed
+//!
+//! The protections of code pages are read when they are first needed, and again when objects
+//! come and go: a program that changes the protection of its own code in between gets the
+//! one from before after the next flip.
 #![no_std]
 #![warn(missing_docs)]
 
 pub mod abi;
 pub mod insn;
+
+/// Declares the runtime's modules, which exist on the systems that it supports.
+macro_rules! runtime {
+    ($($item:item)*) => {
+        $(#[cfg(all(
+            feature = "runtime",
+            target_os = "linux",
+            any(target_arch = "aarch64", target_arch = "x86_64", target_arch = "riscv64")
+        ))]
+        $item)*
+    };
+}
+
+runtime! {
+    mod batch;
+    mod cache;
+    #[cfg(feature = "capi")]
+    pub mod capi;
+    mod change;
+    mod code;
+    mod error;
+    mod json;
+    mod key;
+    mod lock;
+    pub mod low;
+    mod macros;
+    mod maps;
+    pub mod object;
+    mod page_vec;
+    mod process;
+    mod report;
+    mod runtime;
+    mod settings;
+    mod sync;
+    mod sys;
+    mod table;
+    mod window;
+    mod word;
+    mod write;
+
+    pub use batch::{Batch, Op};
+    pub use change::Applied;
+    pub use error::{Error, WritePolicy};
+    pub use key::{Key, StaticKeyFalse, StaticKeyTrue, TypedKey};
+    #[doc(hidden)]
+    pub use macros::starts_as_jump;
+    pub use report::{Counts, Uncovered, UncoveredPatch};
+    pub use settings::{Allowed, allow, forbid_membarrier};
+    pub use sync::{Method, Refusal, SyncLevel};
+    pub use sys::errno::Errno;
+    pub use table::Object;
+    pub use query::{report, sync_level, uncovered};
+    mod query;
+}

@@ -1,0 +1,269 @@
+//! Batches: any number of keys, flipped together, with one final synchronisation.
+//!
+//! Everything is verified and encoded before the first byte is written.  What fails later is
+//! taken back.
+
+use crate::change::{self, Applied, Change};
+use crate::error::Error;
+use crate::key::{Key, TypedKey};
+use crate::page_vec::PageVec;
+use crate::process;
+use crate::runtime::{self, Wait};
+use crate::settings::Allowed;
+use crate::sys::errno::Errno;
+
+/// What to do with a key's count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Makes it 1 if it is 0, else leaves it.
+    Enable,
+    /// Makes it 0 if it is 1, and leaves 0; what is enabled several times is refused.
+    Disable,
+    /// Adds 1.
+    Increment,
+    /// Takes 1 away.
+    Decrement,
+}
+
+impl Op {
+    /// The count after it, from `count` of the key at `key`.
+    ///
+    /// # Errors
+    /// [`Error::Counted`], [`Error::Underflow`], [`Error::Overflow`].
+    pub(crate) const fn after(self, key: usize, count: i32) -> Result<i32, Error> {
+        match (self, count) {
+            (Self::Enable, 0) => Ok(1),
+            (Self::Enable, _) | (Self::Disable, 0) => Ok(count),
+            (Self::Disable, 1) => Ok(0),
+            (Self::Disable, _) => Err(Error::Counted { key, count }),
+            (Self::Increment, i32::MAX) => Err(Error::Overflow { key }),
+            (Self::Increment, _) => Ok(count + 1),
+            (Self::Decrement, 0) => Err(Error::Underflow { key }),
+            (Self::Decrement, _) => Ok(count - 1),
+        }
+    }
+}
+
+/// Changes of keys that take effect together, or not at all.
+///
+/// Other threads execute the old or the new code of each site until [`apply`](Self::apply)
+/// returns: a batch is no cut in time across sites.
+///
+/// ```
+/// use jlctl_shim::{Batch, define_static_key_false, define_static_key_true};
+/// define_static_key_false!(static TRACE);
+/// define_static_key_true!(static CHECKS);
+/// let applied = Batch::new().enable(&TRACE).disable(&CHECKS).apply()?;
+/// assert!(TRACE.is_enabled() && !CHECKS.is_enabled());
+/// # Ok::<(), jlctl_shim::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens before `apply`"]
+pub struct Batch {
+    inline: [Option<Queued>; Self::INLINE],
+    len: usize,
+    more: PageVec<Queued>,
+    no_memory: Option<Errno>,
+    allowed: Allowed,
+}
+
+type Queued = (&'static Key, Op);
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Batch {
+    /// Operations that need no memory of their own.
+    const INLINE: usize = 8;
+
+    /// An empty batch.
+    pub const fn new() -> Self {
+        Self {
+            inline: [None; Self::INLINE],
+            len: 0,
+            more: PageVec::new(),
+            no_memory: None,
+            allowed: Allowed { best_effort: false, proc_mem: false },
+        }
+    }
+
+    /// Adds `key`'s enabling.
+    pub fn enable(self, key: &'static impl TypedKey) -> Self {
+        self.with(key.key(), Op::Enable)
+    }
+
+    /// Adds `key`'s disabling.
+    pub fn disable(self, key: &'static impl TypedKey) -> Self {
+        self.with(key.key(), Op::Disable)
+    }
+
+    /// Adds an increment of `key`.
+    pub fn increment(self, key: &'static impl TypedKey) -> Self {
+        self.with(key.key(), Op::Increment)
+    }
+
+    /// Adds a decrement of `key`.
+    pub fn decrement(self, key: &'static impl TypedKey) -> Self {
+        self.with(key.key(), Op::Decrement)
+    }
+
+    /// Adds `op` on `key`.
+    pub fn with(mut self, key: &'static Key, op: Op) -> Self {
+        self.push(key, op);
+        self
+    }
+
+    /// Adds `op` on `key`.
+    pub fn push(&mut self, key: &'static Key, op: Op) {
+        if let Some(slot) = self.inline.get_mut(self.len) {
+            *slot = Some((key, op));
+            self.len += 1;
+        } else if let Err(errno) = self.more.push((key, op)) {
+            self.no_memory = Some(errno);
+        }
+    }
+
+    /// Allows this batch what is not sound on every machine; it adds to what the process
+    /// [allows](crate::allow).
+    pub const fn allow(mut self, allowed: Allowed) -> Self {
+        self.allowed = self.allowed.or(allowed);
+        self
+    }
+
+    /// Does it, waiting for the batch of another thread.
+    ///
+    /// # Errors
+    /// Why nothing was changed; see [`Error`].
+    pub fn apply(&self) -> Result<Applied, Error> {
+        self.run(Wait::Yes)
+    }
+
+    /// Does it, unless another thread's batch is under way: for signal handlers.
+    ///
+    /// # Errors
+    /// The same, and [`Error::Busy`].
+    pub fn try_apply(&self) -> Result<Applied, Error> {
+        self.run(Wait::No)
+    }
+
+    fn ops(&self) -> impl Iterator<Item = Queued> + '_ {
+        self.inline.iter().flatten().chain(self.more.as_slice()).copied()
+    }
+
+    fn run(&self, wait: Wait) -> Result<Applied, Error> {
+        if let Some(errno) = self.no_memory {
+            return Err(Error::NoMemory(errno));
+        }
+        let allowed = self.allowed.or(Allowed::in_process());
+        apply_ops(self.ops(), allowed, wait)
+    }
+}
+
+/// A batch of one.
+impl Key {
+    /// Enables the key: its count becomes 1 if it is 0.  When it returns, no thread that has
+    /// been told so executes the old code any more.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn enable(&'static self) -> Result<Applied, Error> {
+        self.apply(Op::Enable)
+    }
+
+    /// Disables the key: its count becomes 0 if it is 1.
+    ///
+    /// # Errors
+    /// Why nothing was changed; [`Error::Counted`] where it is enabled several times.
+    pub fn disable(&'static self) -> Result<Applied, Error> {
+        self.apply(Op::Disable)
+    }
+
+    /// Adds 1 to the count; from 0 to 1 it is enabled.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn increment(&'static self) -> Result<Applied, Error> {
+        self.apply(Op::Increment)
+    }
+
+    /// Takes 1 from the count; from 1 to 0 it is disabled.
+    ///
+    /// # Errors
+    /// Why nothing was changed; [`Error::Underflow`] where it is off.
+    pub fn decrement(&'static self) -> Result<Applied, Error> {
+        self.apply(Op::Decrement)
+    }
+
+    fn apply(&'static self, op: Op) -> Result<Applied, Error> {
+        apply_ops(core::iter::once((self, op)), Allowed::in_process(), Wait::Yes)
+    }
+}
+
+/// Applies `ops` in their order, together.
+///
+/// # Errors
+/// Why nothing was changed.
+pub(crate) fn apply_ops(
+    mut ops: impl Iterator<Item = Queued>,
+    allowed: Allowed,
+    wait: Wait,
+) -> Result<Applied, Error> {
+    process::ensure_started();
+    if wait == Wait::Yes {
+        runtime::handle_forks();
+    }
+    let mut held = runtime::enter(wait)?;
+    let mut changes = Changes::new();
+    let result = ops
+        .try_for_each(|(key, op)| changes.add(key, op))
+        .and_then(|()| change::apply(&mut held, changes.as_slice(), allowed));
+    if result.is_err() {
+        held.record.counts.failed_batches += 1;
+    }
+    result
+}
+
+/// The changes of keys that operations come to.  One change, the rule, needs no memory.
+struct Changes {
+    first: Option<Change>,
+    more: PageVec<Change>,
+}
+
+impl Changes {
+    const fn new() -> Self {
+        Self { first: None, more: PageVec::new() }
+    }
+
+    fn add(&mut self, key: &'static Key, op: Op) -> Result<(), Error> {
+        let address = core::ptr::from_ref(key).addr();
+        // Batches of many keys are rare, and those of thousands rarer: the search is linear
+        // up to what a batch of the kernel holds at most.
+        let known = self.as_mut_slice().iter_mut().find(|change| core::ptr::eq(change.key, key));
+        if let Some(change) = known {
+            change.count = op.after(address, change.count)?;
+            return Ok(());
+        }
+        let before = key.count();
+        let change = Change { key, before, count: op.after(address, before)? };
+        if self.first.is_none() && self.more.as_slice().is_empty() {
+            self.first = Some(change);
+            return Ok(());
+        }
+        if let Some(first) = self.first.take() {
+            self.more.push(first).map_err(Error::NoMemory)?;
+        }
+        self.more.push(change).map_err(Error::NoMemory)
+    }
+
+    fn as_slice(&self) -> &[Change] {
+        if self.first.is_some() { self.first.as_slice() } else { self.more.as_slice() }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Change] {
+        if self.first.is_some() { self.first.as_mut_slice() } else { self.more.as_mut_slice() }
+    }
+}
+

@@ -1,0 +1,230 @@
+//! The report as JSON, at exit: schema `jlshim.report/1`.
+
+#![allow(unsafe_code, reason = "the path, out of the environment")]
+
+use crate::report::UncoveredPatch;
+use crate::runtime::{self, State, Wait};
+use crate::settings::Allowed;
+use crate::sync;
+use crate::sys::errno::Errno;
+use crate::sys::file::File;
+use crate::sys;
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// The path as the environment gave it; null where no report is wanted.
+static PATH: AtomicPtr<core::ffi::c_char> = AtomicPtr::new(ptr::null_mut());
+/// The process that read it.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Has [`write_report`] write to `path`, in which `%p` stands for the process's id.
+pub(crate) fn write_at_exit(path: &'static CStr) {
+    PATH.store(path.as_ptr().cast_mut(), Ordering::Relaxed);
+    PROCESS.store(sys::process_id(), Ordering::Relaxed);
+}
+
+/// Writes the report, if one is wanted.  A child made by fork writes its own only where the
+/// path has a `%p`, so that it does not overwrite its parent's.
+pub(crate) fn write_report() {
+    let path = PATH.load(Ordering::Relaxed);
+    if path.is_null() {
+        return;
+    }
+    // SAFETY: it was made from a string that stays, by `write_at_exit`.
+    let path = unsafe { CStr::from_ptr(path) };
+    let mut name = Text::<4096>::new();
+    let is_own = expand(path, sys::process_id(), &mut name);
+    if !is_own && PROCESS.load(Ordering::Relaxed) != sys::process_id() {
+        return;
+    }
+    let Ok(name) = CStr::from_bytes_with_nul(name.bytes()) else { return };
+    let Ok(held) = runtime::enter(Wait::Yes) else { return };
+    let level = sync::choose(Allowed::in_process());
+    if let Ok(file) = File::create(name) {
+        let mut out = Buffered { file, text: Text::new(), result: Ok(()) };
+        let _ = report(&mut out, &held, level);
+        out.flush();
+    }
+}
+
+/// `path` with the process's id for `%p`, and a NUL; whether there was a `%p`.
+fn expand<const N: usize>(path: &CStr, process: u32, name: &mut Text<N>) -> bool {
+    let mut is_expanded = false;
+    let mut rest = path.to_bytes_with_nul();
+    while let [first, after @ ..] = rest {
+        if let Some(after) = rest.strip_prefix(b"%p") {
+            is_expanded = true;
+            let _ = write!(name, "{process}");
+            rest = after;
+        } else {
+            name.push(*first);
+            rest = after;
+        }
+    }
+    is_expanded
+}
+
+/// Writes one JSON object, its lists one element a line.
+fn report(
+    out: &mut impl Write,
+    state: &State,
+    level: Result<sync::SyncLevel, sync::Refusal>,
+) -> fmt::Result {
+    let counts = &state.record.counts;
+    let (tables, sites) = state.tables.extent();
+    writeln!(out, "{{\n  \"schema\": \"jlshim.report/1\",\n  \"pid\": {},", sys::process_id())?;
+    match level {
+        Ok(level) => {
+            let strength = if level.is_strict() { "strict" } else { "best-effort" };
+            writeln!(out, "  \"sync_level\": \"{strength}\",")?;
+            writeln!(out, "  \"sync_method\": \"{}\",", level.method())?;
+            writeln!(out, "  \"sync_refusal\": null,")?;
+        }
+        Err(refusal) => {
+            writeln!(out, "  \"sync_level\": \"refused\",\n  \"sync_method\": null,")?;
+            writeln!(out, "  \"sync_refusal\": \"{refusal}\",")?;
+        }
+    }
+    writeln!(out, "  \"tables\": {tables},\n  \"sites\": {sites},")?;
+    for (name, count) in [
+        ("batches", counts.batches),
+        ("failed_batches", counts.failed_batches),
+        ("patches", counts.patches),
+        ("strict_syncs", counts.strict_syncs),
+        ("best_effort_syncs", counts.best_effort_syncs),
+        ("failed_syncs", counts.failed_syncs),
+        ("open_pages", counts.open_pages),
+        ("uncovered", counts.uncovered),
+        ("forgotten", counts.forgotten),
+    ] {
+        writeln!(out, "  \"{name}\": {count},")?;
+    }
+    write!(out, "  \"uncovered_patches\": [")?;
+    for (index, patch) in state.record.patches().iter().enumerate() {
+        write!(out, "{}\n    ", if index == 0 { "" } else { "," })?;
+        uncovered(out, patch)?;
+    }
+    writeln!(out, "{}]\n}}", if state.record.patches().is_empty() { "" } else { "\n  " })
+}
+
+/// Addresses as the process has them, and as its file does: without the load bias, as
+/// `jlctl inspect` shows them.
+fn uncovered(out: &mut impl Write, patch: &UncoveredPatch) -> fmt::Result {
+    let UncoveredPatch { site, key, why } = *patch;
+    write!(out, "{{\"site\": \"{site:#x}\", \"key\": \"{key:#x}\", \"why\": \"{}\", ", why.name())?;
+    match sys::object::containing(site) {
+        Some(object) => {
+            let svma = |address: usize| address.wrapping_sub(object.bias);
+            write!(out, "\"site_svma\": \"{:#x}\", \"key_svma\": \"{:#x}\", ", svma(site), svma(key))?;
+            write!(out, "\"object\": \"")?;
+            escape(out, object.name)?;
+            write!(out, "\"}}")
+        }
+        None => write!(out, "\"site_svma\": null, \"key_svma\": null, \"object\": null}}"),
+    }
+}
+
+/// `bytes` within a JSON string; what is no ASCII stands as U+FFFD, as in other reports of
+/// names that are no UTF-8.
+fn escape(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => write!(out, "\\{character}")?,
+                '\0'..='\x1f' => write!(out, "\\u{:04x}", u32::from(character))?,
+                _ => out.write_char(character)?,
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.write_char('\u{fffd}')?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes in an array; what does not fit is left out.
+struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Text<N> {
+    const fn new() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.len) {
+            *slot = byte;
+            self.len += 1;
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(|byte| self.push(byte));
+        Ok(())
+    }
+}
+
+/// A file that is written in larger pieces.
+struct Buffered {
+    file: File,
+    text: Text<4096>,
+    result: Result<(), Errno>,
+}
+
+impl Buffered {
+    fn flush(&mut self) {
+        if self.result.is_ok() {
+            self.result = self.file.write_all(self.text.bytes());
+        }
+        self.text.len = 0;
+    }
+}
+
+impl Write for Buffered {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if self.text.len == self.text.bytes.len() {
+                self.flush();
+            }
+            self.text.push(byte);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::String;
+
+    #[test]
+    fn a_path_with_the_process_in_it() {
+        let mut name = Text::<64>::new();
+        assert!(expand(c"/tmp/%p.%p-%x", 42, &mut name));
+        assert_eq!(name.bytes(), b"/tmp/42.42-%x\0");
+        let mut name = Text::<64>::new();
+        assert!(!expand(c"/tmp/report", 42, &mut name));
+        assert_eq!(name.bytes(), b"/tmp/report\0");
+        let mut name = Text::<4>::new();
+        expand(c"/tmp/report", 42, &mut name);
+        assert!(CStr::from_bytes_with_nul(name.bytes()).is_err(), "cut, and so not opened");
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let mut out = String::new();
+        escape(&mut out, b"a\"b\\c\n\xff\xc3\xa9").unwrap();
+        assert_eq!(out, "a\\\"b\\\\c\\u000a\u{fffd}\u{e9}");
+    }
+}

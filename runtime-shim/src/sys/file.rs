@@ -1,0 +1,100 @@
+//! Files, by descriptors that are closed when dropped.
+
+#![allow(unsafe_code, reason = "system calls")]
+
+use super::errno::{self, Errno};
+use core::ffi::CStr;
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct File(i32);
+
+impl File {
+    /// Opens `path` for reading.
+    pub(crate) fn open(path: &CStr) -> Result<Self, Errno> {
+        Self::with(path, libc::O_RDONLY)
+    }
+
+    /// Opens `path` for reading and writing.
+    pub(crate) fn open_to_write(path: &CStr) -> Result<Self, Errno> {
+        Self::with(path, libc::O_RDWR)
+    }
+
+    /// Makes `path` anew, readable by all and writable by its owner.  A symbolic link is
+    /// not followed.
+    pub(crate) fn create(path: &CStr) -> Result<Self, Errno> {
+        Self::with(path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW)
+    }
+
+    fn with(path: &CStr, flags: i32) -> Result<Self, Errno> {
+        let (at, flags, mode) = (libc::AT_FDCWD, flags | libc::O_CLOEXEC, 0o644);
+        // SAFETY: `path` ends in NUL.  The call itself and not open(3), which is a
+        // cancellation point.
+        let result = unsafe { libc::syscall(libc::SYS_openat, at, path.as_ptr(), flags, mode) };
+        super::checked(result).map(|fd| Self(i32::try_from(fd).unwrap_or(-1)))
+    }
+
+    /// Reads into `buffer`; 0 at the end of the file.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        loop {
+            let (to, len) = (buffer.as_mut_ptr(), buffer.len());
+            // SAFETY: the buffer is ours for its length.
+            match super::checked(unsafe { libc::syscall(libc::SYS_read, self.0, to, len) }) {
+                Err(Errno(libc::EINTR)) => {}
+                result => return result.map(|count| usize::try_from(count).unwrap_or(0)),
+            }
+        }
+    }
+
+    /// Writes all of `bytes`.
+    pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            let (from, len) = (bytes.as_ptr(), bytes.len());
+            // SAFETY: the bytes are readable for their length.
+            match super::checked(unsafe { libc::syscall(libc::SYS_write, self.0, from, len) }) {
+                Ok(0) => return Err(Errno(libc::EIO)),
+                Ok(count) => {
+                    let count = usize::try_from(count).unwrap_or(0);
+                    bytes = bytes.get(count..).unwrap_or_default();
+                }
+                Err(Errno(libc::EINTR)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` at `offset`, all at once or not.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), Errno> {
+        let (from, len) = (bytes.as_ptr(), bytes.len());
+        // SAFETY: the bytes are readable for their length.
+        let result = unsafe { libc::syscall(libc::SYS_pwrite64, self.0, from, len, offset) };
+        let written = super::checked(result)?;
+        if usize::try_from(written) == Ok(len) { Ok(()) } else { Err(Errno(libc::EIO)) }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is this file's own and not used again.
+        unsafe { libc::syscall(libc::SYS_close, self.0) };
+    }
+}
+
+/// How many threads this process has: the entries of /proc/self/task.
+///
+/// # Errors
+/// Where /proc is not mounted.
+pub(crate) fn thread_count() -> Result<u64, Errno> {
+    // SAFETY: the structure is plain numbers, which stat fills.
+    let mut status: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: the path ends in NUL and the structure is ours.
+    let result = unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut status) };
+    if result != 0 {
+        return Err(errno::last());
+    }
+    // A directory's own entry and its parent's count too.
+    #[allow(clippy::useless_conversion, reason = "the width depends on the architecture")]
+    let links = u64::from(status.st_nlink);
+    Ok(links.saturating_sub(2))
+}
