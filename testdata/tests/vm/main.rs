@@ -15,7 +15,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// The packages whose tests run in the guest, and which of their tests.
-const SUITES: &[Suite] = &[Suite { package: "jlctl-guest", targets: &["--test", "machine"] }];
+const SUITES: &[Suite] = &[
+    Suite { package: "jlctl-guest", targets: &["--test", "machine"] },
+    Suite { package: "jlctl-shim", targets: &["--lib"] },
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
