@@ -3,7 +3,7 @@
 use super::finding::{Affected, Finding};
 use super::rule::{Level, RuleDescriptor};
 use crate::image::Image;
-use crate::jump_table::{JumpTable, Severity};
+use crate::jump_table::{Defect, JumpTable, Severity};
 
 pub(super) static JL010: RuleDescriptor = RuleDescriptor {
     code: "JL010",
@@ -11,7 +11,8 @@ pub(super) static JL010: RuleDescriptor = RuleDescriptor {
     level: Level::Error,
     finds: "An entry of the jump table, its site or its key is not what it should be: a flip would \
         patch the wrong bytes, or leave code and key in disagreement.",
-    how: "The checks of jlctl inspect (JT001 and up) over all entries.",
+    how: "The checks of jlctl inspect (JT001 and up) over all entries; what is said of the file \
+        (JT101, JT102) is a note.",
     false_positives: "None is known: in the kernels measured no entry breaks any of them.",
     false_negatives: "What a table of the right form says wrongly.",
     history: "ClangBuiltLinux#1925 and #1440 (LTO), kpatch#931 and #946, identical code folding.",
@@ -23,10 +24,11 @@ pub(super) fn findings(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<Finding>
         .diagnostics()
         .iter()
         .map(|found| {
-            let level = match found.defect.severity() {
-                Severity::Error => Level::Error,
-                Severity::Warning => Level::Warning,
-                Severity::Note => Level::Note,
+            let level = match (&found.defect, found.defect.severity()) {
+                // What is damaged or unknown of the file, and no entry's fault.
+                (Defect::Image(_) | Defect::DebugInfo(_), _) | (_, Severity::Note) => Level::Note,
+                (_, Severity::Warning) => Level::Warning,
+                (_, Severity::Error) => Level::Error,
             };
             let site = found.site.map(|id| (table.entry(id), table.site(id)));
             let function = site
