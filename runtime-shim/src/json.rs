@@ -73,7 +73,7 @@ fn report(
     level: Result<sync::SyncLevel, sync::Refusal>,
 ) -> fmt::Result {
     let counts = &state.record.counts;
-    let (tables, sites) = state.tables.extent();
+    let (tables, sites) = state.tables.most();
     writeln!(out, "{{\n  \"schema\": \"jlshim.report/1\",\n  \"pid\": {},", sys::process_id())?;
     match level {
         Ok(level) => {

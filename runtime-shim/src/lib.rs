@@ -87,6 +87,8 @@ runtime! {
     pub use key::{Key, StaticKeyFalse, StaticKeyTrue, TypedKey};
     #[doc(hidden)]
     pub use macros::starts_as_jump;
+    #[doc(hidden)]
+    pub use process::{attach, detach};
     pub use report::{Counts, Uncovered, UncoveredPatch};
     pub use settings::{Allowed, allow, forbid_membarrier};
     pub use sync::{Method, Refusal, SyncLevel};

@@ -24,6 +24,7 @@ macro_rules! define_static_key_false {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident) => {
         $(#[$attribute])*
         $visibility static $name: $crate::StaticKeyFalse = $crate::StaticKeyFalse::new();
+        $crate::__jump_label_object!();
     };
 }
 
@@ -38,6 +39,33 @@ macro_rules! define_static_key_true {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident) => {
         $(#[$attribute])*
         $visibility static $name: $crate::StaticKeyTrue = $crate::StaticKeyTrue::new();
+        $crate::__jump_label_object!();
+    };
+}
+
+/// Has the object that defines a key, and so has its sites, register its table.
+///
+/// The runtime's own constructor does the same for the object that the runtime is in.  In a
+/// program whose Rust libraries are linked dynamically that is another one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __jump_label_object {
+    () => {
+        const _: () = {
+            static OBJECT: $crate::Object = $crate::Object::new();
+            extern "C" fn attach() {
+                $crate::attach(&OBJECT);
+            }
+            extern "C" fn detach() {
+                $crate::detach(&OBJECT);
+            }
+            #[used]
+            #[unsafe(link_section = ".init_array.00101")]
+            static CONSTRUCTOR: extern "C" fn() = attach;
+            #[used]
+            #[unsafe(link_section = ".fini_array.00101")]
+            static DESTRUCTOR: extern "C" fn() = detach;
+        };
     };
 }
 
@@ -120,7 +148,7 @@ macro_rules! __jump_label_site {
         'site: {
             // SAFETY: the site touches no register, no flag and no memory.  While it is a NOP
             // it falls through, and the jump that takes its place leads to the label.
-            #[allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "the macro's own")]
+            #[allow(clippy::undocumented_unsafe_blocks, reason = "the macro's own")]
             unsafe {
                 $crate::__jump_label_asm!($key, $branch, { break 'site true });
             }

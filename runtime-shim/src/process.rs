@@ -11,6 +11,7 @@ use crate::sync;
 use crate::sys;
 use crate::table::Object;
 use core::ffi::CStr;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// What the variables of the environment begin with.  None is heard in a process with more
@@ -36,10 +37,7 @@ extern "C" fn start() {
     }
     sys::for_each_variable(PREFIX, hear);
     sync::register();
-    let (start, stop) = own_table();
-    // An error here is one that every flip will give again.
-    // SAFETY: the linker's own bounds, of an object that unregisters in `end`.
-    let _ = unsafe { object::register(&raw const OBJECT, start, stop) };
+    attach(&OBJECT);
 }
 
 /// Takes one variable, without its prefix: `NO_MEMBARRIER=1` never calls membarrier(2),
@@ -63,16 +61,40 @@ fn hear(variable: &'static CStr) {
 
 extern "C" fn end() {
     json::write_report();
-    // SAFETY: the node is a static.
-    unsafe { object::unregister(&raw const OBJECT) };
+    detach(&OBJECT);
 }
 
-/// The bounds of the table of the object that this code is linked into; both null where it
+/// Registers the table of the object that the caller is compiled into, with `node`: what
+/// each definition of a key has its object do in a constructor, since the runtime may be
+/// in a library of its own, whose table is another.
+#[doc(hidden)]
+#[inline(always)]
+pub fn attach(node: &'static Object) {
+    let (start, stop) = own_table();
+    attach_table(node, start, stop);
+}
+
+fn attach_table(node: &'static Object, start: *const RelativeEntry, stop: *const RelativeEntry) {
+    ensure_started();
+    // An error here is one that every flip will give again.
+    // SAFETY: the linker's own bounds, of an object that calls `detach` before it goes.
+    let _ = unsafe { object::register(ptr::from_ref(node), start, stop) };
+}
+
+/// What [`attach`] did is undone.
+#[doc(hidden)]
+pub fn detach(node: &'static Object) {
+    // SAFETY: the node is a static.
+    unsafe { object::unregister(ptr::from_ref(node)) };
+}
+
+/// The bounds of the table of the object that this code is inlined into; both null where it
 /// has none.
 ///
 /// The linker makes the symbols for a section whose name is an identifier.  They are weak,
 /// since there may be none, and hidden, since each object has its own; taken through the
 /// GOT, as a symbol that is null is out of reach for all else.
+#[inline(always)]
 fn own_table() -> (*const RelativeEntry, *const RelativeEntry) {
     let (start, stop): (usize, usize);
     #[cfg(target_arch = "x86_64")]
@@ -113,7 +135,7 @@ fn own_table() -> (*const RelativeEntry, *const RelativeEntry) {
             options(nostack, preserves_flags, readonly)
         );
     }
-    (core::ptr::with_exposed_provenance(start), core::ptr::with_exposed_provenance(stop))
+    (ptr::with_exposed_provenance(start), ptr::with_exposed_provenance(stop))
 }
 
 /// Makes sure that the constructor has run: a batch may come from one that runs earlier.

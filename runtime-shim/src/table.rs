@@ -103,6 +103,7 @@ pub(crate) enum NotAdded {
 #[derive(Debug)]
 pub(crate) struct Tables {
     first: *const Object,
+    most: (usize, usize),
 }
 
 // SAFETY: the list is accessed under the runtime's lock alone.
@@ -110,7 +111,7 @@ unsafe impl Send for Tables {}
 
 impl Tables {
     pub(crate) const fn new() -> Self {
-        Self { first: ptr::null() }
+        Self { first: ptr::null(), most: (0, 0) }
     }
 
     /// Adds the table from `start` to `stop`, with `object` as its node.
@@ -144,6 +145,7 @@ impl Tables {
         node.next = self.first;
         node.is_listed = true;
         self.first = object;
+        self.most = self.most.max(self.extent());
         Ok(())
     }
 
@@ -181,8 +183,14 @@ impl Tables {
         core::iter::successors(node(self.first), move |last| node(last.next))
     }
 
+    /// The most tables that were in the list at one time, and entries in all of them: at the
+    /// exit of a process its own table may be gone before the report is written.
+    pub(crate) fn most(&self) -> (usize, usize) {
+        self.most
+    }
+
     /// Tables in the list, and entries in all of them.
-    pub(crate) fn extent(&self) -> (usize, usize) {
+    fn extent(&self) -> (usize, usize) {
         self.nodes().fold((0, 0), |(tables, sites), node| (tables + 1, sites + node.len))
     }
 
@@ -345,7 +353,7 @@ mod tests {
         assert!(!unsafe { tables.remove(&raw const three) });
         assert_eq!(keys_of(&tables, key(&first, 3)), 0);
         assert_eq!(keys_of(&tables, key(&second, 2)), 2);
-        assert_eq!(tables.extent(), (1, 2));
+        assert_eq!((tables.extent(), tables.most()), ((1, 2), (2, 6)));
     }
 
     #[test]

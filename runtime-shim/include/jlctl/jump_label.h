@@ -287,11 +287,12 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 #endif
 
 /* The entry, tied to its function by the section's `o` flag, so that both are kept or dropped
- * together; and a relocation that does nothing but keep the linker from folding functions
- * that differ only in their keys. */
+ * together, and by `?` to the group that its function may be in, since of an inline function
+ * or a template all copies but one are dropped; and a relocation that does nothing but keep
+ * the linker from folding functions that differ only in their keys. */
 #define JLSHIM_ENTRY_                                                                        \
 	".reloc .Ljlshim_site%=, " JLSHIM_NONE_ ", " JLSHIM_NUMBER_(0) "\n"                  \
-	".pushsection __jump_table, \"ao\", %%progbits, .Ljlshim_site%=\n"                   \
+	".pushsection __jump_table, \"ao?\", %%progbits, .Ljlshim_site%=\n"                  \
 	".balign 8\n"                                                                        \
 	".long .Ljlshim_site%= - .\n"                                                        \
 	".long %l[jlshim_yes] - .\n"                                                         \

@@ -1,0 +1,55 @@
+/* A plug-in with a table of its own; NUMBER tells two of them apart. */
+#include "check.h"
+#include "plugin.h"
+
+#include <jlctl/jump_label.h>
+
+static DEFINE_STATIC_KEY_FALSE(plugin_off);
+static DEFINE_STATIC_KEY_TRUE(plugin_on);
+static DEFINE_STATIC_KEY_FALSE(early);
+
+C_NAME ALONE int plugin_value(void);
+C_NAME int plugin_flip(int on);
+C_NAME void plugin_early(void);
+
+/* Before all constructors, and so before the table is registered. */
+void plugin_early(void)
+{
+	(void)static_branch_enable(&early);
+}
+
+int plugin_value(void)
+{
+	int value = 0;
+
+	if (static_branch_unlikely(&plugin_off))
+		value += 1;
+	if (static_branch_likely(&plugin_on))
+		value += 10;
+	if (static_branch_unlikely(&early))
+		value += 100;
+	return value;
+}
+
+int plugin_flip(int on)
+{
+	int error;
+
+	if (on) {
+		error = static_key_enable_queued(&plugin_off.key);
+		error |= static_key_disable_queued(&plugin_on.key);
+	} else {
+		error = static_key_disable_queued(&plugin_off.key);
+		error |= static_key_enable_queued(&plugin_on.key);
+	}
+	return error != 0 ? error : static_key_apply_queued();
+}
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern const struct plugin plugin;
+const struct plugin plugin = { NUMBER, plugin_value, plugin_flip };
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,56 @@
+//! What must not compile: branches on what is no typed key, or on a key that the linker does
+//! not know the address of.
+
+use crate::compile::{CLANG, CLANGXX, GCC, GXX, compile, refusal};
+use crate::library::{Library, Target};
+use std::fs;
+
+const BEFORE: &str = "#include <jlctl/jump_label.h>\n\
+    DEFINE_STATIC_KEY_FALSE(key);\n\
+    static struct static_key untyped;\n\
+    static int number;\n\
+    int f(struct static_key_false *pointer, struct static_key *base);\n\
+    int f(struct static_key_false *pointer, struct static_key *base)\n\
+    {\n\
+    \t(void)pointer, (void)base, (void)&untyped, (void)&number;\n";
+
+/// What is right compiles, so that the others fail for what is wrong with them.
+const RIGHT: [&str; 4] = [
+    "return static_branch_unlikely(&key) ? 1 : 0;",
+    "return static_branch_likely(&key) ? 1 : 0;",
+    "return static_branch_enable(&key);",
+    "return static_key_enable(base) | static_key_enable(&pointer->key);",
+];
+
+const WRONG: [&str; 10] = [
+    "return static_branch_unlikely(&number);",
+    "return static_branch_likely(&number);",
+    "return static_branch_unlikely(number);",
+    "return static_branch_unlikely(key);",
+    "return static_branch_unlikely(&untyped);",
+    "return static_branch_unlikely(base);",
+    "return static_branch_unlikely(&key.key);",
+    // A typed key, but a variable: no site can name it.
+    "return static_branch_unlikely(pointer);",
+    "return static_branch_enable(&number);",
+    "return static_branch_enable(base);",
+];
+
+#[test]
+fn only_typed_keys_of_known_address_make_a_branch() {
+    let library = Library::of(Target::Native);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let source = directory.path().join("misuse.c");
+    for compiler in [GCC, CLANG, GXX, CLANGXX] {
+        for body in RIGHT {
+            fs::write(&source, format!("{BEFORE}\t{body}\n}}\n")).expect("a source");
+            let mut command = compiler.command(&library);
+            compile(command.args(["-O2", "-S", "-o", "/dev/null"]).arg(&source));
+        }
+        for body in WRONG {
+            fs::write(&source, format!("{BEFORE}\t{body}\n}}\n")).expect("a source");
+            let said = refusal(compiler, &library, &source);
+            assert!(said.contains("error: "), "{} says {said} of {body}", compiler.program);
+        }
+    }
+}

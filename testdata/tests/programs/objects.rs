@@ -1,0 +1,117 @@
+//! Shared objects with tables of their own: opened, flipped, closed, opened again.
+
+use crate::c::{BFD, LLD, SOURCES};
+use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC, GXX};
+use crate::library::{Library, Target};
+use crate::sites::{Expected, Likely, Nop, Off, On, Unlikely, check, last_part};
+use crate::tools::{check_itself, run_program};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(crate) const PLUGIN: [Expected<'_>; 3] = [
+    ("plugin_value", "early", Off, Unlikely, Nop),
+    ("plugin_value", "plugin_off", Off, Unlikely, Nop),
+    ("plugin_value", "plugin_on", On, Likely, Nop),
+];
+
+const HOST: [Expected<'_>; 1] = [("host_value", "host_key", Off, Unlikely, Nop)];
+
+/// Two libraries, the second with other code at the same place.
+pub(crate) fn plugins(
+    compiler: Compiler,
+    options: &[&'static str],
+    library: &Library,
+    is_shared: bool,
+    directory: &Path,
+) -> [PathBuf; 2] {
+    ["-DNUMBER=1", "-DNUMBER=2"].map(|number| {
+        let build = Build::new(compiler, library, &["plugin.c"]).options(options);
+        let build = build.options(&["-fPIC", "-shared", "-Wl,-init,plugin_early", number]);
+        let build = if is_shared { build.shared(library) } else { build };
+        let plugin = build.program(library, directory, &format!("plugin{number}.so"));
+        check(&plugin, &PLUGIN, last_part);
+        plugin
+    })
+}
+
+fn host(
+    compiler: Compiler,
+    options: &[&'static str],
+    library: &Library,
+    directory: &Path,
+) -> PathBuf {
+    let build = Build::new(compiler, library, &["host.c"]).options(options).shared(library);
+    let host = build.program(library, directory, "host");
+    check(&host, &HOST, last_part);
+    host
+}
+
+fn opened_and_closed(compiler: Compiler) {
+    let library = Library::of(Target::Native);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory.path();
+    for linker in [BFD, LLD] {
+        for level in [&["-O0"][..], &["-O2", "-ffunction-sections", "-Wl,--gc-sections"]] {
+            let options = [level, &[linker]].concat();
+            let host = host(compiler, &options, &library, directory);
+            let [first, second] = plugins(compiler, &options, &library, true, directory);
+            run_program(&host, &[first.as_os_str(), second.as_os_str()]);
+        }
+    }
+}
+
+#[test]
+fn by_gcc() {
+    opened_and_closed(GCC);
+}
+
+#[test]
+fn by_clang() {
+    opened_and_closed(CLANG);
+}
+
+#[test]
+fn by_gxx() {
+    opened_and_closed(GXX);
+}
+
+#[test]
+fn by_clangxx() {
+    opened_and_closed(CLANGXX);
+}
+
+/// Several copies of the runtime in one process, each with the tables of its own objects.
+#[test]
+fn with_a_runtime_in_each_library() {
+    let library = Library::of(Target::Native);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory.path();
+    for linker in [BFD, LLD] {
+        let options = ["-O2", linker];
+        let [first, second] = plugins(GCC, &options, &library, false, directory);
+        let arguments = [first.as_os_str(), second.as_os_str()];
+        run_program(&host(GCC, &options, &library, directory), &arguments);
+        let build = Build::new(GCC, &library, &["host.c"]).options(&options);
+        run_program(&build.program(&library, directory, "static-host"), &arguments);
+    }
+}
+
+/// At exit the program's own destructors come before those of its libraries: the report has
+/// its table all the same.
+#[test]
+fn the_report_at_exit_counts_the_programs_table() {
+    let library = Library::of(Target::Native);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let report = directory.path().join("report.json");
+    for is_shared in [false, true] {
+        let build = Build::new(GCC, &library, &SOURCES);
+        let build = if is_shared { build.shared(&library) } else { build };
+        let program = build.program(&library, directory.path(), "program");
+        check_itself(Command::new(program).env("JLSHIM_REPORT", &report));
+        let text = std::fs::read(&report).expect("a report");
+        let report: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!((&report["tables"], &report["sites"]), (&1.into(), &9.into()), "{report:#}");
+        assert_eq!(report["uncovered"], 0, "{report:#}");
+        assert!(report["patches"].as_u64() > Some(20), "{report:#}");
+    }
+}
