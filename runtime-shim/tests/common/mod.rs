@@ -16,3 +16,4 @@ pub(crate) mod filter;
 pub(crate) mod memory;
 pub(crate) mod rerun;
 pub(crate) mod sites;
+pub(crate) mod snapshot;
