@@ -1,11 +1,11 @@
 //! Children by fork, for what changes a whole process or ends it.
 
-use std::any::Any;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::FromRawFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,7 @@ const LONGEST: usize = 32 << 10;
 /// # Panics
 /// Where the child does not end.
 pub(crate) fn in_child(body: impl FnOnce() -> String) -> Outcome {
+    listen();
     let (read, write) = pipe();
     // SAFETY: the child is a copy with one thread, which uses what fork handlers look after
     // (the allocator, the runtime) and its own pipe.
@@ -76,19 +77,35 @@ pub(crate) fn must_succeed(body: impl FnOnce()) {
     assert_eq!(outcome.end, End::Exited(0), "{}", outcome.message);
 }
 
+/// Whether this process is a child, and what it panicked with.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
+/// Has children keep the text of a panic.
+///
+/// The hook of the test runner would print, under a lock that another thread may have held
+/// at the fork; and a hook that the child installs itself would wait for a thread that was
+/// panicking then.
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let of_runner = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if IS_CHILD.load(Ordering::Relaxed) {
+                *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+            } else {
+                of_runner(panic);
+            }
+        }));
+    });
+}
+
 fn run(body: impl FnOnce() -> String, mut pipe: File) -> ! {
-    let panicked = Arc::new(Mutex::new(String::new()));
-    let heard = Arc::clone(&panicked);
-    // The hook of the test runner would print, under a lock that another thread may have
-    // held at the fork.
-    panic::set_hook(Box::new(move |panic| {
-        *heard.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
-    }));
+    IS_CHILD.store(true, Ordering::Relaxed);
     let result = panic::catch_unwind(AssertUnwindSafe(body));
-    let panicked = panicked.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, message) = match result {
         Ok(message) => (0, message),
-        Err(_) => (PANICKED, panicked.clone()),
+        Err(_) => (PANICKED, PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()),
     };
     let message = message.as_bytes();
     let _ = pipe.write_all(message.get(..LONGEST).unwrap_or(message));
@@ -137,15 +154,4 @@ fn rest_of(mut read: File) -> String {
     let len = read.read(&mut bytes).unwrap_or(0);
     bytes.truncate(len);
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// What a thread panicked with.
-pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
-}
-
-/// A descriptor that children inherit.
-pub(crate) fn descriptor(file: &File) -> i32 {
-    file.as_raw_fd()
 }

@@ -18,8 +18,7 @@ pub(crate) fn role() -> Option<String> {
     Some(role)
 }
 
-/// A command that runs the test `test` of this program alone, in the main thread, with
-/// `role`.
+/// A command that runs the test `test` of this program alone, with `role`.
 pub(crate) fn rerun(test: &str, role: &str) -> Command {
     rerun_under(&[], test, role)
 }
