@@ -11,6 +11,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod child;
+pub(crate) mod elf;
 pub(crate) mod emulator;
 pub(crate) mod filter;
 pub(crate) mod memory;
