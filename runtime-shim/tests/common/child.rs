@@ -1,0 +1,157 @@
+//! Children by fork, for what changes a whole process or ends it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::FromRawFd;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It exited with this status.
+    Exited(i32),
+    /// This signal ended it.
+    Signalled(i32),
+}
+
+impl End {
+    fn of(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signalled(libc::WTERMSIG(status))
+        } else {
+            Self::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+/// How a child ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) end: End,
+    pub(crate) message: String,
+}
+
+/// Status of a child that panicked.
+const PANICKED: i32 = 101;
+/// No child of these tests takes longer, on a busy machine and emulated.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What fits into a pipe, so that a child need not wait for its reader.
+const LONGEST: usize = 32 << 10;
+
+/// What `body` comes to in a child of its own, which has this thread alone.
+///
+/// # Panics
+/// Where the child does not end.
+pub(crate) fn in_child(body: impl FnOnce() -> String) -> Outcome {
+    listen();
+    let (read, write) = pipe();
+    // SAFETY: the child is a copy with one thread, which uses what fork handlers look after
+    // (the allocator, the runtime) and its own pipe.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", io::Error::last_os_error()),
+        0 => {
+            drop(read);
+            run(body, write)
+        }
+        pid => {
+            drop(write);
+            let end = wait(pid);
+            Outcome { end, message: rest_of(read) }
+        }
+    }
+}
+
+/// Runs `body`, which contains assertions, in a child of its own.
+///
+/// # Panics
+/// Where the child does, with its message.
+pub(crate) fn must_succeed(body: impl FnOnce()) {
+    let outcome = in_child(|| {
+        body();
+        String::new()
+    });
+    assert_eq!(outcome.end, End::Exited(0), "{}", outcome.message);
+}
+
+/// Whether this process is a child, and what it panicked with.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
+/// Has children keep the text of a panic.
+///
+/// The hook of the test runner would print, under a lock that another thread may have held
+/// at the fork; and a hook that the child installs itself would wait for a thread that was
+/// panicking then.
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let of_runner = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if IS_CHILD.load(Ordering::Relaxed) {
+                *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+            } else {
+                of_runner(panic);
+            }
+        }));
+    });
+}
+
+fn run(body: impl FnOnce() -> String, mut pipe: File) -> ! {
+    IS_CHILD.store(true, Ordering::Relaxed);
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    let (status, message) = match result {
+        Ok(message) => (0, message),
+        Err(_) => (PANICKED, PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+    };
+    let message = message.as_bytes();
+    let _ = pipe.write_all(message.get(..LONGEST).unwrap_or(message));
+    // SAFETY: ends the child without destructors, which are its parent's.
+    unsafe { libc::_exit(status) }
+}
+
+fn pipe() -> (File, File) {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) };
+    assert_eq!(result, 0, "pipe2: {}", io::Error::last_os_error());
+    // SAFETY: the descriptor is new.
+    let read = unsafe { File::from_raw_fd(ends[0]) };
+    // SAFETY: the same.
+    (read, unsafe { File::from_raw_fd(ends[1]) })
+}
+
+/// How the child `pid` ends.
+///
+/// # Panics
+/// Where it does not.
+pub(crate) fn wait(pid: i32) -> End {
+    let since = Instant::now();
+    loop {
+        let mut status = 0;
+        // SAFETY: room for a status.
+        let ended = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+        if ended == pid {
+            return End::of(status);
+        }
+        let error = io::Error::last_os_error();
+        assert!(ended == 0 || error.kind() == io::ErrorKind::Interrupted, "waitpid: {error}");
+        if since.elapsed() > PATIENCE {
+            // SAFETY: a child of ours that has not been waited for.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            panic!("the child hangs");
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// What is in the pipe; another child may hold its other end open.
+fn rest_of(mut read: File) -> String {
+    let mut bytes = vec![0; LONGEST];
+    let len = read.read(&mut bytes).unwrap_or(0);
+    bytes.truncate(len);
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,234 @@
+//! What a flip promises: a thread that learns of it, through an acquire load, does not take
+//! the old side any more.
+//!
+//! The one that flips stores `started = g` before flip `g` and `done = g` after it returned.
+//! Another thread loads `done`, executes a site, and loads `started`: where both are `g`, no
+//! flip was under way in between, and the site must have taken the side of `g`.  No thread
+//! executes anything that would synchronise it (a system call) on the way, and its fences
+//! order memory accesses alone.
+
+mod common;
+
+use common::emulator::emulator;
+use common::sites::{assert_follow, entries_of};
+use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
+use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, low};
+use jlctl_shim::{static_branch_likely, static_branch_unlikely};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::thread;
+
+define_static_key_false!(static KEY);
+define_static_key_true!(static OPPOSITE);
+
+/// Sites whose side is `KEY`'s state while `OPPOSITE` has the other.
+const SITES: [fn() -> bool; 8] = [
+    || static_branch_unlikely!(KEY),
+    || static_branch_likely!(KEY),
+    || !static_branch_unlikely!(OPPOSITE),
+    || !static_branch_likely!(OPPOSITE),
+    || if static_branch_unlikely!(KEY) { black_box(true) } else { black_box(false) },
+    || if static_branch_likely!(KEY) { black_box(true) } else { black_box(false) },
+    || (0..3).filter(|_| static_branch_unlikely!(KEY)).count() == 3,
+    || (0..3).filter(|_| !static_branch_likely!(OPPOSITE)).count() == 3,
+];
+
+/// The two counters, each on a line of its own.
+#[derive(Default)]
+struct Progress {
+    started: Line,
+    done: Line,
+    is_over: AtomicBool,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+/// What a thread that spins has seen.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Executions between two flips, by the side that was taken.
+    judged: [u64; 2],
+    /// Executions while a flip was under way.
+    not_judged: u64,
+    /// Executions of the wrong side.
+    violations: u64,
+}
+
+impl Seen {
+    fn add(self, other: &Self) -> Self {
+        Self {
+            judged: [self.judged[0] + other.judged[0], self.judged[1] + other.judged[1]],
+            not_judged: self.not_judged + other.not_judged,
+            violations: self.violations + other.violations,
+        }
+    }
+}
+
+/// Executes `sites` until it is over; after flip `g` each must take the side `side_of(g)`.
+fn spin(sites: &[fn() -> bool], progress: &Progress, side_of: fn(u64) -> bool) -> Seen {
+    let mut seen = Seen::default();
+    while !progress.is_over.load(Ordering::Relaxed) {
+        for site in sites {
+            let done = progress.done.0.load(Ordering::Acquire);
+            let side = site();
+            fence(Ordering::SeqCst);
+            if progress.started.0.load(Ordering::SeqCst) == done {
+                seen.judged[usize::from(side)] += 1;
+                seen.violations += u64::from(side != side_of(done));
+            } else {
+                seen.not_judged += 1;
+            }
+        }
+    }
+    seen
+}
+
+/// Flips `flips` times by `flip`, which gets the number of the flip, while `threads` spin.
+fn run(
+    sites: &[fn() -> bool],
+    threads: usize,
+    flips: u64,
+    side_of: fn(u64) -> bool,
+    mut flip: impl FnMut(u64),
+) -> Seen {
+    let progress = Progress::default();
+    let over = Over(&progress.is_over);
+    thread::scope(|scope| {
+        let spinners: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| spin(sites, &progress, side_of))).collect();
+        for number in 1..=flips {
+            progress.started.0.store(number, Ordering::SeqCst);
+            flip(number);
+            progress.done.0.store(number, Ordering::Release);
+            pause(number);
+        }
+        drop(over);
+        let seen = spinners.into_iter().map(|spinner| spinner.join().expect("no panic"));
+        seen.fold(Seen::default(), |all, seen| all.add(&seen))
+    })
+}
+
+/// Some time between flips, so that executions are judged; not always the same.
+fn pause(number: u64) {
+    for _ in 0..number * 7 % 257 {
+        std::hint::spin_loop();
+    }
+    if number.is_multiple_of(511) {
+        // On a machine with few cores somebody has to see the state in between.
+        thread::yield_now();
+    }
+}
+
+/// Ends the spinning, also where the flipping panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+const fn is_odd(number: u64) -> bool {
+    number % 2 == 1
+}
+
+fn flips() -> u64 {
+    if emulator().is_some() { 2_000 } else { 100_000 }
+}
+
+/// The tests here flip the same sites, and each wants the cores for itself.
+static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn flip_both(number: u64) {
+    let batch = Batch::new();
+    let batch = if is_odd(number) {
+        batch.enable(&KEY).disable(&OPPOSITE)
+    } else {
+        batch.disable(&KEY).enable(&OPPOSITE)
+    };
+    let applied = batch.apply().expect("it flips");
+    assert!(applied.sites >= SITES.len() && applied.sync.expect("a sync").is_strict());
+}
+
+#[test]
+fn no_thread_that_was_told_takes_the_old_side() {
+    let _alone = alone();
+    for threads in [1, 4] {
+        let seen = run(&SITES, threads, flips() / 2, is_odd, flip_both);
+        println!("{threads} threads, {} flips: {seen:?}", flips() / 2);
+        assert_eq!(seen.violations, 0, "{seen:?}");
+        assert!(seen.judged.iter().all(|count| *count > 100), "both sides: {seen:?}");
+        assert!(seen.not_judged > 0, "sites are executed during flips: {seen:?}");
+        assert_follow(&KEY);
+        assert_follow(&OPPOSITE);
+    }
+}
+
+/// The protocol finds what it is there to find: judged by the state before, nearly every
+/// execution is wrong.
+#[test]
+fn the_wrong_state_is_found() {
+    let _alone = alone();
+    let before = |number: u64| !is_odd(number);
+    let seen = run(&SITES, 2, 1_000, before, flip_both);
+    assert!(seen.violations > 0, "{seen:?}");
+    assert_eq!(seen.violations, seen.judged[0] + seen.judged[1], "{seen:?}");
+}
+
+/// A flip that does nothing every hundredth time is found too.
+#[test]
+fn a_lost_flip_is_found() {
+    let _alone = alone();
+    let seen = run(&SITES, 2, 2_000, is_odd, |number| {
+        // The next one finds the keys as they are to be, and patches nothing.
+        if number % 100 == 0 {
+            return;
+        }
+        let batch = Batch::new();
+        let batch = if is_odd(number) {
+            batch.enable(&KEY).disable(&OPPOSITE)
+        } else {
+            batch.disable(&KEY).enable(&OPPOSITE)
+        };
+        batch.apply().expect("it flips");
+        if number % 100 == 99 {
+            thread::yield_now();
+        }
+    });
+    let judged = seen.judged[0] + seen.judged[1];
+    assert!(seen.violations > 0 && seen.violations < judged, "{seen:?}");
+    Batch::new().disable(&KEY).enable(&OPPOSITE).apply().expect("it flips");
+}
+
+define_static_key_false!(static QUEUED);
+
+/// For comparison: code that is written and not synchronised.  Whether a thread is late then
+/// is up to the processor, so that the number is only shown.  What nothing excuses is a
+/// crash.
+#[test]
+fn without_the_sync_threads_may_be_late() {
+    let _alone = alone();
+    let sites: [fn() -> bool; 2] =
+        [|| static_branch_unlikely!(QUEUED), || static_branch_likely!(QUEUED)];
+    let entries: Vec<&RelativeEntry> = entries_of(&QUEUED);
+    assert_eq!(entries.len(), sites.len());
+    let flips = flips() / 4;
+    let seen = run(&sites, 2, flips, is_odd, |number| {
+        for entry in &entries {
+            let is_likely = entry.key & 1 != 0;
+            let changed = low::queue(entry, JumpLabelType::wanted(is_odd(number), is_likely));
+            assert_eq!(changed, Ok(true));
+        }
+    });
+    println!("{flips} flips without a sync: {} of {seen:?} were late", seen.violations);
+    assert!(low::apply().expect("a sync").is_strict());
+    assert!(seen.judged[0] + seen.judged[1] > 0, "{seen:?}");
+    // The last flip was an even one, and so the code is that of the key's state again.
+    assert_follow(&QUEUED);
+}
