@@ -7,6 +7,7 @@ use check_lint::check;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{Config, KernelSummary, Level, LintReport, RULES, lint_in};
+use jlctl_testdata::code::{Code, Function, Program, asm};
 use jlctl_testdata::lint_cases::{self, LintCase};
 use proptest::prelude::*;
 use std::sync::OnceLock;
@@ -176,7 +177,6 @@ fn text(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
 /// A call graph that is one cycle through everything, and the longest chain.
 #[test]
 fn recursion_through_everything_ends() {
-    use jlctl_testdata::code::{Function, Program, asm};
     let count = 3_000;
     let name = |at: usize| format!("function_{at}");
     let function = |at: usize| {
@@ -205,6 +205,42 @@ fn recursion_through_everything_ends() {
     let (report, _) = lint(&program.build(), None);
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     assert_eq!(report.findings[0].affected.functions, 2);
+}
+
+/// A kernel whose functions all call each other and themselves, with what `between` makes of
+/// the number of a call behind each.
+fn all_call_all(count: usize, between: &dyn Fn(usize) -> Code) -> Vec<u8> {
+    let name = |at: usize| format!("function_{at}");
+    let function = |at: usize| {
+        let calls = (0..count).flat_map(|to| [asm::bl(&name(to)), between(at * count + to)]);
+        let patch = (at == 0).then(|| asm::bl("aarch64_insn_patch_text_nosync"));
+        let out = [asm::label("out"), asm::leave_ret()];
+        let body = [asm::enter()].into_iter().chain(patch).chain(calls).chain(out);
+        Function::new(&name(at), body).exported()
+    };
+    let primitives = ["aarch64_insn_patch_text_nosync", "kick_all_cpus_sync"];
+    let primitives = primitives.map(|name| Function::new(name, [asm::ret()]));
+    Program::kernel().functions(primitives).functions((0..count).map(function)).build()
+}
+
+/// One component of the call graph with every edge that there can be: work stays bounded,
+/// and where it is cut short that is said and nothing passes.
+#[test]
+fn a_call_graph_of_one_component_stays_bounded() {
+    let count = 160;
+    let (pending, _) = lint(&all_call_all(count, &|_| asm::cbz(asm::x(0), "out")), None);
+    assert_eq!(pending.findings.len(), 1, "{:?}", pending.findings);
+    assert_eq!(pending.findings[0].affected.functions, count);
+    assert_eq!(pending.findings[0].level, Level::Error);
+    assert_eq!(pending.coverage.caps, [""; 0]);
+    // A synchronisation behind each call, but for one call in one function.
+    let kick = |call| match call {
+        _ if call == 7 * count => asm::nop(),
+        _ => asm::bl("kick_all_cpus_sync"),
+    };
+    let (fulfilled, _) = lint(&all_call_all(count, &kick), None);
+    assert_eq!(fulfilled.findings, [], "what is called behind that call synchronises");
+    assert_eq!(fulfilled.coverage.caps, [""; 0]);
 }
 
 /// Readers that synchronise on their own side are a pattern that a model can name; a model

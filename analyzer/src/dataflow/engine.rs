@@ -1,7 +1,7 @@
 //! A forward analysis of one function by a worklist, blocks in reverse post-order.
 
 use super::lattice::Lattice;
-use crate::program::{Block, BlockId, Cfg};
+use crate::program::{Block, BlockId, Cfg, Exit};
 use std::collections::BTreeSet;
 
 /// A forward analysis.
@@ -72,6 +72,20 @@ pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State
     Ok(before)
 }
 
+/// What holds at each exit, by what holds before the blocks: the solution of `analysis`.
+/// An exit that no way leads to is left out; what a tail call does is not yet in.
+pub fn at_exits<'a, A: Analysis>(
+    cfg: &'a Cfg,
+    analysis: &'a A,
+    before: Vec<Option<A::State>>,
+) -> impl Iterator<Item = (&'a Block, Exit, A::State)> {
+    let leaving = cfg.blocks.iter().zip(before).filter(|(block, _)| !block.exits.is_empty());
+    leaving.filter_map(|(block, state)| Some((block, state?))).flat_map(|(block, mut state)| {
+        analysis.transfer(block, &mut state);
+        block.exits.iter().map(move |exit| (block, *exit, state.clone()))
+    })
+}
+
 /// Blocks that the entry leads to, each before those that follow it but for loops.
 #[must_use]
 pub fn reverse_post_order(cfg: &Cfg) -> Vec<BlockId> {
@@ -139,6 +153,20 @@ mod tests {
         let before = solve(&diamond, &Passed).unwrap();
         assert_eq!(before[3], Some(Bits(0b111)));
         assert_eq!(before[4], None, "nothing leads there");
+    }
+
+    #[test]
+    fn exits_are_those_that_a_way_leads_to() {
+        let mut diamond = cfg(&[vec![1, 2], vec![3], vec![], vec![], vec![]]);
+        let exit = |at| Exit::Return { at: Svma(at) };
+        diamond.blocks[2].exits = vec![exit(8)];
+        diamond.blocks[3].exits = vec![exit(12), exit(13)];
+        diamond.blocks[4].exits = vec![exit(16)];
+        let before = solve(&diamond, &Passed).unwrap();
+        let found: Vec<(Exit, Bits)> =
+            at_exits(&diamond, &Passed, before).map(|(_, exit, state)| (exit, state)).collect();
+        let expected = [(exit(8), Bits(0b101)), (exit(12), Bits(0b1011)), (exit(13), Bits(0b1011))];
+        assert_eq!(found, expected, "the state behind the block, and none of the unreached");
     }
 
     proptest! {

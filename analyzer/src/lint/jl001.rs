@@ -19,7 +19,8 @@ use super::finding::{Finding, Role};
 use super::jl004::JL004;
 use super::jl005::JL005;
 use super::model::{FunctionRole, level_of};
-use super::obligation::{LATE, LOCAL, Reach, Root};
+use super::obligation::{LATE, LOCAL, Root};
+use super::reach::Reach;
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use super::syncs::Syncs;
@@ -73,9 +74,9 @@ pub(super) fn finding(
         is_shown.then_some((root.function, EntryKind::Uncalled))
     };
     let (entry, kind) = best_entry(subject, syncs, reach).or_else(itself)?;
-    let rule = if reach.at_root.meets(LATE) {
+    let rule = if reach.at_root.flags.meets(LATE) {
         &JL004
-    } else if reach.at_root.meets(LOCAL) {
+    } else if reach.at_root.flags.meets(LOCAL) {
         &JL005
     } else {
         &JL001
@@ -87,6 +88,7 @@ pub(super) fn finding(
     let level = match (root.patches, kind) {
         _ if kernel_root.is_some() => Level::Warning,
         (false, _) => Level::Note,
+        _ if !reach.is_certain(entry) => Level::Warning,
         (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };

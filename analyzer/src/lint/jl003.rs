@@ -16,7 +16,7 @@ use super::place::finding;
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use crate::addr::Svma;
-use crate::dataflow::{Analysis, Bits, Lattice as _, solve};
+use crate::dataflow::{Analysis, Bits, Lattice as _, at_exits, solve};
 use crate::program::{Barrier, Block, CacheOp, FuncId, Insn};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -56,9 +56,7 @@ fn of_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
     let cfg = subject.cfg(id);
     let analysis = Order { subject, found: RefCell::default() };
     let Ok(before) = solve(&cfg, &analysis) else { return Vec::new() };
-    for (block, state) in cfg.blocks.iter().zip(before) {
-        let Some(mut state) = state.filter(|_| !block.exits.is_empty()) else { continue };
-        analysis.transfer(block, &mut state);
+    for (block, _, state) in at_exits(&cfg, &analysis, before) {
         if state.meets(INVALIDATED) {
             let last = subject.program.events()[block.events.clone()].last();
             analysis.found.borrow_mut().insert((true, last.map_or(block.start, |last| last.at)));

@@ -24,6 +24,7 @@ mod kernel;
 mod model;
 mod obligation;
 mod place;
+mod reach;
 mod rule;
 mod subject;
 mod syncs;
@@ -104,7 +105,7 @@ pub fn lint_in(
         let is_note =
             !root.patches || matches!(subject.role(root.function), Some(FunctionRole::Tolerated));
         let limit = if is_note { MAX_AFFECTED_NOTE } else { MAX_AFFECTED };
-        let reach = obligation::reach(&subject, &syncs, root, limit, &mut given_up);
+        let reach = reach::reach(&subject, &syncs, root, limit, &mut given_up);
         let finding = jl001::finding(&subject, &syncs, root, &reach);
         if root.patches {
             let is_unsynced = finding.as_ref().is_some_and(|found| found.level > Level::Note);

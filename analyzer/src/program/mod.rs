@@ -303,6 +303,12 @@ impl<'data> Program<'data> {
         self.by_callee[first..last].iter().map(|index| self.calls[*index as usize])
     }
 
+    /// All direct calls, by caller and address.
+    #[must_use]
+    pub fn calls(&self) -> &[CallSite] {
+        &self.calls
+    }
+
     /// Direct calls from a function, by address.
     #[must_use]
     pub fn calls_of(&self, id: FuncId) -> &[CallSite] {
