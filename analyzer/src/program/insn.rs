@@ -34,8 +34,12 @@ impl Register {
 pub enum Barrier {
     /// Context synchronisation on this PE.
     Isb,
-    /// Completion of earlier accesses and maintenance.
+    /// Completion of earlier accesses and maintenance, for the inner shareable domain or
+    /// one that holds it.
     Dsb,
+    /// A DSB for less: for this PE (NSH), or for loads or stores alone, which completes no
+    /// maintenance.
+    WeakDsb,
     /// Order of data accesses.
     Dmb,
 }
@@ -201,14 +205,14 @@ fn branch_or_system(word: u32, at: Svma) -> Insn {
         _ => return Insn::Other { writes: None },
     }
     match word & 0xffff_f0ff {
-        0xd503_309f => return Insn::Barrier(Barrier::Dsb),
+        0xd503_309f => return Insn::Barrier(dsb((word >> 8) & 15)),
         0xd503_30bf => return Insn::Barrier(Barrier::Dmb),
         0xd503_30df => return Insn::Barrier(Barrier::Isb),
         _ => {}
     }
-    // DSB with the nXS qualifier.
+    // DSB with the nXS qualifier has a domain alone.
     if word & 0xffff_f3ff == 0xd503_323f {
-        return Insn::Barrier(Barrier::Dsb);
+        return Insn::Barrier(dsb((word >> 8) & 12 | 3));
     }
     // op1:CRn:CRm:op2 of SYS (C6.2, SYS; D24 for the cache operations).
     if word & 0xfff8_0000 == 0xd508_0000 {
@@ -226,6 +230,15 @@ fn branch_or_system(word: u32, at: Svma) -> Insn {
     // MRS and SYSL write a register, MSR and the hints do not.
     let reads_system = word & 0xffe0_0000 == 0xd520_0000;
     Insn::Other { writes: reads_system.then(|| Register::at(word, 0)) }
+}
+
+/// The DSB of an option (C6.2, DSB): bits 3:2 are the domain, outer, non, inner, full; bits
+/// 1:0 are 3 for loads and stores both.
+const fn dsb(option: u32) -> Barrier {
+    match option {
+        3 | 11 | 15 => Barrier::Dsb,
+        _ => Barrier::WeakDsb,
+    }
 }
 
 fn branch_register(word: u32) -> Insn {
@@ -421,7 +434,13 @@ mod tests {
             (0xd503_3fdf, Insn::Barrier(Barrier::Isb)),
             (0xd503_3b9f, Insn::Barrier(Barrier::Dsb)),
             (0xd503_3bbf, Insn::Barrier(Barrier::Dmb)),
+            (0xd503_3f9f, Insn::Barrier(Barrier::Dsb)),
+            (0xd503_339f, Insn::Barrier(Barrier::Dsb)),
+            (0xd503_379f, Insn::Barrier(Barrier::WeakDsb)),
+            (0xd503_3a9f, Insn::Barrier(Barrier::WeakDsb)),
+            (0xd503_399f, Insn::Barrier(Barrier::WeakDsb)),
             (0xd503_3e3f, Insn::Barrier(Barrier::Dsb)),
+            (0xd503_363f, Insn::Barrier(Barrier::WeakDsb)),
             (0xd50b_7523, Insn::Cache(CacheOp::InvalidateInsn)),
             (0xd508_751f, Insn::Cache(CacheOp::InvalidateLocal)),
             (0xd508_711f, Insn::Cache(CacheOp::InvalidateAll)),

@@ -65,6 +65,12 @@ pub enum Cond {
 /// What a barrier waits for, and for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
+    /// Everything, outer shareable.
+    Osh = 3,
+    /// Everything, this PE alone.
+    Nsh = 7,
+    /// Loads, inner shareable.
+    Ishld = 9,
     /// Stores, inner shareable.
     Ishst = 10,
     /// Everything, inner shareable.

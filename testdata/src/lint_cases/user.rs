@@ -158,7 +158,8 @@ fn maintains() -> Vec<LintCase> {
         let expected = ("JL003", "warning", "demo_clear_cache");
         pair(name, trap, expected, &primitive(middle, end), &primitive(ish(), ish()))
     };
-    [
+    let wider = "a DSB of the outer shareable domain, which holds the inner one";
+    let all = [
         pair(
             "jl002-user",
             "code is written and made executable, and no cache maintained",
@@ -169,8 +170,13 @@ fn maintains() -> Vec<LintCase> {
         order("jl003-before", "no DSB between DC and IC", nop(), ish()),
         order("jl003-after", "no DSB behind IC", ish(), nop()),
         order("jl003-dmb", "a DMB does not wait for DC", dmb(Domain::Ish), ish()),
-    ]
-    .concat()
+        order("jl003-nsh-before", "a DSB for this CPU alone", dsb(Domain::Nsh), ish()),
+        order("jl003-nsh-after", "the same behind IC", ish(), dsb(Domain::Nsh)),
+        order("jl003-ishst", "a DSB for stores alone completes no DC", dsb(Domain::Ishst), ish()),
+    ];
+    let mut all = all.concat();
+    all.push(sound("jl003-osh", wider, &primitive(dsb(Domain::Osh), dsb(Domain::Osh))));
+    all
 }
 
 fn membarriers() -> Vec<LintCase> {
