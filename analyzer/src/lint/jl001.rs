@@ -8,8 +8,12 @@
 //! exported one, a system call, one whose address is in data or handed to others, or one
 //! that nobody is seen to call.
 //!
+//! A synchronisation that is skipped where nothing was patched fulfils it as well, where a
+//! result, count, flag or parameter says so ([`super::paths`]).
+//!
 //! # False positives
-//! Synchronisation through a pointer, or by means that no model knows.
+//! Synchronisation through a pointer, or by means that no model knows. One that depends on
+//! what [`super::paths`] does not understand.
 //!
 //! # False negatives
 //! Callers through pointers are not followed; a callback is taken for run where it is
@@ -38,12 +42,16 @@ pub(super) static JL001: RuleDescriptor = RuleDescriptor {
     how: "Control flow and direct calls of the whole binary are recovered; the obligation to \
         synchronise is made by known patching primitives, fulfilled by known synchronising \
         ones and by functions that reach one on every way, and handed on to callers until it \
-        comes to a function that others can enter. Cache maintenance alone is taken for fresh \
-        code, which is a note.",
+        comes to a function that others can enter. A synchronisation may be skipped where nothing \
+        was patched: by a result that is zero then, a count in a register, or a word of data that \
+        the patcher sets, each compared for equality, in the function or in one that it calls. \
+        Cache maintenance alone is taken for fresh code, which is a note.",
     false_positives: "Synchronisation through a function pointer, or by means that no model \
-        knows (--config adds models). Code whose readers synchronise on \
-        their own side, unless a model names what they call (role consumer-syncs).",
-    false_negatives: "Calls through pointers are not followed. Only arm64 is read.",
+        knows (--config adds models). Synchronisation that depends on other conditions: counts on \
+        the stack, comparisons for more or less, words of data across other calls. Code whose \
+        readers synchronise on their own side, unless a model names what they call (role consumer-syncs).",
+    false_negatives: "Calls through pointers are not followed. A count that overflows, or a word \
+        of data that another thread clears before it is compared. Only arm64 is read.",
     history: "Linux on arm64: static keys, introduced by f6cc0c501649 and fixed by \
         cfb00a357864 (July 2024), which split the work into queue and one apply with \
         kick_all_cpus_sync(); kernels from about 4.19 up to the fix have it. arm64 module \

@@ -9,6 +9,7 @@
 mod arguments;
 mod exports;
 mod finding;
+mod half;
 mod jl001;
 mod jl002;
 mod jl003;
@@ -23,11 +24,13 @@ mod jl011;
 mod kernel;
 mod model;
 mod obligation;
+mod paths;
 mod place;
 mod reach;
 mod rule;
 mod subject;
 mod syncs;
+mod values;
 mod way;
 
 pub use finding::{Affected, Coverage, Evidence, Finding, LintReport, Phase, Role, Step};

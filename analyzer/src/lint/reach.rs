@@ -3,12 +3,15 @@
 
 use super::model::FunctionRole;
 use super::obligation::{AtReturn, PENDING, Root, at_return};
+use super::paths::{Callees, Outcomes, guards, may_skip, outcomes};
 use super::subject::Subject;
-use super::syncs::Syncs;
+use super::syncs::{Guard, Syncs};
 use crate::addr::Svma;
 use crate::dataflow::{StepsExceeded, Summaries, summarize};
 use crate::program::{CallSite, FuncId};
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Where the obligation of one root goes.
 #[derive(Debug)]
@@ -41,8 +44,15 @@ pub(super) fn reach(
     limit: usize,
     given_up: &mut usize,
 ) -> Reach {
-    let mut returns =
-        MayReturn { subject, syncs, root, limit, known: HashMap::new(), given_up: HashSet::new() };
+    let mut returns = MayReturn {
+        subject,
+        syncs,
+        root,
+        limit,
+        known: HashMap::new(),
+        given_up: HashSet::new(),
+        outcomes: RefCell::default(),
+    };
     let order = subject.call_order();
     summarize(&subject.program, order, [root.function], &mut returns);
     *given_up += returns.given_up.len();
@@ -70,6 +80,8 @@ struct MayReturn<'a, 'b, 'data> {
     known: HashMap<FuncId, AtReturn>,
     /// Functions that are taken for ones that may, since their analysis was given up.
     given_up: HashSet<FuncId>,
+    /// What functions of finished components leave, as far as it was asked for.
+    outcomes: RefCell<HashMap<FuncId, Option<Rc<Outcomes>>>>,
 }
 
 impl Summaries for MayReturn<'_, '_, '_> {
@@ -80,6 +92,9 @@ impl Summaries for MayReturn<'_, '_, '_> {
         }
         let Ok(state) = self.solve(id) else { return self.give_up(id) };
         let Some(state) = state.filter(|state| state.flags.meets(PENDING)) else { return false };
+        if self.is_fulfilled_where_pending(id) {
+            return false;
+        }
         self.known.insert(id, state);
         true
     }
@@ -104,6 +119,21 @@ impl MayReturn<'_, '_, '_> {
     fn solve(&self, id: FuncId) -> Result<Option<AtReturn>, StepsExceeded> {
         let may = |callee: FuncId| self.known.contains_key(&callee);
         at_return(self.subject, self.syncs, self.root, &may, id)
+    }
+
+    /// Whether ways on which something is pending are none that lead to the return, though
+    /// others do.
+    fn is_fulfilled_where_pending(&self, id: FuncId) -> bool {
+        let callees = Detailed { known: self, below: self.component(id), depth: DEPTH };
+        let outcomes = || outcomes(self.subject, self.syncs, self.root, &callees, id);
+        // What is tolerated is a note with its reason in any case.
+        self.subject.role(self.root.function) != Some(FunctionRole::Tolerated)
+            && may_skip(self.subject, self.syncs, id)
+            && outcomes().is_ok_and(|outcomes| outcomes.pending.is_none())
+    }
+
+    fn component(&self, id: FuncId) -> u32 {
+        self.subject.call_order().component(id)
     }
 
     /// The places from which a function returns with the obligation.
@@ -157,5 +187,41 @@ impl MayReturn<'_, '_, '_> {
             }
         }
         (found, certain)
+    }
+}
+
+/// Calls into which it is asked what a function leaves.
+const DEPTH: usize = 6;
+
+/// What is known of functions that are called, in detail where their components are finished.
+struct Detailed<'a, 'b, 'c, 'data> {
+    known: &'a MayReturn<'b, 'c, 'data>,
+    /// The component of the function that calls.
+    below: u32,
+    depth: usize,
+}
+
+impl Callees for Detailed<'_, '_, '_, '_> {
+    fn may_return_pending(&self, id: FuncId) -> bool {
+        self.known.known.contains_key(&id)
+    }
+
+    fn outcomes(&self, id: FuncId) -> Option<Rc<Outcomes>> {
+        let component = self.known.component(id);
+        if component >= self.below || self.depth == 0 || self.known.given_up.contains(&id) {
+            return None;
+        }
+        if let Some(known) = self.known.outcomes.borrow().get(&id) {
+            return known.clone();
+        }
+        let callees = Detailed { known: self.known, below: component, depth: self.depth - 1 };
+        let MayReturn { subject, syncs, root, .. } = self.known;
+        let found = outcomes(subject, syncs, root, &callees, id).ok().map(Rc::new);
+        self.known.outcomes.borrow_mut().insert(id, found.clone());
+        found
+    }
+
+    fn guards(&self, id: FuncId) -> Rc<[Guard]> {
+        guards(self.known.subject, self.known.syncs, id)
     }
 }

@@ -8,6 +8,7 @@ use crate::dataflow::{Analysis, Summaries, at_exits, solve, summarize};
 use crate::program::{Block, Exit, FuncId, Insn};
 use foldhash::{HashMap, HashSet};
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What a call does to an obligation to synchronise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,15 @@ pub(super) enum Effect {
         /// The callback.
         callback: FuncId,
     },
+}
+
+/// What is not zero where a function synchronises, if it does so on some ways alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Guard {
+    /// The parameter of this number.
+    Argument(usize),
+    /// The word of data at this address.
+    Word(u64),
 }
 
 /// membarrier(2) on arm64 (`include/uapi/asm-generic/unistd.h`, Linux 6.12).
@@ -79,6 +89,10 @@ pub(super) struct Syncs {
     pub(super) without_isb: Vec<(FuncId, Svma, FuncId)>,
     always: HashSet<FuncId>,
     effects: RefCell<HashMap<(Svma, FuncId), Effect>>,
+    /// The guards of functions, as far as they were asked for ([`super::paths`]).
+    pub(super) guards: RefCell<HashMap<FuncId, Rc<[Guard]>>>,
+    /// Functions with whether they may skip a synchronisation, in the same way.
+    pub(super) may_skip: RefCell<HashMap<FuncId, bool>>,
     /// Functions whose analysis was given up.
     pub(super) given_up: usize,
 }
@@ -206,6 +220,15 @@ impl Syncs {
     /// Whether a function synchronises on every way through it.
     pub(super) fn always(&self, id: FuncId) -> bool {
         self.always.contains(&id)
+    }
+
+    /// Whether a function comes to a synchronisation on some way, by what it calls directly.
+    pub(super) fn calls_sync(&self, subject: &Subject<'_, '_>, id: FuncId) -> bool {
+        let calls = subject.program.calls_of(id).iter();
+        let mut effects = calls.map(|call| self.effect(subject, id, call.callee, call.at));
+        let mut own = subject.program.events_of(id).iter();
+        effects.any(|effect| effect == Effect::Syncs)
+            || own.any(|event| event.insn == Insn::SupervisorCall && self.is_sync_core(event.at))
     }
 
     /// Functions that make other CPUs synchronise: primitives, and those that come to one

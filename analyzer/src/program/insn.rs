@@ -24,7 +24,8 @@ impl Register {
         self.0
     }
 
-    const fn at(word: u32, bit: u32) -> Self {
+    /// That in the five bits from `bit` on.
+    pub(super) const fn at(word: u32, bit: u32) -> Self {
         Self(((word >> bit) & 31) as u8)
     }
 }
@@ -357,6 +358,10 @@ fn memory(word: u32, at: Svma) -> Insn {
         1 if word & 0x00c0_8000 == 0x0080_8000 => {
             Insn::Store { source: register, base, bytes: 1 << size }
         }
+        // Loads write what they load into, stores their status, CAS what it compares with.
+        1 if word & (1 << 22) != 0 && word & 0x00a0_0000 != 0x00a0_0000 => {
+            Insn::Other { writes: Some(register) }
+        }
         1 => Insn::Other { writes: Some(Register::at(word, 16)) },
         _ => Insn::Other { writes: Some(register) },
     }
@@ -365,23 +370,6 @@ fn memory(word: u32, at: Svma) -> Insn {
 /// Atomic memory operations share the space of stores with a register offset.
 const fn is_atomic(word: u32) -> bool {
     (word >> 24) & 3 == 0 && word & (1 << 21) != 0 && (word >> 10) & 3 == 0
-}
-
-/// The second register that a load of a pair writes, or the base that an access with
-/// write-back does: constants in them are gone.
-#[must_use]
-pub fn also_writes(word: u32) -> Option<Register> {
-    if (word >> 25) & 0b0101 != 0b0100 {
-        return None;
-    }
-    match (word >> 27) & 7 {
-        5 if word & (1 << 26) == 0 && word & (1 << 22) != 0 => Some(Register::at(word, 10)),
-        5 if (word >> 23) & 1 != 0 => Some(Register::at(word, 5)),
-        7 if (word >> 24) & 3 == 0 && word & (1 << 21) == 0 && (word >> 10) & 1 != 0 => {
-            Some(Register::at(word, 5))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -486,13 +474,12 @@ mod tests {
             (0xb862_6823, Insn::Other { writes: Some(x(3)) }),
             (0xa940_0440, Insn::Other { writes: Some(x(0)) }),
             (0xb842_0041, Insn::Other { writes: Some(x(1)) }),
+            (0xc8df_fc41, Insn::Other { writes: Some(x(1)) }),
+            (0xc803_7c41, Insn::Other { writes: Some(x(3)) }),
+            (0xc8e3_fc41, Insn::Other { writes: Some(x(3)) }),
             (0x3d80_0000, Insn::Other { writes: None }),
         ] {
             assert_eq!(decode(word, AT), insn, "{word:#010x}");
         }
-        assert_eq!(also_writes(0xa940_0440), Some(x(1)));
-        assert_eq!(also_writes(0xf800_8c22), Some(x(1)));
-        assert_eq!(also_writes(0xa9bf_7bfd), Some(x(31)));
-        assert_eq!(also_writes(0xb900_0001), None);
     }
 }

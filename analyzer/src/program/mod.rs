@@ -4,15 +4,19 @@
 //! maintains caches ([`Event`]); everything else is read again where an analysis asks
 //! for it.  Only arm64 is read.
 
+mod access;
 mod cfg;
+mod condition;
 mod function;
 mod insn;
 mod plt;
 mod scan;
 
+pub use access::{Access, AccessKind, access, also_writes};
 pub use cfg::{Block, BlockId, Cfg, Exit};
+pub use condition::{Condition, Test, condition};
 pub use function::{FuncId, Function, FunctionSource};
-pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, also_writes, decode};
+pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, decode};
 pub use scan::Event;
 
 use crate::addr::{AddrRange, Svma};

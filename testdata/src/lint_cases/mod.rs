@@ -8,6 +8,7 @@
 
 mod case;
 mod flow;
+mod guards;
 mod linkage;
 mod modules;
 mod primitives;
@@ -19,5 +20,5 @@ pub use case::{Expected, FIXED, LintCase};
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<LintCase> {
-    [flow::all(), linkage::all(), rules::all(), modules::all(), user::all()].concat()
+    [flow::all(), guards::all(), linkage::all(), rules::all(), modules::all(), user::all()].concat()
 }
