@@ -40,10 +40,10 @@ pub(super) static JL002: RuleDescriptor = RuleDescriptor {
         execute what was there before, for as long as its cache holds it.",
     how: "In kernels, callers of raw writers (aarch64_insn_write) that come to no maintenance in \
         four calls, and loops over lines whose size is kept in data and not read from CTR_EL0: \
-        where CPUs differ, lines are skipped. In programs, functions that store through a pointer and call mprotect or mmap \
-        with PROT_EXEC, in a file without any cache maintenance.",
-    false_positives: "Loaders that map code out of files, which the kernel maintains. A kept size of \
-        a line that is the smallest of all CPUs.",
+        where CPUs differ, lines are skipped. In programs, functions that store through a \
+        pointer and call mprotect or mmap with PROT_EXEC, in a file without any cache maintenance.",
+    false_positives: "Loaders that map code out of files, which the kernel maintains. A kept size \
+        of a line that is the smallest of all CPUs.",
     false_negatives: "Maintenance on one way of several, or in another file. A size of a line kept \
         by a program, since Linux from 4.9 on lets it read none but the smallest.",
     history: "CPUs with CTR_EL0.DIC = 1 hide it: they need neither DC nor IC. Neoverse-N1 erratum \

@@ -27,6 +27,7 @@ mod obligation;
 mod paths;
 mod place;
 mod reach;
+mod regions;
 mod rule;
 mod subject;
 mod syncs;

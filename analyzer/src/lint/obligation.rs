@@ -5,13 +5,16 @@
 //! meet, so that each is followed by itself ([`super::reach`]).
 
 use super::model::FunctionRole;
+use super::regions;
 use super::subject::Subject;
 use super::syncs::{Effect, Syncs};
+use super::values::Body;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, StepsExceeded, at_exits, solve};
-use crate::program::{Barrier, Block, Exit, FuncId, Insn};
+use crate::program::{Barrier, Block, Cfg, Exit, FuncId, Insn};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// A way leads here on which code was patched and nobody synchronised since.
 pub(super) const PENDING: Bits = Bits(1);
@@ -28,8 +31,18 @@ pub(super) struct Root {
     pub(super) function: FuncId,
     /// The calls that patch, by address.
     pub(super) sites: Vec<(Svma, FuncId)>,
+    /// Stores into memory that was made executable, and calls that copy there, by address.
+    pub(super) stores: Vec<Svma>,
     /// Whether existing code is patched; else some was written and caches maintained.
     pub(super) patches: bool,
+    /// Whether that existing code is patched is no more than supposed ([`super::regions`]).
+    pub(super) is_supposed: bool,
+}
+
+impl Root {
+    const fn new(function: FuncId) -> Self {
+        Self { function, sites: Vec::new(), stores: Vec::new(), patches: false, is_supposed: false }
+    }
 }
 
 /// The functions that patch or maintain, by address.
@@ -48,11 +61,7 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
             if !may_be_root(subject, call.caller) {
                 continue;
             }
-            let root = roots.entry(call.caller).or_insert_with(|| Root {
-                function: call.caller,
-                sites: Vec::new(),
-                patches: false,
-            });
+            let root = roots.entry(call.caller).or_insert_with(|| Root::new(call.caller));
             root.sites.push((call.at, source));
             root.patches |= patches;
         }
@@ -61,6 +70,13 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
     for call in subject.protections().iter().filter(|call| call.is_own_text) {
         if let Some(root) = roots.get_mut(&call.function) {
             root.patches = true;
+        }
+    }
+    for stores in regions::stores(subject) {
+        if may_be_root(subject, stores.function) {
+            let root = roots.entry(stores.function).or_insert_with(|| Root::new(stores.function));
+            root.is_supposed = stores.is_supposed && !root.patches;
+            (root.stores, root.patches) = (stores.places, true);
         }
     }
     let mut roots: Vec<Root> = roots.into_values().collect();
@@ -100,7 +116,8 @@ pub(super) fn at_return(
 ) -> Result<Option<AtReturn>, StepsExceeded> {
     let cfg = subject.cfg(id);
     let sites = RefCell::default();
-    let analysis = Pending { subject, syncs, root, may_return_pending, id, sites };
+    let analysis =
+        Pending { subject, syncs, root, may_return_pending, id, cfg: Rc::clone(&cfg), sites };
     let before = solve(&cfg, &analysis)?;
     let mut all: Option<(Bits, Bits)> = None;
     for (_, exit, mut state) in at_exits(&cfg, &analysis, before) {
@@ -127,6 +144,7 @@ struct Pending<'a, 'b, 'data> {
     root: &'a Root,
     may_return_pending: &'a dyn Fn(FuncId) -> bool,
     id: FuncId,
+    cfg: Rc<Cfg>,
     /// Places that were found to patch, in no order.
     sites: RefCell<Vec<Svma>>,
 }
@@ -139,23 +157,39 @@ impl Pending<'_, '_, '_> {
         match effect {
             Effect::Syncs => *state = (SYNCED, Bits::NONE),
             Effect::Patches | Effect::Maintains if is_own => {
-                if state.0.meets(SYNCED) {
-                    state.0.join(&LATE);
-                }
                 self.patch(at, state);
             }
             _ => {}
         }
         if (self.may_return_pending)(callee) {
-            self.patch(at, state);
+            self.pend(at, state);
         }
     }
 
+    /// Code is patched at `at`.
+    fn patch(&self, at: Svma, state: &mut (Bits, Bits)) {
+        if state.0.meets(SYNCED) {
+            state.0.join(&LATE);
+        }
+        self.pend(at, state);
+    }
+
     /// Code was patched at `at`, or by what is called there.
-    fn patch(&self, at: Svma, (flags, pending): &mut (Bits, Bits)) {
+    fn pend(&self, at: Svma, (flags, pending): &mut (Bits, Bits)) {
         *flags = Bits(flags.0 & !LOCAL.0);
         flags.join(&PENDING);
         pending.join(&Bits::one(self.number(at)));
+    }
+
+    /// The stores of the root that lie in a block.
+    fn stores_in(&self, block: &Block) -> &[Svma] {
+        if self.id != self.root.function || self.root.stores.is_empty() {
+            return &[];
+        }
+        let body = Body { program: &self.subject.program, cfg: &self.cfg, id: self.id };
+        let first = self.root.stores.partition_point(|at| *at < block.start);
+        let stores = &self.root.stores[first..];
+        &stores[..stores.partition_point(|at| *at < body.end(block))]
     }
 
     /// The number of a place that patches.
@@ -179,7 +213,12 @@ impl Analysis for Pending<'_, '_, '_> {
     }
 
     fn transfer(&self, block: &Block, state: &mut Self::State) {
+        let mut stores = self.stores_in(block).iter().copied().peekable();
         for event in &self.subject.program.events()[block.events.clone()] {
+            // A call that copies has its place as its event has.
+            while let Some(at) = stores.next_if(|at| *at <= event.at) {
+                self.patch(at, state);
+            }
             match event.insn {
                 Insn::Call { to } => {
                     if let Some(callee) = self.subject.program.function_at(to) {
@@ -195,5 +234,6 @@ impl Analysis for Pending<'_, '_, '_> {
                 _ => {}
             }
         }
+        stores.for_each(|at| self.patch(at, state));
     }
 }

@@ -284,6 +284,11 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
                 }
             }
         }
+        let is_store = |root: &Root| root.function == self.id && root.stores.contains(&at);
+        if self.root.is_some_and(is_store) {
+            let clear = state.clear.take();
+            join(&mut state.pending, clear);
+        }
     }
 }
 

@@ -195,7 +195,7 @@ impl Registers {
                 self.set(register, value.map(narrow));
             }
             Insn::Other { writes: Some(register) } => {
-                let value = self.loaded(image, word).or_else(|| self.sum(word));
+                let value = self.loaded(image, word).or_else(|| self.derived(word));
                 self.set(register, value);
             }
             Insn::Call { .. } | Insn::CallRegister { .. } => self.call(at),
@@ -235,16 +235,19 @@ impl Registers {
         Some(known.unwrap_or(Value::new(Origin::Word(at))))
     }
 
-    /// A pointer and an index: ADD of two registers (C4.1.95).
-    fn sum(&self, word: u32) -> Option<Value> {
-        if word & 0x7f00_0000 != 0x0b00_0000 {
+    /// What becomes of a pointer by an index or a mask: ADD and AND of two registers, BIC,
+    /// and AND with a number (C4.1.95, C4.1.92).
+    fn derived(&self, word: u32) -> Option<Value> {
+        let is_two = matches!(word & 0x7f00_0000, 0x0b00_0000 | 0x0a00_0000);
+        let is_masked = word & 0x7f80_0000 == 0x1200_0000;
+        if !is_two && !is_masked {
             return None;
         }
         let of = |bit: u32| {
             let value = self.argument(((word >> bit) & 31) as usize)?;
             (!value.is_number()).then_some(value)
         };
-        match (of(5), of(16)) {
+        match (of(5), of(16).filter(|_| is_two)) {
             (Some(pointer), None) | (None, Some(pointer)) => {
                 Some(Value { is_itself: false, ..pointer })
             }

@@ -138,11 +138,15 @@ pub(super) fn steps(
         at = call.callee;
     }
     // The last of those that nobody synchronised; all may, where the analysis was given up.
+    let calls = root.sites.iter().map(|(site, source)| (*site, Some(*source)));
+    let mut patches: Vec<(Svma, Option<FuncId>)> =
+        calls.chain(root.stores.iter().map(|site| (*site, None))).collect();
+    patches.sort_unstable();
     let is_pending = |(site, _): &&(Svma, _)| reach.at_root.sites.contains(site);
-    if let Some((site, source)) = root.sites.iter().rfind(is_pending).or(root.sites.last()) {
+    if let Some((site, source)) = patches.iter().rfind(is_pending).or(patches.last()) {
         steps.push(Step {
-            callee: Some(subject.name(*source)),
-            evidence: Some(Evidence::Call),
+            callee: source.map(|source| subject.name(source)),
+            evidence: source.map(|_| Evidence::Call),
             ..step(Role::Patch, root.function, *site)
         });
     }
