@@ -7,7 +7,13 @@ use regex::Regex;
 #[derive(Debug)]
 pub enum Pattern {
     /// The whole name must match.
-    Glob(GlobMatcher),
+    Glob {
+        /// What it must begin with, before anything special: a look at it is cheaper than a
+        /// match, and most names of a kernel fail it.
+        start: String,
+        /// All of it.
+        glob: GlobMatcher,
+    },
     /// Any part of the name may match.
     Regex(Regex),
 }
@@ -32,27 +38,30 @@ impl Pattern {
         if let Some(regex) = regex_of(text) {
             return Regex::new(regex).map(Self::Regex).map_err(|error| wrong(error.to_string()));
         }
-        GlobBuilder::new(text)
-            .build()
-            .map(|glob| Self::Glob(glob.compile_matcher()))
-            .map_err(|error| wrong(error.kind().to_string()))
+        let glob =
+            GlobBuilder::new(text).build().map_err(|error| wrong(error.kind().to_string()))?;
+        let start = text.split(SPECIAL).next().unwrap_or_default().to_owned();
+        Ok(Self::Glob { start, glob: glob.compile_matcher() })
     }
 
     /// Whether `text` is more than a plain name.
     #[must_use]
     pub fn is_pattern(text: &str) -> bool {
-        regex_of(text).is_some() || text.contains(['*', '?', '[', '{', '\\'])
+        regex_of(text).is_some() || text.contains(SPECIAL)
     }
 
     /// Whether `name` matches.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Glob(glob) => glob.is_match(name),
+            Self::Glob { start, glob } => name.starts_with(start) && glob.is_match(name),
             Self::Regex(regex) => regex.is_match(name),
         }
     }
 }
+
+/// What makes more of a glob than a name.
+const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 fn regex_of(text: &str) -> Option<&str> {
     text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'))
@@ -67,6 +76,9 @@ mod tests {
         let glob = Pattern::parse("__tracepoint_sched_*").unwrap();
         assert!(glob.matches("__tracepoint_sched_switch+0x8"));
         assert!(!glob.matches("my__tracepoint_sched_switch"));
+        for (glob, name) in [("{a,b}c", "bc"), ("[ab]c", "ac"), ("a\\*", "a*"), ("*b", "ab")] {
+            assert!(Pattern::parse(glob).unwrap().matches(name), "{glob}");
+        }
         let regex = Pattern::parse("/sched_(switch|waking)/").unwrap();
         assert!(regex.matches("__tracepoint_sched_waking+0x8") && !regex.matches("sched_wakeup"));
         assert!(Pattern::parse("/").unwrap().matches("/"));

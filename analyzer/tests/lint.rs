@@ -6,7 +6,10 @@ mod check_lint;
 use check_lint::check;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
-use jlctl_analyzer::lint::{Config, KernelSummary, Level, LintReport, RULES, lint_in};
+use jlctl_analyzer::lint::{
+    Config, Evidence, KernelSummary, Level, LintReport, RULES, Role, lint_in,
+};
+use jlctl_testdata::code::{Code, Function, Program, asm};
 use jlctl_testdata::lint_cases::{self, LintCase};
 use proptest::prelude::*;
 use std::sync::OnceLock;
@@ -176,7 +179,6 @@ fn text(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
 /// A call graph that is one cycle through everything, and the longest chain.
 #[test]
 fn recursion_through_everything_ends() {
-    use jlctl_testdata::code::{Function, Program, asm};
     let count = 3_000;
     let name = |at: usize| format!("function_{at}");
     let function = |at: usize| {
@@ -205,6 +207,50 @@ fn recursion_through_everything_ends() {
     let (report, _) = lint(&program.build(), None);
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     assert_eq!(report.findings[0].affected.functions, 2);
+}
+
+/// A kernel whose functions all call each other and themselves, with what `between` makes of
+/// caller and callee behind each call; the last one patches at its end, and the first is
+/// exported.
+fn all_call_all(count: usize, between: &dyn Fn(usize, usize) -> Code) -> Vec<u8> {
+    let name = |at: usize| format!("function_{at}");
+    let function = |at: usize| {
+        let calls = (0..count).flat_map(|to| [asm::bl(&name(to)), between(at, to)]);
+        let patch = (at + 1 == count).then(|| asm::bl("aarch64_insn_patch_text_nosync"));
+        let begin = [asm::enter()].into_iter().chain(calls).chain([asm::label("out")]);
+        let function = Function::new(&name(at), begin.chain(patch).chain([asm::leave_ret()]));
+        if at == 0 { function.exported() } else { function.local() }
+    };
+    let primitives = ["aarch64_insn_patch_text_nosync", "kick_all_cpus_sync"];
+    let primitives = primitives.map(|name| Function::new(name, [asm::ret()]));
+    Program::kernel().functions(primitives).functions((0..count).map(function)).build()
+}
+
+/// One component of the call graph with every edge that there can be: work stays bounded,
+/// and where it is cut short that is said and nothing passes.
+#[test]
+fn a_call_graph_of_one_component_stays_bounded() {
+    let count = 80;
+    let (pending, _) = lint(&all_call_all(count, &|_, _| asm::cbz(asm::x(0), "out")), None);
+    assert_eq!(pending.findings.len(), 1, "{:?}", pending.findings);
+    assert_eq!(pending.findings[0].affected.functions, count);
+    assert_eq!(pending.findings[0].level, Level::Error);
+    assert_eq!(pending.coverage.caps, [""; 0]);
+    // A synchronisation behind each call: only the one that patches returns with it.
+    let kick = || asm::bl("kick_all_cpus_sync");
+    let (fulfilled, _) = lint(&all_call_all(count, &|_, _| kick()), None);
+    assert_eq!(fulfilled.findings, []);
+    assert_eq!(fulfilled.coverage.caps, [""; 0]);
+    // But for the calls of the function behind, so that each evaluation of all of them finds
+    // out about one more.
+    let slow = |from: usize, to: usize| if to == from + 1 { asm::b("out") } else { kick() };
+    let (slow, _) = lint(&all_call_all(count, &slow), None);
+    assert_eq!(slow.findings.len(), 1, "{:?}", slow.findings);
+    assert_eq!(slow.findings[0].level, Level::Warning, "it depends on what was given up");
+    assert_eq!(slow.findings[0].affected.functions, count);
+    let first = slow.findings[0].witness.iter().find(|step| step.role == Role::Call);
+    assert_eq!(first.and_then(|step| step.evidence), Some(Evidence::Unresolved));
+    assert!(slow.coverage.caps[0].contains("too many steps"), "{:?}", slow.coverage.caps);
 }
 
 /// Readers that synchronise on their own side are a pattern that a model can name; a model

@@ -6,6 +6,7 @@ mod common;
 use common::{DEMO, Run, jlctl, root, run};
 use jlctl_testdata::lint_cases::{self, LintCase};
 use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec};
+use rayon::prelude::*;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -277,4 +278,55 @@ fn modules_are_linted_with_their_kernel() {
     }
     let alone = json(&lint(&[&module, "--format", "json"]));
     assert_eq!(alone["findings"], serde_json::json!([]));
+}
+
+/// Rule, level and function of the results in a SARIF log.
+fn results(sarif: &Value) -> Vec<[String; 3]> {
+    let results = sarif["runs"][0]["results"].as_array().expect("results");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut found: Vec<[String; 3]> = results
+        .iter()
+        .map(|result| {
+            let function = &result["locations"][0]["logicalLocations"][0]["name"];
+            [text(&result["ruleId"]), text(&result["level"]), text(function)]
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// What is found in each fixture is what must be, in a log that has its schema.
+#[test]
+fn every_case_is_a_log_with_its_schema() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let schema = fs::read(root().join("testdata/schemas/sarif-2.1.0.json")).expect("the schema");
+    let schema: Value = serde_json::from_slice(&schema).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    lint_cases::all().par_iter().for_each(|case| {
+        let image = directory.path().join(&case.name);
+        fs::write(&image, &case.bytes).expect("it can be written");
+        let mut files = vec![text(&image).to_owned()];
+        if let Some(kernel) = &case.kernel {
+            let vmlinux = directory.path().join(format!("{}.vmlinux", case.name));
+            fs::write(&vmlinux, kernel).expect("it can be written");
+            files.push(text(&vmlinux).to_owned());
+        }
+        let files = files.iter().map(String::as_str);
+        let args: Vec<&str> = files.chain(["--format", "sarif", "--fail-on", "note"]).collect();
+        let run = lint(&args);
+        assert_eq!(run.code, i32::from(!case.is_sound()), "{}: {}", case.name, run.stderr);
+        let sarif = json(&run);
+        let errors: Vec<String> = validator
+            .iter_errors(&sarif)
+            .map(|error| format!("{}: {error}", error.instance_path))
+            .collect();
+        assert_eq!(errors, [""; 0], "{}", case.name);
+        let mut expected: Vec<[String; 3]> = case
+            .expected
+            .iter()
+            .map(|(rule, level, function)| [rule, level, function].map(|text| (*text).to_owned()))
+            .collect();
+        expected.sort();
+        assert_eq!(results(&sarif), expected, "{}", case.name);
+    });
 }

@@ -1,7 +1,7 @@
 //! A forward analysis of one function by a worklist, blocks in reverse post-order.
 
 use super::lattice::Lattice;
-use crate::program::{Block, BlockId, Cfg};
+use crate::program::{Block, BlockId, Cfg, Exit};
 use std::collections::BTreeSet;
 
 /// A forward analysis.
@@ -14,6 +14,22 @@ pub trait Analysis {
 
     /// Makes `state`, what holds before `block`, what holds behind it.
     fn transfer(&self, block: &Block, state: &mut Self::State);
+
+    /// Makes `state`, what holds behind `block`, what holds on its way to `next`; whether
+    /// that way can be gone.
+    fn follow(&self, block: &Block, next: Next, state: &mut Self::State) -> bool {
+        let _ = (block, next, state);
+        true
+    }
+}
+
+/// Where a block goes on to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A block of the function.
+    Block(BlockId),
+    /// Out of the function.
+    Exit(Exit),
 }
 
 /// A bound on the work was reached: nothing is known.
@@ -57,10 +73,14 @@ pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State
         let Some(mut state) = before[order[at].index()].clone() else { continue };
         analysis.transfer(block, &mut state);
         for next in &block.successors {
+            let mut there = state.clone();
+            if !analysis.follow(block, Next::Block(*next), &mut there) {
+                continue;
+            }
             let grows = match &mut before[next.index()] {
-                Some(known) => known.join(&state),
+                Some(known) => known.join(&there),
                 unknown => {
-                    *unknown = Some(state.clone());
+                    *unknown = Some(there);
                     true
                 }
             };
@@ -70,6 +90,26 @@ pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State
         }
     }
     Ok(before)
+}
+
+/// What holds at each exit, by what holds before the blocks: the solution of `analysis`.
+/// An exit that no way leads to is left out; what a tail call does is not yet in.
+pub fn at_exits<'a, A: Analysis>(
+    cfg: &'a Cfg,
+    analysis: &'a A,
+    before: Vec<Option<A::State>>,
+) -> impl Iterator<Item = (&'a Block, Exit, A::State)> {
+    let leaving = cfg.blocks.iter().zip(before).filter(|(block, _)| !block.exits.is_empty());
+    leaving.filter_map(|(block, state)| Some((block, state?))).flat_map(
+        move |(block, mut state)| {
+            analysis.transfer(block, &mut state);
+            block.exits.iter().filter_map(move |exit| {
+                let mut there = state.clone();
+                let can_be = analysis.follow(block, Next::Exit(*exit), &mut there);
+                can_be.then_some((block, *exit, there))
+            })
+        },
+    )
 }
 
 /// Blocks that the entry leads to, each before those that follow it but for loops.
@@ -139,6 +179,54 @@ mod tests {
         let before = solve(&diamond, &Passed).unwrap();
         assert_eq!(before[3], Some(Bits(0b111)));
         assert_eq!(before[4], None, "nothing leads there");
+    }
+
+    #[test]
+    fn exits_are_those_that_a_way_leads_to() {
+        let mut diamond = cfg(&[vec![1, 2], vec![3], vec![], vec![], vec![]]);
+        let exit = |at| Exit::Return { at: Svma(at) };
+        diamond.blocks[2].exits = vec![exit(8)];
+        diamond.blocks[3].exits = vec![exit(12), exit(13)];
+        diamond.blocks[4].exits = vec![exit(16)];
+        let before = solve(&diamond, &Passed).unwrap();
+        let found: Vec<(Exit, Bits)> =
+            at_exits(&diamond, &Passed, before).map(|(_, exit, state)| (exit, state)).collect();
+        let expected = [(exit(8), Bits(0b101)), (exit(12), Bits(0b1011)), (exit(13), Bits(0b1011))];
+        assert_eq!(found, expected, "the state behind the block, and none of the unreached");
+    }
+
+    /// As [`Passed`]; a way that has passed block 1 goes on only to even blocks, and none goes
+    /// to the exit at 12.
+    struct Even;
+
+    impl Analysis for Even {
+        type State = Bits;
+
+        fn entry(&self) -> Bits {
+            Passed.entry()
+        }
+
+        fn transfer(&self, block: &Block, state: &mut Bits) {
+            Passed.transfer(block, state);
+        }
+
+        fn follow(&self, _: &Block, next: Next, state: &mut Bits) -> bool {
+            match next {
+                Next::Block(to) => !state.meets(Bits(0b10)) || to.index().is_multiple_of(2),
+                Next::Exit(exit) => exit != Exit::Return { at: Svma(12) },
+            }
+        }
+    }
+
+    #[test]
+    fn ways_that_cannot_be_gone_are_not() {
+        let mut diamond = cfg(&[vec![1, 2], vec![3, 4], vec![3], vec![], vec![]]);
+        diamond.blocks[3].exits =
+            vec![Exit::Return { at: Svma(12) }, Exit::Return { at: Svma(13) }];
+        let before = solve(&diamond, &Even).unwrap();
+        assert_eq!((before[3], before[4]), (Some(Bits(0b101)), Some(Bits(0b11))));
+        let exits: Vec<Exit> = at_exits(&diamond, &Even, before).map(|(_, exit, _)| exit).collect();
+        assert_eq!(exits, [Exit::Return { at: Svma(13) }]);
     }
 
     proptest! {

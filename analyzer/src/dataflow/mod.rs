@@ -1,7 +1,11 @@
-//! Forward dataflow over the control flow of functions.
+//! Forward dataflow over the control flow of functions, and summaries over their calls.
 
+mod components;
 mod engine;
 mod lattice;
+mod summary;
 
-pub use engine::{Analysis, StepsExceeded, reverse_post_order, solve};
+pub use components::CallOrder;
+pub use engine::{Analysis, Next, StepsExceeded, at_exits, reverse_post_order, solve};
 pub use lattice::{Bits, Lattice};
+pub use summary::{Summaries, summarize};

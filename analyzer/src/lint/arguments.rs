@@ -97,7 +97,7 @@ fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut Registers) 
 }
 
 /// A word of data that the program cannot change, relocations applied.
-fn word_at(image: &Image<'_>, at: Svma) -> Option<u64> {
+pub(super) fn word_at(image: &Image<'_>, at: Svma) -> Option<u64> {
     let section = image.section(image.section_at(at)?);
     if section.flags.write && !section.name.starts_with(".got") {
         return None;

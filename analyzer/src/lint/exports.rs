@@ -2,7 +2,7 @@
 
 use super::kernel::KernelSummary;
 use super::model::FunctionRole;
-use super::obligation::Reach;
+use super::reach::Reach;
 use super::subject::Subject;
 use super::syncs::Syncs;
 use crate::program::FuncId;

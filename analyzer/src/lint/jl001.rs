@@ -8,8 +8,15 @@
 //! exported one, a system call, one whose address is in data or handed to others, or one
 //! that nobody is seen to call.
 //!
+//! In programs a store through a pointer to memory that the function made executable patches
+//! as well, if others may execute it by then ([`super::regions`]).
+//!
+//! A synchronisation that is skipped where nothing was patched fulfils it as well, where a
+//! result, count, flag or parameter says so ([`super::paths`]).
+//!
 //! # False positives
-//! Synchronisation through a pointer, or by means that no model knows.
+//! Synchronisation through a pointer, or by means that no model knows. One that depends on
+//! what [`super::paths`] does not understand.
 //!
 //! # False negatives
 //! Callers through pointers are not followed; a callback is taken for run where it is
@@ -19,7 +26,8 @@ use super::finding::{Finding, Role};
 use super::jl004::JL004;
 use super::jl005::JL005;
 use super::model::{FunctionRole, level_of};
-use super::obligation::{LATE, LOCAL, Reach, Root};
+use super::obligation::{LATE, LOCAL, Root};
+use super::reach::Reach;
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use super::syncs::Syncs;
@@ -37,12 +45,23 @@ pub(super) static JL001: RuleDescriptor = RuleDescriptor {
     how: "Control flow and direct calls of the whole binary are recovered; the obligation to \
         synchronise is made by known patching primitives, fulfilled by known synchronising \
         ones and by functions that reach one on every way, and handed on to callers until it \
-        comes to a function that others can enter. Cache maintenance alone is taken for fresh \
-        code, which is a note.",
+        comes to a function that others can enter. A synchronisation may be skipped where nothing \
+        was patched: by a result that is zero then, a count in a register, or a word of data that \
+        the patcher sets, each compared for equality, in the function or in one that it calls. \
+        Cache maintenance alone is taken for fresh code, which is a note. In programs, stores into \
+        memory that mprotect or mmap made executable in the same function, or in one that hands \
+        its parameters on to them, patch existing code if the memory was executed or published \
+        before, or is the file's own; and are supposed to, which is a warning, if it comes from \
+        elsewhere and is writable and executable at once.",
     false_positives: "Synchronisation through a function pointer, or by means that no model \
-        knows (--config adds models). Code whose readers synchronise on \
-        their own side, unless a model names what they call (role consumer-syncs).",
-    false_negatives: "Calls through pointers are not followed. Only arm64 is read.",
+        knows (--config adds models). Synchronisation that depends on other conditions: counts on \
+        the stack, comparisons for more or less, words of data across other calls. Code whose \
+        readers synchronise on their own side, unless a model names what they call (role \
+        consumer-syncs). Memory of a caller that is written while it is executable, and that \
+        nobody executes yet.",
+    false_negatives: "Calls through pointers are not followed. A count that overflows, or a word \
+        of data that another thread clears before it is compared. Executable memory behind \
+        pointers on the stack, or written through another mapping. Only arm64 is read.",
     history: "Linux on arm64: static keys, introduced by f6cc0c501649 and fixed by \
         cfb00a357864 (July 2024), which split the work into queue and one apply with \
         kick_all_cpus_sync(); kernels from about 4.19 up to the fix have it. arm64 module \
@@ -73,9 +92,9 @@ pub(super) fn finding(
         is_shown.then_some((root.function, EntryKind::Uncalled))
     };
     let (entry, kind) = best_entry(subject, syncs, reach).or_else(itself)?;
-    let rule = if reach.at_root.meets(LATE) {
+    let rule = if reach.at_root.flags.meets(LATE) {
         &JL004
-    } else if reach.at_root.meets(LOCAL) {
+    } else if reach.at_root.flags.meets(LOCAL) {
         &JL005
     } else {
         &JL001
@@ -87,6 +106,7 @@ pub(super) fn finding(
     let level = match (root.patches, kind) {
         _ if kernel_root.is_some() => Level::Warning,
         (false, _) => Level::Note,
+        _ if root.is_supposed || !reach.is_certain(entry) => Level::Warning,
         (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };
@@ -96,7 +116,8 @@ pub(super) fn finding(
     let affected = affected(subject, reach);
     let name = subject.name(root.function);
     let patch = witness.iter().find(|step| step.role == Role::Patch);
-    let source = patch.and_then(|step| step.callee.clone()).unwrap_or_default();
+    let source = patch.and_then(|step| step.callee.clone());
+    let source = source.unwrap_or_else(|| "a store into executable memory".to_owned());
     let what = match (root.patches, rule.code) {
         (false, _) => format!("writes code and maintains caches ({source})"),
         (true, "JL004") => format!("patches instructions behind its synchronisation ({source})"),

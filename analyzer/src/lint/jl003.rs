@@ -2,13 +2,15 @@
 //!
 //! # Algorithm
 //! In functions that execute IC IVAU: a DC on the way to an IC needs a DSB between them; an
-//! IC on the way to a return or an ISB needs one behind it (Arm ARM B2.4.4).
+//! IC on the way to a return or an ISB needs one behind it (Arm ARM B2.4.4).  A DSB of the
+//! non-shareable domain, or for loads or stores alone, is none: IC IVAU goes to all PEs of
+//! the inner shareable domain, which the outer one and the full system hold.
 //!
 //! # False positives
 //! A DSB in a function called in between, or in the caller.
 //!
 //! # False negatives
-//! A DSB of the wrong domain.
+//! Functions that execute no IC IVAU, but one for everything.
 
 use super::finding::Finding;
 use super::model::{FunctionRole, level_of};
@@ -16,7 +18,7 @@ use super::place::finding;
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use crate::addr::Svma;
-use crate::dataflow::{Analysis, Bits, Lattice as _, solve};
+use crate::dataflow::{Analysis, Bits, Lattice as _, at_exits, solve};
 use crate::program::{Barrier, Block, CacheOp, FuncId, Insn};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -29,9 +31,10 @@ pub(super) static JL003: RuleDescriptor = RuleDescriptor {
         them, or the invalidation is not waited for. IC may then refill the instruction cache \
         from memory that the clean has not reached, or still be under way when the code runs.",
     how: "Ways from DC to IC, and from IC to an ISB or a return, without a DSB, in functions that \
-        execute IC IVAU.",
+        execute IC IVAU. DSB NSH, and DSBs for loads or stores alone, do not count: they wait for \
+        this CPU, or for no maintenance; OSH and SY wait for more than ISH and do.",
     false_positives: "A DSB in a function called in between, or behind the return.",
-    false_negatives: "A DSB that waits for too little (NSH instead of ISH).",
+    false_negatives: "Functions that invalidate everything (IC IALLUIS) and no line.",
     history: "The order DC, DSB, IC, DSB, ISB is that of Arm ARM B2.4.4; ESOP 2020 shows by \
         litmus tests what each of them is for.",
     fix: "DC CVAU for all lines, DSB ISH, IC IVAU for all lines, DSB ISH, ISB.",
@@ -56,9 +59,7 @@ fn of_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
     let cfg = subject.cfg(id);
     let analysis = Order { subject, found: RefCell::default() };
     let Ok(before) = solve(&cfg, &analysis) else { return Vec::new() };
-    for (block, state) in cfg.blocks.iter().zip(before) {
-        let Some(mut state) = state.filter(|_| !block.exits.is_empty()) else { continue };
-        analysis.transfer(block, &mut state);
+    for (block, _, state) in at_exits(&cfg, &analysis, before) {
         if state.meets(INVALIDATED) {
             let last = subject.program.events()[block.events.clone()].last();
             analysis.found.borrow_mut().insert((true, last.map_or(block.start, |last| last.at)));

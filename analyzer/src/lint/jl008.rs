@@ -12,12 +12,12 @@
 
 use super::finding::Finding;
 use super::model::FunctionRole;
-use super::place::finding;
+use super::place::{finding, reaches};
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use super::syncs::{Effect, Syncs};
 use crate::addr::Svma;
-use crate::program::{Cfg, FuncId, Insn};
+use crate::program::{FuncId, Insn};
 
 pub(super) static JL008: RuleDescriptor = RuleDescriptor {
     code: "JL008",
@@ -85,21 +85,4 @@ fn of_function(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Option<F
     let name = subject.name(id);
     let message = format!("{name} patches and synchronises in each pass of a loop");
     Some(finding(subject, &JL008, JL008.level, (id, sync.1), "", message))
-}
-
-/// Whether a way of at least one edge leads from one block to another.
-fn reaches(cfg: &Cfg, from: usize, to: usize) -> bool {
-    let mut seen = vec![false; cfg.blocks.len()];
-    let mut stack = vec![from];
-    while let Some(block) = stack.pop() {
-        for next in &cfg.blocks[block].successors {
-            if next.index() == to {
-                return true;
-            }
-            if !std::mem::replace(&mut seen[next.index()], true) {
-                stack.push(next.index());
-            }
-        }
-    }
-    false
 }

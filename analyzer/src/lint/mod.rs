@@ -9,6 +9,7 @@
 mod arguments;
 mod exports;
 mod finding;
+mod half;
 mod jl001;
 mod jl002;
 mod jl003;
@@ -23,10 +24,14 @@ mod jl011;
 mod kernel;
 mod model;
 mod obligation;
+mod paths;
 mod place;
+mod reach;
+mod regions;
 mod rule;
 mod subject;
 mod syncs;
+mod values;
 mod way;
 
 pub use finding::{Affected, Coverage, Evidence, Finding, LintReport, Phase, Role, Step};
@@ -104,7 +109,7 @@ pub fn lint_in(
         let is_note =
             !root.patches || matches!(subject.role(root.function), Some(FunctionRole::Tolerated));
         let limit = if is_note { MAX_AFFECTED_NOTE } else { MAX_AFFECTED };
-        let reach = obligation::reach(&subject, &syncs, root, limit, &mut given_up);
+        let reach = reach::reach(&subject, &syncs, root, limit, &mut given_up);
         let finding = jl001::finding(&subject, &syncs, root, &reach);
         if root.patches {
             let is_unsynced = finding.as_ref().is_some_and(|found| found.level > Level::Note);

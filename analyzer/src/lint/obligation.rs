@@ -1,16 +1,20 @@
-//! The obligation to synchronise: who makes it, and through which functions it is
-//! handed on without being fulfilled.
+//! The obligation to synchronise: who makes it, and which functions return with it.
 //!
-//! Obligations of different roots do not meet, so that each is followed by itself: up
-//! from the function that patches, through every caller that may return with it.
+//! On a way through a function it is none, pending from some of the places that patch, or
+//! fulfilled; where ways meet, all of them may hold. Obligations of different roots do not
+//! meet, so that each is followed by itself ([`super::reach`]).
 
 use super::model::FunctionRole;
+use super::regions;
 use super::subject::Subject;
 use super::syncs::{Effect, Syncs};
+use super::values::Body;
 use crate::addr::Svma;
-use crate::dataflow::{Analysis, Bits, Lattice as _, solve};
-use crate::program::{Block, CallKind, CallSite, Exit, FuncId, Insn};
+use crate::dataflow::{Analysis, Bits, Lattice as _, StepsExceeded, at_exits, solve};
+use crate::program::{Barrier, Block, Cfg, Exit, FuncId, Insn};
 use foldhash::{HashMap, HashMapExt as _};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// A way leads here on which code was patched and nobody synchronised since.
 pub(super) const PENDING: Bits = Bits(1);
@@ -27,20 +31,18 @@ pub(super) struct Root {
     pub(super) function: FuncId,
     /// The calls that patch, by address.
     pub(super) sites: Vec<(Svma, FuncId)>,
+    /// Stores into memory that was made executable, and calls that copy there, by address.
+    pub(super) stores: Vec<Svma>,
     /// Whether existing code is patched; else some was written and caches maintained.
     pub(super) patches: bool,
+    /// Whether that existing code is patched is no more than supposed ([`super::regions`]).
+    pub(super) is_supposed: bool,
 }
 
-/// Where the obligation of one root goes.
-#[derive(Debug)]
-pub(super) struct Reach {
-    /// Functions that may return with it, each with the call by which it got it, in the
-    /// order in which they were found: nearer ones first.
-    pub(super) functions: Vec<(FuncId, Option<CallSite>)>,
-    /// What holds where the root returns.
-    pub(super) at_root: Bits,
-    /// Whether there were more functions than are followed.
-    pub(super) is_cut: bool,
+impl Root {
+    const fn new(function: FuncId) -> Self {
+        Self { function, sites: Vec::new(), stores: Vec::new(), patches: false, is_supposed: false }
+    }
 }
 
 /// The functions that patch or maintain, by address.
@@ -59,11 +61,7 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
             if !may_be_root(subject, call.caller) {
                 continue;
             }
-            let root = roots.entry(call.caller).or_insert_with(|| Root {
-                function: call.caller,
-                sites: Vec::new(),
-                patches: false,
-            });
+            let root = roots.entry(call.caller).or_insert_with(|| Root::new(call.caller));
             root.sites.push((call.at, source));
             root.patches |= patches;
         }
@@ -72,6 +70,13 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
     for call in subject.protections().iter().filter(|call| call.is_own_text) {
         if let Some(root) = roots.get_mut(&call.function) {
             root.patches = true;
+        }
+    }
+    for stores in regions::stores(subject) {
+        if may_be_root(subject, stores.function) {
+            let root = roots.entry(stores.function).or_insert_with(|| Root::new(stores.function));
+            root.is_supposed = stores.is_supposed && !root.patches;
+            (root.stores, root.patches) = (stores.places, true);
         }
     }
     let mut roots: Vec<Root> = roots.into_values().collect();
@@ -88,153 +93,147 @@ fn may_be_root(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     )
 }
 
-/// Follows the obligation of `root` up through at most `limit` functions.
-pub(super) fn reach(
+/// What may hold where a function returns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AtReturn {
+    pub(super) flags: Bits,
+    /// Instructions of the function that patch, or call what may return with a patch, from
+    /// which a way without a synchronisation leads to the return; some [`MOST_SITES`] of them.
+    pub(super) sites: Vec<Svma>,
+}
+
+/// What holds where `id` returns, calls to functions for which `may_return_pending` being
+/// made; `None` if it never returns.
+///
+/// # Errors
+/// If it takes too many steps.
+pub(super) fn at_return(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
     root: &Root,
-    limit: usize,
-    given_up: &mut usize,
-) -> Reach {
-    let mut known: HashMap<FuncId, ()> = HashMap::new();
-    let mut reach = Reach { functions: Vec::new(), at_root: Bits::NONE, is_cut: false };
-    let Some(at_root) = at_return(subject, syncs, root, &known, root.function, given_up) else {
-        return reach;
-    };
-    reach.at_root = at_root;
-    if !at_root.meets(PENDING) {
-        return reach;
-    }
-    known.insert(root.function, ());
-    reach.functions.push((root.function, None));
-    let mut next = 0;
-    while let Some((callee, _)) = reach.functions.get(next).copied() {
-        next += 1;
-        let mut calls: Vec<CallSite> = subject.program.callers(callee).collect();
-        calls.sort_by_key(|call| (call.caller, call.at));
-        calls.dedup_by_key(|call| call.caller);
-        for call in calls {
-            if known.contains_key(&call.caller) || stops_at(subject, call.caller) {
-                continue;
-            }
-            let state = at_return(subject, syncs, root, &known, call.caller, given_up);
-            if state.is_some_and(|state| state.meets(PENDING)) {
-                known.insert(call.caller, ());
-                reach.functions.push((call.caller, Some(call)));
-            }
-        }
-        if reach.functions.len() >= limit {
-            reach.is_cut = true;
-            break;
-        }
-    }
-    reach
-}
-
-/// Functions that hand no obligation on: what runs before other CPUs do, and what
-/// synchronises itself.
-fn stops_at(subject: &Subject<'_, '_>, id: FuncId) -> bool {
-    matches!(
-        subject.role(id),
-        Some(FunctionRole::BootOnly | FunctionRole::PatchesAndSyncs | FunctionRole::Syncs)
-    )
-}
-
-/// What holds where `id` returns, calls to functions in `known` being made; `None` if it
-/// never returns.
-fn at_return(
-    subject: &Subject<'_, '_>,
-    syncs: &Syncs,
-    root: &Root,
-    known: &HashMap<FuncId, ()>,
+    may_return_pending: &dyn Fn(FuncId) -> bool,
     id: FuncId,
-    given_up: &mut usize,
-) -> Option<Bits> {
+) -> Result<Option<AtReturn>, StepsExceeded> {
     let cfg = subject.cfg(id);
-    let analysis = Pending { subject, syncs, root, known, id };
-    let Ok(before) = solve(&cfg, &analysis) else {
-        *given_up += 1;
-        // Nothing is known: it may.
-        return Some(PENDING);
-    };
-    let mut all: Option<Bits> = None;
-    for (block, state) in cfg.blocks.iter().zip(before) {
-        let Some(mut state) = state else { continue };
-        if block.exits.is_empty() {
-            continue;
+    let sites = RefCell::default();
+    let analysis =
+        Pending { subject, syncs, root, may_return_pending, id, cfg: Rc::clone(&cfg), sites };
+    let before = solve(&cfg, &analysis)?;
+    let mut all: Option<(Bits, Bits)> = None;
+    for (_, exit, mut state) in at_exits(&cfg, &analysis, before) {
+        if let Exit::TailCall { at, to } = exit {
+            analysis.call(to, at, &mut state);
         }
-        analysis.transfer(block, &mut state);
-        for exit in &block.exits {
-            let mut there = state;
-            if let Exit::TailCall { at, to } = exit {
-                analysis.call(*to, *at, &mut there);
-            }
-            all.get_or_insert(Bits::NONE).join(&there);
-        }
+        all.get_or_insert((Bits::NONE, Bits::NONE)).join(&state);
     }
-    all
+    let known = analysis.sites.borrow();
+    Ok(all.map(|(flags, sites)| AtReturn {
+        flags,
+        sites: sites.numbers().filter_map(|number| known.get(number).copied()).collect(),
+    }))
 }
 
+/// Most places whose patches are told apart in one function; those beyond are counted as
+/// the last of them, so that none is lost.
+const MOST_SITES: usize = 64;
+
+/// Flags, and the places that are pending by their number in `sites`.
 struct Pending<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     syncs: &'a Syncs,
     root: &'a Root,
-    known: &'a HashMap<FuncId, ()>,
+    may_return_pending: &'a dyn Fn(FuncId) -> bool,
     id: FuncId,
+    cfg: Rc<Cfg>,
+    /// Places that were found to patch, in no order.
+    sites: RefCell<Vec<Svma>>,
 }
 
 impl Pending<'_, '_, '_> {
-    fn call(&self, callee: FuncId, at: Svma, state: &mut Bits) {
+    fn call(&self, callee: FuncId, at: Svma, state: &mut (Bits, Bits)) {
         let effect = self.syncs.effect(self.subject, self.id, callee, at);
         let is_own =
             self.id == self.root.function && self.root.sites.iter().any(|(site, _)| *site == at);
         match effect {
-            Effect::Syncs => *state = SYNCED,
+            Effect::Syncs => *state = (SYNCED, Bits::NONE),
             Effect::Patches | Effect::Maintains if is_own => {
-                if state.meets(SYNCED) {
-                    state.join(&LATE);
-                }
-                *state = Bits(state.0 & !LOCAL.0);
-                state.join(&PENDING);
+                self.patch(at, state);
             }
             _ => {}
         }
-        if self.known.contains_key(&callee) {
-            *state = Bits(state.0 & !LOCAL.0);
-            state.join(&PENDING);
+        if (self.may_return_pending)(callee) {
+            self.pend(at, state);
         }
+    }
+
+    /// Code is patched at `at`.
+    fn patch(&self, at: Svma, state: &mut (Bits, Bits)) {
+        if state.0.meets(SYNCED) {
+            state.0.join(&LATE);
+        }
+        self.pend(at, state);
+    }
+
+    /// Code was patched at `at`, or by what is called there.
+    fn pend(&self, at: Svma, (flags, pending): &mut (Bits, Bits)) {
+        *flags = Bits(flags.0 & !LOCAL.0);
+        flags.join(&PENDING);
+        pending.join(&Bits::one(self.number(at)));
+    }
+
+    /// The stores of the root that lie in a block.
+    fn stores_in(&self, block: &Block) -> &[Svma] {
+        if self.id != self.root.function || self.root.stores.is_empty() {
+            return &[];
+        }
+        let body = Body { program: &self.subject.program, cfg: &self.cfg, id: self.id };
+        let first = self.root.stores.partition_point(|at| *at < block.start);
+        let stores = &self.root.stores[first..];
+        &stores[..stores.partition_point(|at| *at < body.end(block))]
+    }
+
+    /// The number of a place that patches.
+    fn number(&self, at: Svma) -> usize {
+        let mut sites = self.sites.borrow_mut();
+        let known = sites.iter().position(|site| *site == at);
+        known.unwrap_or_else(|| {
+            if sites.len() < MOST_SITES {
+                sites.push(at);
+            }
+            sites.len() - 1
+        })
     }
 }
 
 impl Analysis for Pending<'_, '_, '_> {
-    type State = Bits;
+    type State = (Bits, Bits);
 
-    fn entry(&self) -> Bits {
-        Bits::NONE
+    fn entry(&self) -> Self::State {
+        (Bits::NONE, Bits::NONE)
     }
 
-    fn transfer(&self, block: &Block, state: &mut Bits) {
+    fn transfer(&self, block: &Block, state: &mut Self::State) {
+        let mut stores = self.stores_in(block).iter().copied().peekable();
         for event in &self.subject.program.events()[block.events.clone()] {
+            // A call that copies has its place as its event has.
+            while let Some(at) = stores.next_if(|at| *at <= event.at) {
+                self.patch(at, state);
+            }
             match event.insn {
                 Insn::Call { to } => {
                     if let Some(callee) = self.subject.program.function_at(to) {
                         self.call(callee, event.at, state);
                     }
                 }
-                Insn::SupervisorCall if self.syncs.is_sync_core(event.at) => *state = SYNCED,
-                Insn::Barrier(crate::program::Barrier::Isb) if state.meets(PENDING) => {
-                    state.join(&LOCAL);
+                Insn::SupervisorCall if self.syncs.is_sync_core(event.at) => {
+                    *state = (SYNCED, Bits::NONE);
+                }
+                Insn::Barrier(Barrier::Isb) if state.0.meets(PENDING) => {
+                    state.0.join(&LOCAL);
                 }
                 _ => {}
             }
         }
-    }
-}
-
-/// How a call is known, as findings say it.
-pub(super) const fn evidence(kind: CallKind) -> super::finding::Evidence {
-    match kind {
-        CallKind::Call => super::finding::Evidence::Call,
-        CallKind::Tail => super::finding::Evidence::TailCall,
+        stores.for_each(|at| self.patch(at, state));
     }
 }

@@ -1,10 +1,10 @@
-//! Findings about one place, and what a function comes to through its calls.
+//! Findings about one place, and what a function comes to through its calls and blocks.
 
 use super::finding::{Affected, Finding};
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
 use crate::addr::Svma;
-use crate::program::FuncId;
+use crate::program::{Cfg, FuncId};
 
 /// A finding about the instruction at `at` in `function`.  `detail` tells it from others
 /// of the rule in the function.
@@ -52,4 +52,21 @@ pub(super) fn callees(subject: &Subject<'_, '_>, id: FuncId, depth: usize) -> Ve
         layer = next;
     }
     all
+}
+
+/// Whether a way of at least one edge leads from one block to another.
+pub(super) fn reaches(cfg: &Cfg, from: usize, to: usize) -> bool {
+    let mut seen = vec![false; cfg.blocks.len()];
+    let mut stack = vec![from];
+    while let Some(block) = stack.pop() {
+        for next in &cfg.blocks[block].successors {
+            if next.index() == to {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[next.index()], true) {
+                stack.push(next.index());
+            }
+        }
+    }
+    false
 }

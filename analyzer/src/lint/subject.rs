@@ -5,6 +5,7 @@ use super::arguments::registers_at;
 use super::kernel::KernelSummary;
 use super::model::{Config, FunctionModel, FunctionRole, built_in};
 use crate::addr::Svma;
+use crate::dataflow::CallOrder;
 use crate::image::Image;
 use crate::jump_table::JumpTable;
 use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, Program};
@@ -42,6 +43,7 @@ pub(super) struct Subject<'a, 'data> {
     cfgs: RefCell<HashMap<FuncId, Rc<Cfg>>>,
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
+    call_order: OnceCell<CallOrder>,
     protections: OnceCell<Vec<Protection>>,
     pub(super) is_kernel: bool,
 }
@@ -77,6 +79,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             cfgs: RefCell::default(),
             reaches_isb: RefCell::default(),
             taken: OnceCell::new(),
+            call_order: OnceCell::new(),
             protections: OnceCell::new(),
             is_kernel,
         };
@@ -310,6 +313,11 @@ impl<'a, 'data> Subject<'a, 'data> {
             found.sort_by_key(|call| call.at);
             found
         })
+    }
+
+    /// The components of the call graph, found once.
+    pub(super) fn call_order(&self) -> &CallOrder {
+        self.call_order.get_or_init(|| CallOrder::of(&self.program))
     }
 
     /// Places in code that make the address of a function.

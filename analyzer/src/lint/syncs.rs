@@ -4,10 +4,11 @@ use super::arguments::registers_at;
 use super::model::FunctionRole;
 use super::subject::Subject;
 use crate::addr::Svma;
-use crate::dataflow::{Analysis, solve};
+use crate::dataflow::{Analysis, Summaries, at_exits, solve, summarize};
 use crate::program::{Block, Exit, FuncId, Insn};
 use foldhash::{HashMap, HashSet};
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What a call does to an obligation to synchronise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,15 @@ pub(super) enum Effect {
         /// The callback.
         callback: FuncId,
     },
+}
+
+/// What is not zero where a function synchronises, if it does so on some ways alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Guard {
+    /// The parameter of this number.
+    Argument(usize),
+    /// The word of data at this address.
+    Word(u64),
 }
 
 /// membarrier(2) on arm64 (`include/uapi/asm-generic/unistd.h`, Linux 6.12).
@@ -79,6 +89,10 @@ pub(super) struct Syncs {
     pub(super) without_isb: Vec<(FuncId, Svma, FuncId)>,
     always: HashSet<FuncId>,
     effects: RefCell<HashMap<(Svma, FuncId), Effect>>,
+    /// The guards of functions, as far as they were asked for ([`super::paths`]).
+    pub(super) guards: RefCell<HashMap<FuncId, Rc<[Guard]>>>,
+    /// Functions with whether they may skip a synchronisation, in the same way.
+    pub(super) may_skip: RefCell<HashMap<FuncId, bool>>,
     /// Functions whose analysis was given up.
     pub(super) given_up: usize,
 }
@@ -96,32 +110,27 @@ impl Syncs {
             )
         };
         let named = subject.program.ids().filter(|id| subject.role(*id).is_some_and(is_sync));
-        let mut queue: Vec<FuncId> = named.collect();
+        let calls = named.flat_map(|id| subject.program.callers(id));
+        let mut seeds: Vec<FuncId> = calls.map(|call| call.caller).collect();
         syncs.find_callbacks(subject);
         if !subject.is_kernel {
             syncs.membarriers = membarriers(subject);
-            for call in syncs.membarriers.clone() {
-                if call.command == Some(SYNC_CORE) && syncs.always_syncs(subject, call.function) {
-                    syncs.always.insert(call.function);
-                    queue.push(call.function);
-                }
-            }
+            let sync_core = syncs.membarriers.iter().filter(|call| call.command == Some(SYNC_CORE));
+            seeds.extend(sync_core.map(|call| call.function));
         }
-        while let Some(callee) = queue.pop() {
-            let mut callers: Vec<FuncId> =
-                subject.program.callers(callee).map(|call| call.caller).collect();
-            callers.sort_unstable();
-            callers.dedup();
-            for caller in callers {
-                if subject.role(caller).is_none()
-                    && !syncs.always.contains(&caller)
-                    && syncs.always_syncs(subject, caller)
-                {
-                    syncs.always.insert(caller);
-                    queue.push(caller);
-                }
-            }
+        if seeds.is_empty() {
+            return syncs;
         }
+        seeds.sort_unstable();
+        seeds.dedup();
+        let mut always = AlwaysSyncs {
+            subject,
+            syncs: &mut syncs,
+            told: HashSet::default(),
+            cycles: HashSet::default(),
+        };
+        let given_up = summarize(&subject.program, subject.call_order(), seeds, &mut always);
+        syncs.given_up += given_up;
         syncs
     }
 
@@ -213,6 +222,15 @@ impl Syncs {
         self.always.contains(&id)
     }
 
+    /// Whether a function comes to a synchronisation on some way, by what it calls directly.
+    pub(super) fn calls_sync(&self, subject: &Subject<'_, '_>, id: FuncId) -> bool {
+        let calls = subject.program.calls_of(id).iter();
+        let mut effects = calls.map(|call| self.effect(subject, id, call.callee, call.at));
+        let mut own = subject.program.events_of(id).iter();
+        effects.any(|effect| effect == Effect::Syncs)
+            || own.any(|event| event.insn == Insn::SupervisorCall && self.is_sync_core(event.at))
+    }
+
     /// Functions that make other CPUs synchronise: primitives, and those that come to one
     /// on every way through them.
     pub(super) fn count(&self, subject: &Subject<'_, '_>) -> usize {
@@ -225,29 +243,79 @@ impl Syncs {
         all.extend(by_call.map(|call| call.function));
         all.len()
     }
+}
 
-    fn always_syncs(&mut self, subject: &Subject<'_, '_>, id: FuncId) -> bool {
-        let cfg = subject.cfg(id);
-        let analysis = Unsynced { subject, syncs: self, id };
+/// The summary "synchronises on every way that returns".
+struct AlwaysSyncs<'a, 'b, 'data> {
+    subject: &'a Subject<'b, 'data>,
+    syncs: &'a mut Syncs,
+    /// Functions whose callers know of it.
+    told: HashSet<FuncId>,
+    /// Cycles that were evaluated as a whole.
+    cycles: HashSet<u32>,
+}
+
+/// Functions of the largest cycle in which each is taken for one that synchronises, until a
+/// way shows that it does not: what returns came out of the cycle somewhere.
+const MOST_IN_CYCLE: usize = 16;
+
+impl Summaries for AlwaysSyncs<'_, '_, '_> {
+    fn evaluate(&mut self, id: FuncId) -> bool {
+        if self.subject.role(id).is_some() {
+            return false;
+        }
+        if self.syncs.always.contains(&id) || self.always(id) {
+            self.syncs.always.insert(id);
+        } else {
+            self.evaluate_cycle(id);
+        }
+        self.syncs.always.contains(&id) && self.told.insert(id)
+    }
+
+    /// A function that is not known to synchronise is taken for one that does not.
+    fn give_up(&mut self, _: FuncId) -> bool {
+        false
+    }
+}
+
+impl AlwaysSyncs<'_, '_, '_> {
+    /// Finds which functions of the cycle of `id` synchronise if those that they call in it
+    /// do.
+    fn evaluate_cycle(&mut self, id: FuncId) {
+        let order = self.subject.call_order();
+        let members = order.members(id);
+        let calls_itself = |id| self.subject.program.calls_of(id).iter().any(|c| c.callee == id);
+        let is_cycle = members.len() > 1 || calls_itself(id);
+        if !is_cycle || members.len() > MOST_IN_CYCLE || !self.cycles.insert(order.component(id)) {
+            return;
+        }
+        let may_be =
+            |id: &FuncId| self.subject.role(*id).is_none() && !self.syncs.always.contains(id);
+        let mut assumed: Vec<FuncId> = members.iter().copied().filter(may_be).collect();
+        self.syncs.always.extend(&assumed);
+        while let Some(at) = assumed.iter().position(|id| !self.always(*id)) {
+            self.syncs.always.remove(&assumed.swap_remove(at));
+        }
+    }
+
+    fn always(&mut self, id: FuncId) -> bool {
+        let cfg = self.subject.cfg(id);
+        let analysis = Unsynced { subject: self.subject, syncs: self.syncs, id };
         let Ok(before) = solve(&cfg, &analysis) else {
-            self.given_up += 1;
+            self.syncs.given_up += 1;
             return false;
         };
         let mut returns = false;
-        for (block, state) in cfg.blocks.iter().zip(before) {
-            let Some(mut is_unsynced) = state else { continue };
-            analysis.transfer(block, &mut is_unsynced);
-            for exit in &block.exits {
-                let is_synced_there = match exit {
-                    Exit::TailCall { at, to } => {
-                        self.effect(subject, id, *to, *at) == Effect::Syncs
-                    }
-                    Exit::Return { .. } | Exit::Unknown { .. } => false,
-                };
-                returns = true;
-                if is_unsynced && !is_synced_there {
-                    return false;
+        for (_, exit, is_unsynced) in at_exits(&cfg, &analysis, before) {
+            returns = true;
+            let is_synced_there = match exit {
+                Exit::TailCall { at, to } => {
+                    self.syncs.effect(self.subject, id, to, at) == Effect::Syncs
                 }
+                Exit::Return { .. } | Exit::Unknown { .. } => false,
+            };
+            if is_unsynced && !is_synced_there {
+                return false;
             }
         }
         returns

@@ -1,10 +1,12 @@
 //! The way that shows a finding: from an entry point to the patch to the return.
 
 use super::finding::{Affected, Evidence, Role, Step};
-use super::obligation::{Reach, Root, evidence};
+use super::obligation::Root;
+use super::reach::Reach;
 use super::subject::Subject;
 use super::syncs::Syncs;
-use crate::program::{FuncId, Insn};
+use crate::addr::Svma;
+use crate::program::{CallKind, FuncId, Insn};
 use foldhash::HashMap;
 
 /// Names that a finding mentions.
@@ -76,19 +78,24 @@ pub(super) fn affected(subject: &Subject<'_, '_>, reach: &Reach) -> Affected {
     }
 }
 
-/// The entry point that is best to show: the best known kind, the shortest way.
+/// The entry point that is best to show: one that no given-up analysis leads to, the best
+/// known kind, the shortest way.
 pub(super) fn best_entry(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
     reach: &Reach,
 ) -> Option<(FuncId, EntryKind)> {
-    let entries =
-        reach.functions.iter().filter_map(|(id, _)| Some((*id, entry_kind(subject, syncs, *id)?)));
-    // Nearer ones come first, and `min_by_key` takes the first of equals.
-    entries.min_by_key(|(_, kind)| match kind {
-        EntryKind::Exported | EntryKind::SystemCall => EntryKind::Exported,
-        other => *other,
-    })
+    let (certain, uncertain) = reach.functions.split_at_checked(reach.certain)?;
+    let best = |functions: &[(FuncId, _)]| {
+        let entry = |id| Some((id, entry_kind(subject, syncs, id)?));
+        let entries = functions.iter().filter_map(|(id, _)| entry(*id));
+        // Nearer ones come first, and `min_by_key` takes the first of equals.
+        entries.min_by_key(|(_, kind)| match kind {
+            EntryKind::Exported | EntryKind::SystemCall => EntryKind::Exported,
+            other => *other,
+        })
+    };
+    best(certain).or_else(|| best(uncertain))
 }
 
 /// The steps from `entry` to the patch in the root and back to the return.
@@ -121,16 +128,25 @@ pub(super) fn steps(
     while let Some(call) = got_by.get(&at) {
         steps.push(Step {
             callee: Some(subject.name(call.callee)),
-            evidence: Some(evidence(call.kind)),
+            evidence: Some(if reach.is_certain(at) {
+                evidence(call.kind)
+            } else {
+                Evidence::Unresolved
+            }),
             ..step(Role::Call, at, call.at)
         });
         at = call.callee;
     }
-    // The last patch is the one that nobody can have synchronised.
-    if let Some((site, source)) = root.sites.last() {
+    // The last of those that nobody synchronised; all may, where the analysis was given up.
+    let calls = root.sites.iter().map(|(site, source)| (*site, Some(*source)));
+    let mut patches: Vec<(Svma, Option<FuncId>)> =
+        calls.chain(root.stores.iter().map(|site| (*site, None))).collect();
+    patches.sort_unstable();
+    let is_pending = |(site, _): &&(Svma, _)| reach.at_root.sites.contains(site);
+    if let Some((site, source)) = patches.iter().rfind(is_pending).or(patches.last()) {
         steps.push(Step {
-            callee: Some(subject.name(*source)),
-            evidence: Some(Evidence::Call),
+            callee: source.map(|source| subject.name(source)),
+            evidence: source.map(|_| Evidence::Call),
             ..step(Role::Patch, root.function, *site)
         });
     }
@@ -147,6 +163,14 @@ pub(super) fn steps(
         steps.push(step(Role::Exit, entry, exit.at));
     }
     steps
+}
+
+/// How a call is known, as findings say it.
+const fn evidence(kind: CallKind) -> Evidence {
+    match kind {
+        CallKind::Call => Evidence::Call,
+        CallKind::Tail => Evidence::TailCall,
+    }
 }
 
 /// Names of the functions on the way, without repeats: what a fingerprint is made of.

@@ -82,8 +82,19 @@ pub(super) fn functions(
         .map(|(start, symbol)| (start, FunctionSource::Symbol, Some(symbol)))
         .collect();
     starts.extend(unwind.iter().map(|start| (*start, FunctionSource::Unwind, None)));
+    // A stub of an import may be reached by tail calls alone; inside the section nothing
+    // branches.
+    let stubs: Vec<AddrRange> = sections
+        .iter()
+        .filter(|section| section.name.starts_with(".plt"))
+        .map(|section| section.range)
+        .collect();
+    let is_stub = |to: Svma| stubs.iter().any(|range| range.contains(to));
     starts.extend(events.iter().filter_map(|event| match event.insn {
         Insn::Call { to } => Some((to, FunctionSource::Call, None)),
+        Insn::Jump { to } | Insn::Branch { to } if is_stub(to) => {
+            Some((to, FunctionSource::Call, None))
+        }
         _ => None,
     }));
     starts.extend(

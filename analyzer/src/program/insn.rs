@@ -24,7 +24,8 @@ impl Register {
         self.0
     }
 
-    const fn at(word: u32, bit: u32) -> Self {
+    /// That in the five bits from `bit` on.
+    pub(super) const fn at(word: u32, bit: u32) -> Self {
         Self(((word >> bit) & 31) as u8)
     }
 }
@@ -34,8 +35,12 @@ impl Register {
 pub enum Barrier {
     /// Context synchronisation on this PE.
     Isb,
-    /// Completion of earlier accesses and maintenance.
+    /// Completion of earlier accesses and maintenance, for the inner shareable domain or
+    /// one that holds it.
     Dsb,
+    /// A DSB for less: for this PE (NSH), or for loads or stores alone, which completes no
+    /// maintenance.
+    WeakDsb,
     /// Order of data accesses.
     Dmb,
 }
@@ -201,14 +206,14 @@ fn branch_or_system(word: u32, at: Svma) -> Insn {
         _ => return Insn::Other { writes: None },
     }
     match word & 0xffff_f0ff {
-        0xd503_309f => return Insn::Barrier(Barrier::Dsb),
+        0xd503_309f => return Insn::Barrier(dsb((word >> 8) & 15)),
         0xd503_30bf => return Insn::Barrier(Barrier::Dmb),
         0xd503_30df => return Insn::Barrier(Barrier::Isb),
         _ => {}
     }
-    // DSB with the nXS qualifier.
+    // DSB with the nXS qualifier has a domain alone.
     if word & 0xffff_f3ff == 0xd503_323f {
-        return Insn::Barrier(Barrier::Dsb);
+        return Insn::Barrier(dsb((word >> 8) & 12 | 3));
     }
     // op1:CRn:CRm:op2 of SYS (C6.2, SYS; D24 for the cache operations).
     if word & 0xfff8_0000 == 0xd508_0000 {
@@ -226,6 +231,15 @@ fn branch_or_system(word: u32, at: Svma) -> Insn {
     // MRS and SYSL write a register, MSR and the hints do not.
     let reads_system = word & 0xffe0_0000 == 0xd520_0000;
     Insn::Other { writes: reads_system.then(|| Register::at(word, 0)) }
+}
+
+/// The DSB of an option (C6.2, DSB): bits 3:2 are the domain, outer, non, inner, full; bits
+/// 1:0 are 3 for loads and stores both.
+const fn dsb(option: u32) -> Barrier {
+    match option {
+        3 | 11 | 15 => Barrier::Dsb,
+        _ => Barrier::WeakDsb,
+    }
 }
 
 fn branch_register(word: u32) -> Insn {
@@ -344,6 +358,10 @@ fn memory(word: u32, at: Svma) -> Insn {
         1 if word & 0x00c0_8000 == 0x0080_8000 => {
             Insn::Store { source: register, base, bytes: 1 << size }
         }
+        // Loads write what they load into, stores their status, CAS what it compares with.
+        1 if word & (1 << 22) != 0 && word & 0x00a0_0000 != 0x00a0_0000 => {
+            Insn::Other { writes: Some(register) }
+        }
         1 => Insn::Other { writes: Some(Register::at(word, 16)) },
         _ => Insn::Other { writes: Some(register) },
     }
@@ -352,23 +370,6 @@ fn memory(word: u32, at: Svma) -> Insn {
 /// Atomic memory operations share the space of stores with a register offset.
 const fn is_atomic(word: u32) -> bool {
     (word >> 24) & 3 == 0 && word & (1 << 21) != 0 && (word >> 10) & 3 == 0
-}
-
-/// The second register that a load of a pair writes, or the base that an access with
-/// write-back does: constants in them are gone.
-#[must_use]
-pub fn also_writes(word: u32) -> Option<Register> {
-    if (word >> 25) & 0b0101 != 0b0100 {
-        return None;
-    }
-    match (word >> 27) & 7 {
-        5 if word & (1 << 26) == 0 && word & (1 << 22) != 0 => Some(Register::at(word, 10)),
-        5 if (word >> 23) & 1 != 0 => Some(Register::at(word, 5)),
-        7 if (word >> 24) & 3 == 0 && word & (1 << 21) == 0 && (word >> 10) & 1 != 0 => {
-            Some(Register::at(word, 5))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -421,7 +422,13 @@ mod tests {
             (0xd503_3fdf, Insn::Barrier(Barrier::Isb)),
             (0xd503_3b9f, Insn::Barrier(Barrier::Dsb)),
             (0xd503_3bbf, Insn::Barrier(Barrier::Dmb)),
+            (0xd503_3f9f, Insn::Barrier(Barrier::Dsb)),
+            (0xd503_339f, Insn::Barrier(Barrier::Dsb)),
+            (0xd503_379f, Insn::Barrier(Barrier::WeakDsb)),
+            (0xd503_3a9f, Insn::Barrier(Barrier::WeakDsb)),
+            (0xd503_399f, Insn::Barrier(Barrier::WeakDsb)),
             (0xd503_3e3f, Insn::Barrier(Barrier::Dsb)),
+            (0xd503_363f, Insn::Barrier(Barrier::WeakDsb)),
             (0xd50b_7523, Insn::Cache(CacheOp::InvalidateInsn)),
             (0xd508_751f, Insn::Cache(CacheOp::InvalidateLocal)),
             (0xd508_711f, Insn::Cache(CacheOp::InvalidateAll)),
@@ -467,13 +474,12 @@ mod tests {
             (0xb862_6823, Insn::Other { writes: Some(x(3)) }),
             (0xa940_0440, Insn::Other { writes: Some(x(0)) }),
             (0xb842_0041, Insn::Other { writes: Some(x(1)) }),
+            (0xc8df_fc41, Insn::Other { writes: Some(x(1)) }),
+            (0xc803_7c41, Insn::Other { writes: Some(x(3)) }),
+            (0xc8e3_fc41, Insn::Other { writes: Some(x(3)) }),
             (0x3d80_0000, Insn::Other { writes: None }),
         ] {
             assert_eq!(decode(word, AT), insn, "{word:#010x}");
         }
-        assert_eq!(also_writes(0xa940_0440), Some(x(1)));
-        assert_eq!(also_writes(0xf800_8c22), Some(x(1)));
-        assert_eq!(also_writes(0xa9bf_7bfd), Some(x(31)));
-        assert_eq!(also_writes(0xb900_0001), None);
     }
 }

@@ -4,15 +4,19 @@
 //! maintains caches ([`Event`]); everything else is read again where an analysis asks
 //! for it.  Only arm64 is read.
 
+mod access;
 mod cfg;
+mod condition;
 mod function;
 mod insn;
 mod plt;
 mod scan;
 
+pub use access::{Access, AccessKind, access, also_writes};
 pub use cfg::{Block, BlockId, Cfg, Exit};
+pub use condition::{Condition, Test, condition};
 pub use function::{FuncId, Function, FunctionSource};
-pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, also_writes, decode};
+pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, decode};
 pub use scan::Event;
 
 use crate::addr::{AddrRange, Svma};
@@ -301,6 +305,12 @@ impl<'data> Program<'data> {
         let (first, last) =
             (self.callee_starts[id.index()] as usize, self.callee_starts[id.index() + 1] as usize);
         self.by_callee[first..last].iter().map(|index| self.calls[*index as usize])
+    }
+
+    /// All direct calls, by caller and address.
+    #[must_use]
+    pub fn calls(&self) -> &[CallSite] {
+        &self.calls
     }
 
     /// Direct calls from a function, by address.

@@ -1,53 +1,7 @@
 //! The A64 instructions that fixtures are made of, as functions (Arm ARM, DDI 0487, C6.2).
 
 use super::insn::{Code, Form, Insn, code};
-
-/// A register, and how wide it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reg {
-    number: u32,
-    wide: bool,
-    stack: bool,
-}
-
-/// The 64-bit register of this number; 31 is XZR.
-#[must_use]
-pub const fn x(number: u32) -> Reg {
-    assert!(number < 32);
-    Reg { number, wide: true, stack: false }
-}
-
-/// The 32-bit register of this number; 31 is WZR.
-#[must_use]
-pub const fn w(number: u32) -> Reg {
-    Reg { wide: false, ..x(number) }
-}
-
-/// The stack pointer.
-pub const SP: Reg = Reg { stack: true, ..x(31) };
-/// The frame pointer.
-pub const FP: Reg = x(29);
-/// The link register.
-pub const LR: Reg = x(30);
-/// The zero register.
-pub const XZR: Reg = x(31);
-
-impl Reg {
-    /// Bit 31 of most instructions.
-    fn sf(self) -> u32 {
-        u32::from(self.wide) << 31
-    }
-
-    /// Bytes that a load or store of it moves.
-    fn bytes(self) -> u32 {
-        if self.wide { 8 } else { 4 }
-    }
-
-    /// Bit 30 of loads and stores.
-    fn size(self) -> u32 {
-        u32::from(self.wide) << 30
-    }
-}
+pub use super::register::{FP, LR, Reg, SP, XZR, w, x};
 
 /// A condition of B.cond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +19,12 @@ pub enum Cond {
 /// What a barrier waits for, and for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
+    /// Everything, outer shareable.
+    Osh = 3,
+    /// Everything, this PE alone.
+    Nsh = 7,
+    /// Loads, inner shareable.
+    Ishld = 9,
     /// Stores, inner shareable.
     Ishst = 10,
     /// Everything, inner shareable.
@@ -354,6 +314,18 @@ pub fn str(from: Reg, base: Reg, offset: u32) -> Code {
 pub fn str_post(from: Reg, base: Reg, step: u32) -> Code {
     assert!(step < 256, "a step of {step}");
     Code::word(0xb800_0400 | from.size() | step << 12 | base.number << 5 | from.number)
+}
+
+/// `ldar to, [base]`
+#[must_use]
+pub fn ldar(to: Reg, base: Reg) -> Code {
+    Code::word(0x88df_fc00 | to.size() | base.number << 5 | to.number)
+}
+
+/// `stlr from, [base]`
+#[must_use]
+pub fn stlr(from: Reg, base: Reg) -> Code {
+    Code::word(0x889f_fc00 | from.size() | base.number << 5 | from.number)
 }
 
 /// `ldrb to, [base, index]`

@@ -11,6 +11,7 @@ mod kernel;
 mod link;
 mod module;
 mod program;
+mod register;
 
 pub use function::{Function, Object, ObjectSection};
 pub use insn::{Code, code};

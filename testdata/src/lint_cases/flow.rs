@@ -306,7 +306,39 @@ fn sites() -> Vec<LintCase> {
     .concat()
 }
 
+/// Functions that call themselves or each other.
+fn recursion() -> Vec<LintCase> {
+    let own = |end: Code| {
+        let again = [mov(x(0), x(19)), bl("demo_patch"), leave_ret()];
+        let begin = [enter(), sub_imm(x(19), x(0), 1), patch(), cbz(x(19), "last")];
+        [code(begin), code(again), label("last"), end, leave_ret()]
+    };
+    let each_other = |end: Code| {
+        let odd = [enter(), sub_imm(x(0), x(0), 1), bl("demo_patch"), leave_ret()];
+        let begin = [enter(), mov(x(19), x(0)), patch(), mov(x(0), x(19)), cbz(x(0), "last")];
+        let even = [code(begin), bl("demo_odd"), leave_ret(), label("last"), end, leave_ret()];
+        kernel([Function::new("demo_odd", odd).local(), Function::new("demo_patch", even).local()])
+            .functions(entries("demo_patch"))
+    };
+    [
+        bodies(
+            "jl001-recursion",
+            "only the last of the calls of a function by itself would synchronise",
+            own(nop()),
+            own(kick()),
+        ),
+        pair(
+            "jl001-mutual-recursion",
+            "the same of two functions that call each other",
+            UNSYNCED,
+            &each_other(nop()),
+            &each_other(kick()),
+        ),
+    ]
+    .concat()
+}
+
 /// All of them.
 pub(super) fn all() -> Vec<LintCase> {
-    [ways(), branches(), sites()].concat()
+    [ways(), branches(), recursion(), sites()].concat()
 }

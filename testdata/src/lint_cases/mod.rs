@@ -8,9 +8,11 @@
 
 mod case;
 mod flow;
+mod guards;
 mod linkage;
 mod modules;
 mod primitives;
+mod regions;
 mod rules;
 mod user;
 
@@ -19,5 +21,6 @@ pub use case::{Expected, FIXED, LintCase};
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<LintCase> {
-    [flow::all(), linkage::all(), rules::all(), modules::all(), user::all()].concat()
+    let kernels = [flow::all(), guards::all(), linkage::all(), rules::all(), modules::all()];
+    [kernels.concat(), user::all(), regions::all()].concat()
 }

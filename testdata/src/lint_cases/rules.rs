@@ -2,10 +2,11 @@
 
 use super::case::{Expected, LintCase, pair, sound};
 use super::linkage::callback;
-use super::primitives::{NOP, demo, entries, kernel, kick, patch, patch_with};
+use super::primitives::{NOP, demo, entries, kernel, kick, maintenance, patch, patch_with};
 use crate::broken;
 use crate::code::asm::{
-    add_imm, address, b, bl, cbnz, enter, isb, label, leave_ret, load, mov, nop, sub_imm, w, x,
+    Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cmp, dc_cvau, dsb, enter,
+    ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, sub_imm, w, x,
 };
 use crate::code::{Code, Function, code};
 
@@ -109,6 +110,68 @@ fn words() -> Vec<LintCase> {
     all
 }
 
+/// Maintenance of lines whose size was read once, on whatever CPU that was.
+fn line_sizes() -> [LintCase; 2] {
+    let lines = |name: &str, size: Code, operation: Code| {
+        let step = [size, sub_imm(x(3), x(2), 1), bic(x(4), x(0), x(3)), label(name), operation];
+        code([
+            code(step),
+            add(x(4), x(4), x(2)),
+            cmp(x(4), x(1)),
+            b_cond(Cond::Lo, name),
+            dsb(Domain::Ish),
+        ])
+    };
+    let kept = |offset| code([address(x(5), "demo_state"), ldr(x(2), x(5), offset)]);
+    let body =
+        [lines("dc", kept(0), dc_cvau(x(4))), lines("ic", kept(8), ic_ivau(x(4))), isb(), ret()];
+    let program = |body: Code| kernel([Function::new("demo_flush", [body]).exported()]);
+    pair(
+        "jl002-kept-line-size",
+        "the size of a line is that of the CPU that read it, which need not be this one",
+        ("JL002", "warning", "demo_flush"),
+        &program(code(body)),
+        &program(maintenance(dsb(Domain::Ish), dsb(Domain::Ish))),
+    )
+}
+
+/// Fresh text of a module, which is freed where something fails before it may run.
+fn load_module() -> [LintCase; 2] {
+    let expected: Expected = ("JL001", "note", "load_module");
+    let program = |before: Code, behind: Code| {
+        let body = [
+            enter(),
+            mov(x(19), x(0)),
+            add_imm(x(1), x(0), 64),
+            bl("__flush_icache_range"),
+            before,
+            bl("parse_args"),
+            cbnz(w(0), "free"),
+            behind,
+            leave_ret(),
+            label("free"),
+            mov(x(0), x(19)),
+            bl("module_memfree"),
+            load(w(0), 22),
+            leave_ret(),
+        ];
+        let nothing = |name| Function::new(name, [load(w(0), 0), ret()]).in_file("module.c");
+        kernel([
+            nothing("parse_args"),
+            nothing("module_memfree"),
+            Function::new("load_module", body).in_file("module.c"),
+        ])
+        .functions(entries("load_module"))
+    };
+    pair(
+        "jl001-load-module",
+        "an exit for errors behind fresh text: no more than a note, and none where it is synced",
+        expected,
+        &program(nop(), kick()),
+        &program(kick(), nop()),
+    )
+}
+
 /// Rows that upstream argues for: a note.
 fn tolerated() -> Vec<LintCase> {
     let expected: Expected = ("JL001", "note", "ftrace_make_nop");
@@ -148,7 +211,9 @@ fn nothing() -> LintCase {
 
 /// All of them.
 pub(super) fn all() -> Vec<LintCase> {
-    let mut all = [order(), words(), tolerated(), tables().into()].concat();
+    let mut all =
+        [order(), words(), line_sizes().into(), load_module().into(), tolerated(), tables().into()]
+            .concat();
     all.push(nothing());
     all
 }

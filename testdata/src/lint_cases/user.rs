@@ -9,21 +9,21 @@ use crate::code::asm::{
 };
 use crate::code::{Code, Function, Program, code};
 
-const PAGE: u64 = 0x1000;
-const READ_WRITE: u64 = 3;
-const READ_EXEC: u64 = 5;
-const ALL: u64 = 7;
+pub(super) const PAGE: u64 = 0x1000;
+pub(super) const READ_WRITE: u64 = 3;
+pub(super) const READ_EXEC: u64 = 5;
+pub(super) const ALL: u64 = 7;
 /// membarrier(2): PRIVATE_EXPEDITED, its SYNC_CORE, and the registration for that.
 const FOR_DATA: u64 = 0x8;
-const SYNC_CORE: u64 = 0x20;
-const REGISTER: u64 = 0x40;
+pub(super) const SYNC_CORE: u64 = 0x20;
+pub(super) const REGISTER: u64 = 0x40;
 const MEMBARRIER: u64 = 283;
 
 /// How a program calls membarrier(2).
 type Membarrier = fn(u64) -> Code;
 
 /// Through `syscall()` of libc.
-fn by_libc(command: u64) -> Code {
+pub(super) fn by_libc(command: u64) -> Code {
     code([load(w(0), MEMBARRIER), load(w(1), command), load(w(2), 0), bl("syscall")])
 }
 
@@ -38,7 +38,7 @@ fn clear_cache() -> Function {
         .local_to("libgcc2.c")
 }
 
-fn flush() -> Code {
+pub(super) fn flush() -> Code {
     code([mov(x(0), x(19)), add_imm(x(1), x(19), 4), bl("__clear_cache")])
 }
 
@@ -64,13 +64,13 @@ fn patch_own_text(maintain: Code, sync: Code) -> Function {
 }
 
 /// The function that is called at the start.
-fn start(register: Code) -> Function {
+pub(super) fn start(register: Code) -> Function {
     Function::new("demo_start", [enter(), register, leave_ret()]).exported()
 }
 
 /// A library of these functions, with a copy of `__clear_cache` before them and a page that
 /// is changed behind them.
-fn library(functions: impl IntoIterator<Item = Function>) -> Program {
+pub(super) fn library(functions: impl IntoIterator<Item = Function>) -> Program {
     let target = Function::new("demo_target", [nop(), nop(), ret()]).local();
     let target = target.aligned(PAGE);
     Program::user().functions([clear_cache()]).functions(functions).functions([target])
@@ -158,7 +158,8 @@ fn maintains() -> Vec<LintCase> {
         let expected = ("JL003", "warning", "demo_clear_cache");
         pair(name, trap, expected, &primitive(middle, end), &primitive(ish(), ish()))
     };
-    [
+    let wider = "a DSB of the outer shareable domain, which holds the inner one";
+    let all = [
         pair(
             "jl002-user",
             "code is written and made executable, and no cache maintained",
@@ -169,8 +170,13 @@ fn maintains() -> Vec<LintCase> {
         order("jl003-before", "no DSB between DC and IC", nop(), ish()),
         order("jl003-after", "no DSB behind IC", ish(), nop()),
         order("jl003-dmb", "a DMB does not wait for DC", dmb(Domain::Ish), ish()),
-    ]
-    .concat()
+        order("jl003-nsh-before", "a DSB for this CPU alone", dsb(Domain::Nsh), ish()),
+        order("jl003-nsh-after", "the same behind IC", ish(), dsb(Domain::Nsh)),
+        order("jl003-ishst", "a DSB for stores alone completes no DC", dsb(Domain::Ishst), ish()),
+    ];
+    let mut all = all.concat();
+    all.push(sound("jl003-osh", wider, &primitive(dsb(Domain::Osh), dsb(Domain::Osh))));
+    all
 }
 
 fn membarriers() -> Vec<LintCase> {

@@ -1,0 +1,205 @@
+//! The call graph's strongly connected components, each behind those that it calls
+//! (R. Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion).
+
+use crate::program::{CallSite, FuncId, Program};
+
+/// Which component each function is in.
+///
+/// Components are numbered in reverse topological order: a call leads to the caller's own
+/// component or to one of a lower number.
+#[derive(Debug, Default)]
+pub struct CallOrder {
+    component: Vec<u32>,
+    /// Functions by component.
+    members: Vec<FuncId>,
+    /// Where the members of each component begin, and behind the last where they end.
+    starts: Vec<usize>,
+}
+
+impl CallOrder {
+    /// The components of `program` by its direct calls, in time linear in these.
+    #[must_use]
+    pub fn of(program: &Program<'_>) -> Self {
+        Self::new(program.functions().len(), program.calls())
+    }
+
+    /// The components of `functions` functions by `calls`, which are sorted by caller.
+    fn new(functions: usize, calls: &[CallSite]) -> Self {
+        let mut search = Search {
+            calls,
+            starts: starts(functions, calls),
+            number: vec![UNSEEN; functions],
+            low: vec![0; functions],
+            open: Vec::new(),
+            next: 0,
+            order: Self {
+                component: vec![UNSEEN; functions],
+                members: Vec::with_capacity(functions),
+                starts: vec![0],
+            },
+        };
+        for function in 0..functions {
+            if search.number[function] == UNSEEN {
+                search.from(function);
+            }
+        }
+        search.order
+    }
+
+    /// The number of the component that a function is in.
+    #[must_use]
+    pub fn component(&self, id: FuncId) -> u32 {
+        self.component[id.index()]
+    }
+
+    /// The functions in the component of a function, itself included.
+    #[must_use]
+    pub fn members(&self, id: FuncId) -> &[FuncId] {
+        let component = self.component(id) as usize;
+        &self.members[self.starts[component]..self.starts[component + 1]]
+    }
+}
+
+/// Not yet numbered, or in no component so far.
+const UNSEEN: u32 = u32::MAX;
+
+/// Where the calls of each function begin, and behind the last where they end.
+fn starts(functions: usize, calls: &[CallSite]) -> Vec<usize> {
+    let mut starts = vec![0; functions + 1];
+    for call in calls {
+        starts[call.caller.index() + 1] += 1;
+    }
+    for function in 0..functions {
+        starts[function + 1] += starts[function];
+    }
+    starts
+}
+
+struct Search<'a> {
+    calls: &'a [CallSite],
+    starts: Vec<usize>,
+    /// When the search came to each function.
+    number: Vec<u32>,
+    /// The least number that is reached from a function through functions still open.
+    low: Vec<u32>,
+    /// Functions that are in no component yet.
+    open: Vec<usize>,
+    next: u32,
+    order: CallOrder,
+}
+
+impl Search<'_> {
+    fn enter(&mut self, function: usize) {
+        self.number[function] = self.next;
+        self.low[function] = self.next;
+        self.next += 1;
+        self.open.push(function);
+    }
+
+    fn from(&mut self, root: usize) {
+        // Functions with their next call.
+        let mut way = vec![(root, self.starts[root])];
+        self.enter(root);
+        while let Some((function, call)) = way.last_mut() {
+            let function = *function;
+            if *call < self.starts[function + 1] {
+                let callee = self.calls[*call].callee.index();
+                *call += 1;
+                if self.number[callee] == UNSEEN {
+                    way.push((callee, self.starts[callee]));
+                    self.enter(callee);
+                } else if self.order.component[callee] == UNSEEN {
+                    self.low[function] = self.low[function].min(self.number[callee]);
+                }
+                continue;
+            }
+            way.pop();
+            if let Some((caller, _)) = way.last() {
+                self.low[*caller] = self.low[*caller].min(self.low[function]);
+            }
+            if self.low[function] == self.number[function] {
+                self.close(function);
+            }
+        }
+    }
+
+    /// Makes a component of the open functions from `first` on.
+    fn close(&mut self, first: usize) {
+        let component = u32::try_from(self.order.starts.len() - 1).unwrap_or(UNSEEN);
+        while let Some(function) = self.open.pop() {
+            self.order.component[function] = component;
+            self.order.members.push(FuncId(u32::try_from(function).unwrap_or(UNSEEN)));
+            if function == first {
+                break;
+            }
+        }
+        self.order.starts.push(self.order.members.len());
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::addr::Svma;
+    use crate::program::CallKind;
+    use proptest::prelude::*;
+
+    /// The order of a graph of `count` functions.
+    pub(in crate::dataflow) fn order_of(count: usize, edges: &[(u32, u32)]) -> CallOrder {
+        let call = |(caller, callee): &(u32, u32)| CallSite {
+            caller: FuncId(*caller),
+            callee: FuncId(*callee),
+            at: Svma(0),
+            kind: CallKind::Call,
+        };
+        let mut calls: Vec<CallSite> = edges.iter().map(call).collect();
+        calls.sort_by_key(|call| call.caller);
+        CallOrder::new(count, &calls)
+    }
+
+    #[test]
+    fn a_chain_of_many_needs_no_stack() {
+        let count = 200_000;
+        let edges: Vec<(u32, u32)> = (1..count).map(|at| (at - 1, at)).collect();
+        let order = order_of(count as usize, &edges);
+        assert_eq!(order.component(FuncId(count - 1)), 0, "who calls nobody is first");
+        assert_eq!(order.component(FuncId(0)), count - 1);
+        let ring: Vec<(u32, u32)> = edges.into_iter().chain([(count - 1, 0)]).collect();
+        assert_eq!(order_of(count as usize, &ring).members(FuncId(7)).len(), count as usize);
+    }
+
+    proptest! {
+        /// Two functions are in one component exactly if each reaches the other, and no call
+        /// leads to a component of a higher number.
+        #[test]
+        fn components_are_those_of_reachability(
+            edges in proptest::collection::vec((0u32..14, 0u32..14), 0..40),
+        ) {
+            const COUNT: usize = 14;
+            let mut reaches = [[false; COUNT]; COUNT];
+            (0..COUNT).for_each(|at| reaches[at][at] = true);
+            for (from, to) in &edges {
+                reaches[*from as usize][*to as usize] = true;
+            }
+            for middle in 0..COUNT {
+                for from in 0..COUNT {
+                    for to in 0..COUNT {
+                        reaches[from][to] |= reaches[from][middle] && reaches[middle][to];
+                    }
+                }
+            }
+            let order = order_of(COUNT, &edges);
+            let id = |at: usize| FuncId(u32::try_from(at).unwrap());
+            for (a, from_a) in reaches.iter().enumerate() {
+                let both = (0..COUNT).filter(|b| from_a[*b] && reaches[*b][a]);
+                prop_assert_eq!(order.members(id(a)).len(), both.clone().count());
+                for b in both {
+                    prop_assert_eq!(order.component(id(a)), order.component(id(b)));
+                }
+            }
+            for (from, to) in edges {
+                prop_assert!(order.component(FuncId(to)) <= order.component(FuncId(from)));
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What registers and data hold on those ways through a function on which the obligation is
+//! pending, or on those on which it is not.
+
+use super::values::{Origin, Registers, Value};
+use crate::addr::Svma;
+use crate::dataflow::Lattice;
+use crate::image::Image;
+use crate::program::{Access, AccessKind, Condition, Insn, Test, access};
+
+/// Words of data with what they hold, by address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Words(Vec<(u64, Value)>);
+
+/// Words that are kept in mind at once.
+const MOST_WORDS: usize = 8;
+
+impl Words {
+    pub(super) fn get(&self, address: u64) -> Option<Value> {
+        let at = self.0.binary_search_by_key(&address, |(at, _)| *at).ok()?;
+        Some(self.0[at].1)
+    }
+
+    /// Notes what the word at `address` holds; the words beside it that it may reach into are
+    /// no longer known.
+    pub(super) fn set(&mut self, address: u64, value: Option<Value>) {
+        self.0.retain(|(at, _)| at.abs_diff(address) >= 8);
+        let value = value.filter(|value| value.is_number());
+        if let Some(value) = value.filter(|_| self.0.len() < MOST_WORDS) {
+            let at = self.0.partition_point(|(at, _)| *at < address);
+            self.0.insert(at, (address, value));
+        }
+    }
+
+    fn join(&mut self, other: &Self) -> bool {
+        let before = self.0.clone();
+        self.0.retain_mut(|(at, value)| match other.get(*at).and_then(|other| value.or(other)) {
+            Some(joined) => {
+                *value = joined;
+                true
+            }
+            None => false,
+        });
+        self.0 != before
+    }
+}
+
+/// What holds on one half of the ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Half {
+    pub(super) registers: Registers,
+    pub(super) words: Words,
+    /// Whether no data but the stack was changed since the entry, for all that is known.
+    pub(super) keeps: bool,
+}
+
+impl Lattice for Half {
+    fn join(&mut self, other: &Self) -> bool {
+        let registers = self.registers.join(&other.registers);
+        let words = self.words.join(&other.words);
+        let keeps = self.keeps && !other.keeps;
+        self.keeps &= other.keeps;
+        registers || words || keeps
+    }
+}
+
+impl Half {
+    /// What holds at the entry of a function.
+    pub(super) fn at_entry() -> Self {
+        Self { registers: Registers::at_entry(), words: Words::default(), keeps: true }
+    }
+
+    /// What a call at `at` leaves that may change all data.
+    pub(super) fn call(&mut self, at: Svma) {
+        self.registers.call(at);
+        self.change_all();
+    }
+
+    fn change_all(&mut self) {
+        self.words = Words::default();
+        self.keeps = false;
+        self.registers.forget_words(None);
+    }
+
+    /// Executes an instruction that is no call.
+    pub(super) fn execute(&mut self, image: &Image<'_>, at: Svma, word: u32, insn: Insn) {
+        let access = access(word);
+        let address = access.and_then(|access| self.registers.address(access));
+        let stored = access.and_then(|access| match access.register.number() {
+            31 => Some(Value::number(0)),
+            _ => self.registers.get(access.register),
+        });
+        self.registers.execute(image, at, word, insn);
+        match (access, address) {
+            (Some(access), Some(address)) if access.kind == AccessKind::Load => {
+                if let Some(known) = self.words.get(address) {
+                    self.registers.set_argument(access.register.number().into(), Some(known));
+                }
+            }
+            (Some(access), Some(address)) => {
+                self.keeps = false;
+                self.registers.forget_words(Some(address));
+                self.words.set(address, stored.filter(|_| access.bytes >= 4 || is_small(stored)));
+            }
+            _ if may_change_data(word, access) => self.change_all(),
+            _ => {}
+        }
+    }
+
+    /// Whether a way can be gone on which the answer to a test is `answer`; what it says is
+    /// noted.
+    pub(super) fn assume(&mut self, condition: Condition, answer: bool) -> bool {
+        let Some(value) = self.registers.get(condition.register) else { return true };
+        let narrow = |number| if condition.is_wide { number } else { number & 0xffff_ffff };
+        let known = match (condition.test, value.as_number().map(narrow)) {
+            (Test::Is(number), Some(value)) => Some(value == number),
+            (Test::Is(0), None) => value.is_zero(),
+            (Test::Is(_), None) => None,
+            (Test::HasClear(bit), Some(value)) => Some(value >> bit & 1 == 0),
+            (Test::HasClear(_), None) => None,
+        };
+        if known.is_some_and(|known| known != answer) {
+            return false;
+        }
+        let learnt = match (condition.test, answer) {
+            (Test::Is(number), true) => Some(Value::number(number)),
+            (Test::Is(0), false) | (Test::HasClear(_), false) => Some(Value::new(Origin::NotZero)),
+            _ => None,
+        };
+        if let Some(learnt) = learnt.filter(|_| value.is_itself && !value.is_number()) {
+            self.registers.learn(value, learnt);
+            if let Origin::Word(address) = value.origin {
+                self.words.set(address, Some(learnt));
+            }
+        }
+        true
+    }
+}
+
+/// Whether a number fits a byte, so that a store of one keeps it.
+fn is_small(value: Option<Value>) -> bool {
+    value.and_then(Value::as_number).is_some_and(|number| number < 0x100)
+}
+
+/// Whether an instruction may store elsewhere than to the stack (SP, or the frame pointer).
+fn may_change_data(word: u32, access: Option<Access>) -> bool {
+    let is_stack = |number: u32| matches!(number, 29 | 31);
+    match access {
+        Some(access) => access.kind == AccessKind::Store && !is_stack(access.base.number().into()),
+        // Vectors, atomics and the like.
+        None => {
+            let is_memory = (word >> 25) & 0b0101 == 0b0100;
+            let is_literal = (word >> 27) & 7 == 3 && (word >> 24) & 3 == 0;
+            is_memory && !is_literal && !is_stack((word >> 5) & 31)
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Ways through a function told apart by whether the obligation is pending on them, so that
+//! a synchronisation that is skipped exactly where nothing was patched fulfils it.
+//!
+//! For those on which it is pending and those on which it is not, what registers and data
+//! hold is kept apart (property simulation: M. Das, S. Lerner, M. Seigle, "ESP: path-sensitive
+//! program verification in polynomial time", PLDI 2002), and a branch that asks for a number
+//! is gone only by those that can. What is understood so:
+//!
+//! - `if (patch()) sync()`: a result that is zero where nothing was patched;
+//! - a count or flag in a register that is not zero once something was patched;
+//! - a word of data at a constant address that the patcher sets and the branch reads;
+//! - all of these where the branch is in a function of its own, as a parameter or word that
+//!   is not zero ([`Guard`]).
+//!
+//! Comparisons other than for equality with a number, counts on the stack, and words of data
+//! across calls of functions that are not understood are not: the obligation is then taken
+//! for pending. Counts are taken not to overflow, and [`Half`] for what only this function
+//! changes.
+
+use super::half::{Half, Words};
+use super::obligation::Root;
+use super::subject::Subject;
+use super::syncs::{Effect, Guard, Syncs};
+use super::values::{Body, Origin, Value, Values};
+use crate::addr::Svma;
+use crate::dataflow::{Analysis, Lattice, Next, StepsExceeded, at_exits, solve};
+use crate::program::{Block, Cfg, Condition, Event, Exit, FuncId, INSN_BYTES, Insn, condition};
+use std::rc::Rc;
+
+/// The two halves; each `None` if there is no such way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    clear: Option<Half>,
+    pending: Option<Half>,
+}
+
+impl Lattice for State {
+    fn join(&mut self, other: &Self) -> bool {
+        let clear = join(&mut self.clear, other.clear.clone());
+        join(&mut self.pending, other.pending.clone()) || clear
+    }
+}
+
+fn join(half: &mut Option<Half>, other: Option<Half>) -> bool {
+    match (half, other) {
+        (_, None) => false,
+        (Some(half), Some(other)) => half.join(&other),
+        (half, other) => {
+            *half = other;
+            true
+        }
+    }
+}
+
+/// What a function leaves on one half of its ways.
+#[derive(Debug, Clone)]
+pub(super) struct Left {
+    result: Option<Value>,
+    words: Words,
+    keeps: bool,
+}
+
+/// What a function that is called with nothing pending leaves.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    clear: Option<Left>,
+    pub(super) pending: Option<Left>,
+}
+
+/// What is known of the functions that are called.
+pub(super) trait Callees {
+    /// Whether a function may return with something pending.
+    fn may_return_pending(&self, id: FuncId) -> bool;
+
+    /// What such a function leaves, if it is known in detail.
+    fn outcomes(&self, id: FuncId) -> Option<Rc<Outcomes>>;
+
+    /// The guards under which a function synchronises on every way.
+    fn guards(&self, id: FuncId) -> Rc<[Guard]>;
+}
+
+/// What `id` leaves if nothing is pending at its entry, the places in `root` patching.
+///
+/// # Errors
+/// If it takes too many steps.
+pub(super) fn outcomes(
+    subject: &Subject<'_, '_>,
+    syncs: &Syncs,
+    root: &Root,
+    callees: &dyn Callees,
+    id: FuncId,
+) -> Result<Outcomes, StepsExceeded> {
+    let entry = State { clear: Some(Half::at_entry()), pending: None };
+    let state = Paths::new(subject, syncs, Some(root), callees, id).solve(entry)?;
+    let left = |half: Half| Left {
+        result: half.registers.argument(0).filter(|result| result.is_number()),
+        words: half.words,
+        keeps: half.keeps,
+    };
+    Ok(Outcomes { clear: state.clear.map(left), pending: state.pending.map(left) })
+}
+
+/// Whether a function comes to a synchronisation on some way, by itself or in what it calls:
+/// where it does not, there is nothing to tell apart.
+pub(super) fn may_skip(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> bool {
+    if let Some(known) = syncs.may_skip.borrow().get(&id) {
+        return *known;
+    }
+    let mut calls = subject.program.calls_of(id).iter();
+    let may_skip = syncs.calls_sync(subject, id)
+        || calls.any(|call| !guards(subject, syncs, call.callee).is_empty());
+    syncs.may_skip.borrow_mut().insert(id, may_skip);
+    may_skip
+}
+
+/// Instructions of the longest function that is taken for a guarded synchronisation.
+const LONGEST: u64 = 256;
+
+/// The guards under which `id` synchronises on every way, whatever is pending; found once.
+pub(super) fn guards(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Rc<[Guard]> {
+    if let Some(known) = syncs.guards.borrow().get(&id) {
+        return Rc::clone(known);
+    }
+    let is_short = subject.program.function(id).range.size() <= LONGEST * INSN_BYTES;
+    let may_be = is_short && subject.role(id).is_none() && syncs.calls_sync(subject, id);
+    let found: Rc<[Guard]> = if may_be {
+        let candidates = candidates(subject, id);
+        candidates.into_iter().filter(|guard| fulfils(subject, syncs, id, *guard)).collect()
+    } else {
+        Rc::new([])
+    };
+    syncs.guards.borrow_mut().insert(id, Rc::clone(&found));
+    found
+}
+
+/// Guards that are tried for one function.
+const MOST_GUARDS: usize = 4;
+
+/// Parameters and words of data that branches of `id` ask for.
+fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
+    let cfg = subject.cfg(id);
+    let body = Body { program: &subject.program, cfg: &cfg, id };
+    let values = Values { image: subject.image, body };
+    let Ok(before) = solve(&cfg, &values) else { return Vec::new() };
+    let mut found: Vec<Guard> = Vec::new();
+    for (block, registers) in cfg.blocks.iter().zip(before) {
+        let (Some(mut registers), Some((condition, _))) = (registers, condition_of(subject, block))
+        else {
+            continue;
+        };
+        values.transfer(block, &mut registers);
+        let value = registers.get(condition.register).filter(|value| value.is_itself);
+        let guard = match value.map(|value| value.origin) {
+            Some(Origin::Entry(number @ 0..8)) => Guard::Argument(number.into()),
+            Some(Origin::Word(address)) => Guard::Word(address),
+            _ => continue,
+        };
+        if !found.contains(&guard) && found.len() < MOST_GUARDS {
+            found.push(guard);
+        }
+    }
+    found
+}
+
+/// Whether nothing stays pending in `id` if `guard` is not zero.
+fn fulfils(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId, guard: Guard) -> bool {
+    let mut half = Half::at_entry();
+    let not_zero = Some(Value::new(Origin::NotZero));
+    match guard {
+        Guard::Argument(number) => half.registers.set_argument(number, not_zero),
+        Guard::Word(address) => half.words.set(address, not_zero),
+    }
+    let entry = State { clear: None, pending: Some(half) };
+    let solved = Paths::new(subject, syncs, None, &NothingPatches, id).solve(entry);
+    solved.is_ok_and(|state| state.pending.is_none() && state.clear.is_some())
+}
+
+/// As if nothing that is called patched: who asks knows of that.  Guards of what a guarded
+/// function calls are not asked for, so that none depends on itself.
+struct NothingPatches;
+
+impl Callees for NothingPatches {
+    fn may_return_pending(&self, _: FuncId) -> bool {
+        false
+    }
+
+    fn outcomes(&self, _: FuncId) -> Option<Rc<Outcomes>> {
+        None
+    }
+
+    fn guards(&self, _: FuncId) -> Rc<[Guard]> {
+        Rc::new([])
+    }
+}
+
+/// The condition of the branch that ends `block`, and where it goes if it is taken.
+fn condition_of(subject: &Subject<'_, '_>, block: &Block) -> Option<(Condition, Svma)> {
+    let program = &subject.program;
+    let last = program.events()[block.events.clone()].last()?;
+    let Insn::Branch { to } = last.insn else { return None };
+    Some((condition(&|at| program.word(at), block.start, last.at)?, to))
+}
+
+struct Paths<'a, 'b, 'data> {
+    subject: &'a Subject<'b, 'data>,
+    syncs: &'a Syncs,
+    root: Option<&'a Root>,
+    callees: &'a dyn Callees,
+    id: FuncId,
+    cfg: Rc<Cfg>,
+    entry: State,
+}
+
+impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
+    fn new(
+        subject: &'a Subject<'b, 'data>,
+        syncs: &'a Syncs,
+        root: Option<&'a Root>,
+        callees: &'a dyn Callees,
+        id: FuncId,
+    ) -> Self {
+        Self { subject, syncs, root, callees, id, cfg: subject.cfg(id), entry: State::default() }
+    }
+
+    /// What holds where it returns.
+    fn solve(mut self, entry: State) -> Result<State, StepsExceeded> {
+        self.entry = entry;
+        let before = solve(&self.cfg, &self)?;
+        let mut all = State::default();
+        for (_, exit, mut state) in at_exits(&self.cfg, &self, before) {
+            if let Exit::TailCall { at, to } = exit {
+                self.call(to, at, &mut state);
+            }
+            all.join(&state);
+        }
+        Ok(all)
+    }
+
+    fn call(&self, callee: FuncId, at: Svma, state: &mut State) {
+        let effect = self.syncs.effect(self.subject, self.id, callee, at);
+        let is_fulfilled = |half: &Half| {
+            effect == Effect::Syncs
+                || self.callees.guards(callee).iter().any(|guard| holds(*guard, half))
+        };
+        if state.pending.as_ref().is_some_and(is_fulfilled) {
+            let pending = state.pending.take();
+            join(&mut state.clear, pending);
+        }
+        let is_site = |root: &Root| {
+            root.function == self.id && root.sites.iter().any(|(site, _)| *site == at)
+        };
+        let patches =
+            matches!(effect, Effect::Patches | Effect::Maintains) && self.root.is_some_and(is_site);
+        let known = match self.callees.may_return_pending(callee) {
+            true if !patches => self.callees.outcomes(callee),
+            _ => None,
+        };
+        if let Some(outcomes) = known {
+            *state = after(&outcomes, at, state);
+            return;
+        }
+        state.clear.iter_mut().chain(&mut state.pending).for_each(|half| half.call(at));
+        if patches || self.callees.may_return_pending(callee) {
+            let clear = state.clear.take();
+            join(&mut state.pending, clear);
+        }
+    }
+
+    fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut State) {
+        match insn {
+            Insn::Call { to } if let Some(callee) = self.subject.program.function_at(to) => {
+                self.call(callee, at, state);
+            }
+            Insn::Call { .. } | Insn::CallRegister { .. } => {
+                state.clear.iter_mut().chain(&mut state.pending).for_each(|half| half.call(at));
+            }
+            _ => {
+                if insn == Insn::SupervisorCall && self.syncs.is_sync_core(at) {
+                    let pending = state.pending.take();
+                    join(&mut state.clear, pending);
+                }
+                for half in state.clear.iter_mut().chain(&mut state.pending) {
+                    half.execute(self.subject.image, at, word, insn);
+                }
+            }
+        }
+        let is_store = |root: &Root| root.function == self.id && root.stores.contains(&at);
+        if self.root.is_some_and(is_store) {
+            let clear = state.clear.take();
+            join(&mut state.pending, clear);
+        }
+    }
+}
+
+/// Whether a guard is known not to be zero.
+fn holds(guard: Guard, half: &Half) -> bool {
+    let value = match guard {
+        Guard::Argument(number) => half.registers.argument(number),
+        Guard::Word(address) => half.words.get(address),
+    };
+    value.and_then(Value::is_zero) == Some(false)
+}
+
+/// What a call at `at` of a function with `outcomes` makes of `state`.
+fn after(outcomes: &Outcomes, at: Svma, state: &State) -> State {
+    let leave = |half: &Option<Half>, left: &Option<Left>| -> Option<Half> {
+        let (half, left) = (half.as_ref()?, left.as_ref()?);
+        let words = if left.keeps { half.words.clone() } else { left.words.clone() };
+        let mut behind = half.clone();
+        behind.call(at);
+        behind.registers.set_argument(0, left.result.or(behind.registers.argument(0)));
+        Some(Half { words, keeps: half.keeps && left.keeps, ..behind })
+    };
+    let mut pending = leave(&state.clear, &outcomes.pending);
+    join(&mut pending, leave(&state.pending, &outcomes.clear));
+    join(&mut pending, leave(&state.pending, &outcomes.pending));
+    State { clear: leave(&state.clear, &outcomes.clear), pending }
+}
+
+impl Analysis for Paths<'_, '_, '_> {
+    type State = State;
+
+    fn entry(&self) -> State {
+        self.entry.clone()
+    }
+
+    fn transfer(&self, block: &Block, state: &mut State) {
+        let program = &self.subject.program;
+        let body = Body { program, cfg: &self.cfg, id: self.id };
+        let mut events = program.events()[block.events.clone()].iter().peekable();
+        for (at, word, insn) in body.instructions(block) {
+            // Calls through constants in registers are resolved there.
+            let event: Option<&Event> = events.next_if(|event| event.at == at);
+            self.execute(at, word, event.map_or(insn, |event| event.insn), state);
+        }
+    }
+
+    fn follow(&self, block: &Block, next: Next, state: &mut State) -> bool {
+        let Some((condition, to)) = condition_of(self.subject, block) else { return true };
+        let range = self.subject.program.function(self.id).range;
+        let is_taken = match next {
+            Next::Block(next) => self.cfg.blocks[next.index()].start == to,
+            Next::Exit(Exit::TailCall { to: callee, .. }) => {
+                !range.contains(to) && self.subject.program.function_at(to) == Some(callee)
+            }
+            Next::Exit(_) => return true,
+        };
+        let answer = is_taken == condition.is_taken_if;
+        for half in [&mut state.clear, &mut state.pending] {
+            half.take_if(|half| !half.assume(condition, answer));
+        }
+        state.clear.is_some() || state.pending.is_some()
+    }
+}

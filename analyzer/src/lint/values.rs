@@ -1,0 +1,371 @@
+//! What registers hold at any place in a function, as far as its own instructions say:
+//! constants, and values by where they come from.
+//!
+//! Registers of 32 bits are taken for the 64-bit ones that hold the same; the stack is not
+//! followed.
+
+use super::arguments::word_at;
+use crate::addr::Svma;
+use crate::dataflow::{Analysis, Lattice};
+use crate::image::Image;
+use crate::program::{
+    Access, AccessKind, Block, Cfg, Constant, FuncId, INSN_BYTES, Insn, Program, Register, access,
+    also_writes,
+};
+use std::ops::Range;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// It is this number.
+    Number(u64),
+    /// It is some number above zero, and below 2^31.
+    Positive,
+    /// The same, or zero: a count, which is taken not to overflow.
+    Count,
+    /// It is some number other than zero.
+    NotZero,
+    /// The register of this number held it at the entry of the function.
+    Entry(u8),
+    /// The call at this place returned it.
+    Result(Svma),
+    /// It was loaded from this address in data that can change.
+    Word(u64),
+}
+
+/// A value, or an address at some distance from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Value {
+    pub(super) origin: Origin,
+    /// Whether it is the value itself, nothing having been added to it.
+    pub(super) is_itself: bool,
+}
+
+impl Value {
+    pub(super) const fn new(origin: Origin) -> Self {
+        Self { origin, is_itself: true }
+    }
+
+    pub(super) const fn number(number: u64) -> Self {
+        Self::new(Origin::Number(number))
+    }
+
+    /// The number that it is, if that is known.
+    pub(super) const fn as_number(self) -> Option<u64> {
+        match self.origin {
+            Origin::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Whether it is zero, if that is known.
+    pub(super) const fn is_zero(self) -> Option<bool> {
+        match self.origin {
+            Origin::Number(number) => Some(number == 0),
+            Origin::Positive | Origin::NotZero => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether something is known of its number, wherever it is from.
+    pub(super) const fn is_number(self) -> bool {
+        self.signs() != 0
+    }
+
+    /// Which of [`ZERO`], [`POSITIVE`] and [`NEGATIVE`] a number may be; none of them if it
+    /// is known by where it comes from.
+    const fn signs(self) -> u8 {
+        match self.origin {
+            Origin::Number(0) => ZERO,
+            Origin::Number(number) if number < 1 << 31 => POSITIVE,
+            Origin::Number(_) => NEGATIVE,
+            Origin::Positive => POSITIVE,
+            Origin::Count => ZERO | POSITIVE,
+            Origin::NotZero => POSITIVE | NEGATIVE,
+            Origin::Entry(_) | Origin::Result(_) | Origin::Word(_) => 0,
+        }
+    }
+
+    /// It and a number.
+    fn plus(self, add: i64) -> Option<Self> {
+        match self.origin {
+            Origin::Number(number) => Some(Self::number(number.wrapping_add_signed(add))),
+            _ if add == 0 => Some(self),
+            Origin::Positive | Origin::Count if add > 0 => Some(Self::new(Origin::Positive)),
+            Origin::Positive | Origin::Count | Origin::NotZero => None,
+            _ => Some(Self { is_itself: false, ..self }),
+        }
+    }
+
+    /// What it is if it may be either.
+    pub(super) fn or(self, other: Self) -> Option<Self> {
+        if self.origin == other.origin {
+            return Some(Self { is_itself: self.is_itself && other.is_itself, ..self });
+        }
+        if self.signs() == 0 || other.signs() == 0 {
+            return None;
+        }
+        match self.signs() | other.signs() {
+            POSITIVE => Some(Self::new(Origin::Positive)),
+            both if both == ZERO | POSITIVE => Some(Self::new(Origin::Count)),
+            both if both & ZERO == 0 => Some(Self::new(Origin::NotZero)),
+            _ => None,
+        }
+    }
+}
+
+const ZERO: u8 = 1;
+const POSITIVE: u8 = 2;
+/// As a 32-bit or 64-bit number.
+const NEGATIVE: u8 = 4;
+
+/// The registers x0 to x30.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Registers([Option<Value>; 31]);
+
+/// Registers that a call leaves as they are: x19 to x29 (AAPCS64, 6.1.1).
+const KEPT: Range<usize> = 19..30;
+
+impl Registers {
+    /// Those at the entry of a function.
+    pub(super) fn at_entry() -> Self {
+        let mut registers = [None; 31];
+        for (number, register) in (0u8..).zip(&mut registers) {
+            *register = Some(Value::new(Origin::Entry(number)));
+        }
+        Self(registers)
+    }
+
+    pub(super) fn get(&self, register: Register) -> Option<Value> {
+        self.0.get(usize::from(register.number())).copied().flatten()
+    }
+
+    /// The value in the register of a parameter or result.
+    pub(super) fn argument(&self, number: usize) -> Option<Value> {
+        self.0.get(number).copied().flatten()
+    }
+
+    pub(super) fn set_argument(&mut self, number: usize, value: Option<Value>) {
+        if let Some(place) = self.0.get_mut(number) {
+            *place = value;
+        }
+    }
+
+    fn set(&mut self, register: Register, value: Option<Value>) {
+        self.set_argument(usize::from(register.number()), value);
+    }
+
+    /// Puts `known` wherever `value` itself is.
+    pub(super) fn learn(&mut self, value: Value, known: Value) {
+        self.0.iter_mut().filter(|held| **held == Some(value)).for_each(|held| *held = Some(known));
+    }
+
+    /// Data at `address` has changed, or all data: what was loaded from there is no longer
+    /// what is there.
+    pub(super) fn forget_words(&mut self, address: Option<u64>) {
+        let is_gone = |value: &Option<Value>| match value.map(|value| value.origin) {
+            Some(Origin::Word(at)) => address.is_none_or(|address| address == at),
+            _ => false,
+        };
+        self.0.iter_mut().filter(|held| is_gone(held)).for_each(|held| *held = None);
+    }
+
+    /// What a call at `at` leaves.
+    pub(super) fn call(&mut self, at: Svma) {
+        let lost = self.0.iter_mut().enumerate().filter(|(number, _)| !KEPT.contains(number));
+        lost.for_each(|(_, register)| *register = None);
+        self.0[0] = Some(Value::new(Origin::Result(at)));
+    }
+
+    /// The address that an access goes to, if that is a number.
+    pub(super) fn address(&self, access: Access) -> Option<u64> {
+        Some(self.get(access.base)?.as_number()?.wrapping_add_signed(access.offset?))
+    }
+
+    /// Executes the instruction `insn`, whose word is `word`, at `at`.
+    pub(super) fn execute(&mut self, image: &Image<'_>, at: Svma, word: u32, insn: Insn) {
+        let base = access(word).map(|access| (access.base, self.get(access.base)));
+        match insn {
+            Insn::Constant { register, value, is_word } => {
+                let value = self.constant(image, register, value);
+                let narrow = |value: Value| match value.origin {
+                    Origin::Number(number) if is_word => Value::number(number & 0xffff_ffff),
+                    _ => value,
+                };
+                self.set(register, value.map(narrow));
+            }
+            Insn::Other { writes: Some(register) } => {
+                let value = self.loaded(image, word).or_else(|| self.derived(word));
+                self.set(register, value);
+            }
+            Insn::Call { .. } | Insn::CallRegister { .. } => self.call(at),
+            Insn::SupervisorCall => self.0[0] = Some(Value::new(Origin::Result(at))),
+            _ => {}
+        }
+        if let Some(register) = also_writes(word) {
+            // Write-back moves a pointer within what it points into.
+            let moved = base.filter(|(base, _)| *base == register).and_then(|(_, value)| value);
+            let moved = moved.filter(|value| !value.is_number());
+            self.set(register, moved.map(|value| Value { is_itself: false, ..value }));
+        }
+    }
+
+    fn constant(&self, image: &Image<'_>, own: Register, value: Constant) -> Option<Value> {
+        match value {
+            Constant::Value(value) => Some(Value::number(value)),
+            Constant::Keep { bits, shift } => {
+                let old = self.get(own)?.as_number()?;
+                Some(Value::number(old & !(0xffff << shift) | bits << shift))
+            }
+            Constant::Sum { from, add } => self.get(from)?.plus(add),
+            Constant::Literal(from) => word_at(image, from).map(Value::number),
+            Constant::Loaded { base, offset } => {
+                let at = self.get(base)?.as_number()?.wrapping_add(offset);
+                let known = word_at(image, Svma(at)).map(Value::number);
+                Some(known.unwrap_or(Value::new(Origin::Word(at))))
+            }
+        }
+    }
+
+    /// What a load of another form than [`Constant`] has brings.
+    fn loaded(&self, image: &Image<'_>, word: u32) -> Option<Value> {
+        let access = access(word).filter(|access| access.kind == AccessKind::Load)?;
+        let at = self.address(access)?;
+        let known = word_at(image, Svma(at)).filter(|_| access.bytes == 8).map(Value::number);
+        Some(known.unwrap_or(Value::new(Origin::Word(at))))
+    }
+
+    /// What becomes of a pointer by an index or a mask: ADD and AND of two registers, BIC,
+    /// and AND with a number (C4.1.95, C4.1.92).
+    fn derived(&self, word: u32) -> Option<Value> {
+        let is_two = matches!(word & 0x7f00_0000, 0x0b00_0000 | 0x0a00_0000);
+        let is_masked = word & 0x7f80_0000 == 0x1200_0000;
+        if !is_two && !is_masked {
+            return None;
+        }
+        let of = |bit: u32| {
+            let value = self.argument(((word >> bit) & 31) as usize)?;
+            (!value.is_number()).then_some(value)
+        };
+        match (of(5), of(16).filter(|_| is_two)) {
+            (Some(pointer), None) | (None, Some(pointer)) => {
+                Some(Value { is_itself: false, ..pointer })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Lattice for Registers {
+    fn join(&mut self, other: &Self) -> bool {
+        let mut changes = false;
+        for (held, other) in self.0.iter_mut().zip(other.0) {
+            let joined = held.and_then(|value| value.or(other?));
+            changes |= joined != *held;
+            *held = joined;
+        }
+        changes
+    }
+}
+
+/// A function with the places of its instructions.
+pub(super) struct Body<'a, 'data> {
+    pub(super) program: &'a Program<'data>,
+    pub(super) cfg: &'a Cfg,
+    pub(super) id: FuncId,
+}
+
+impl Body<'_, '_> {
+    /// Where a block ends.
+    pub(super) fn end(&self, block: &Block) -> Svma {
+        let next = self.cfg.blocks.partition_point(|other| other.start <= block.start);
+        let end = self.program.function(self.id).range.end();
+        self.cfg.blocks.get(next).map_or(end, |next| next.start)
+    }
+
+    /// The instructions of a block, with their places and words.
+    pub(super) fn instructions(&self, block: &Block) -> impl Iterator<Item = (Svma, u32, Insn)> {
+        let (start, end) = (block.start, self.end(block));
+        let places = (0..(end.0 - start.0) / INSN_BYTES)
+            .map(move |index| start.wrapping_add(index * INSN_BYTES));
+        places.map_while(|at| Some((at, self.program.word(at)?, self.program.insn(at)?)))
+    }
+}
+
+/// What registers hold before each block.
+pub(super) struct Values<'a, 'data> {
+    pub(super) image: &'a Image<'data>,
+    pub(super) body: Body<'a, 'data>,
+}
+
+impl Analysis for Values<'_, '_> {
+    type State = Registers;
+
+    fn entry(&self) -> Registers {
+        Registers::at_entry()
+    }
+
+    fn transfer(&self, block: &Block, registers: &mut Registers) {
+        for (at, word, insn) in self.body.instructions(block) {
+            registers.execute(self.image, at, word, insn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Option<Value>> {
+        let origin = prop_oneof![
+            (0u64..3).prop_map(Origin::Number),
+            Just(Origin::Number(u64::MAX)),
+            Just(Origin::Positive),
+            Just(Origin::Count),
+            Just(Origin::NotZero),
+            (0u8..2).prop_map(Origin::Entry),
+            (0u64..2).prop_map(Origin::Word),
+        ];
+        let value = (origin, any::<bool>()).prop_map(|(origin, is_itself)| {
+            let value = Value::new(origin);
+            Value { is_itself: is_itself || value.is_number(), ..value }
+        });
+        proptest::option::of(value)
+    }
+
+    fn joined(a: Option<Value>, b: Option<Value>) -> Option<Value> {
+        let mut registers = Registers([a; 31]);
+        registers.join(&Registers([b; 31]));
+        registers.argument(0)
+    }
+
+    proptest! {
+        /// A join is the least of what stands above both: it does not depend on the order,
+        /// and repeats change nothing.
+        #[test]
+        fn values_are_a_lattice(a in value(), b in value(), c in value()) {
+            prop_assert_eq!(joined(a, b), joined(b, a));
+            prop_assert_eq!(joined(joined(a, b), c), joined(a, joined(b, c)));
+            prop_assert_eq!(joined(a, a), a);
+            let mut up = Registers([joined(a, b); 31]);
+            prop_assert!(!up.join(&Registers([a; 31])), "nothing new");
+        }
+    }
+
+    #[test]
+    fn counts_stay_above_zero() {
+        let zero = Value::number(0);
+        let one = zero.plus(1).unwrap();
+        let more = one.or(one.plus(1).unwrap()).unwrap();
+        assert_eq!(more.origin, Origin::Positive);
+        let any = more.or(zero).unwrap();
+        assert_eq!((any.origin, any.is_zero()), (Origin::Count, None));
+        assert_eq!((any.plus(1), more.plus(1)), (Some(more), Some(more)));
+        assert_eq!((any.plus(-1), more.plus(-1)), (None, None));
+        let error = Value::number(u64::MAX);
+        let either = more.or(error).unwrap();
+        assert_eq!((either.origin, either.plus(1)), (Origin::NotZero, None));
+        assert_eq!(error.or(zero), None);
+    }
+}
