@@ -10,6 +10,7 @@ mod condition;
 mod function;
 mod insn;
 mod plt;
+mod pointers;
 mod scan;
 
 pub use access::{Access, AccessKind, access, also_writes};
@@ -167,36 +168,10 @@ impl<'data> Program<'data> {
         }
     }
 
-    /// Notes functions whose address is in data, relocations applied; lists of places in
-    /// code are no pointers that anyone calls.
+    /// Notes functions whose address is in data.
     fn find_pointers(&mut self, image: &Image<'_>) {
         self.in_data = vec![false; self.functions.len()];
-        let lists = places_in_code(image);
-        let words = |section: &Section<'_>| {
-            let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
-            let relocated = image.read_relocated(range).ok()?;
-            let bytes = relocated.bytes;
-            let is_listed = |at: Svma| lists.iter().any(|list| list.contains(at));
-            let found: Vec<FuncId> = (0u64..)
-                .step_by(8)
-                .map(|skip| section.range.start().wrapping_add(skip))
-                .zip(bytes.as_chunks::<8>().0)
-                .filter_map(|(at, word)| {
-                    let id = self.starting_at(Svma(image.u64_from(word)?))?;
-                    (!is_listed(at)).then_some(id)
-                })
-                .collect();
-            Some(found)
-        };
-        let data: Vec<&Section<'_>> = image
-            .sections()
-            .iter()
-            .filter(|section| section.is_data() && !section.data.is_empty())
-            .filter(|section| !LINKING.contains(&section.kind))
-            .collect();
-        let found: Vec<Vec<FuncId>> =
-            data.par_iter().filter_map(|section| words(section)).collect();
-        for id in found.into_iter().flatten() {
+        for id in pointers::in_data(self, image) {
             self.in_data[id.index()] = true;
         }
     }
@@ -378,35 +353,6 @@ impl<'data> Program<'data> {
     pub const fn unresolved_calls(&self) -> usize {
         self.unresolved_calls
     }
-}
-
-/// ELF section types of what linkers read: relocations with and without addends, packed
-/// ones, and dynamic symbols.  Addresses in them are no pointers of the program.
-const LINKING: [u32; 4] = [4, 9, 19, 11];
-
-/// Tables of a kernel that list places in code to be patched or left alone (`include/
-/// asm-generic/vmlinux.lds.h`, Linux 6.12), by the symbols that bound them.
-const LISTS: [(&str, &str); 3] = [
-    ("__start_mcount_loc", "__stop_mcount_loc"),
-    ("__start_kprobe_blacklist", "__stop_kprobe_blacklist"),
-    ("__start_error_injection_whitelist", "__stop_error_injection_whitelist"),
-];
-
-/// The same in modules, by their sections.
-const LIST_SECTIONS: [&str; 4] = [
-    "__mcount_loc",
-    "__patchable_function_entries",
-    "_kprobe_blacklist",
-    "_error_injection_whitelist",
-];
-
-fn places_in_code(image: &Image<'_>) -> Vec<AddrRange> {
-    let symbol = |name| image.symbols().named(name).next().map(|(_, found)| found.address);
-    let bounded =
-        LISTS.iter().filter_map(|(start, stop)| AddrRange::new(symbol(start)?, symbol(stop)?));
-    let sections = image.sections().iter();
-    let sections = sections.filter(|section| LIST_SECTIONS.contains(&section.name));
-    bounded.chain(sections.map(|section| section.range)).collect()
 }
 
 /// The bytes of a section; in a relocatable file with its branches resolved.
