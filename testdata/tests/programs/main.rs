@@ -4,6 +4,7 @@
 //! What is missing of compilers and emulators fails a test, and the message names the package.
 
 mod c;
+mod cargo;
 mod compile;
 mod cross;
 mod folding;
@@ -11,5 +12,6 @@ mod library;
 mod misuse;
 mod objects;
 mod pkg_config;
+mod rust;
 mod sites;
 mod tools;

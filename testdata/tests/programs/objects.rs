@@ -26,7 +26,7 @@ pub(crate) fn plugins(
 ) -> [PathBuf; 2] {
     ["-DNUMBER=1", "-DNUMBER=2"].map(|number| {
         let build = Build::new(compiler, library, &["plugin.c"]).options(options);
-        let build = build.options(&["-fPIC", "-shared", "-Wl,-init,plugin_early", number]);
+        let build = build.options(&["-fPIC", "-shared", number]);
         let build = if is_shared { build.shared(library) } else { build };
         let plugin = build.program(library, directory, &format!("plugin{number}.so"));
         check(&plugin, &PLUGIN, last_part);
