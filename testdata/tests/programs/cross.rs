@@ -2,9 +2,11 @@
 //! synchronisation, as the emulator has no instruction cache.
 
 use crate::c::{SITES, SOURCES};
+use crate::cargo::Options;
 use crate::compile::{Build, Compiler, GCC_AARCH64, GCC_RISCV64};
 use crate::library::{Library, Target};
 use crate::objects::plugins;
+use crate::rust::{plain, two_crates};
 use crate::sites::{check, last_part};
 use crate::tools::check_itself;
 
@@ -45,4 +47,32 @@ fn c_for_aarch64() {
 #[test]
 fn c_for_riscv64() {
     programs(GCC_RISCV64, Target::Riscv64);
+}
+
+/// Without a cross compiler of C: the Rust toolchain has a linker and a C library for this
+/// target.
+#[test]
+fn rust_for_aarch64() {
+    let (target, triple) = (Target::Aarch64, "aarch64-unknown-linux-musl");
+    let fold = "-Clink-arg=--icf=all";
+    let rustflags = ["-Clinker=rust-lld", "-Clink-self-contained=yes", fold];
+    for profile in ["dev", "release", "fat"] {
+        rust(target, triple, profile, &rustflags);
+    }
+}
+
+#[test]
+fn rust_for_riscv64() {
+    let (target, triple) = (Target::Riscv64, "riscv64gc-unknown-linux-gnu");
+    for profile in ["dev", "release"] {
+        rust(target, triple, profile, &["-Clinker=riscv64-linux-gnu-gcc"]);
+    }
+}
+
+fn rust(target: Target, triple: &str, profile: &str, rustflags: &[&str]) {
+    let project = two_crates(&format!("app-{triple}"));
+    let options = Options { profile, target: Some(triple), rustflags, features: None };
+    let program = project.build(options).join("app");
+    check(&program, &crate::rust::SITES, plain);
+    check_itself(&mut target.command(&program));
 }

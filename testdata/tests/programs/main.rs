@@ -5,6 +5,7 @@
 
 mod c;
 mod cargo;
+mod code;
 mod compile;
 mod cross;
 mod folding;
@@ -13,5 +14,6 @@ mod misuse;
 mod objects;
 mod pkg_config;
 mod rust;
+mod servers;
 mod sites;
 mod tools;
