@@ -88,7 +88,7 @@ fn collect(state: &mut State, change: &Change) -> Result<(), Error> {
 }
 
 /// The patch of one site, whose code is there and is what it must be.
-pub(crate) fn verified(
+fn verified(
     mappings: &mut window::Mappings,
     site: Site,
     from: JumpLabelType,
@@ -100,6 +100,28 @@ pub(crate) fn verified(
     }
     // SAFETY: the page can be read.
     unsafe { code::patch(site, from, to) }
+}
+
+/// The patch after which a site executes `to`; none where it does already.
+///
+/// # Errors
+/// Where the code is neither a NOP nor the site's jump, or cannot be patched.
+pub(crate) fn needed(
+    mappings: &mut window::Mappings,
+    site: Site,
+    to: JumpLabelType,
+) -> Result<Option<Patch>, Error> {
+    let from = match to {
+        JumpLabelType::Nop => JumpLabelType::Jmp,
+        JumpLabelType::Jmp => JumpLabelType::Nop,
+    };
+    match verified(mappings, site, from, to) {
+        Ok(patch) => Ok(Some(patch)),
+        Err(error @ Error::UnexpectedCode { .. }) => {
+            verified(mappings, site, to, from).map(|_| None).map_err(|_| error)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes the state's patches and synchronises; all or nothing.

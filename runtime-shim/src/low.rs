@@ -35,19 +35,7 @@ pub fn queue(entry: &RelativeEntry, to: JumpLabelType) -> Result<bool, Error> {
     }
     // SAFETY: a table holds it.
     let site = unsafe { Tables::resolve(address) };
-    let from = match to {
-        JumpLabelType::Nop => JumpLabelType::Jmp,
-        JumpLabelType::Jmp => JumpLabelType::Nop,
-    };
-    let patch = match change::verified(&mut state.mappings, site, from, to) {
-        Ok(patch) => patch,
-        Err(error @ Error::UnexpectedCode { .. }) => {
-            // It may be what is wanted already; whatever else it is, is an error.
-            let same = change::verified(&mut state.mappings, site, to, from);
-            return same.map(|_| false).map_err(|_| error);
-        }
-        Err(error) => return Err(error),
-    };
+    let Some(patch) = change::needed(&mut state.mappings, site, to)? else { return Ok(false) };
     state.patches.clear();
     state.patches.push(patch).map_err(Error::NoMemory)?;
     write_unsynced(state)?;

@@ -58,7 +58,10 @@ pub unsafe fn unregister(object: *const Object) {
     }
 }
 
-/// Patches the sites of `object` whose keys are no more what they were compiled for.
+/// Patches the sites of `object` that do not follow their keys.
+///
+/// A key may have been flipped before its object came, and in the object's file, where its
+/// sites were patched too: what they were compiled for says nothing of what they hold.
 ///
 /// # Safety
 /// `object` is registered.
@@ -68,18 +71,21 @@ unsafe fn bring_up_to_date(state: &mut State, object: *const Object) -> Result<(
     // SAFETY: the caller's promise.
     let collected = unsafe {
         Tables::for_each_site_of(object, |site| {
-            let Some((from, to)) = behind(site) else { return Ok(()) };
-            patches.push(change::verified(mappings, site, from, to)?).map_err(Error::NoMemory)
+            let Some(to) = flipped(site) else { return Ok(()) };
+            change::needed(mappings, site, to)?
+                .map_or(Ok(()), |patch| patches.push(patch).map_err(Error::NoMemory))
         })
     };
     let result = collected.and_then(|()| change::patch(state, Allowed::in_process()).map(drop));
     if result.is_err() {
+        let State { mappings, record, .. } = state;
         // SAFETY: the caller's promise.
         let _ = unsafe {
             Tables::for_each_site_of(object, |site| {
-                if behind(site).is_some() {
+                let Some(to) = flipped(site) else { return Ok(()) };
+                if !matches!(change::needed(mappings, site, to), Ok(None)) {
                     let (why, key) = (Uncovered::Stale, site.key);
-                    state.record.uncovered(UncoveredPatch { site: site.code, key, why });
+                    record.uncovered(UncoveredPatch { site: site.code, key, why });
                 }
                 Ok::<(), Error>(())
             })
@@ -88,12 +94,11 @@ unsafe fn bring_up_to_date(state: &mut State, object: *const Object) -> Result<(
     result
 }
 
-/// What a site was compiled to and what its key demands now, where they differ.
-fn behind(site: Site) -> Option<(JumpLabelType, JumpLabelType)> {
+/// What a site must hold, where that is not what it was compiled to.
+fn flipped(site: Site) -> Option<JumpLabelType> {
     let key = core::ptr::with_exposed_provenance::<Key>(site.key);
     // SAFETY: an entry's key is a key of the object, by `register`'s promise.
     let key = unsafe { &*key };
     let (defined, now) = (key.is_initially_enabled(), StaticKey::is_on(key.count()));
-    let type_of = |is_on| JumpLabelType::wanted(is_on, site.branch);
-    (defined != now).then(|| (type_of(defined), type_of(now)))
+    (defined != now).then(|| JumpLabelType::wanted(now, site.branch))
 }

@@ -258,8 +258,13 @@ impl AddressIndex {
         let wanted = table.iter().filter(|(_, symbol)| wanted(symbol));
         all.extend(wanted.map(|(id, symbol)| (symbol.address, id)));
         all.sort_unstable();
-        let best = |aliases: &[(Svma, SymbolId)]| {
-            aliases.iter().copied().min_by_key(|(_, id)| (preference(table.get(*id)), *id))
+        let rank = |id: SymbolId| {
+            let symbol = table.get(id);
+            (is_of_compiler(table.name_bytes(symbol)), preference(symbol), id)
+        };
+        let best = |aliases: &[(Svma, SymbolId)]| match *aliases {
+            [only] => Some(only),
+            _ => aliases.iter().copied().min_by_key(|(_, id)| rank(*id)),
         };
         let ranked = all.chunk_by(|a, b| a.0 == b.0).filter_map(best);
         let mut highest = Svma(0);
@@ -292,6 +297,12 @@ impl AddressIndex {
         }
         nearest_unsized
     }
+}
+
+/// Whether a compiler made the symbol up.  LLVM merges variables into one object, which is
+/// larger than the variable at its start and would stand for it (`GlobalMerge`, LLVM 22).
+fn is_of_compiler(name: &[u8]) -> bool {
+    name.starts_with(b".L") || name.starts_with(b"_MergedGlobals")
 }
 
 /// Lower is better: sized and typed first, then by visibility, then the larger.
@@ -376,5 +387,21 @@ mod tests {
         ]);
         assert_eq!(function(&table, 0x150), Some(("inner".into(), 0x10)));
         assert_eq!(function(&table, 0x170), Some(("outer".into(), 0x70)));
+    }
+
+    #[test]
+    fn a_variable_goes_before_what_a_compiler_merged_it_into() {
+        use SymbolKind::Object;
+        let table = table(&[
+            (".L_MergedGlobals", 0x100, 0x60, Object, Binding::Local),
+            ("key", 0x100, 0x10, Object, Binding::Local),
+            ("other", 0x120, 0x10, Object, Binding::Local),
+        ]);
+        let object = |address: u64| {
+            let found = table.object_at(Svma(address))?;
+            Some((table.name(found.symbol).into_owned(), found.offset))
+        };
+        assert_eq!(object(0x100), Some(("key".into(), 0)));
+        assert_eq!(object(0x128), Some(("other".into(), 8)));
     }
 }

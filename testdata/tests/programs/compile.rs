@@ -27,6 +27,10 @@ pub(crate) const GCC_AARCH64: Compiler =
     Compiler { program: "aarch64-linux-gnu-gcc", standard: &["-std=c11"] };
 pub(crate) const GCC_RISCV64: Compiler =
     Compiler { program: "riscv64-linux-gnu-gcc", standard: &["-std=c11"] };
+pub(crate) const CLANG_AARCH64: Compiler =
+    Compiler { program: "clang", standard: &["-std=c11", "--target=aarch64-linux-gnu"] };
+pub(crate) const CLANG_RISCV64: Compiler =
+    Compiler { program: "clang", standard: &["-std=c11", "--target=riscv64-linux-gnu"] };
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 

@@ -1,23 +1,22 @@
 //! Programs for aarch64 and riscv64, under qemu-user: they do the same.  It says nothing of
 //! synchronisation, as the emulator has no instruction cache.
 
-use crate::c::{SITES, SOURCES};
-use crate::compile::{Build, Compiler, GCC_AARCH64, GCC_RISCV64};
+use crate::c::{LLD, SITES, SOURCES};
+use crate::cargo::Options;
+use crate::compile::{Build, CLANG_AARCH64, CLANG_RISCV64, Compiler, GCC_AARCH64, GCC_RISCV64};
+use crate::folding::{FOLD, TWINS};
 use crate::library::{Library, Target};
 use crate::objects::plugins;
+use crate::rust::{plain, two_crates};
 use crate::sites::{check, last_part};
 use crate::tools::check_itself;
+use std::path::Path;
 
 fn programs(compiler: Compiler, target: Target) {
     let library = Library::of(target);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let directory = directory.path();
-    let run_as = |options: &[&'static str]| {
-        let build = Build::new(compiler, &library, &SOURCES).options(options);
-        let program = build.program(&library, directory, "program");
-        check(&program, &SITES, last_part);
-        check_itself(&mut target.command(&program));
-    };
+    let run_as = |options: &[&'static str]| program(compiler, target, options, directory);
     for options in [
         &["-O0"][..],
         &["-O2", "-fPIE", "-pie"],
@@ -37,6 +36,37 @@ fn programs(compiler: Compiler, target: Target) {
     check_itself(target.command(&host).args([first, second]));
 }
 
+fn program(compiler: Compiler, target: Target, options: &[&'static str], directory: &Path) {
+    let library = Library::of(target);
+    let build = Build::new(compiler, &library, &SOURCES).options(options);
+    let program = build.program(&library, directory, "program");
+    check(&program, &SITES, last_part);
+    check_itself(&mut target.command(&program));
+}
+
+#[test]
+fn by_clang() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for options in [&["-O0"][..], &["-O2"], &["-O2", "-fPIE", "-pie"], &["-O2", "-static"]] {
+        program(CLANG_AARCH64, Target::Aarch64, options, directory.path());
+        program(CLANG_RISCV64, Target::Riscv64, options, directory.path());
+    }
+    // lld relaxes nothing of riscv64 before version 15, and refuses what needs it.
+    for options in [&["-O2", "-flto", LLD][..], &FOLD] {
+        program(CLANG_AARCH64, Target::Aarch64, options, directory.path());
+    }
+}
+
+#[test]
+fn functions_that_differ_in_their_keys_stay_two() {
+    let library = Library::of(Target::Aarch64);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let build = Build::new(CLANG_AARCH64, &library, &["twins.c"]).options(&FOLD);
+    let program = build.program(&library, directory.path(), "twins");
+    check(&program, &TWINS, last_part);
+    check_itself(&mut Target::Aarch64.command(&program));
+}
+
 #[test]
 fn c_for_aarch64() {
     programs(GCC_AARCH64, Target::Aarch64);
@@ -45,4 +75,32 @@ fn c_for_aarch64() {
 #[test]
 fn c_for_riscv64() {
     programs(GCC_RISCV64, Target::Riscv64);
+}
+
+/// Without a cross compiler of C: the Rust toolchain has a linker and a C library for this
+/// target.
+#[test]
+fn rust_for_aarch64() {
+    let (target, triple) = (Target::Aarch64, "aarch64-unknown-linux-musl");
+    let fold = "-Clink-arg=--icf=all";
+    let rustflags = ["-Clinker=rust-lld", "-Clink-self-contained=yes", fold];
+    for profile in ["dev", "release", "fat"] {
+        rust(target, triple, profile, &rustflags);
+    }
+}
+
+#[test]
+fn rust_for_riscv64() {
+    let (target, triple) = (Target::Riscv64, "riscv64gc-unknown-linux-gnu");
+    for profile in ["dev", "release"] {
+        rust(target, triple, profile, &["-Clinker=riscv64-linux-gnu-gcc"]);
+    }
+}
+
+fn rust(target: Target, triple: &str, profile: &str, rustflags: &[&str]) {
+    let project = two_crates(&format!("app-{triple}"));
+    let options = Options { profile, target: Some(triple), rustflags, features: None };
+    let program = project.build(options).join("app");
+    check(&program, &crate::rust::SITES, plain);
+    check_itself(&mut target.command(&program));
 }

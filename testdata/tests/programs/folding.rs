@@ -12,10 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const TWINS: [Expected<'_>; 2] =
+pub(crate) const TWINS: [Expected<'_>; 2] =
     [("first", "first_key", Off, Unlikely, Nop), ("second", "second_key", Off, Unlikely, Nop)];
 
-const FOLD: [&str; 5] = ["-O2", "-ffunction-sections", LLD, "-Wl,--gc-sections", "-Wl,--icf=all"];
+pub(crate) const FOLD: [&str; 5] =
+    ["-O2", "-ffunction-sections", LLD, "-Wl,--gc-sections", "-Wl,--icf=all"];
 
 #[test]
 fn functions_that_differ_in_their_keys_stay_two() {

@@ -4,6 +4,8 @@
 //! What is missing of compilers and emulators fails a test, and the message names the package.
 
 mod c;
+mod cargo;
+mod code;
 mod compile;
 mod cross;
 mod folding;
@@ -11,5 +13,7 @@ mod library;
 mod misuse;
 mod objects;
 mod pkg_config;
+mod rust;
+mod servers;
 mod sites;
 mod tools;

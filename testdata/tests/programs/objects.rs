@@ -5,6 +5,12 @@ use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC, GXX};
 use crate::library::{Library, Target};
 use crate::sites::{Expected, Likely, Nop, Off, On, Unlikely, check, last_part};
 use crate::tools::{check_itself, run_program};
+use jlctl_analyzer::addr::Svma;
+use jlctl_analyzer::arch::SiteInsn;
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::JumpTable;
+use jlctl_shim::insn::x86_64;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,7 +32,7 @@ pub(crate) fn plugins(
 ) -> [PathBuf; 2] {
     ["-DNUMBER=1", "-DNUMBER=2"].map(|number| {
         let build = Build::new(compiler, library, &["plugin.c"]).options(options);
-        let build = build.options(&["-fPIC", "-shared", "-Wl,-init,plugin_early", number]);
+        let build = build.options(&["-fPIC", "-shared", number]);
         let build = if is_shared { build.shared(library) } else { build };
         let plugin = build.program(library, directory, &format!("plugin{number}.so"));
         check(&plugin, &PLUGIN, last_part);
@@ -108,10 +114,50 @@ fn the_report_at_exit_counts_the_programs_table() {
         let build = if is_shared { build.shared(&library) } else { build };
         let program = build.program(&library, directory.path(), "program");
         check_itself(Command::new(program).env("JLSHIM_REPORT", &report));
-        let text = std::fs::read(&report).expect("a report");
+        let text = fs::read(&report).expect("a report");
         let report: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
         assert_eq!((&report["tables"], &report["sites"]), (&1.into(), &9.into()), "{report:#}");
         assert_eq!(report["uncovered"], 0, "{report:#}");
         assert!(report["patches"].as_u64() > Some(20), "{report:#}");
     }
+}
+
+/// A file may be changed while nobody runs it, as `jlctl apply` does: a library with a key
+/// that is off though it was defined on, and sites that follow it.
+#[test]
+fn a_library_whose_key_was_flipped_in_its_file() {
+    let library = Library::of(Target::Native);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = directory.path();
+    let [plugin, _] = plugins(GCC, &["-O2"], &library, true, directory);
+    flip_in_file(&plugin, "plugin_on");
+    let late = Build::new(GCC, &library, &["late.c"]).options(&["-O2"]).shared(&library);
+    run_program(&late.program(&library, directory, "late"), &[plugin.as_os_str()]);
+}
+
+/// Takes the key `name`, which is on, for off: its word, and its NOPs, which become jumps.
+fn flip_in_file(path: &Path, name: &str) {
+    let mut bytes = fs::read(path).expect("a library");
+    let mut changes: Vec<(u64, Vec<u8>)> = Vec::new();
+    let image = Image::parse(&bytes).expect("an image");
+    let table = JumpTable::read(&image).expect("a table");
+    let mut change = |address: Svma, bytes: &[u8]| {
+        let offset = image.file_offset(address).expect("bytes in the file");
+        changes.push((offset.0, bytes.to_vec()));
+    };
+    for key in table.keys().iter().filter(|key| key.name(&image) == name) {
+        change(key.address, &0i32.to_le_bytes());
+        for site in &key.sites {
+            let entry = table.entry(*site);
+            assert_eq!(table.site(*site).insn, SiteInsn::Nop);
+            let jump = x86_64::jump(entry.code.0, entry.target.0, 5).expect("it is near");
+            change(entry.code, jump.as_slice());
+        }
+    }
+    assert_eq!(changes.len(), 2, "a key with one site");
+    for (offset, new) in changes {
+        let offset = usize::try_from(offset).expect("an offset in memory");
+        bytes[offset..offset + new.len()].copy_from_slice(&new);
+    }
+    fs::write(path, bytes).expect("the changed library");
 }

@@ -10,13 +10,15 @@ static DEFINE_STATIC_KEY_FALSE(early);
 
 C_NAME ALONE int plugin_value(void);
 C_NAME int plugin_flip(int on);
-C_NAME void plugin_early(void);
 
-/* Before all constructors, and so before the table is registered. */
-void plugin_early(void)
+/* Before the constructor of the header, and so before the table is registered. */
+static void plugin_early(void)
 {
 	(void)static_branch_enable(&early);
 }
+
+static void (*plugin_constructor)(void) __attribute__((used, section(".init_array.00050"))) =
+	plugin_early;
 
 int plugin_value(void)
 {
