@@ -116,7 +116,7 @@ fn contended(threads: u32, times: u32) {
 /// One at a time, and nobody sleeps for ever: loom finds a deadlock.
 #[test]
 fn two_threads() {
-    check(4, || contended(2, 2));
+    check(3, || contended(2, 2));
 }
 
 #[test]
