@@ -5,6 +5,7 @@ mod common;
 
 use common::emulator::emulator;
 use common::memory::writable_code;
+use common::over::Over;
 use common::sites::{assert_follow, sites_of};
 use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, report};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
@@ -89,15 +90,6 @@ fn all_sites_are_there() {
     assert!(SITES.iter().enumerate().all(|(index, site)| site() == index));
 }
 
-/// Ends the spinning, also where the flipping panics.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
 /// Each execution takes one of the two sides, wherever the flips are; and after a flip that
 /// returned, all sites of all threads take the side of the state.
 #[test]
@@ -177,6 +169,7 @@ fn threads_come_and_go() {
                 }
             });
         }
+        let over = Over(&is_over);
         let (since, mut flips) = (Instant::now(), 0);
         while threads.load(Ordering::Relaxed) < wanted {
             assert!(since.elapsed() < Duration::from_secs(120), "{threads:?} threads");
@@ -184,7 +177,7 @@ fn threads_come_and_go() {
             Batch::new().disable(&KEY).enable(&INVERSE).apply().unwrap();
             flips += 2;
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         assert!(flips > 20, "{flips} flips");
     });
     for key in [&*KEY, &*INVERSE] {

@@ -7,6 +7,7 @@ mod common;
 use common::child::with_threads;
 use common::emulator::{emulator, leaves_out};
 use common::memory::writable_code;
+use common::over::Over;
 use common::sites::assert_follow;
 use jlctl_shim::{define_static_key_false, report, static_branch_likely, static_branch_unlikely};
 use std::hint::black_box;
@@ -238,6 +239,7 @@ fn all_signals_are_blocked() {
         const ALL: u64 = !(1 << 8 | 1 << 18);
         let (is_over, is_ready) = (AtomicBool::new(false), AtomicI32::new(0));
         thread::scope(|scope| {
+            let over = Over(&is_over);
             scope.spawn(|| {
                 // SAFETY: no arguments.
                 let own = unsafe { libc::syscall(libc::SYS_gettid) };
@@ -262,7 +264,7 @@ fn all_signals_are_blocked() {
                     mask => panic!("{mask:#x} is blocked"),
                 }
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             assert!(blocked >= 20 && free >= 20, "{blocked} times blocked, {free} times not");
         });
         assert_consistent();

@@ -8,6 +8,7 @@ use common::arena::Arena;
 use common::child::{End, in_child, must_succeed, wait, with_threads};
 use common::emulator::emulator;
 use common::memory::writable_code;
+use common::over::Over;
 use common::rerun::{must_run, rerun, role};
 use common::sites::assert_follow;
 use jlctl_shim::{Batch, Error, define_static_key_false, report};
@@ -65,6 +66,7 @@ fn forks_while_other_threads_flip() {
     with_threads(|| {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
+            let over = Over(&is_over);
             let flippers = [scope.spawn(|| flip(&is_over)), scope.spawn(|| flip(&is_over))];
             for number in 0..forks {
                 let outcome = in_child(|| {
@@ -73,7 +75,7 @@ fn forks_while_other_threads_flip() {
                 });
                 assert_eq!(outcome.end, End::Exited(0), "fork {number}: {}", outcome.message);
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             let flips = flippers.map(|flipper| flipper.join().unwrap());
             assert!(flips.iter().all(|flips| *flips > 10), "{flips:?}");
         });
@@ -227,13 +229,14 @@ fn signal_handlers_that_flip() {
         let is_over = AtomicBool::new(false);
         storm();
         thread::scope(|scope| {
+            let over = Over(&is_over);
             let flippers = [scope.spawn(|| flip(&is_over)), scope.spawn(|| flip(&is_over))];
             let since = Instant::now();
             while HANDLED.load(Ordering::Relaxed) < signals() || BUSY.load(Ordering::Relaxed) == 0 {
                 assert!(since.elapsed() < PATIENCE, "{HANDLED:?} handled, {BUSY:?} busy");
                 black_box(sites());
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             let flips = flippers.map(|flipper| flipper.join().unwrap());
             assert!(flips.iter().all(|flips| *flips > 10), "{flips:?}");
         });
@@ -269,6 +272,7 @@ fn forks_do_not_see_open_windows() {
         let arena = Arena::new(32, 20 * common::memory::page());
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
+            let over = Over(&is_over);
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
                     arena.key.enable().unwrap();
@@ -285,7 +289,7 @@ fn forks_do_not_see_open_windows() {
                 });
                 assert_eq!(outcome.end, End::Exited(0), "fork {number}: {}", outcome.message);
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
         });
         assert_eq!((arena.key.count(), arena.all_jump()), (0, false));
     });
