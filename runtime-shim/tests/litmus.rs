@@ -10,6 +10,7 @@
 mod common;
 
 use common::emulator::emulator;
+use common::over::Over;
 use common::sites::{assert_follow, entries_of};
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
 use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, low};
@@ -118,15 +119,6 @@ fn pause(number: u64) {
     if number.is_multiple_of(511) {
         // On a machine with few cores somebody has to see the state in between.
         thread::yield_now();
-    }
-}
-
-/// Ends the spinning, also where the flipping panics.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

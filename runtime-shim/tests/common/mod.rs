@@ -15,6 +15,7 @@ pub(crate) mod elf;
 pub(crate) mod emulator;
 pub(crate) mod filter;
 pub(crate) mod memory;
+pub(crate) mod over;
 pub(crate) mod rerun;
 pub(crate) mod sites;
 pub(crate) mod snapshot;

@@ -23,7 +23,21 @@ pub(crate) fn rerun(test: &str, role: &str) -> Command {
     rerun_under(&[], test, role)
 }
 
-/// The same under another program, given by its name and arguments.
+const ALONE: &str = "JLSHIM_TEST_ALONE";
+
+/// A command that runs the test `test` from its start, without others in its process.
+pub(crate) fn alone(test: &str) -> Command {
+    let mut command = rerun(test, "");
+    command.env_remove(ROLE).env(ALONE, "1");
+    command
+}
+
+/// Whether this is such a process.
+pub(crate) fn is_alone() -> bool {
+    env::var_os(ALONE).is_some()
+}
+
+/// [`rerun`] under another program, given by its name and arguments.
 pub(crate) fn rerun_under(tool: &[&str], test: &str, role: &str) -> Command {
     let mut words: Vec<_> = tool.iter().map(Into::into).collect();
     if let Some(emulator) = emulator() {
