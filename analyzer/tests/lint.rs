@@ -253,6 +253,21 @@ fn a_call_graph_of_one_component_stays_bounded() {
     assert!(slow.coverage.caps[0].contains("too many steps"), "{:?}", slow.coverage.caps);
 }
 
+/// Memory in more places than are followed is said not to have been.
+#[test]
+fn more_executable_memory_than_is_followed_is_said() {
+    let map = || [asm::load(asm::x(0), 0), asm::load(asm::w(2), 5), asm::bl("mmap")];
+    let lint_of = |count: usize| {
+        let maps = (0..count).flat_map(|_| map());
+        let end = [asm::cbz(asm::x(0), "out"), asm::label("out"), asm::leave_ret()];
+        let body = [asm::enter()].into_iter().chain(maps).chain(end);
+        lint(&Program::user().functions([Function::new("maps", body).exported()]).build(), None).0
+    };
+    assert_eq!(lint_of(8).coverage.caps, [""; 0]);
+    let report = lint_of(9);
+    assert!(report.coverage.caps[0].contains("not analysed to the end"), "{report:?}");
+}
+
 /// Readers that synchronise on their own side are a pattern that a model can name; a model
 /// that names what executes no ISB is doubted.
 #[test]

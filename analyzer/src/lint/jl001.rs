@@ -14,6 +14,8 @@
 //! A synchronisation that is skipped where nothing was patched fulfils it as well, where a
 //! result, count, flag or parameter says so ([`super::paths`]).
 //!
+//! Where readers synchronise on their own side ([`super::consumers`]) it is a note.
+//!
 //! # False positives
 //! Synchronisation through a pointer, or by means that no model knows. One that depends on
 //! what [`super::paths`] does not understand.
@@ -22,6 +24,7 @@
 //! Callers through pointers are not followed; a callback is taken for run where it is
 //! registered.
 
+use super::consumers;
 use super::finding::{Finding, Role};
 use super::jl004::JL004;
 use super::jl005::JL005;
@@ -52,13 +55,15 @@ pub(super) static JL001: RuleDescriptor = RuleDescriptor {
         memory that mprotect or mmap made executable in the same function, or in one that hands \
         its parameters on to them, patch existing code if the memory was executed or published \
         before, or is the file's own; and are supposed to, which is a warning, if it comes from \
-        elsewhere and is writable and executable at once.",
+        elsewhere and is writable and executable at once. A note is what is left where readers \
+        synchronise on their own side: all that branch through a pointer which is published \
+        behind the patch acquire it and execute an ISB before they go there.",
     false_positives: "Synchronisation through a function pointer, or by means that no model \
         knows (--config adds models). Synchronisation that depends on other conditions: counts on \
         the stack, comparisons for more or less, words of data across other calls. Code whose \
-        readers synchronise on their own side, unless a model names what they call (role \
-        consumer-syncs). Memory of a caller that is written while it is executable, and that \
-        nobody executes yet.",
+        readers synchronise on their own side by a flag, or a pointer in allocated memory, \
+        unless a model names what they call (role consumer-syncs). Memory of a caller that is \
+        written while it is executable, and that nobody executes yet.",
     false_negatives: "Calls through pointers are not followed. A count that overflows, or a word \
         of data that another thread clears before it is compared. Executable memory behind \
         pointers on the stack, or written through another mapping. Only arm64 is read.",
@@ -110,8 +115,8 @@ pub(super) fn finding(
         (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };
-    let consumer = subject.consumer();
-    let level = if consumer.is_some() { level_of(true, level) } else { level };
+    let own_side = own_side(subject, root, reach);
+    let level = level_of(own_side.is_some(), level);
     let witness = steps(subject, root, reach, entry, kind);
     let affected = affected(subject, reach);
     let name = subject.name(root.function);
@@ -147,9 +152,26 @@ pub(super) fn finding(
         fingerprint,
         witness,
         affected,
-        tolerated: tolerated.and_then(|known| known.reason.clone()).or_else(|| {
-            let name = subject.name(consumer?);
-            Some(format!("readers synchronise on their own side ({name}), as a model says"))
-        }),
+        tolerated: tolerated.and_then(|known| known.reason.clone()).or(own_side),
     })
+}
+
+/// Why readers need nothing from who patches, if they synchronise on their own side: as a
+/// model says, or as they are seen to.
+fn own_side(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> Option<String> {
+    if let Some(consumer) = subject.consumer() {
+        let name = subject.name(consumer);
+        return Some(format!("readers synchronise on their own side ({name}), as a model says"));
+    }
+    let readers = consumers::readers(subject, root, reach);
+    let name = subject.name(*readers.first()?);
+    let more = match readers.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "readers synchronise on their own side: {name}{more} acquires the pointer that is \
+         published behind the patch and executes an ISB before it goes there; that nobody comes \
+         to the code by another way is not shown"
+    ))
 }

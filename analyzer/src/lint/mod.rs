@@ -7,6 +7,7 @@
 //! What this is not for: architectures other than arm64, and sources.
 
 mod arguments;
+mod consumers;
 mod exports;
 mod finding;
 mod half;
@@ -104,7 +105,7 @@ pub fn lint_in(
     let syncs = Syncs::find(&subject);
     phase(&mut report, "find what synchronises");
     let roots = obligation::roots(&subject);
-    let mut given_up = syncs.given_up;
+    let mut given_up = syncs.given_up + subject.unfollowed.get();
     for root in &roots {
         let is_note =
             !root.patches || matches!(subject.role(root.function), Some(FunctionRole::Tolerated));
@@ -232,7 +233,8 @@ fn cover(
     coverage.patchers = roots.len() + primitives;
     coverage.syncs = syncs.count(subject);
     if given_up > 0 {
-        coverage.caps.push(format!("{given_up} functions took too many steps to analyse"));
+        let what = "were not analysed to the end (too many steps, or too much to keep in mind)";
+        coverage.caps.push(format!("{given_up} functions {what}"));
     }
     report.is_applicable = !roots.is_empty() || primitives > 0;
     report.model_warnings = doubts(subject);

@@ -18,7 +18,7 @@ use super::subject::Subject;
 use super::values::{Body, Origin, Registers, Values};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, solve};
-use crate::program::{AccessKind, Block, CallSite, Event, FuncId, Insn, access};
+use crate::program::{AccessKind, Block, CallSite, Event, FuncId, INSN_BYTES, Insn, access};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -70,8 +70,10 @@ pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<Stores> {
         let values = Values { image: subject.image, body };
         let found = RefCell::default();
         let regions = Regions { subject, values, settings: &settings, copies: &copies, found };
-        // What took too many steps is not known to write; its maintenance still is a note.
-        solve(&cfg, &regions).ok()?;
+        let solved = solve(&cfg, &regions);
+        if !solved.is_ok_and(|before| before.iter().flatten().all(|(_, memory)| memory.is_all)) {
+            subject.unfollowed.set(subject.unfollowed.get() + 1);
+        }
         let found = regions.found.into_inner();
         let is_supposed = found.values().all(|is_supposed| *is_supposed);
         let places: Vec<Svma> = found.into_keys().collect();
@@ -90,6 +92,9 @@ fn imports<'a>(
 
 /// Calls by which a function is one that sets protections: it does so through so many others.
 const LAYERS: usize = 3;
+
+/// Instructions of the longest function that is taken for one that hands parameters on.
+const LONGEST: u64 = 256;
 
 /// The functions that set protections: mmap, mprotect, and those that hand parameters on.
 fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, Setting> {
@@ -124,6 +129,9 @@ fn handed_on(
     call: CallSite,
     setting: Setting,
 ) -> Option<(FuncId, Setting)> {
+    if subject.program.function(call.caller).range.size() > LONGEST * INSN_BYTES {
+        return None;
+    }
     let (memory, protection) = match setting {
         Setting::Maps => return None,
         Setting::Sets { memory, protection } => (memory, Err(protection)),
@@ -171,41 +179,46 @@ struct Region {
 }
 
 /// Memory that was made executable, by where the pointer to it comes from.
-#[derive(Debug, Clone, Default)]
-struct Memory(Vec<(Origin, Region)>);
+#[derive(Debug, Clone)]
+struct Memory {
+    regions: Vec<(Origin, Region)>,
+    /// Whether there was room for all of it.
+    is_all: bool,
+}
 
 /// Memory that is followed in one function.
 const MOST_REGIONS: usize = 8;
 
 impl Memory {
     fn get(&self, origin: Origin) -> Region {
-        let found = self.0.iter().find(|(known, _)| *known == origin);
+        let found = self.regions.iter().find(|(known, _)| *known == origin);
         found.map_or(Region::default(), |(_, region)| *region)
     }
 
     /// Notes what happened to memory, as far as there is room; whether that is new.
     fn set(&mut self, origin: Origin, region: Region) -> bool {
-        let has_room = self.0.len() < MOST_REGIONS;
-        match self.0.iter_mut().find(|(known, _)| *known == origin) {
+        let has_room = self.regions.len() < MOST_REGIONS;
+        match self.regions.iter_mut().find(|(known, _)| *known == origin) {
             Some((_, known)) => std::mem::replace(known, region) != region,
             None if has_room => {
-                self.0.push((origin, region));
+                self.regions.push((origin, region));
                 region != Region::default()
             }
-            None => false,
+            None => std::mem::replace(&mut self.is_all, false),
         }
     }
 
     /// The call that returned `origin` is made again: what it returns now is other memory.
     fn forget(&mut self, origin: Origin) {
-        self.0.retain(|(known, _)| *known != origin);
+        self.regions.retain(|(known, _)| *known != origin);
     }
 }
 
 impl Lattice for Memory {
     fn join(&mut self, other: &Self) -> bool {
-        let mut grows = false;
-        for (origin, there) in &other.0 {
+        let mut grows = self.is_all && !other.is_all;
+        self.is_all &= other.is_all;
+        for (origin, there) in &other.regions {
             let here = self.get(*origin);
             let both = Region {
                 is_both: here.is_both || there.is_both,
@@ -311,7 +324,7 @@ impl Analysis for Regions<'_, '_, '_> {
     type State = (Registers, Memory);
 
     fn entry(&self) -> Self::State {
-        (Registers::at_entry(), Memory::default())
+        (Registers::at_entry(), Memory { regions: Vec::new(), is_all: true })
     }
 
     fn transfer(&self, block: &Block, state: &mut Self::State) {

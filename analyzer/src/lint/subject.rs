@@ -10,7 +10,7 @@ use crate::image::Image;
 use crate::jump_table::JumpTable;
 use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, Program};
 use foldhash::{HashMap, HashMapExt as _};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// Prefix of the symbols by which a kernel exports (`include/linux/export.h`, Linux 6.12).
@@ -18,6 +18,10 @@ const EXPORT: &str = "__ksymtab_";
 
 /// Instructions of the longest function that is taken for a mere call of another.
 const WRAPPER: u64 = 8;
+
+/// Instructions that are read at most in search of readers that synchronise on their own
+/// side; where there are more none is recognised.
+const MOST_READ: u64 = 16_000_000;
 
 /// What a model says of one function.
 #[derive(Debug, Clone)]
@@ -44,6 +48,10 @@ pub(super) struct Subject<'a, 'data> {
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
     call_order: OnceCell<CallOrder>,
+    /// Functions whose memory was not followed to the end ([`super::regions`]).
+    pub(super) unfollowed: Cell<usize>,
+    /// Instructions that may still be read in search of readers.
+    pub(super) reader_budget: Cell<u64>,
     protections: OnceCell<Vec<Protection>>,
     pub(super) is_kernel: bool,
 }
@@ -80,6 +88,8 @@ impl<'a, 'data> Subject<'a, 'data> {
             reaches_isb: RefCell::default(),
             taken: OnceCell::new(),
             call_order: OnceCell::new(),
+            unfollowed: Cell::new(0),
+            reader_budget: Cell::new(MOST_READ),
             protections: OnceCell::new(),
             is_kernel,
         };

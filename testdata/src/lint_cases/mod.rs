@@ -7,6 +7,7 @@
 //! JL009 the function that makes the system call.
 
 mod case;
+mod consumers;
 mod flow;
 mod guards;
 mod linkage;
@@ -22,5 +23,5 @@ pub use case::{Expected, FIXED, LintCase};
 #[must_use]
 pub fn all() -> Vec<LintCase> {
     let kernels = [flow::all(), guards::all(), linkage::all(), rules::all(), modules::all()];
-    [kernels.concat(), user::all(), regions::all()].concat()
+    [kernels.concat(), consumers::all(), user::all(), regions::all()].concat()
 }

@@ -1,0 +1,246 @@
+//! Readers of patched code that synchronise on their own side, known by what they do.
+//!
+//! Who patches publishes a pointer: it stores to a word of data at a constant address, with
+//! release semantics or behind a barrier, after the patch.  Whoever branches through that word
+//! loads it with acquire semantics, or executes a barrier behind the load, and executes an ISB
+//! before the branch, on every way (Arm ARM B2.4.4: the ISB discards what the reader fetched
+//! before it saw the pointer).  All branches through the word that are found must be so, and
+//! there must be one.
+//!
+//! That nobody comes to the patched code by another way is not shown: the finding stays, as a
+//! note with this reason.  A flag in place of a pointer, and pointers in objects that are
+//! allocated, are not recognised; a model can name what executes the ISB (consumer-syncs).
+
+use super::obligation::Root;
+use super::reach::Reach;
+use super::subject::Subject;
+use super::values::{Body, Origin, Registers, Values};
+use crate::addr::Svma;
+use crate::dataflow::{Analysis, solve};
+use crate::program::{AccessKind, Barrier, Block, Cfg, Event, FuncId, INSN_BYTES, Insn, access};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// Functions that return with the obligation, nearest first, in which a pointer is looked for
+/// that they publish.
+const PUBLISHERS: usize = 16;
+/// The readers that synchronise on their own side, if all of those do that go through what
+/// the functions of `reach` publish behind their patches.
+pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> Vec<FuncId> {
+    let published = published(subject, root, reach);
+    if published.is_empty() {
+        return Vec::new();
+    }
+    let is_indirect =
+        |event: &Event| matches!(event.insn, Insn::CallRegister { .. } | Insn::JumpRegister { .. });
+    let left = &subject.reader_budget;
+    let mut found = Vec::new();
+    for id in subject.program.ids() {
+        if !subject.program.events_of(id).iter().any(is_indirect) {
+            continue;
+        }
+        let instructions = subject.program.function(id).range.size() / INSN_BYTES;
+        let Some(rest) = left.get().checked_sub(instructions) else { return Vec::new() };
+        left.set(rest);
+        match reads(subject, &published, id) {
+            None => {}
+            Some(true) => found.push(id),
+            Some(false) => return Vec::new(),
+        }
+    }
+    found
+}
+
+/// What happened on some way, of the two that a barrier decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Order {
+    /// Publisher: something was patched. Reader: the word was loaded.
+    has_begun: bool,
+    /// No barrier stands behind that.
+    lacks_barrier: bool,
+    /// No ISB stands behind that barrier.
+    lacks_isb: bool,
+}
+
+impl Order {
+    const BEGUN: Self = Self { has_begun: true, lacks_barrier: true, lacks_isb: true };
+
+    /// A barrier was executed, or an access that is one.
+    fn barrier(&mut self) {
+        self.lacks_barrier = false;
+    }
+
+    fn isb(&mut self) {
+        self.lacks_isb &= self.lacks_barrier;
+    }
+}
+
+impl crate::dataflow::Lattice for Order {
+    fn join(&mut self, other: &Self) -> bool {
+        let before = *self;
+        self.has_begun |= other.has_begun;
+        self.lacks_barrier |= other.lacks_barrier;
+        self.lacks_isb |= other.lacks_isb;
+        *self != before
+    }
+}
+
+/// The bit of the option of DMB and DSB that orders loads, and the one for stores (C6.2).
+const FOR_LOADS: u32 = 1 << 8;
+const FOR_STORES: u32 = 2 << 8;
+
+/// Executes the instructions of a block with what registers hold.
+fn each(
+    subject: &Subject<'_, '_>,
+    values: &Values<'_, '_>,
+    block: &Block,
+    registers: &mut Registers,
+    mut then: impl FnMut(&Registers, Svma, u32, Insn),
+) {
+    let mut events = subject.program.events()[block.events.clone()].iter().peekable();
+    for (at, word, insn) in values.body.instructions(block) {
+        let event: Option<&Event> = events.next_if(|event| event.at == at);
+        let insn = event.map_or(insn, |event| event.insn);
+        then(registers, at, word, insn);
+        registers.execute(subject.image, at, word, insn);
+    }
+}
+
+/// Words of data to which functions that return with the obligation publish.
+fn published(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> BTreeSet<u64> {
+    let mut all = BTreeSet::new();
+    for (id, _) in reach.functions.iter().take(PUBLISHERS) {
+        let cfg = subject.cfg(*id);
+        let publishes = Publishes {
+            subject,
+            values: values(subject, &cfg, *id),
+            root,
+            reach,
+            found: RefCell::default(),
+        };
+        if solve(&cfg, &publishes).is_ok() {
+            all.extend(publishes.found.into_inner());
+        }
+    }
+    all
+}
+
+fn values<'a, 'data>(
+    subject: &'a Subject<'_, 'data>,
+    cfg: &'a Cfg,
+    id: FuncId,
+) -> Values<'a, 'data> {
+    Values { image: subject.image, body: Body { program: &subject.program, cfg, id } }
+}
+
+struct Publishes<'a, 'b, 'data> {
+    subject: &'a Subject<'b, 'data>,
+    values: Values<'a, 'data>,
+    root: &'a Root,
+    reach: &'a Reach,
+    found: RefCell<BTreeSet<u64>>,
+}
+
+impl Publishes<'_, '_, '_> {
+    /// Whether code was patched by the instruction at `at`.
+    fn patches(&self, at: Svma, insn: Insn) -> bool {
+        let is_own = self.values.body.id == self.root.function
+            && (self.root.sites.iter().any(|(site, _)| *site == at)
+                || self.root.stores.contains(&at));
+        let callee = match insn {
+            Insn::Call { to } => self.subject.program.function_at(to),
+            _ => None,
+        };
+        is_own || self.reach.functions.iter().any(|(id, _)| Some(*id) == callee)
+    }
+}
+
+impl Analysis for Publishes<'_, '_, '_> {
+    type State = (Registers, Order);
+
+    fn entry(&self) -> Self::State {
+        (Registers::at_entry(), Order::default())
+    }
+
+    fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
+        each(self.subject, &self.values, block, registers, |registers, at, word, insn| {
+            if self.patches(at, insn) {
+                *order = Order::BEGUN;
+            }
+            match insn {
+                Insn::Barrier(Barrier::Isb) => {}
+                Insn::Barrier(_) if word & FOR_STORES != 0 => order.barrier(),
+                _ => {}
+            }
+            let store = access(word).filter(|access| access.kind == AccessKind::Store);
+            let Some(access) = store.filter(|_| order.has_begun) else { return };
+            if access.is_ordered || !order.lacks_barrier {
+                self.found.borrow_mut().extend(registers.address(access));
+            }
+        });
+    }
+}
+
+/// Whether a function that branches through a word of `published` does so behind an ISB on
+/// every way; `None` if it does not branch through one.
+fn reads(subject: &Subject<'_, '_>, published: &BTreeSet<u64>, id: FuncId) -> Option<bool> {
+    let cfg = subject.cfg(id);
+    let values = values(subject, &cfg, id);
+    let reads = Reads { subject, values, published, found: RefCell::default() };
+    match solve(&cfg, &reads) {
+        Ok(_) => {
+            let found = reads.found.into_inner();
+            (!found.is_empty()).then(|| found.iter().all(|(_, is_behind)| *is_behind))
+        }
+        // Nothing is known: it may without one.
+        Err(_) => Some(false),
+    }
+}
+
+struct Reads<'a, 'b, 'data> {
+    subject: &'a Subject<'b, 'data>,
+    values: Values<'a, 'data>,
+    published: &'a BTreeSet<u64>,
+    /// Branches through what was published, with whether an ISB stands before them.
+    found: RefCell<BTreeSet<(Svma, bool)>>,
+}
+
+impl Analysis for Reads<'_, '_, '_> {
+    type State = (Registers, Order);
+
+    fn entry(&self) -> Self::State {
+        (Registers::at_entry(), Order::default())
+    }
+
+    fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
+        each(
+            self.subject,
+            &self.values,
+            block,
+            registers,
+            |registers, at, word, insn| match insn {
+                Insn::Barrier(Barrier::Isb) => order.isb(),
+                Insn::Barrier(_) if word & FOR_LOADS != 0 => order.barrier(),
+                Insn::CallRegister { register } | Insn::JumpRegister { register } => {
+                    let target = registers.get(register).map(|value| value.origin);
+                    if let Some(Origin::Word(word)) = target
+                        && self.published.contains(&word)
+                    {
+                        let is_behind = order.has_begun && !order.lacks_isb;
+                        self.found.borrow_mut().insert((at, is_behind));
+                    }
+                }
+                _ => {
+                    let load = access(word).filter(|access| access.kind == AccessKind::Load);
+                    let from = load.and_then(|access| registers.address(access));
+                    if from.is_some_and(|from| self.published.contains(&from)) {
+                        *order = Order::BEGUN;
+                        if load.is_some_and(|access| access.is_ordered) {
+                            order.barrier();
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
