@@ -101,6 +101,11 @@ pub(super) fn steps(
 ) -> Vec<Step> {
     let got_by: HashMap<FuncId, _> =
         reach.functions.iter().filter_map(|(id, call)| Some((*id, (*call)?))).collect();
+    // A way through a function whose flow of control is a guess is one itself.
+    let known = |function, evidence: Evidence| {
+        let is_guess = subject.cfg(function).has_guessed_edges;
+        Some(if is_guess { evidence.max(Evidence::Unresolved) } else { evidence })
+    };
     let step = |role, function, address| Step {
         role,
         function: subject.name(function),
@@ -121,7 +126,7 @@ pub(super) fn steps(
     while let Some(call) = got_by.get(&at) {
         steps.push(Step {
             callee: Some(subject.name(call.callee)),
-            evidence: Some(evidence(call.kind)),
+            evidence: known(at, evidence(call.kind)),
             ..step(Role::Call, at, call.at)
         });
         at = call.callee;
@@ -130,7 +135,7 @@ pub(super) fn steps(
     if let Some((site, source)) = root.sites.last() {
         steps.push(Step {
             callee: Some(subject.name(*source)),
-            evidence: Some(Evidence::Call),
+            evidence: known(root.function, Evidence::Call),
             ..step(Role::Patch, root.function, *site)
         });
     }

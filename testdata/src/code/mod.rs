@@ -12,6 +12,6 @@ mod link;
 mod module;
 mod program;
 
-pub use function::{Function, Object, ObjectSection};
+pub use function::{Entries, Function, Object, ObjectSection};
 pub use insn::{Code, code};
 pub use program::Program;

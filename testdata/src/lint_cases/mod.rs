@@ -12,6 +12,7 @@ mod linkage;
 mod modules;
 mod primitives;
 mod rules;
+mod switch;
 mod user;
 
 pub use case::{Expected, FIXED, LintCase};
@@ -19,5 +20,5 @@ pub use case::{Expected, FIXED, LintCase};
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<LintCase> {
-    [flow::all(), linkage::all(), rules::all(), modules::all(), user::all()].concat()
+    [flow::all(), switch::all(), linkage::all(), rules::all(), modules::all(), user::all()].concat()
 }
