@@ -158,8 +158,7 @@ fn file_record(
     report: &LintReport,
     warnings: Vec<String>,
 ) -> FileRecord {
-    let Coverage { functions, instructions, patchers, syncs, undecoded, unresolved_calls, .. } =
-        report.coverage;
+    let Coverage { functions, instructions, patchers, syncs, .. } = report.coverage;
     let arch = image.arch().name();
     let mut file = FileRecord {
         path,
@@ -171,11 +170,7 @@ fn file_record(
         instructions: Some(instructions),
         patchers: Some(patchers),
         syncs: Some(syncs),
-        coverage: Some(CoverageRecord {
-            undecoded,
-            unresolved_calls,
-            caps: report.coverage.caps.clone(),
-        }),
+        coverage: Some(coverage_record(&report.coverage)),
         model_warnings: report.model_warnings.clone(),
         warnings,
     };
@@ -183,6 +178,17 @@ fn file_record(
         file.applicable = None;
     }
     file
+}
+
+fn coverage_record(coverage: &Coverage) -> CoverageRecord {
+    CoverageRecord {
+        undecoded: coverage.undecoded,
+        unresolved_calls: coverage.unresolved_calls,
+        resolved_jumps: coverage.resolved_jumps,
+        guessed_jumps: coverage.guessed_jumps,
+        unresolved_jumps: coverage.unresolved_jumps,
+        caps: coverage.caps.clone(),
+    }
 }
 
 fn finding_record(

@@ -328,6 +328,13 @@ impl<'data> Image<'data> {
         Some(if self.big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) })
     }
 
+    /// A 16-bit word of data from the first bytes of `bytes`.
+    #[must_use]
+    pub fn u16_from(&self, bytes: &[u8]) -> Option<u16> {
+        let word = *bytes.first_chunk()?;
+        Some(if self.big_endian { u16::from_be_bytes(word) } else { u16::from_le_bytes(word) })
+    }
+
     /// A 64-bit word of data from the first bytes of `bytes`.
     #[must_use]
     pub fn u64_from(&self, bytes: &[u8]) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! Constants in registers where a call is made.
 
-use crate::addr::{AddrRange, Svma};
+use crate::addr::Svma;
 use crate::image::Image;
-use crate::program::{BlockId, Cfg, Constant, INSN_BYTES, Insn, Program, also_writes};
+use crate::program::{BlockId, Cfg, Constant, INSN_BYTES, Insn, Program, also_writes, constant_at};
 
 /// Registers with their values where these are known; number 31 is none.
 pub(super) type Registers = [Option<u64>; 32];
@@ -71,9 +71,9 @@ fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut Registers) 
                 Constant::Sum { from, add } => {
                     known(registers, from.number()).map(|from| from.wrapping_add_signed(add))
                 }
-                Constant::Literal(from) => word_at(image, from),
+                Constant::Literal(from) => constant_at(image, from),
                 Constant::Loaded { base, offset } => known(registers, base.number())
-                    .and_then(|base| word_at(image, Svma(base.wrapping_add(offset)))),
+                    .and_then(|base| constant_at(image, Svma(base.wrapping_add(offset)))),
             };
             if number < 31 {
                 registers[number] =
@@ -94,14 +94,4 @@ fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut Registers) 
         registers[usize::from(register.number())] = None;
     }
     registers[31] = None;
-}
-
-/// A word of data that the program cannot change, relocations applied.
-pub(super) fn word_at(image: &Image<'_>, at: Svma) -> Option<u64> {
-    let section = image.section(image.section_at(at)?);
-    if section.flags.write && !section.name.starts_with(".got") {
-        return None;
-    }
-    let relocated = image.read_relocated(AddrRange::sized(at, 8)).ok()?;
-    image.u64_from(&relocated.bytes)
 }

@@ -44,7 +44,8 @@ pub enum Evidence {
     Argument,
     /// A pointer in data, relocations applied.
     Data,
-    /// A call through a register that was not resolved.
+    /// A call through a register that was not resolved, or a step in a function whose
+    /// flow of control is a guess: where a BR of it goes was not resolved.
     Unresolved,
 }
 
@@ -126,6 +127,12 @@ pub struct Coverage {
     pub undecoded: usize,
     /// Calls through registers that were not resolved.
     pub unresolved_calls: usize,
+    /// BRs whose targets a table or a constant says.
+    pub resolved_jumps: usize,
+    /// BRs that use a table of which nothing says where it ends.
+    pub guessed_jumps: usize,
+    /// BRs of which nothing is known: tail calls through pointers, and others.
+    pub unresolved_jumps: usize,
     /// Functions that patch or maintain caches, by name or by what they do.
     pub patchers: usize,
     /// Functions that make other CPUs synchronise.

@@ -230,6 +230,10 @@ fn cover(
     coverage.instructions = program.instructions();
     coverage.undecoded = program.undecoded();
     coverage.unresolved_calls = program.unresolved_calls();
+    let guessed = program.branch_tables().iter().filter(|table| table.is_guess).count();
+    coverage.guessed_jumps = guessed;
+    coverage.resolved_jumps = program.branch_tables().len() - guessed;
+    coverage.unresolved_jumps = program.jumps().count() - program.branch_tables().len();
     coverage.patchers = roots.len() + primitives;
     coverage.syncs = syncs.count(subject);
     if given_up > 0 {

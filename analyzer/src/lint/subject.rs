@@ -101,6 +101,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             .filter(|id| subject.role(*id) == Some(FunctionRole::NoReturn))
             .collect();
         subject.program.set_noreturn(&noreturn);
+        subject.program.resolve_jumps(image);
         subject
     }
 

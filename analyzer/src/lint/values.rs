@@ -4,10 +4,10 @@
 //! Registers of 32 bits are taken for the 64-bit ones that hold the same; the stack is not
 //! followed.
 
-use super::arguments::word_at;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice};
 use crate::image::Image;
+use crate::program::constant_at;
 use crate::program::{
     Access, AccessKind, Block, Cfg, Constant, FuncId, INSN_BYTES, Insn, Program, Register, access,
     also_writes,
@@ -218,10 +218,10 @@ impl Registers {
                 Some(Value::number(old & !(0xffff << shift) | bits << shift))
             }
             Constant::Sum { from, add } => self.get(from)?.plus(add),
-            Constant::Literal(from) => word_at(image, from).map(Value::number),
+            Constant::Literal(from) => constant_at(image, from).map(Value::number),
             Constant::Loaded { base, offset } => {
                 let at = self.get(base)?.as_number()?.wrapping_add(offset);
-                let known = word_at(image, Svma(at)).map(Value::number);
+                let known = constant_at(image, Svma(at)).map(Value::number);
                 Some(known.unwrap_or(Value::new(Origin::Word(at))))
             }
         }
@@ -231,7 +231,7 @@ impl Registers {
     fn loaded(&self, image: &Image<'_>, word: u32) -> Option<Value> {
         let access = access(word).filter(|access| access.kind == AccessKind::Load)?;
         let at = self.address(access)?;
-        let known = word_at(image, Svma(at)).filter(|_| access.bytes == 8).map(Value::number);
+        let known = constant_at(image, Svma(at)).filter(|_| access.bytes == 8).map(Value::number);
         Some(known.unwrap_or(Value::new(Origin::Word(at))))
     }
 

@@ -108,6 +108,11 @@ pub(super) fn steps(
 ) -> Vec<Step> {
     let got_by: HashMap<FuncId, _> =
         reach.functions.iter().filter_map(|(id, call)| Some((*id, (*call)?))).collect();
+    // A way through a function whose flow of control is a guess is one itself.
+    let known = |function, evidence: Evidence| {
+        let is_guess = subject.cfg(function).has_guessed_edges;
+        Some(if is_guess { evidence.max(Evidence::Unresolved) } else { evidence })
+    };
     let step = |role, function, address| Step {
         role,
         function: subject.name(function),
@@ -128,11 +133,11 @@ pub(super) fn steps(
     while let Some(call) = got_by.get(&at) {
         steps.push(Step {
             callee: Some(subject.name(call.callee)),
-            evidence: Some(if reach.is_certain(at) {
-                evidence(call.kind)
+            evidence: if reach.is_certain(at) {
+                known(at, evidence(call.kind))
             } else {
-                Evidence::Unresolved
-            }),
+                Some(Evidence::Unresolved)
+            },
             ..step(Role::Call, at, call.at)
         });
         at = call.callee;
@@ -146,7 +151,7 @@ pub(super) fn steps(
     if let Some((site, source)) = patches.iter().rfind(is_pending).or(patches.last()) {
         steps.push(Step {
             callee: source.map(|source| subject.name(source)),
-            evidence: source.map(|_| Evidence::Call),
+            evidence: source.and_then(|_| known(root.function, Evidence::Call)),
             ..step(Role::Patch, root.function, *site)
         });
     }

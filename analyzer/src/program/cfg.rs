@@ -1,8 +1,9 @@
 //! The control flow of one function: basic blocks and where each goes on.
 
-use super::insn::{INSN_BYTES, Insn};
+use super::insn::{INSN_BYTES, Insn, Register};
+use super::scan::Event;
 use super::{FuncId, Program};
-use crate::addr::Svma;
+use crate::addr::{AddrRange, Svma};
 use jlctl_shim::insn::aarch64;
 use std::ops::Range;
 
@@ -40,6 +41,27 @@ pub enum Exit {
     },
 }
 
+/// Where a BR goes, by the table that it uses or by a constant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchTable {
+    /// The BR.
+    pub at: Svma,
+    /// Where it may go, by address, without repeats: into its function, or to where
+    /// another one begins.
+    pub targets: Vec<Svma>,
+    /// The table's entries, one behind the other; `None` for a constant.
+    pub entries: Option<AddrRange>,
+    /// Whether nothing says how many entries there are, so that they were read as long as
+    /// they lead into the function.
+    pub is_guess: bool,
+}
+
+/// That of the BR at `at` among `tables`, which are by address.
+pub(super) fn tables_in(tables: &[BranchTable], at: Svma) -> Option<&BranchTable> {
+    let index = tables.binary_search_by_key(&at, |table| table.at).ok()?;
+    tables.get(index)
+}
+
 /// A basic block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -58,7 +80,8 @@ pub struct Block {
 pub struct Cfg {
     /// The blocks.
     pub blocks: Vec<Block>,
-    /// Whether a BR was taken for a jump to the blocks that nothing else leads to.
+    /// Whether the end of some BR's table is a guess, or a BR was taken for a jump to the
+    /// blocks that nothing else leads to.
     pub has_guessed_edges: bool,
 }
 
@@ -66,41 +89,60 @@ impl Cfg {
     /// The control flow of `function`.
     #[must_use]
     pub fn new(program: &Program<'_>, function: FuncId) -> Self {
+        let tables = program.branch_tables();
+        let mut cfg = Self::with_tables(program, function, tables);
+        cfg.guess_jumps(program, tables, program.function(function).range.end());
+        cfg
+    }
+
+    /// The same where only `tables`, by address, say where BRs go.
+    pub(super) fn with_tables(
+        program: &Program<'_>,
+        function: FuncId,
+        tables: &[BranchTable],
+    ) -> Self {
         let f = program.function(function);
-        let events = program.events_of(function);
-        let mut leaders = vec![f.range.start()];
-        for event in events {
-            if let Insn::Jump { to } | Insn::Branch { to } = event.insn
-                && f.range.contains(to)
-            {
-                leaders.push(to);
-            }
-            if event.insn.ends_block() || program.never_returns(event) {
-                leaders.push(event.at.wrapping_add(INSN_BYTES));
-            }
-        }
-        leaders.retain(|leader| f.range.contains(*leader));
-        leaders.sort_unstable();
-        leaders.dedup();
+        let leaders = leaders(program, function, tables);
         let mut cfg = Self { blocks: Vec::with_capacity(leaders.len()), has_guessed_edges: false };
         for (index, start) in leaders.iter().enumerate() {
             let end = leaders.get(index + 1).copied().unwrap_or(f.range.end());
             cfg.blocks.push(block(program, function, &leaders, *start, end));
         }
-        cfg.resolve_register_jumps(program, f.range.end());
+        let jumps: Vec<(usize, Svma, Register)> = cfg.jumps(program).collect();
+        for (index, at, _) in jumps {
+            let Some(table) = tables_in(tables, at) else { continue };
+            let block = &mut cfg.blocks[index];
+            for to in &table.targets {
+                lead(program, block, &leaders, f.range.contains(*to), at, *to);
+            }
+            cfg.has_guessed_edges |= table.is_guess;
+        }
         cfg
     }
 
-    /// A BR inside a function is a jump table, whose targets are the blocks that
-    /// nothing else leads to; where there are none it leaves the function.
-    fn resolve_register_jumps(&mut self, program: &Program<'_>, end: Svma) {
-        let ends_in_jump = |block: &Block| {
-            program.events()[block.events.clone()]
-                .last()
-                .is_some_and(|event| matches!(event.insn, Insn::JumpRegister { .. }))
-        };
-        let jumps: Vec<usize> =
-            (0..self.blocks.len()).filter(|index| ends_in_jump(&self.blocks[*index])).collect();
+    /// Blocks that end in a BR, with its place and register.
+    pub(super) fn jumps(
+        &self,
+        program: &Program<'_>,
+    ) -> impl Iterator<Item = (usize, Svma, Register)> {
+        self.blocks.iter().enumerate().filter_map(|(index, block)| {
+            match program.events()[block.events.clone()].last()? {
+                Event { at, insn: Insn::JumpRegister { register } } => {
+                    Some((index, *at, *register))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// A BR without a table inside a function goes to the blocks that nothing else leads
+    /// to; where there are none it leaves the function.
+    fn guess_jumps(&mut self, program: &Program<'_>, tables: &[BranchTable], end: Svma) {
+        let jumps: Vec<(usize, Svma)> = self
+            .jumps(program)
+            .filter(|(_, at, _)| tables_in(tables, *at).is_none())
+            .map(|(block, at, _)| (block, at))
+            .collect();
         if jumps.is_empty() {
             return;
         }
@@ -119,17 +161,39 @@ impl Cfg {
             .map(|(id, _)| id)
             .filter(|id| !is_padding(program, self.blocks[id.index()].start, end(id.index())))
             .collect();
-        for index in jumps {
+        for (index, at) in jumps {
             let block = &mut self.blocks[index];
             if orphans.is_empty() {
-                let at = program.events()[block.events.clone()].last().map(|event| event.at);
-                block.exits.push(Exit::Unknown { at: at.unwrap_or(block.start) });
+                block.exits.push(Exit::Unknown { at });
             } else {
                 block.successors.clone_from(&orphans);
                 self.has_guessed_edges = true;
             }
         }
     }
+}
+
+/// Where the blocks of a function begin, by address.
+fn leaders(program: &Program<'_>, function: FuncId, tables: &[BranchTable]) -> Vec<Svma> {
+    let range = program.function(function).range;
+    let mut leaders = vec![range.start()];
+    for event in program.events_of(function) {
+        match event.insn {
+            Insn::Jump { to } | Insn::Branch { to } => leaders.push(to),
+            Insn::JumpRegister { .. } => {
+                let table = tables_in(tables, event.at);
+                leaders.extend(table.iter().flat_map(|table| &table.targets));
+            }
+            _ => {}
+        }
+        if event.insn.ends_block() || program.never_returns(event) {
+            leaders.push(event.at.wrapping_add(INSN_BYTES));
+        }
+    }
+    leaders.retain(|leader| range.contains(*leader));
+    leaders.sort_unstable();
+    leaders.dedup();
+    leaders
 }
 
 fn block(

@@ -5,20 +5,26 @@
 //! for it.  Only arm64 is read.
 
 mod access;
+mod branch_table;
 mod cfg;
 mod condition;
 mod function;
 mod insn;
+mod operation;
 mod plt;
 mod pointers;
+mod reaching;
 mod scan;
+mod trace;
+mod value;
 
 pub use access::{Access, AccessKind, access, also_writes};
-pub use cfg::{Block, BlockId, Cfg, Exit};
+pub use cfg::{Block, BlockId, BranchTable, Cfg, Exit};
 pub use condition::{Condition, Test, condition};
 pub use function::{FuncId, Function, FunctionSource};
 pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, decode};
 pub use scan::Event;
+pub(crate) use trace::constant_at;
 
 use crate::addr::{AddrRange, Svma};
 use crate::debug_info::unwind_ranges;
@@ -72,6 +78,8 @@ pub struct Program<'data> {
     instructions: usize,
     undecoded: usize,
     unresolved_calls: usize,
+    /// Where BRs go, by address.
+    branch_tables: Vec<BranchTable>,
     /// Names of the functions that only go on to an import, by id.
     imports: Vec<(FuncId, String)>,
     /// What relocations of code refer to, in a relocatable file.
@@ -127,9 +135,9 @@ impl<'data> Program<'data> {
         };
         let undefined: Vec<(FuncId, String)> = externals.iter().filter_map(name).collect();
         program.imports.extend(undefined);
+        program.noreturn = vec![false; program.functions.len()];
         program.find_calls();
         program.find_pointers(image);
-        program.noreturn = vec![false; program.functions.len()];
         program
     }
 
@@ -152,6 +160,10 @@ impl<'data> Program<'data> {
         self.calls = ids.par_iter().flat_map_iter(|caller| self.direct_calls(*caller)).collect();
         let is_unresolved = |event: &&Event| matches!(event.insn, Insn::CallRegister { .. });
         self.unresolved_calls = self.events.iter().filter(is_unresolved).count();
+        self.index_callers();
+    }
+
+    fn index_callers(&mut self) {
         let mut counts = vec![0u32; self.functions.len() + 1];
         for call in &self.calls {
             counts[call.callee.index() + 1] += 1;
@@ -165,6 +177,27 @@ impl<'data> Program<'data> {
             let place = &mut counts[call.callee.index()];
             self.by_callee[*place as usize] = index;
             *place += 1;
+        }
+    }
+
+    /// Finds where BRs go ([`Self::branch_table`]).  Functions that never return are to be
+    /// known before ([`Self::set_noreturn`]).
+    pub fn resolve_jumps(&mut self, image: &Image<'_>) {
+        self.branch_tables = branch_table::resolve(self, image);
+        let of_table = |table: &BranchTable| {
+            let caller = self.map.at(table.at)?;
+            let range = self.function(caller).range;
+            let callees = table.targets.iter().filter(|to| !range.contains(**to));
+            let callees = callees.filter_map(|to| self.map.at(*to));
+            let (at, kind) = (table.at, CallKind::Tail);
+            Some(callees.map(|callee| CallSite { caller, callee, at, kind }).collect::<Vec<_>>())
+        };
+        let found: Vec<CallSite> =
+            self.branch_tables.iter().filter_map(of_table).flatten().collect();
+        if !found.is_empty() {
+            self.calls.extend(found);
+            self.calls.sort_by_key(|call| (call.caller, call.at));
+            self.index_callers();
         }
     }
 
@@ -294,6 +327,26 @@ impl<'data> Program<'data> {
         let first = self.calls.partition_point(|call| call.caller < id);
         let count = self.calls[first..].partition_point(|call| call.caller == id);
         &self.calls[first..first + count]
+    }
+
+    /// Where BRs go by tables and constants, by address of the BR.
+    #[must_use]
+    pub fn branch_tables(&self) -> &[BranchTable] {
+        &self.branch_tables
+    }
+
+    /// Where the BR at `at` goes, if a table or a constant says it.
+    #[must_use]
+    pub fn branch_table(&self, at: Svma) -> Option<&BranchTable> {
+        cfg::tables_in(&self.branch_tables, at)
+    }
+
+    /// BRs other than those of stubs of imports.
+    pub fn jumps(&self) -> impl Iterator<Item = Svma> {
+        let is_jump = |event: &&Event| matches!(event.insn, Insn::JumpRegister { .. });
+        let is_stub =
+            |at: Svma| self.function_at(at).is_some_and(|id| self.import_name(id).is_some());
+        self.events.iter().filter(is_jump).map(|event| event.at).filter(move |at| !is_stub(*at))
     }
 
     /// Places in code that make the address of the start of a function.

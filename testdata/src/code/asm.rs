@@ -459,5 +459,6 @@ pub fn leave_ret() -> Code {
     code([leave(), ret()])
 }
 
+pub mod table;
 #[cfg(test)]
 mod tests;

@@ -139,8 +139,29 @@ pub(crate) enum Content {
     Bytes(Vec<u8>),
     /// Addresses of functions or objects.
     Pointers(Vec<String>),
-    /// One byte for each label of a function: its distance from `base` in words.
-    Branches { function: String, base: String, to: Vec<String> },
+    /// Where a `switch` goes: labels of a function, and what the entries are.
+    Branches { function: String, entries: Entries, to: Vec<String> },
+}
+
+/// What the entries of a branch table are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entries {
+    /// Distances from a label, counted in instructions, of so many bytes each: 1, 2 or 4.
+    FromLabel(String, u64),
+    /// Distances from the table, counted in bytes, of four bytes each.
+    FromTable,
+    /// Addresses.
+    Addresses,
+}
+
+impl Entries {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::FromLabel(_, bytes) => *bytes,
+            Self::FromTable => 4,
+            Self::Addresses => 8,
+        }
+    }
 }
 
 /// An object in data.
@@ -169,13 +190,13 @@ impl Object {
         Self::new(name, ObjectSection::Data, Content::Pointers(to))
     }
 
-    /// The table of a `switch` as compilers make it for `ldrb`, `add base, lsl #2`, `br`:
-    /// for each label of `function` its distance from the label `base` in words.
+    /// The table of a `switch` or of computed jumps: where it goes are labels of
+    /// `function`.
     #[must_use]
-    pub fn branches(name: &str, function: &str, base: &str, to: &[&str]) -> Self {
+    pub fn branches(name: &str, function: &str, entries: Entries, to: &[&str]) -> Self {
         let content = Content::Branches {
             function: function.to_owned(),
-            base: base.to_owned(),
+            entries,
             to: to.iter().map(|label| (*label).to_owned()).collect(),
         };
         Self::new(name, ObjectSection::ReadOnly, content)
@@ -186,7 +207,7 @@ impl Object {
         match &self.content {
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::Pointers(to) => 8 * to.len() as u64,
-            Content::Branches { to, .. } => to.len() as u64,
+            Content::Branches { entries, to, .. } => entries.bytes() * to.len() as u64,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::dynamic::{Dynamic, add_relocations, put};
 use super::frame;
-use super::function::{Content, Function};
+use super::function::{Content, Entries, Function};
 use super::insn::{Form, Insn, refer};
 use super::kernel;
 use super::module::Unlinked;
@@ -281,8 +281,13 @@ impl Linker<'_> {
                     let to = to.iter().zip((at..).step_by(8)).filter(|(to, _)| !to.is_empty());
                     pointers.extend(to.map(|(to, at)| (at, self.meaning(None, to).address)));
                 }
-                Content::Branches { function, base, to } => {
-                    assert!(elf.poke(at, &self.branches(function, base, to)));
+                Content::Branches { function, entries, to } => {
+                    let to = self.labels(function, to);
+                    if *entries == Entries::Addresses {
+                        pointers.extend((at..).step_by(8).zip(to));
+                    } else {
+                        assert!(elf.poke(at, &self.distances(at, function, entries, &to)));
+                    }
                 }
             }
         }
@@ -297,12 +302,33 @@ impl Linker<'_> {
         pointers
     }
 
-    fn branches(&self, function: &str, base: &str, to: &[String]) -> Vec<u8> {
-        let function = self.program.functions.iter().find(|f| f.name == function);
-        let function = function.expect("the switch has a function");
-        let label = |name: &String| function.label(name).unwrap_or_else(|| panic!("no {name}"));
-        let base = label(&base.to_owned());
-        to.iter().map(|to| u8::try_from((label(to) - base) / 4).expect("it is near")).collect()
+    /// Addresses of labels of a function.
+    fn labels(&self, function: &str, labels: &[String]) -> Vec<u64> {
+        let all = &self.program.functions;
+        let number = all.iter().position(|f| f.name == function);
+        let number = number.expect("the switch has a function");
+        let start = self.pool.address(self.functions[number]);
+        let label = |name| all[number].label(name).unwrap_or_else(|| panic!("no {name}"));
+        labels.iter().map(|name| start + label(name)).collect()
+    }
+
+    fn distances(&self, table: u64, function: &str, entries: &Entries, to: &[u64]) -> Vec<u8> {
+        let (base, unit, bytes) = match entries {
+            Entries::FromLabel(base, bytes) => {
+                (self.labels(function, std::slice::from_ref(base))[0], 4, *bytes)
+            }
+            Entries::FromTable => (table, 1, 4),
+            Entries::Addresses => panic!("addresses are no distances"),
+        };
+        let kept = usize::try_from(bytes).expect("they are few");
+        let entry = |to: &u64| {
+            let distance = to.wrapping_sub(base).cast_signed() / unit;
+            let lost = 64 - 8 * bytes;
+            let is_near = distance << lost >> lost == distance || distance >> (8 * bytes) == 0;
+            assert!(is_near, "{bytes} bytes do not reach");
+            distance.to_le_bytes().into_iter().take(kept).collect::<Vec<u8>>()
+        };
+        to.iter().flat_map(entry).collect()
     }
 
     fn relocate(&self, elf: &mut Elf, words: Vec<(u64, u64)>) {

@@ -13,6 +13,6 @@ mod module;
 mod program;
 mod register;
 
-pub use function::{Function, Object, ObjectSection};
+pub use function::{Entries, Function, Object, ObjectSection};
 pub use insn::{Code, code};
 pub use program::Program;

@@ -7,7 +7,7 @@ use crate::code::asm::{
     bti_c, bti_j, cbnz, cbz, cmp, cmp_imm, enter, label, ldp_post, ldr, ldrb, leave, leave_ret,
     load, mov, nop, paciasp, ret, retaa, site, site_jump, stp_pre, sub_imm, w, x,
 };
-use crate::code::{Code, Function, Object, Program, code};
+use crate::code::{Code, Entries, Function, Object, Program, code};
 
 const UNSYNCED: Expected = ("JL001", "error", "demo_patch");
 
@@ -266,7 +266,8 @@ fn switch(third: Code) -> Program {
         leave_ret(),
     ];
     let cases = ["case0", "case1", "case2", "case3"];
-    demo(body).object(Object::branches("demo_switch", "demo_patch", "case0", &cases))
+    let entries = Entries::FromLabel("case0".to_owned(), 1);
+    demo(body).object(Object::branches("demo_switch", "demo_patch", entries, &cases))
 }
 
 fn sites() -> Vec<LintCase> {

@@ -15,6 +15,7 @@ mod modules;
 mod primitives;
 mod regions;
 mod rules;
+mod switch;
 mod user;
 
 pub use case::{Expected, FIXED, LintCase};
@@ -22,6 +23,7 @@ pub use case::{Expected, FIXED, LintCase};
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<LintCase> {
-    let kernels = [flow::all(), guards::all(), linkage::all(), rules::all(), modules::all()];
+    let flows = [flow::all(), switch::all(), guards::all(), linkage::all()];
+    let kernels = [flows.concat(), rules::all(), modules::all()];
     [kernels.concat(), consumers::all(), user::all(), regions::all()].concat()
 }

@@ -2,7 +2,7 @@
 //! of the run.
 
 use super::page::{Page, whole};
-use super::record::{Document, FileRecord};
+use super::record::{CoverageRecord, Document, FileRecord};
 use crate::report::style::count;
 
 pub(super) fn write(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
@@ -49,6 +49,13 @@ fn file(page: &mut Page<'_>, label: &str, file: &FileRecord) -> anyhow::Result<(
     Ok(())
 }
 
+/// How many BRs there are, and of how many it is not known where they go.
+fn jumps(coverage: &CoverageRecord) -> String {
+    let CoverageRecord { resolved_jumps, guessed_jumps, unresolved_jumps, .. } = coverage;
+    let all = count(resolved_jumps + guessed_jumps + unresolved_jumps, "indirect jump");
+    format!("{all} ({guessed_jumps} guessed, {unresolved_jumps} unresolved)")
+}
+
 /// One line on a file, as far as it was looked at.
 fn looked_at(file: &FileRecord) -> String {
     let path = &file.path;
@@ -63,6 +70,7 @@ fn looked_at(file: &FileRecord) -> String {
         plural(file.instructions, "instruction"),
         coverage.map(|coverage| count(coverage.undecoded, "undecoded word")),
         coverage.map(|coverage| count(coverage.unresolved_calls, "unresolved indirect call")),
+        coverage.map(jumps),
         plural(file.patchers, "patcher"),
         plural(file.syncs, "sync"),
     ];

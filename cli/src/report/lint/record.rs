@@ -93,6 +93,9 @@ impl FileRecord {
 pub(crate) struct CoverageRecord {
     pub(crate) undecoded: usize,
     pub(crate) unresolved_calls: usize,
+    pub(crate) resolved_jumps: usize,
+    pub(crate) guessed_jumps: usize,
+    pub(crate) unresolved_jumps: usize,
     pub(crate) caps: Vec<String>,
 }
 

@@ -105,7 +105,14 @@ pub(crate) fn document() -> Document {
     unsure.confidence = evidence;
     let coverage = |undecoded, unresolved_calls, caps: &[&str]| {
         let caps = caps.iter().map(|cap| (*cap).to_owned()).collect();
-        Some(CoverageRecord { undecoded, unresolved_calls, caps })
+        Some(CoverageRecord {
+            undecoded,
+            unresolved_calls,
+            resolved_jumps: 253,
+            guessed_jumps: 1,
+            unresolved_jumps: 7,
+            caps,
+        })
     };
     let file = |path: &str| FileRecord {
         arch: Some("arm64"),

@@ -93,7 +93,10 @@ fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Re
         page.label("  reaches", &reach(finding))?;
     }
     if finding.confidence == Some(Evidence::Unresolved) {
-        page.label("  unsure", "the way has a call through a pointer that was not resolved")?;
+        page.label(
+            "  unsure",
+            "the way has a call or a jump through a pointer that was not resolved",
+        )?;
     }
     if let Some(rule) = descriptor(finding.rule).filter(|_| finding.tolerated.is_none()) {
         page.label("  fix", rule.fix)?;

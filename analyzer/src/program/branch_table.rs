@@ -1,0 +1,290 @@
+//! Where the BRs of a program go: tables that compilers make of a `switch` or of
+//! computed jumps, and constants.
+//!
+//! A table is a base and entries that are added to it, both found by following what the
+//! BR's register holds ([`super::trace`]); how many entries it has says the comparison
+//! that the index passed, or its width, or the object that the table is.  Where nothing
+//! says it, entries are read as long as they lead into the function: a guess.
+
+use super::Program;
+use super::cfg::{BranchTable, Cfg, tables_in};
+use super::function::FuncId;
+use super::insn::{INSN_BYTES, Register};
+use super::reaching::{Flow, Found};
+use super::trace::{Trace, is_constant};
+use super::value::{Base, Entry, Value};
+use crate::addr::{AddrRange, Svma};
+use crate::image::Image;
+use rayon::prelude::*;
+
+/// Most entries of a table.
+const MAX_ENTRIES: u64 = 4096;
+/// Numbers that a byte has.  An index that is a byte may be less than all of them, and
+/// nothing compares it then.
+const BYTES: u64 = 1 << 8;
+/// How often a function is looked at again because a table that was found adds ways.
+const ROUNDS: usize = 4;
+/// BTI J and BTI JC (C6.2, BTI): where a BR may go in text that is guarded.
+const BTI_J: [u32; 2] = [0xd503_249f, 0xd503_24df];
+
+/// A table as the code uses it.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// The BR.
+    at: Svma,
+    /// Where the first entry is.
+    table: Svma,
+    /// What entries are added to.
+    base: u64,
+    entry: Entry,
+    /// How many entries there are, as far as it is known.
+    count: Option<u64>,
+    /// Whether BTI is asked for BTI J alone: a BR of x16 and x17 may go to BTI C too.
+    wants_bti_j: bool,
+}
+
+/// What the BRs of one function come to.
+#[derive(Debug, Default)]
+struct Resolved {
+    tables: Vec<BranchTable>,
+    unbounded: Vec<(FuncId, Shape)>,
+}
+
+/// Where the BRs of `program` go, as far as it can be told, by address.
+pub(super) fn resolve(program: &Program<'_>, image: &Image<'_>) -> Vec<BranchTable> {
+    let mut functions: Vec<FuncId> =
+        program.jumps().filter_map(|at| program.function_at(at)).collect();
+    functions.dedup();
+    let found: Vec<Resolved> =
+        functions.par_iter().map(|id| resolve_in(program, image, *id)).collect();
+    let mut tables = Vec::new();
+    let mut unbounded = Vec::new();
+    for resolved in found {
+        tables.extend(resolved.tables);
+        unbounded.extend(resolved.unbounded);
+    }
+    if !unbounded.is_empty() {
+        let starts = starts(image, &tables, &unbounded);
+        tables.extend(unbounded.iter().filter_map(|(function, shape)| {
+            let room = room(&starts, shape);
+            read(program, image, *function, shape, Count::AtMost(room))
+        }));
+    }
+    tables.sort_unstable_by_key(|table| table.at);
+    tables
+}
+
+/// Where tables and objects of data begin, by address.
+fn starts(image: &Image<'_>, tables: &[BranchTable], unbounded: &[(FuncId, Shape)]) -> Vec<Svma> {
+    let symbols = image.symbols();
+    let objects = symbols.iter().map(|(_, symbol)| symbol);
+    let objects = objects.filter(|symbol| symbol.kind == crate::image::SymbolKind::Object);
+    let mut starts: Vec<Svma> = objects.map(|symbol| symbol.address).collect();
+    starts.extend(tables.iter().filter_map(|table| table.entries).map(AddrRange::start));
+    starts.extend(unbounded.iter().map(|(_, shape)| shape.table));
+    starts.sort_unstable();
+    starts
+}
+
+/// Entries that a table has room for before something else begins.
+fn room(starts: &[Svma], shape: &Shape) -> u64 {
+    let next = starts.partition_point(|start| *start <= shape.table);
+    let bytes = starts.get(next).map_or(u64::MAX, |next| next.0 - shape.table.0);
+    (bytes / u64::from(shape.entry.bytes)).min(shape.count.unwrap_or(MAX_ENTRIES))
+}
+
+/// The BRs of a function; looked at again while tables that are found add ways, since
+/// what holds on one way alone holds no longer where two meet.
+fn resolve_in(program: &Program<'_>, image: &Image<'_>, function: FuncId) -> Resolved {
+    let mut resolved = Resolved::default();
+    for _ in 0..ROUNDS {
+        let next = round(program, image, function, &resolved.tables);
+        let is_same = next.tables == resolved.tables;
+        resolved = next;
+        if is_same {
+            break;
+        }
+    }
+    resolved
+}
+
+fn round(
+    program: &Program<'_>,
+    image: &Image<'_>,
+    function: FuncId,
+    tables: &[BranchTable],
+) -> Resolved {
+    let cfg = Cfg::with_tables(program, function, tables);
+    let jumps: Vec<(usize, Svma, Register)> = cfg.jumps(program).collect();
+    let is_open = |(_, at, _): &&(usize, Svma, Register)| tables_in(tables, *at).is_none();
+    let open: Vec<usize> = jumps.iter().filter(is_open).map(|(block, ..)| *block).collect();
+    let end = program.function(function).range.end();
+    let flow = Flow::new(program, image, &cfg, end, &open);
+    let mut resolved = Resolved::default();
+    for (block, at, register) in jumps {
+        match jump(image, &flow, (block, at, register)) {
+            Some(Jump::To(to)) if leads_on(program, function, to) => {
+                let targets = vec![to];
+                resolved.tables.push(BranchTable { at, targets, entries: None, is_guess: false });
+            }
+            Some(Jump::Table(shape)) => match shape.count {
+                Some(count) => {
+                    let table = read(program, image, function, &shape, Count::Exactly(count));
+                    if table.is_none() && count == BYTES {
+                        resolved.unbounded.push((function, shape));
+                    }
+                    resolved.tables.extend(table);
+                }
+                None => resolved.unbounded.push((function, shape)),
+            },
+            // What was found when fewer ways were known, where no way at all leads there now.
+            Some(Jump::Unreached) => resolved.tables.extend(tables_in(tables, at).cloned()),
+            Some(Jump::To(_)) | None => {}
+        }
+    }
+    resolved
+}
+
+/// Where a BR goes.
+enum Jump {
+    To(Svma),
+    Table(Shape),
+    /// Nothing leads to it: code that is patched in, or behind a call that does not return.
+    Unreached,
+}
+
+fn jump(
+    image: &Image<'_>,
+    flow: &Flow<'_, '_>,
+    (block, at, register): (usize, Svma, Register),
+) -> Option<Jump> {
+    let path = flow.path_to(block);
+    let first = *path.first()?;
+    let trace = flow.along(&path)?;
+    let constant = |id| match trace.known(id).origin {
+        Some(origin) => flow.constant(first, origin),
+        None => Found::Nothing,
+    };
+    let address = |base: Base| match base {
+        Base::At(at) => Found::Number(at),
+        Base::Value(id) => constant(id),
+    };
+    let (base, entry) = match trace.value(register) {
+        Value::Constant(to) => return Some(Jump::To(Svma(to))),
+        Value::Target(base, entry) => (address(base), entry),
+        Value::Entry(entry) if entry.bytes == 8 => (Found::Number(0), entry),
+        Value::Plain(id, 0) => {
+            return match constant(id) {
+                Found::Number(to) => Some(Jump::To(Svma(to))),
+                Found::NoWay => Some(Jump::Unreached),
+                Found::Nothing => None,
+            };
+        }
+        _ => return None,
+    };
+    let (base, table) = match (base, address(entry.table)) {
+        (Found::Number(base), Found::Number(table)) => (base, Svma(table)),
+        (Found::Nothing, _) | (_, Found::Nothing) => return None,
+        _ => return Some(Jump::Unreached),
+    };
+    let count = count(image, flow, first, &trace, entry, table);
+    let wants_bti_j = !matches!(register.number(), 16 | 17);
+    Some(Jump::Table(Shape { at, table, base, entry, count, wants_bti_j }))
+}
+
+/// How many entries a table has: by what is known of the index, and by the object that
+/// the table is.
+fn count(
+    image: &Image<'_>,
+    flow: &Flow<'_, '_>,
+    first: usize,
+    trace: &Trace,
+    entry: Entry,
+    table: Svma,
+) -> Option<u64> {
+    let index = trace.known(entry.index);
+    let before = || match flow.bound(first, index.origin.filter(|(_, add)| *add == 0)?.0) {
+        Found::Number(bound) => Some(bound),
+        Found::Nothing | Found::NoWay => None,
+    };
+    let by_index = index.bound.or_else(before).and_then(|bound| bound.checked_add(1));
+    let object = image.symbols().object_at(table).and_then(|found| {
+        let size = image.symbols().get(found.symbol).size;
+        size.checked_sub(found.offset).map(|left| left / u64::from(entry.bytes))
+    });
+    let known = by_index.into_iter().chain(object).filter(|count| *count > 0);
+    known.min().filter(|count| *count <= MAX_ENTRIES)
+}
+
+/// How many entries are read.
+#[derive(Debug, Clone, Copy)]
+enum Count {
+    /// All of these, or it is no table.
+    Exactly(u64),
+    /// As many of these as lead into the function.
+    AtMost(u64),
+}
+
+fn read(
+    program: &Program<'_>,
+    image: &Image<'_>,
+    function: FuncId,
+    shape: &Shape,
+    count: Count,
+) -> Option<BranchTable> {
+    let (Count::Exactly(wanted) | Count::AtMost(wanted)) = count;
+    let is_guess = matches!(count, Count::AtMost(_));
+    let bytes = u64::from(shape.entry.bytes);
+    // Distances from a place in code are a compiler's, pointers may be anything.
+    let section = image.section(image.section_at(shape.table)?);
+    if bytes == 8 && !is_constant(section) {
+        return None;
+    }
+    let relocated =
+        image.read_relocated(AddrRange::sized(shape.table, wanted.checked_mul(bytes)?)).ok()?;
+    let entries = relocated.bytes.chunks_exact(usize::from(shape.entry.bytes));
+    let targets = entries.map_while(|entry| target(shape, entry, image));
+    let mut is_guarded = false;
+    let mut targets: Vec<Svma> = targets
+        .enumerate()
+        .take_while(|(number, target)| {
+            let is_bti = || program.word(*target).is_some_and(|word| BTI_J.contains(&word));
+            is_guarded |= *number == 0 && shape.wants_bti_j && is_bti();
+            let is_inside = program.function(function).range.contains(*target);
+            let is_there = if is_guess { is_inside } else { leads_on(program, function, *target) };
+            is_there && target.is_aligned(INSN_BYTES) && (!is_guarded || is_bti())
+        })
+        .map(|(_, target)| target)
+        .collect();
+    let found = targets.len() as u64;
+    if found == 0 || !is_guess && found < wanted {
+        return None;
+    }
+    let entries = Some(AddrRange::sized(shape.table, found * bytes));
+    targets.sort_unstable();
+    targets.dedup();
+    Some(BranchTable { at: shape.at, targets, entries, is_guess })
+}
+
+/// Whether a jump may lead there: into the function, or to where another one begins.
+fn leads_on(program: &Program<'_>, function: FuncId, to: Svma) -> bool {
+    to.is_aligned(INSN_BYTES)
+        && (program.function(function).range.contains(to) || program.starting_at(to).is_some())
+}
+
+fn target(shape: &Shape, bytes: &[u8], image: &Image<'_>) -> Option<Svma> {
+    let value = match bytes {
+        [byte] => u64::from(*byte),
+        [_, _] => u64::from(image.u16_from(bytes)?),
+        [_, _, _, _] => u64::from(image.u32_from(bytes)?),
+        _ => image.u64_from(bytes)?,
+    };
+    let above = 64 - 8 * u32::from(shape.entry.bytes);
+    let value = if shape.entry.is_signed() {
+        (value << above).cast_signed() >> above
+    } else {
+        value.cast_signed()
+    };
+    let value = value.checked_shl(shape.entry.shift)?.cast_unsigned();
+    Some(Svma(shape.base.wrapping_add(value)))
+}

@@ -1,0 +1,417 @@
+//! What registers hold on a way through a function, as far as the table of a BR needs
+//! it: constants, bounds of indexes, entries of tables, and sums of these.
+
+use super::Program;
+use super::access::also_writes;
+use super::insn::{Constant, INSN_BYTES, Insn, Register};
+use super::operation::{self, Extend, Index, Operand, Operation};
+use super::value::{Base, Entry, Known, Location, Value, ValueId, base_of, slot};
+use crate::addr::{AddrRange, Svma};
+use crate::image::{Image, Section};
+
+/// Registers that a call leaves as they are: x19 to x29 (AAPCS64, 6.1.1).
+const KEPT: std::ops::Range<usize> = 19..30;
+/// Sections that nothing writes any more once the program runs, whatever their flags.
+const CONSTANT: [&str; 3] = [".rodata", ".data.rel.ro", ".got"];
+
+/// The state after some instructions.
+#[derive(Debug, Clone)]
+pub(super) struct Trace {
+    values: Vec<Known>,
+    registers: [Value; 32],
+    /// What was stored on the stack or loaded from it.
+    stack: Vec<((Register, u64), Value)>,
+    /// Registers that no longer point where they did at the start of the trace, if the
+    /// stack is accessed through them.
+    moved: Vec<Register>,
+    /// What was compared last, if the flags are still of that.
+    compared: Option<(ValueId, u64)>,
+}
+
+impl Trace {
+    /// Nothing is known.
+    pub(super) fn new() -> Self {
+        let values = (0..32).map(|number| Known {
+            bound: None,
+            origin: Register::new(number).map(|register| (Location::Register(register), 0)),
+        });
+        Self {
+            values: values.collect(),
+            registers: std::array::from_fn(|number| Value::Plain(number, 0)),
+            stack: Vec::new(),
+            moved: Vec::new(),
+            compared: None,
+        }
+    }
+
+    /// What `register` holds.
+    pub(super) fn value(&self, register: Register) -> Value {
+        self.registers[usize::from(register.number())]
+    }
+
+    /// What is kept at `location`; nothing where that was not looked at.
+    pub(super) fn kept_at(&self, location: Location) -> Option<Value> {
+        match location {
+            Location::Register(register) => Some(self.value(register)),
+            Location::Stack(base, offset) => self.on_stack((base, offset)),
+        }
+    }
+
+    fn on_stack(&self, place: (Register, u64)) -> Option<Value> {
+        self.stack.iter().find(|(known, _)| *known == place).map(|(_, value)| *value)
+    }
+
+    /// Whether `register` points where it did at the start of the trace.
+    pub(super) fn is_moved(&self, register: Register) -> bool {
+        self.moved.contains(&register)
+    }
+
+    /// What is known of a value that this trace gave out.
+    pub(super) fn known(&self, id: ValueId) -> Known {
+        self.values.get(id).copied().unwrap_or_default()
+    }
+
+    /// Executes the instructions from `start` to before `end`.
+    pub(super) fn run(&mut self, program: &Program<'_>, image: &Image<'_>, start: Svma, end: Svma) {
+        let mut at = start;
+        while at < end {
+            let (Some(word), Some(insn)) = (program.word(at), program.insn(at)) else { return };
+            self.step(image, word, insn);
+            at = at.wrapping_add(INSN_BYTES);
+        }
+    }
+
+    /// Notes what it means that a B.cond of this condition is taken, or not.
+    pub(super) fn branch(&mut self, condition: u32, is_taken: bool) {
+        let Some((id, number)) = self.compared else { return };
+        // C1.2.4: an even condition and the odd one behind it are opposites.
+        let holds = if is_taken { condition } else { condition ^ 1 };
+        let bound = match holds {
+            // EQ, LS.  LE as well: a table is not indexed with negative numbers, so that a
+            // compiler that compares signed ones knows that there are none.
+            0 | 9 | 13 => number,
+            // CC, LT.
+            3 | 11 => match number.checked_sub(1) {
+                Some(bound) => bound,
+                None => return,
+            },
+            _ => return,
+        };
+        self.limit(id, bound);
+    }
+
+    fn limit(&mut self, id: ValueId, bound: u64) {
+        if let Some(known) = self.values.get_mut(id) {
+            known.bound = Some(known.bound.map_or(bound, |old| old.min(bound)));
+        }
+    }
+
+    fn fresh(&mut self, bound: Option<u64>, origin: Option<(Location, u64)>) -> ValueId {
+        self.values.push(Known { bound, origin });
+        self.values.len() - 1
+    }
+
+    fn set(&mut self, register: Register, value: Value) {
+        if is_frame(register) && !self.is_moved(register) {
+            self.moved.push(register);
+            self.stack.retain(|((base, _), _)| *base != register);
+        }
+        if register.number() < 31 {
+            self.registers[usize::from(register.number())] = value;
+        }
+    }
+
+    fn forget(&mut self, register: Register) {
+        let value = Value::Plain(self.fresh(None, None), 0);
+        self.set(register, value);
+    }
+
+    /// The value of a register, where number 31 is zero.
+    fn operand(&self, register: Register) -> Value {
+        if register.number() == 31 { Value::Constant(0) } else { self.value(register) }
+    }
+
+    fn step(&mut self, image: &Image<'_>, word: u32, insn: Insn) {
+        match insn {
+            Insn::Constant { register, value, is_word } => {
+                let value = self.constant(image, register, value, is_word);
+                self.set(register, value);
+            }
+            Insn::Call { .. } | Insn::CallRegister { .. } => {
+                self.compared = None;
+                for number in (0..31).filter(|number| !KEPT.contains(number)) {
+                    let id = self.fresh(None, None);
+                    self.registers[number] = Value::Plain(id, 0);
+                }
+            }
+            _ => self.operate(word, insn),
+        }
+    }
+
+    fn constant(
+        &mut self,
+        image: &Image<'_>,
+        to: Register,
+        constant: Constant,
+        is_word: bool,
+    ) -> Value {
+        let cut = |value: u64| Value::Constant(if is_word { value & 0xffff_ffff } else { value });
+        let found = match constant {
+            Constant::Value(value) => Some(cut(value)),
+            Constant::Keep { bits, shift } => match self.value(to) {
+                Value::Constant(old) => Some(cut(old & !(0xffff << shift) | bits << shift)),
+                _ => None,
+            },
+            Constant::Sum { from, add } => match self.value(from) {
+                Value::Constant(value) => Some(cut(value.wrapping_add_signed(add))),
+                value if add == 0 => Some(value),
+                Value::Plain(id, 0) => {
+                    let Known { bound, origin } = self.known(id);
+                    let add = add.cast_unsigned();
+                    let origin = origin.filter(|_| !is_word);
+                    let origin = origin.map(|(from, by)| (from, by.wrapping_add(add)));
+                    let bound = bound.and_then(|bound| bound.checked_add(add));
+                    Some(Value::Plain(self.fresh(bound, origin), 0))
+                }
+                _ => None,
+            },
+            Constant::Literal(at) => constant_at(image, at).map(Value::Constant),
+            Constant::Loaded { base, offset } => return self.loaded(image, base, offset),
+        };
+        found.unwrap_or_else(|| Value::Plain(self.fresh(None, None), 0))
+    }
+
+    /// Eight bytes at a register and an offset.
+    fn loaded(&mut self, image: &Image<'_>, base: Register, offset: u64) -> Value {
+        if is_frame(base) {
+            return self.unspilled(base, offset);
+        }
+        let value = match self.value(base) {
+            Value::Constant(base) => {
+                constant_at(image, Svma(base.wrapping_add(offset))).map(Value::Constant)
+            }
+            _ => None,
+        };
+        value.unwrap_or_else(|| self.load(base, Index::Offset(offset), 8, None))
+    }
+
+    /// Eight bytes of the stack.
+    fn unspilled(&mut self, base: Register, offset: u64) -> Value {
+        if let Some(value) = self.on_stack((base, offset)) {
+            return value;
+        }
+        let origin = (Location::Stack(base, offset), 0);
+        let value = Value::Plain(self.fresh(None, (!self.is_moved(base)).then_some(origin)), 0);
+        self.stack.push(((base, offset), value));
+        value
+    }
+
+    /// Notes a store to the stack; one that goes elsewhere changes nothing that was
+    /// spilled there.
+    fn spill(&mut self, source: Register, base: Register, offset: u64) {
+        let value = self.operand(source);
+        self.stack.retain(|(known, _)| *known != (base, offset));
+        self.stack.push(((base, offset), value));
+    }
+
+    fn operate(&mut self, word: u32, insn: Insn) {
+        match operation::decode(word) {
+            Operation::Add { to, left, right, extend, shift } => {
+                let right = self.extended(self.operand(right), extend, shift);
+                // The left one of the extended form may be the stack pointer.
+                let value = self.sum(self.operand(left), right);
+                self.set(to, value);
+            }
+            Operation::Field { to, from, low, left, extend } => {
+                let value = self.field(self.operand(from), low, left, extend);
+                self.set(to, value);
+            }
+            Operation::Mask { to, from, mask, sets_flags } => {
+                let value = self.masked(self.operand(from), mask);
+                self.set(to, value);
+                if sets_flags {
+                    self.compared = None;
+                }
+            }
+            Operation::Compare { to, left, right } => self.compare(to, left, right),
+            Operation::Load { to, base, index, bytes, sign } => {
+                let value = self.load(base, index, bytes, sign);
+                self.set(to, value);
+            }
+            Operation::Pair { first, second, base, offset, is_load } if is_frame(base) => {
+                for (register, offset) in [(first, offset), (second, offset.wrapping_add(8))] {
+                    if is_load {
+                        let value = self.unspilled(base, offset);
+                        self.set(register, value);
+                    } else {
+                        self.spill(register, base, offset);
+                    }
+                }
+            }
+            Operation::Store { source, base, offset } if is_frame(base) => {
+                self.spill(source, base, offset);
+            }
+            Operation::Narrow { to, bytes } => {
+                also_writes(word).into_iter().for_each(|register| self.forget(register));
+                let value = Value::Plain(self.fresh(Some((1 << (8 * bytes)) - 1), None), 0);
+                self.set(to, value);
+            }
+            Operation::SetsFlags => {
+                self.compared = None;
+                self.forget_written(word, insn);
+            }
+            Operation::Pair { .. } | Operation::Store { .. } | Operation::Other => {
+                self.forget_written(word, insn);
+                also_writes(word).into_iter().for_each(|register| self.forget(register));
+            }
+        }
+    }
+
+    fn forget_written(&mut self, word: u32, insn: Insn) {
+        if let Insn::Other { writes: Some(register) } = insn
+            && (register.number() != 31 || operation::writes_stack_pointer(word))
+        {
+            self.forget(register);
+        }
+        // Exclusives and ordered accesses, compare and swap: which of its registers one
+        // writes depends on it (C4.1.94).
+        if (word >> 25) & 0b0101 == 0b0100 && (word >> 27) & 7 == 1 {
+            for bit in [0, 10, 16] {
+                Register::new(((word >> bit) & 31) as u8).into_iter().for_each(|r| self.forget(r));
+            }
+        }
+    }
+
+    fn compare(&mut self, to: Option<Register>, left: Register, right: Operand) {
+        let number = match right {
+            Operand::Number(number) => Some(number),
+            Operand::Register(register) => match self.operand(register) {
+                Value::Constant(number) => Some(number),
+                _ => None,
+            },
+        };
+        self.compared = self.id(self.operand(left)).zip(number);
+        if let Some(to) = to {
+            self.forget(to);
+        }
+    }
+
+    /// A value as such, without looking at how it came about.
+    pub(super) fn id(&self, value: Value) -> Option<ValueId> {
+        match value {
+            Value::Plain(id, 0) => Some(id),
+            Value::Entry(Entry { id, shift: 0, .. }) | Value::Slot { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    fn bound(&self, value: Value) -> Option<u64> {
+        match value {
+            Value::Constant(value) => Some(value),
+            value => self.known(self.id(value)?).bound,
+        }
+    }
+
+    fn extended(&mut self, value: Value, extend: Extend, shift: u32) -> Value {
+        if extend == (Extend { bits: 64, is_signed: false }) && shift == 0 {
+            return value;
+        }
+        self.field(value, 0, shift, extend)
+    }
+
+    /// The `extend.bits` bits of `value` from `low` on, moved to the bit `left`.
+    fn field(&mut self, value: Value, low: u32, left: u32, extend: Extend) -> Value {
+        let mask = u64::MAX.checked_shr(64_u32.saturating_sub(extend.bits)).unwrap_or(0);
+        let is_all = low == 0 && extend.bits.saturating_add(left) >= 32;
+        match value {
+            Value::Constant(value) if !extend.is_signed => {
+                return Value::Constant((value >> low & mask) << left);
+            }
+            // All that a 32-bit index has.
+            Value::Plain(id, shift) if is_all => return Value::Plain(id, shift + left),
+            Value::Slot { id, .. } if is_all => return Value::Plain(id, left),
+            Value::Entry(entry) if low == 0 => {
+                // LSL of a 64-bit register is no extension.
+                let is_whole = extend.bits.saturating_add(left) >= 64;
+                let kept = if is_whole { Some(entry) } else { entry.extended(extend) };
+                if let Some(entry) = kept {
+                    return Value::Entry(Entry { shift: entry.shift + left, ..entry });
+                }
+            }
+            _ => {}
+        }
+        let source = self.bound(value).map(|bound| bound.checked_shr(low).unwrap_or(0));
+        let bound = (!extend.is_signed).then(|| source.map_or(mask, |bound| bound.min(mask)));
+        Value::Plain(self.fresh(bound, None), left)
+    }
+
+    fn masked(&mut self, value: Value, mask: u64) -> Value {
+        if let Value::Constant(value) = value {
+            return Value::Constant(value & mask);
+        }
+        let bound = self.bound(value).map_or(mask, |bound| bound.min(mask));
+        Value::Plain(self.fresh(Some(bound), None), 0)
+    }
+
+    fn sum(&mut self, left: Value, right: Value) -> Value {
+        let id = self.fresh(None, None);
+        match (left, right) {
+            (Value::Constant(left), Value::Constant(right)) => {
+                Value::Constant(left.wrapping_add(right))
+            }
+            (base, Value::Entry(entry)) | (Value::Entry(entry), base) => {
+                base_of(base).map_or(Value::Plain(id, 0), |base| Value::Target(base, entry))
+            }
+            (left, right) => slot(left, right, id)
+                .or_else(|| slot(right, left, id))
+                .unwrap_or(Value::Plain(id, 0)),
+        }
+    }
+
+    fn load(&mut self, base: Register, index: Index, bytes: u8, sign: Option<u32>) -> Value {
+        let most = (sign.is_none() && bytes < 4).then(|| (1 << (8 * u32::from(bytes))) - 1);
+        let id = self.fresh(most, None);
+        let base = self.value(base);
+        let from = match index {
+            Index::Offset(0) => Some(base),
+            Index::Offset(offset) => match base {
+                Value::Slot { table: Base::At(table), index, shift, id } => {
+                    let table = Base::At(table.wrapping_add(offset));
+                    Some(Value::Slot { table, index, shift, id })
+                }
+                _ => None,
+            },
+            Index::Register(register, extend, shift) => {
+                slot(base, self.extended(self.operand(register), extend, shift), id)
+            }
+        };
+        match from {
+            Some(Value::Slot { table, index, shift, .. })
+                if 1 << shift.min(8) == u32::from(bytes) =>
+            {
+                Value::Entry(Entry { table, index, bytes, sign, shift: 0, id })
+            }
+            _ => Value::Plain(id, 0),
+        }
+    }
+}
+
+/// Whether the stack is accessed through a register: SP or x29 (AAPCS64, 6.1.1).
+const fn is_frame(register: Register) -> bool {
+    matches!(register.number(), 29 | 31)
+}
+
+/// Whether nothing writes a section once the program runs.
+pub(super) fn is_constant(section: &Section<'_>) -> bool {
+    !section.flags.write || CONSTANT.iter().any(|name| section.name.starts_with(name))
+}
+
+/// The 8 bytes at `at` where the program cannot change them, relocations applied.
+pub(crate) fn constant_at(image: &Image<'_>, at: Svma) -> Option<u64> {
+    let section = image.section(image.section_at(at)?);
+    if !is_constant(section) {
+        return None;
+    }
+    let relocated = image.read_relocated(AddrRange::sized(at, 8)).ok()?;
+    image.u64_from(&relocated.bytes)
+}
