@@ -3,7 +3,7 @@
 
 use super::page::{Page, whole};
 use super::record::{CoverageRecord, Document, FileRecord};
-use crate::report::style::count;
+use crate::report::style::{count, grouped};
 
 pub(super) fn write(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
     for file in &document.files {
@@ -53,7 +53,8 @@ fn file(page: &mut Page<'_>, label: &str, file: &FileRecord) -> anyhow::Result<(
 fn jumps(coverage: &CoverageRecord) -> String {
     let CoverageRecord { resolved_jumps, guessed_jumps, unresolved_jumps, .. } = coverage;
     let all = count(resolved_jumps + guessed_jumps + unresolved_jumps, "indirect jump");
-    format!("{all} ({guessed_jumps} guessed, {unresolved_jumps} unresolved)")
+    let (guessed, unresolved) = (grouped(*guessed_jumps), grouped(*unresolved_jumps));
+    format!("{all} ({guessed} guessed, {unresolved} unresolved)")
 }
 
 /// One line on a file, as far as it was looked at.
