@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The packages whose tests run in the guest, and which of their tests.
 const SUITES: &[Suite] = &[
     Suite { package: "jlctl-guest", targets: &["--test", "machine"] },
-    Suite { package: "jlctl-shim", targets: &["--lib"] },
+    Suite { package: "jlctl-shim", targets: &["--lib", "--test", "keys", "--test", "low"] },
 ];
 
 fn main() -> ExitCode {

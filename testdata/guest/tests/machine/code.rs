@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 // Two functions that return 1, on pages of their own: no other code becomes writable.
 global_asm!(
     ".pushsection .text",
+    // The compiler may put the functions that call them into another object file.
+    ".globl jlctl_guest_through_mprotect, jlctl_guest_through_memory",
+    ".hidden jlctl_guest_through_mprotect, jlctl_guest_through_memory",
     ".balign 4096",
     "jlctl_guest_through_mprotect:",
     "mov w0, #1",
