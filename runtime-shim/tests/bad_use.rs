@@ -45,6 +45,8 @@ const BREAKPOINT: (&[u8], InsnBytes, InsnBytes) =
 define_static_key_false!(static KEY);
 define_static_key_false!(static OTHER);
 
+/// Code of its own, so that each site is there once.
+#[inline(never)]
 fn sites() -> [bool; 4] {
     [
         static_branch_unlikely!(KEY),

@@ -68,7 +68,10 @@ fn every_macro_takes_the_side_of_its_keys_state() {
 #[test]
 fn counts_are_the_kernels() {
     define_static_key_false!(static KEY);
-    let site = || black_box(static_branch_unlikely!(KEY));
+    #[inline(never)]
+    fn site() -> bool {
+        static_branch_unlikely!(KEY)
+    }
     let (sync, key) = (Some(sync_level().unwrap()), address(&KEY));
     let flipped = Ok(Applied { sites: 1, page_runs: 1, sync });
     for (op, result, count) in [
@@ -120,7 +123,10 @@ fn a_full_count_is_not_passed() {
 #[test]
 fn operations_on_one_key_go_in_their_order() {
     define_static_key_false!(static KEY);
-    let site = || black_box(static_branch_unlikely!(KEY));
+    #[inline(never)]
+    fn site() -> bool {
+        static_branch_unlikely!(KEY)
+    }
     let key = address(&KEY);
     for (ops, result, count) in [
         (&[Op::Enable, Op::Increment, Op::Decrement][..], Ok(1), 1),
@@ -317,7 +323,10 @@ fn sites_in_code_of_every_kind() {
 
 #[test]
 fn sites_of_a_macro_of_another_module() {
-    let site = || black_box(elsewhere::is_on!());
+    #[inline(never)]
+    fn site() -> bool {
+        elsewhere::is_on!()
+    }
     assert!(site());
     assert_eq!(elsewhere::KEY.disable().unwrap().sites, 1);
     assert!(!site());

@@ -16,10 +16,13 @@ use std::ptr;
 
 define_static_key_false!(static KEY);
 
+/// Code of its own, so that each site is there once.
+#[inline(never)]
 fn is_unlikely_on() -> bool {
     black_box(static_branch_unlikely!(KEY))
 }
 
+#[inline(never)]
 fn is_likely_on() -> bool {
     black_box(static_branch_likely!(KEY))
 }

@@ -24,6 +24,8 @@ use std::{env, fs, io, process, ptr, thread};
 define_static_key_false!(static FLIPPED);
 define_static_key_false!(static QUEUED);
 
+/// Code of its own, so that each site is there once.
+#[inline(never)]
 fn sites() -> [bool; 4] {
     [
         static_branch_unlikely!(FLIPPED),

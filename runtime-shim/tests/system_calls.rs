@@ -69,28 +69,31 @@ fn child() {
 /// The number of a pair of marks, and the system calls between them by name.
 type Calls = (usize, BTreeMap<String, usize>);
 
-/// What is between the marks of `trace`, by their texts.
+/// What is between the marks of `trace`, by their texts: what the thread that left the marks
+/// did. A call that another thread's cut in two has a second line, `<... NAME resumed>`.
 fn between_marks(trace: &str) -> Vec<(String, Calls)> {
     let marks = |line: &str| Some(line.split_once("write(-1, \"")?.1.split_once('"')?.0.to_owned());
     let mut found = Vec::new();
-    let mut open: Option<(String, BTreeMap<String, usize>)> = None;
+    let mut open: Option<(&str, String, BTreeMap<String, usize>)> = None;
     for line in trace.lines() {
-        let (_thread, call) = line.split_once(char::is_whitespace).expect("a thread's id");
+        let (thread, call) = line.split_once(char::is_whitespace).expect("a thread's id");
         let call = call.trim_start();
         match (marks(call), &mut open) {
             (Some(mark), None) => {
-                open = Some((mark.strip_prefix("begin ").unwrap().to_owned(), BTreeMap::new()));
+                let what = mark.strip_prefix("begin ").unwrap().to_owned();
+                open = Some((thread, what, BTreeMap::new()));
             }
             (Some(mark), Some(_)) => {
                 let number = mark.strip_prefix("end ").unwrap().parse().unwrap();
-                let (what, calls) = open.take().unwrap();
+                let (begun_by, what, calls) = open.take().unwrap();
+                assert_eq!(begun_by, thread);
                 found.push((what, (number, calls)));
             }
-            (None, Some((_, calls))) => {
+            (None, Some((by, _, calls))) if *by == thread && !call.starts_with("<... ") => {
                 let name = call.split_once('(').unwrap_or_else(|| panic!("{line}")).0;
                 *calls.entry(name.to_owned()).or_default() += 1;
             }
-            (None, None) => {}
+            (None, _) => {}
         }
     }
     assert!(open.is_none());
