@@ -161,6 +161,28 @@ fn a_batch_of_many_keys() {
     }
 }
 
+/// As many as no batch of the kernel's has: each key is found again among all others, and the
+/// order of operations on one key is kept.
+#[test]
+fn a_batch_of_ten_thousand_keys() {
+    const KEYS: usize = 10_000;
+    let keys: &'static [Key] = Box::leak((0..KEYS).map(|_| Key::new(false)).collect());
+    let arena = Arena::of_key(&keys[KEYS / 2], 3, 64);
+    let mut batch = Batch::new();
+    keys.iter().for_each(|key| batch.push(key, Op::Enable));
+    keys.iter().rev().for_each(|key| batch.push(key, Op::Increment));
+    assert_eq!(batch.apply().unwrap().sites, 3);
+    assert!(keys.iter().all(|key| key.count() == 2) && arena.all_jump());
+    // One that fails among so many.
+    batch.push(&keys[7], Op::Disable);
+    assert_eq!(batch.apply(), Err(Error::Counted { key: address(&keys[7]), count: 3 }));
+    let mut batch = Batch::new();
+    keys.iter().for_each(|key| batch.push(key, Op::Decrement));
+    keys.iter().for_each(|key| batch.push(key, Op::Disable));
+    assert_eq!(batch.apply().unwrap().sites, 3);
+    assert!(keys.iter().all(|key| key.count() == 0) && !arena.all_jump());
+}
+
 /// Each batch here fails at its last operation, after all others were fine.
 #[test]
 fn all_or_nothing() {
