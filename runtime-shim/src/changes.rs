@@ -175,8 +175,10 @@ mod tests {
 
     #[test]
     fn many_keys_are_found_in_few_steps() {
+        // Miri takes a thousand times as long.
+        let counts: &[usize] = if cfg!(miri) { &[17, 100] } else { &[17, 100, 1_000, 10_000] };
         for stride in [16, 24, 32, 64, 4096, 1 << 20] {
-            for count in [17, 100, 1_000, 10_000] {
+            for count in counts.iter().copied() {
                 let looks = looks(count, stride);
                 assert!(looks < 4 * count + 300, "{looks} for {count} keys of {stride}");
             }
