@@ -6,6 +6,7 @@ mod common;
 
 use common::arena::Arena;
 use common::child::must_succeed;
+use common::emulator::rounds;
 use common::memory::page;
 use common::sites::{assert_follow, sites_of};
 use jlctl_shim::abi::{KEY_TYPE_TRUE, StaticKey};
@@ -361,7 +362,7 @@ fn sites_of_a_macro_of_another_module() {
 #[test]
 fn counts_of_many_threads_add_up() {
     define_static_key_false!(static KEY);
-    let rounds = if common::emulator::emulator().is_some() { 50 } else { 500 };
+    let rounds = rounds(500, 50);
     let user = || {
         for _ in 0..rounds {
             KEY.increment().unwrap();
