@@ -169,6 +169,31 @@ fn exec_after_flips() {
     }
 }
 
+/// Other programs are started while keys are flipped, by children that share this process's
+/// memory until then (the standard library's posix_spawn, a vfork): each starts with its keys
+/// as they were compiled, and this process's code is its own.
+#[test]
+fn programs_start_while_keys_are_flipped() {
+    if role().is_some() {
+        assert!(!KEY.is_enabled() && !OTHER.is_enabled());
+        return assert_consistent();
+    }
+    let starts = rounds(50, 5);
+    let is_over = AtomicBool::new(false);
+    with_threads(|| {
+        thread::scope(|scope| {
+            let over = Over(&is_over);
+            let flipper = scope.spawn(|| flip(&is_over));
+            for _ in 0..starts {
+                must_run(&mut rerun("programs_start_while_keys_are_flipped", "started"));
+            }
+            drop(over);
+            assert!(flipper.join().unwrap() > 10);
+        });
+        assert_consistent();
+    });
+}
+
 /// Nothing here takes as long, on a busy machine and emulated.
 const PATIENCE: Duration = Duration::from_secs(120);
 
