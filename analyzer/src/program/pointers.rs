@@ -4,6 +4,7 @@
 //! their addends are all there is of a pointer, as linkers leave the slots 0.  The slot says
 //! what a pointer is for.
 
+use super::trace::is_constant;
 use super::{FuncId, Program};
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
@@ -63,13 +64,29 @@ fn in_section(
     section: &Section<'_>,
     lists: &[AddrRange],
 ) -> Option<Vec<FuncId>> {
+    let is_listed = |at: Svma| lists.iter().any(|list| list.contains(at));
+    let words = words(image, section)?;
+    let pointers = slots(section.range.start(), &words).filter(|(slot, _)| !is_listed(*slot));
+    Some(pointers.filter_map(|(_, word)| program.starting_at(Svma(word))).collect())
+}
+
+/// The aligned words of data that the program cannot change, relocations applied, with their
+/// addresses.
+pub(crate) fn constants<'a>(image: &'a Image<'_>) -> impl Iterator<Item = (Svma, u64)> + 'a {
+    let sections = image.sections().iter();
+    sections.filter(|section| section.is_data() && is_constant(section)).flat_map(|section| {
+        let words = words(image, section).unwrap_or_default();
+        let start = section.range.start();
+        (0u64..).zip(words).map(move |(index, word)| (start.wrapping_add(index * 8), word))
+    })
+}
+
+/// The aligned words of a section, relocations applied.
+fn words(image: &Image<'_>, section: &Section<'_>) -> Option<Vec<u64>> {
     let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
     let relocated = image.read_relocated(range).ok()?;
-    let is_listed = |at: Svma| lists.iter().any(|list| list.contains(at));
     let chunks = relocated.bytes.as_chunks::<8>().0.iter();
-    let words = chunks.map(|bytes| image.u64_from(bytes)).collect::<Option<Vec<u64>>>()?;
-    let pointers = slots(range.start(), &words).filter(|(slot, _)| !is_listed(*slot));
-    Some(pointers.filter_map(|(_, word)| program.starting_at(Svma(word))).collect())
+    chunks.map(|bytes| image.u64_from(bytes)).collect()
 }
 
 /// Each word with the address that it is at, or for an addend of a RELA record the one that
