@@ -36,11 +36,36 @@ const LIST_SECTIONS: [&str; 4] = [
 
 fn places_in_code(image: &Image<'_>) -> Vec<AddrRange> {
     let symbol = |name| image.symbols().named(name).next().map(|(_, found)| found.address);
-    let bounded =
-        LISTS.iter().filter_map(|(start, stop)| AddrRange::new(symbol(start)?, symbol(stop)?));
+    let bounded: Vec<AddrRange> = LISTS
+        .iter()
+        .filter_map(|(start, stop)| AddrRange::new(symbol(start)?, symbol(stop)?))
+        .collect();
+    let is_unbounded = bounded.is_empty() && symbol("_einittext").is_some();
+    let init_data = is_unbounded.then(|| init_data(image)).flatten();
     let sections = image.sections().iter();
     let sections = sections.filter(|section| LIST_SECTIONS.contains(&section.name));
-    bounded.chain(sections.map(|section| section.range)).collect()
+    bounded.into_iter().chain(init_data).chain(sections.map(|section| section.range)).collect()
+}
+
+/// The data of a kernel that are gone after boot, where nothing bounds the lists, which are
+/// in them (INIT_DATA in `include/asm-generic/vmlinux.lds.h`).
+///
+/// With symbols of code alone a raw image is divided by its PE header, whose writable section
+/// begins with them (`arch/arm64/kernel/efi-header.S`); RELA records end them
+/// (`arch/arm64/kernel/vmlinux.lds.S`, Linux 5.10 to 6.12).
+fn init_data(image: &Image<'_>) -> Option<AddrRange> {
+    let named = |name| image.sections().iter().find(|section| section.name == name);
+    if let Some(section) = named(".init.data") {
+        return Some(section.range);
+    }
+    let data = named(".data")?;
+    let records = first_records(&words(image, data)?)?;
+    AddrRange::new(data.range.start(), data.range.start().wrapping_add(records as u64 * 8))
+}
+
+/// Index of the first of two RELA records that follow each other.
+fn first_records(words: &[u64]) -> Option<usize> {
+    words.windows(6).position(|window| window[1] == RELATIVE && window[4] == RELATIVE)
 }
 
 /// The functions that pointers in data lead to; lists of places in code are no pointers that
@@ -105,6 +130,14 @@ fn slots(start: Svma, words: &[u64]) -> impl Iterator<Item = (Svma, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_follow_each_other() {
+        let record = [0x1000, RELATIVE, 0x2000];
+        let lone = [&[1, RELATIVE, 2, 3, 4, 5][..], &record[..], &record[..]].concat();
+        assert_eq!(first_records(&lone), Some(6));
+        assert_eq!(first_records(&lone[..9]), None);
+    }
 
     #[test]
     fn an_addend_stands_for_its_slot() {
