@@ -8,6 +8,7 @@ mod json;
 mod jsonl;
 pub(crate) mod lint;
 mod listing;
+pub(crate) mod live;
 pub(crate) mod plan;
 pub(crate) mod record;
 mod set;
