@@ -6,11 +6,12 @@
 #![allow(unsafe_code, reason = "the C interface")]
 
 use crate::abi::{JumpLabelType, RelativeEntry};
-use crate::batch::{Batch, Op, apply_ops};
+use crate::batch::{Batch, apply_ops};
 use crate::error::Error;
 use crate::key::Key;
 use crate::low;
 use crate::object;
+use crate::op::Op;
 use crate::page_vec::PageVec;
 use crate::process;
 use crate::query;
