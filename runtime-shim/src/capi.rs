@@ -9,6 +9,7 @@ use crate::abi::{JumpLabelType, RelativeEntry};
 use crate::batch::{Batch, Op, apply_ops};
 use crate::error::Error;
 use crate::key::Key;
+use crate::linked;
 use crate::low;
 use crate::object;
 use crate::page_vec::PageVec;
@@ -409,4 +410,12 @@ pub unsafe extern "C" fn jlshim_register(
 pub unsafe extern "C" fn jlshim_unregister(object: *const Object) {
     // SAFETY: the caller's promise.
     unsafe { object::unregister(object) };
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn jlshim_find_linked() -> c_int {
+    process::ensure_started();
+    c_int::try_from(linked::find()).unwrap_or(c_int::MAX)
 }
