@@ -1,6 +1,7 @@
 //! The command line as the user wrote it; commands make their own validated
 //! configuration of it.
 
+pub(crate) mod link;
 pub(crate) mod lint;
 
 use clap::builder::PossibleValue;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     Apply(Apply),
     Simulate(Simulate),
     Lint(lint::Lint),
+    Link(link::Link),
     Completions(Completions),
     Man(Man),
 }

@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod diff;
 mod inspect;
+mod link;
 mod lint;
 mod man;
 mod plan;
@@ -21,6 +22,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Inspect(args) => inspect::run(&cli.global, args),
         Command::Diff(args) => diff::run(&cli.global, args),
         Command::Lint(args) => lint::run(&cli.global, args),
+        Command::Link(args) => link::run(&cli.global, args),
         Command::Plan(args) => plan::run(&cli.global, args),
         Command::Apply(args) => apply::run(&cli.global, args),
         Command::Simulate(args) => simulate::run(&cli.global, args),
