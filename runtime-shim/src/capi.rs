@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "the C interface")]
 
 use crate::abi::{JumpLabelType, RelativeEntry};
+use crate::clear_cache;
 use crate::batch::{Batch, Op, apply_ops};
 use crate::error::Error;
 use crate::key::Key;
@@ -418,4 +419,15 @@ pub unsafe extern "C" fn jlshim_unregister(object: *const Object) {
 pub unsafe extern "C" fn jlshim_find_linked() -> c_int {
     process::ensure_started();
     c_int::try_from(linked::find()).unwrap_or(c_int::MAX)
+}
+
+/// What `__builtin___clear_cache` of GCC and Clang calls, with a synchronisation of all
+/// threads: see `clear_cache.rs`.
+///
+/// # Safety
+/// The bytes from `start` to `end` are mapped.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __clear_cache(start: *mut core::ffi::c_void, end: *mut core::ffi::c_void) {
+    process::ensure_started();
+    clear_cache::clear(start.addr(), end.addr());
 }

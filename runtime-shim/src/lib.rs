@@ -61,6 +61,7 @@ runtime! {
     #[cfg(feature = "capi")]
     pub mod capi;
     mod change;
+    mod clear_cache;
     mod code;
     mod error;
     mod json;

@@ -28,7 +28,8 @@ const DATA_SECTION: &[u8] = b".jlctl\0";
 /// What a program is to be linked with.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    pub(super) table: AddrRange,
+    /// Where its table is, if it has one.
+    pub(super) table: Option<AddrRange>,
     pub(super) names: Vec<KeyName>,
     pub(super) runpath: &'a [u8],
     pub(super) sync_icache: bool,

@@ -48,6 +48,18 @@ pub enum Why {
     /// The table has a defect that flips would run into.
     #[error("the table has an error, and flips would fail: {0}; see `jlctl inspect`")]
     Table(String),
+    /// Nothing names the table.
+    #[error(
+        "its table was found by its structure alone, which is too little to write code by: link the \
+         program before its section headers are stripped"
+    )]
+    Unnamed,
+    /// A function in the program that no library can take the place of.
+    #[error(
+        "the program has a __clear_cache of its own, out of libgcc.a or compiler-rt, and calls that: \
+         link it with -shared-libgcc, so that --sync-icache can put the runtime's in its place"
+    )]
+    OwnClearCache,
     /// No room behind the program headers.
     #[error(
         "no room for {needed} more program headers: expected at least {needed_bytes:#x} bytes behind \
@@ -86,20 +98,20 @@ pub enum LinkError {
         why: Why,
     },
     /// The input cannot be read as an image.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {why}", path.display())]
     Image {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: ImageError,
+        why: ImageError,
     },
     /// There is no table in it.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {why}", path.display())]
     NoTable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: LocateError,
+        why: LocateError,
     },
     /// Reading or writing failed.
     #[error(transparent)]

@@ -1,7 +1,8 @@
 //! Links finished programs with the runtime, and takes that out again.
 //!
 //! What is linked is an executable or a shared object that the dynamic linker loads, with a
-//! jump table in the kernel's layout and no runtime.  The copy needs `libjlshim.so.0`, and has
+//! jump table in the kernel's layout and no runtime; or, for the runtime's `__clear_cache`, one
+//! that writes code.  The copy needs `libjlshim.so.0`, and has
 //! a note (`jlctl_shim::note`) by which the library finds its table, and the names of its keys.
 
 mod compose;
@@ -25,7 +26,7 @@ use crate::apply::{CopyMethod, Durability, Rewrite, rewrite};
 use compose::Request;
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
-use jlctl_analyzer::jump_table::{JumpTable, KeyNames, Layout, Severity};
+use jlctl_analyzer::jump_table::{JumpTable, KeyNames, Layout, LocateError, LocatedBy, Severity};
 use note::KeyName;
 use program::Program;
 use std::path::{Path, PathBuf};
@@ -79,17 +80,26 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
     let of = |why| LinkError::of(image, why);
     let program = Program::read(file.file_bytes()).map_err(of)?;
     let parsed = Image::parse(file.file_bytes())
-        .map_err(|source| LinkError::Image { path: image.to_owned(), source })?;
+        .map_err(|why| LinkError::Image { path: image.to_owned(), why })?;
     refuse::check(image, &file, &parsed, &program).map_err(of)?;
-    let table = JumpTable::read(&parsed)
-        .map_err(|source| LinkError::NoTable { path: image.to_owned(), source })?;
-    sound(&table).map_err(of)?;
+    if options.sync_icache && refuse::has_clear_cache(&parsed) {
+        return Err(of(Why::OwnClearCache));
+    }
+    let table = match JumpTable::read(&parsed) {
+        // What has no sites may write code all the same.
+        Err(LocateError::NoTable { .. } | LocateError::NoChain { .. }) if options.sync_icache => {
+            None
+        }
+        Err(why) => return Err(LinkError::NoTable { path: image.to_owned(), why }),
+        Ok(table) => Some(table),
+    };
+    table.as_ref().map_or(Ok(()), sound).map_err(of)?;
     let shim = shim::library(&options.shim);
     let runpath = check_shim(&shim, &program, options)?;
-    let names = names(&parsed, &table);
+    let names = table.as_ref().map(|table| names(&parsed, table)).unwrap_or_default();
     let count = names.len();
     let request = Request {
-        table: table.location().range,
+        table: table.as_ref().map(|table| table.location().range),
         names,
         runpath: runpath.as_bytes(),
         sync_icache: options.sync_icache,
@@ -105,8 +115,8 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
     Ok(LinkReport {
         machine: shim::name(program.machine),
         is_library: dynamic::is_library(&program),
-        sites: table.len(),
-        keys: table.keys().len(),
+        sites: table.as_ref().map_or(0, JumpTable::len),
+        keys: table.as_ref().map_or(0, |table| table.keys().len()),
         names: count,
         shim,
         runpath,
@@ -150,11 +160,14 @@ pub fn remove(image: &Path, out: &Path, durability: Durability) -> Result<Remove
 
 fn open(path: &Path) -> Result<ImageFile, LinkError> {
     ImageFile::open(path, Limits::default())
-        .map_err(|source| LinkError::Image { path: path.to_owned(), source })
+        .map_err(|why| LinkError::Image { path: path.to_owned(), why })
 }
 
 /// Whether the runtime can work with a table.
 fn sound(table: &JumpTable<'_>) -> Result<(), Why> {
+    if table.location().by == LocatedBy::Scan {
+        return Err(Why::Unnamed);
+    }
     if table.layout() != Layout::Relative {
         return Err(Why::Layout);
     }

@@ -54,7 +54,7 @@ pub(super) fn place(tail: &mut Tail) -> At {
 pub(super) struct Contents {
     pub(super) sync_icache: bool,
     pub(super) node: At,
-    pub(super) table: AddrRange,
+    pub(super) table: Option<AddrRange>,
     pub(super) names: Names,
     pub(super) undo: At,
 }
@@ -70,10 +70,12 @@ pub(super) fn fill(tail: &mut Tail, at: At, contents: &Contents) {
     let flags = if contents.sync_icache { FLAG_SYNC_ICACHE } else { 0 };
     tail.put(at, DESCRIPTOR + offset_of!(Linked, version), &VERSION.to_le_bytes());
     tail.put(at, DESCRIPTOR + offset_of!(Linked, flags), &flags.to_le_bytes());
-    let Contents { node, table, names, undo, .. } = *contents;
+    let Contents { node, names, undo, .. } = *contents;
+    let (start, size) =
+        contents.table.map_or((node.address, 0), |range| (range.start().0, range.size()));
     for (field, address) in [
         (offset_of!(Linked, node), node.address),
-        (offset_of!(Linked, table), table.start().0),
+        (offset_of!(Linked, table), start),
         (offset_of!(Linked, names), names.table.address),
         (offset_of!(Linked, text), names.text.address),
         (offset_of!(Linked, undo), undo.address),
@@ -82,7 +84,7 @@ pub(super) fn fill(tail: &mut Tail, at: At, contents: &Contents) {
         tail.put(at, DESCRIPTOR + field, &address.wrapping_sub(place).to_le_bytes());
     }
     for (field, size) in [
-        (offset_of!(Linked, table_len), table.size()),
+        (offset_of!(Linked, table_len), size),
         (offset_of!(Linked, names_count), names.table.size / Name::SIZE as u64),
         (offset_of!(Linked, text_len), names.text.size),
         (offset_of!(Linked, undo_len), undo.size),

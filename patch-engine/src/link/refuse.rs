@@ -61,6 +61,14 @@ fn linked_already(image: &Image<'_>, program: &Program<'_>) -> Result<(), Why> {
     Ok(())
 }
 
+/// Whether a program has the function that compilers call to clear caches in itself, as far
+/// as its symbols say.
+pub(super) fn has_clear_cache(image: &Image<'_>) -> bool {
+    let is_code =
+        |address| image.section_at(address).is_some_and(|id| image.section(id).is_executable());
+    image.symbols().named("__clear_cache").any(|(_, symbol)| is_code(symbol.address))
+}
+
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     memchr::memmem::find(bytes, wanted).is_some()
 }
