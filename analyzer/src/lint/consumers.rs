@@ -11,6 +11,7 @@
 //! note with this reason.  A flag in place of a pointer, and pointers in objects that are
 //! allocated, are not recognised; a model can name what executes the ISB (consumer-syncs).
 
+use super::mentions::Mentions;
 use super::obligation::Root;
 use super::reach::Reach;
 use super::subject::Subject;
@@ -24,6 +25,7 @@ use std::collections::BTreeSet;
 /// Functions that return with the obligation, nearest first, in which a pointer is looked for
 /// that they publish.
 const PUBLISHERS: usize = 16;
+
 /// The readers that synchronise on their own side, if all of those do that go through what
 /// the functions of `reach` publish behind their patches.
 pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> Vec<FuncId> {
@@ -33,10 +35,13 @@ pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> 
     }
     let is_indirect =
         |event: &Event| matches!(event.insn, Insn::CallRegister { .. } | Insn::JumpRegister { .. });
+    let mentions = Mentions::of(subject.image, &published);
     let left = &subject.reader_budget;
     let mut found = Vec::new();
     for id in subject.program.ids() {
-        if !subject.program.events_of(id).iter().any(is_indirect) {
+        if !subject.program.events_of(id).iter().any(is_indirect)
+            || !mentions.can_be_in(&subject.program, subject.image, id)
+        {
             continue;
         }
         let instructions = subject.program.function(id).range.size() / INSN_BYTES;

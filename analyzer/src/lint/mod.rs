@@ -23,6 +23,7 @@ mod jl009;
 mod jl010;
 mod jl011;
 mod kernel;
+mod mentions;
 mod model;
 mod obligation;
 mod paths;

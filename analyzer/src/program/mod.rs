@@ -23,6 +23,7 @@ pub use cfg::{Block, BlockId, BranchTable, Cfg, Exit};
 pub use condition::{Condition, Test, condition};
 pub use function::{FuncId, Function, FunctionSource};
 pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, decode};
+pub(crate) use pointers::constants;
 pub use scan::Event;
 pub(crate) use trace::constant_at;
 

@@ -4,6 +4,7 @@
 //! their addends are all there is of a pointer, as linkers leave the slots 0.  The slot says
 //! what a pointer is for.
 
+use super::trace::is_constant;
 use super::{FuncId, Program};
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
@@ -35,11 +36,36 @@ const LIST_SECTIONS: [&str; 4] = [
 
 fn places_in_code(image: &Image<'_>) -> Vec<AddrRange> {
     let symbol = |name| image.symbols().named(name).next().map(|(_, found)| found.address);
-    let bounded =
-        LISTS.iter().filter_map(|(start, stop)| AddrRange::new(symbol(start)?, symbol(stop)?));
+    let bounded: Vec<AddrRange> = LISTS
+        .iter()
+        .filter_map(|(start, stop)| AddrRange::new(symbol(start)?, symbol(stop)?))
+        .collect();
+    let is_unbounded = bounded.is_empty() && symbol("_einittext").is_some();
+    let init_data = is_unbounded.then(|| init_data(image)).flatten();
     let sections = image.sections().iter();
     let sections = sections.filter(|section| LIST_SECTIONS.contains(&section.name));
-    bounded.chain(sections.map(|section| section.range)).collect()
+    bounded.into_iter().chain(init_data).chain(sections.map(|section| section.range)).collect()
+}
+
+/// The data of a kernel that are gone after boot, where nothing bounds the lists, which are
+/// in them (INIT_DATA in `include/asm-generic/vmlinux.lds.h`).
+///
+/// With symbols of code alone a raw image is divided by its PE header, whose writable section
+/// begins with them (`arch/arm64/kernel/efi-header.S`); RELA records end them
+/// (`arch/arm64/kernel/vmlinux.lds.S`, Linux 5.10 to 6.12).
+fn init_data(image: &Image<'_>) -> Option<AddrRange> {
+    let named = |name| image.sections().iter().find(|section| section.name == name);
+    if let Some(section) = named(".init.data") {
+        return Some(section.range);
+    }
+    let data = named(".data")?;
+    let records = first_records(&words(image, data)?)?;
+    AddrRange::new(data.range.start(), data.range.start().wrapping_add(records as u64 * 8))
+}
+
+/// Index of the first of two RELA records that follow each other.
+fn first_records(words: &[u64]) -> Option<usize> {
+    words.windows(6).position(|window| window[1] == RELATIVE && window[4] == RELATIVE)
 }
 
 /// The functions that pointers in data lead to; lists of places in code are no pointers that
@@ -63,13 +89,29 @@ fn in_section(
     section: &Section<'_>,
     lists: &[AddrRange],
 ) -> Option<Vec<FuncId>> {
+    let is_listed = |at: Svma| lists.iter().any(|list| list.contains(at));
+    let words = words(image, section)?;
+    let pointers = slots(section.range.start(), &words).filter(|(slot, _)| !is_listed(*slot));
+    Some(pointers.filter_map(|(_, word)| program.starting_at(Svma(word))).collect())
+}
+
+/// The aligned words of data that the program cannot change, relocations applied, with their
+/// addresses.
+pub(crate) fn constants<'a>(image: &'a Image<'_>) -> impl Iterator<Item = (Svma, u64)> + 'a {
+    let sections = image.sections().iter();
+    sections.filter(|section| section.is_data() && is_constant(section)).flat_map(|section| {
+        let words = words(image, section).unwrap_or_default();
+        let start = section.range.start();
+        (0u64..).zip(words).map(move |(index, word)| (start.wrapping_add(index * 8), word))
+    })
+}
+
+/// The aligned words of a section, relocations applied.
+fn words(image: &Image<'_>, section: &Section<'_>) -> Option<Vec<u64>> {
     let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
     let relocated = image.read_relocated(range).ok()?;
-    let is_listed = |at: Svma| lists.iter().any(|list| list.contains(at));
     let chunks = relocated.bytes.as_chunks::<8>().0.iter();
-    let words = chunks.map(|bytes| image.u64_from(bytes)).collect::<Option<Vec<u64>>>()?;
-    let pointers = slots(range.start(), &words).filter(|(slot, _)| !is_listed(*slot));
-    Some(pointers.filter_map(|(_, word)| program.starting_at(Svma(word))).collect())
+    chunks.map(|bytes| image.u64_from(bytes)).collect()
 }
 
 /// Each word with the address that it is at, or for an addend of a RELA record the one that
@@ -88,6 +130,14 @@ fn slots(start: Svma, words: &[u64]) -> impl Iterator<Item = (Svma, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_follow_each_other() {
+        let record = [0x1000, RELATIVE, 0x2000];
+        let lone = [&[1, RELATIVE, 2, 3, 4, 5][..], &record[..], &record[..]].concat();
+        assert_eq!(first_records(&lone), Some(6));
+        assert_eq!(first_records(&lone[..9]), None);
+    }
 
     #[test]
     fn an_addend_stands_for_its_slot() {
