@@ -335,6 +335,32 @@ fn what_is_refused() {
     assert_eq!((run.code, run.stderr.contains("-o OUT")), (2, true), "{}", run.stderr);
 }
 
+/// Programs of the crate static-keys are read, and neither linked nor planned.
+#[test]
+fn tables_of_static_keys() {
+    for machine in [NATIVE, ARM64] {
+        let bench = Bench::new(machine);
+        for options in [&["-no-pie", "-fno-pie"][..], &["-pie", "-fPIE"]] {
+            bench.compile(bench.machine.gcc, "static_keys.c", "program", options);
+            bench.prints("program", &[]);
+            let json = bench.ok(&["inspect", "program", "--format", "json"]);
+            for part in ["\"layout\":\"static-keys\"", "\"nop\":2", "\"jmp\":1", "\"keys\":2"] {
+                assert!(json.contains(part), "{part}: {json}");
+            }
+            let keys = bench.ok(&["inspect", "program", "--keys"]);
+            let state = |name: &str| {
+                let line = keys.lines().find(|line| line.ends_with(name)).expect("the key");
+                line.split_whitespace().nth(2).expect("its state").to_owned()
+            };
+            assert_eq!((state("on_key"), state("off_key")), ("on".into(), "off".into()), "{keys}");
+            bench.refused("program", 4, &["crate static-keys"]);
+            let run = bench.jlctl(&["plan", "program", "--disable", "on_key"]);
+            assert_eq!(run.code, 4, "{}", run.stderr);
+            assert!(run.stderr.contains("crate static-keys"), "{}", run.stderr);
+        }
+    }
+}
+
 /// Structures that are not where they should be, or that something follows.
 #[test]
 fn damage_is_refused() {

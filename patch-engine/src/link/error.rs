@@ -48,6 +48,13 @@ pub enum Why {
     /// The table has a defect that flips would run into.
     #[error("the table has an error, and flips would fail: {0}; see `jlctl inspect`")]
     Table(String),
+    /// Another runtime has the table.
+    #[error(
+        "a program with the crate static-keys, which changes its table when the program starts and \
+         flips its keys itself: two runtimes would write the same code; build the program with \
+         jlctl-shim's macros instead"
+    )]
+    StaticKeys,
     /// Nothing names the table.
     #[error(
         "its table was found by its structure alone, which is too little to write code by: link the \

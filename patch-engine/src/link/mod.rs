@@ -168,8 +168,10 @@ fn sound(table: &JumpTable<'_>) -> Result<(), Why> {
     if table.location().by == LocatedBy::Scan {
         return Err(Why::Unnamed);
     }
-    if table.layout() != Layout::Relative {
-        return Err(Why::Layout);
+    match table.layout() {
+        Layout::Relative => {}
+        Layout::Absolute => return Err(Why::Layout),
+        Layout::StaticKeys => return Err(Why::StaticKeys),
     }
     let is_error = |found: &&jlctl_analyzer::jump_table::Diagnostic| {
         found.defect.severity() == Severity::Error
