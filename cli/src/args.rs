@@ -1,6 +1,7 @@
 //! The command line as the user wrote it; commands make their own validated
 //! configuration of it.
 
+pub(crate) mod link;
 pub(crate) mod lint;
 pub(crate) mod live;
 
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Ctl(live::Ctl),
     Audit(live::Audit),
     Lint(lint::Lint),
+    Link(link::Link),
     Completions(Completions),
     Man(Man),
 }

@@ -6,6 +6,7 @@ pub mod check;
 pub mod digest;
 pub mod images;
 pub mod key_set;
+pub mod link;
 pub mod plan;
 pub mod plan_file;
 pub mod process;

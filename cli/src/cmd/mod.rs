@@ -7,6 +7,7 @@ mod completions;
 mod ctl;
 mod diff;
 mod inspect;
+mod link;
 mod lint;
 mod man;
 mod plan;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Inspect(args) => inspect::run(&cli.global, args),
         Command::Diff(args) => diff::run(&cli.global, args),
         Command::Lint(args) => lint::run(&cli.global, args),
+        Command::Link(args) => link::run(&cli.global, args),
         Command::Plan(args) => plan::run(&cli.global, args),
         Command::Apply(args) => apply::run(&cli.global, args),
         Command::Ctl(args) => ctl::run(&cli.global, args),

@@ -6,6 +6,7 @@ pub(crate) mod diff;
 mod document;
 mod json;
 mod jsonl;
+pub(crate) mod link;
 pub(crate) mod lint;
 mod listing;
 pub(crate) mod live;
