@@ -3,6 +3,8 @@
 use jlctl_analyzer::image::ImageError;
 use jlctl_analyzer::jump_table::LocateError;
 use jlctl_patch_engine::apply::{ApplyError, FailureClass};
+use jlctl_patch_engine::link::LinkError;
+use jlctl_patch_engine::process::ProcessError;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -75,12 +77,14 @@ pub(crate) fn kind_of(error: &anyhow::Error) -> Kind {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return failure.kind;
         }
+        if let Some(error) = cause.downcast_ref::<LinkError>() {
+            return of_class(error.class());
+        }
         if let Some(error) = cause.downcast_ref::<ApplyError>() {
-            return match error.class() {
-                FailureClass::Unreadable => Kind::Input,
-                FailureClass::Refused => Kind::Refused,
-                FailureClass::System => Kind::System,
-            };
+            return of_class(error.class());
+        }
+        if let Some(error) = cause.downcast_ref::<ProcessError>() {
+            return of_class(error.class());
         }
         if cause.is::<ImageError>() {
             return Kind::Input;
@@ -90,6 +94,14 @@ pub(crate) fn kind_of(error: &anyhow::Error) -> Kind {
         }
     }
     Kind::System
+}
+
+fn of_class(class: FailureClass) -> Kind {
+    match class {
+        FailureClass::Unreadable => Kind::Input,
+        FailureClass::Refused => Kind::Refused,
+        FailureClass::System => Kind::System,
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -25,6 +25,7 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("diff", |diff| diff.after_long_help(help_text(&[examples_of_diff()])))
         .mut_subcommand("plan", |plan| plan.after_long_help(help_text(&[examples_of_plan()])))
         .mut_subcommand("apply", |apply| apply.after_long_help(help_text(&[examples_of_apply()])))
+        .mut_subcommand("link", |link| link.after_long_help(help_text(&[examples_of_link()])))
         .mut_subcommand("lint", |lint| {
             lint.after_long_help(help_text(&[rules_in_short(), examples_of_lint()]))
         })
@@ -46,6 +47,7 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
         "plan" => vec![refusals(), exit_status(), environment(), examples_of_plan()],
         "simulate" => vec![verdicts(), not_modelled(), exit_status(), examples_of_simulate()],
         "apply" => vec![files_of_apply(), exit_status(), examples_of_apply()],
+        "link" => vec![exit_status(), examples_of_link()],
         "lint" => vec![rules(), configuration_of_lint(), exit_status(), examples_of_lint()],
         _ => vec![exit_status()],
     }
@@ -202,6 +204,23 @@ fn examples_of_apply() -> Section {
                 "jlctl apply --recover vmlinux",
                 "After a crash: the old bytes come back out of the journal.",
             ),
+        ],
+    )
+}
+
+fn examples_of_link() -> Section {
+    section(
+        "Examples",
+        &[
+            (
+                "jlctl link server -o server-linked --shim /usr/local/lib",
+                "A copy that libjlshim is loaded with, and that its keys can be flipped in.",
+            ),
+            (
+                "jlctl link server -o server-linked --shim lib --runpath '$ORIGIN/../lib'",
+                "The same, for a library that is installed beside the program.",
+            ),
+            ("jlctl link --remove server-linked -o server", "Back."),
         ],
     )
 }

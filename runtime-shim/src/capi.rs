@@ -7,8 +7,10 @@
 
 use crate::abi::{JumpLabelType, RelativeEntry};
 use crate::batch::{Batch, apply_ops};
+use crate::clear_cache;
 use crate::error::Error;
 use crate::key::Key;
+use crate::linked;
 use crate::low;
 use crate::object;
 use crate::op::Op;
@@ -410,4 +412,23 @@ pub unsafe extern "C" fn jlshim_register(
 pub unsafe extern "C" fn jlshim_unregister(object: *const Object) {
     // SAFETY: the caller's promise.
     unsafe { object::unregister(object) };
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn jlshim_find_linked() -> c_int {
+    process::ensure_started();
+    c_int::try_from(linked::find()).unwrap_or(c_int::MAX)
+}
+
+/// What `__builtin___clear_cache` of GCC and Clang calls, with a synchronisation of all
+/// threads: see `clear_cache.rs`.
+///
+/// # Safety
+/// The bytes from `start` to `end` are mapped.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __clear_cache(start: *mut core::ffi::c_void, end: *mut core::ffi::c_void) {
+    process::ensure_started();
+    clear_cache::clear(start.addr(), end.addr());
 }

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "the path, out of the environment")]
 
+use crate::clear_cache;
 use crate::report::UncoveredPatch;
 use crate::runtime::{self, State, Wait};
 use crate::settings::Allowed;
@@ -98,6 +99,15 @@ fn report(
         ("open_pages", counts.open_pages),
         ("uncovered", counts.uncovered),
         ("forgotten", counts.forgotten),
+    ] {
+        writeln!(out, "  \"{name}\": {count},")?;
+    }
+    let icache = clear_cache::counts();
+    for (name, count) in [
+        ("icache_calls", icache.calls),
+        ("icache_syncs", icache.syncs),
+        ("icache_shared", icache.shared),
+        ("icache_failed", icache.failed),
     ] {
         writeln!(out, "  \"{name}\": {count},")?;
     }

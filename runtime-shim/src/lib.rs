@@ -41,6 +41,7 @@
 
 pub mod abi;
 pub mod insn;
+pub mod note;
 
 /// Declares the runtime's modules, which exist on the systems that it supports.
 macro_rules! runtime {
@@ -61,10 +62,13 @@ runtime! {
     pub mod capi;
     mod change;
     mod changes;
+    mod clear_cache;
     mod code;
     mod error;
     mod json;
     mod key;
+    #[cfg(feature = "capi")]
+    mod linked;
     mod lock;
     pub mod low;
     mod macros;

@@ -38,6 +38,9 @@ extern "C" fn start() {
     sys::for_each_variable(PREFIX, hear);
     sync::register();
     attach(&OBJECT);
+    // Who has the runtime in itself has no need of it: `jlctl link` refuses such programs.
+    #[cfg(feature = "capi")]
+    crate::linked::find();
 }
 
 /// Takes one variable, without its prefix: `NO_MEMBARRIER=1` never calls membarrier(2),

@@ -11,6 +11,10 @@ pub enum Layout {
     Relative,
     /// [`AbsoluteEntry`]: pointers, 24 bytes.
     Absolute,
+    /// Entries of the crate static-keys (0.8, `src/lib.rs`, JumpEntry): the fields of
+    /// [`AbsoluteEntry`], each a displacement of 8 bytes from itself.  Its runtime makes them
+    /// absolute when the program starts; a file has them as they were assembled.
+    StaticKeys,
 }
 
 impl Layout {
@@ -19,7 +23,7 @@ impl Layout {
     pub const fn entry_size(self) -> usize {
         match self {
             Self::Relative => RelativeEntry::SIZE,
-            Self::Absolute => AbsoluteEntry::SIZE,
+            Self::Absolute | Self::StaticKeys => AbsoluteEntry::SIZE,
         }
     }
 }
@@ -48,7 +52,25 @@ impl JumpEntry {
         match layout {
             Layout::Relative => Self::relative(image, address, bytes),
             Layout::Absolute => Self::absolute(image, bytes),
+            Layout::StaticKeys => Self::static_keys(image, address, bytes),
         }
+    }
+
+    fn static_keys(image: &Image<'_>, address: Svma, bytes: &[u8]) -> Option<Self> {
+        let place = |at: usize| {
+            let displacement = image.u64_from(bytes.get(at..)?)?;
+            Some(address.wrapping_add(at as u64).wrapping_add(displacement))
+        };
+        // The flag is added to the key's address before the field's is taken off, and the
+        // crate takes it out of the sum.
+        let key = place(AbsoluteEntry::KEY)?;
+        Some(Self {
+            code: place(AbsoluteEntry::CODE)?,
+            target: place(AbsoluteEntry::TARGET)?,
+            key: Svma(key.0 & !ENTRY_BRANCH),
+            branch: key.0 & ENTRY_BRANCH != 0,
+            init: false,
+        })
     }
 
     fn relative(image: &Image<'_>, address: Svma, bytes: &[u8]) -> Option<Self> {

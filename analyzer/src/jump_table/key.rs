@@ -28,6 +28,12 @@ pub enum KeyStorage {
         /// Whether `type` says that the key was defined true.
         initially_true: bool,
     },
+    /// In the file, as the crate static-keys lays its keys out: a flag and a pointer to
+    /// entries, which is null until the program runs.  No plan writes it.
+    Flag {
+        /// The flag, which says how the key was defined too.
+        enabled: bool,
+    },
     /// In a NOBITS section: zero when the image starts, whatever the file says.
     ZeroFilled,
     /// At a symbol that is undefined here: it lives in another image.
@@ -79,10 +85,29 @@ impl Key {
         }
     }
 
+    /// A key of the crate static-keys.  Which of its two words has the flag is the compiler's
+    /// to say, but in a file the other is null.
+    pub(super) fn read_flag(image: &Image<'_>, address: Svma, sites: Vec<SiteId>) -> Self {
+        let mut key = Self::read(image, address, sites);
+        if !matches!(key.storage, KeyStorage::File { .. }) {
+            return key;
+        }
+        let words = image
+            .read(address, StaticKey::SIZE as u64)
+            .ok()
+            .and_then(|bytes| Some((image.u64_from(bytes)?, image.u64_from(bytes.get(8..)?)?)));
+        key.storage = match words {
+            Some((0, 0)) => KeyStorage::Flag { enabled: false },
+            Some((0, 1) | (1, 0)) => KeyStorage::Flag { enabled: true },
+            _ => KeyStorage::Unreadable,
+        };
+        key
+    }
+
     /// Whether a write to the file can change the key.
     #[must_use]
     pub fn is_file_backed(&self) -> bool {
-        matches!(self.storage, KeyStorage::File { .. })
+        matches!(self.storage, KeyStorage::File { .. } | KeyStorage::Flag { .. })
     }
 
     /// `enabled` when the image starts; `None` if it cannot be read.
@@ -90,6 +115,7 @@ impl Key {
     pub fn enabled(&self) -> Option<i32> {
         match self.storage {
             KeyStorage::File { enabled, .. } => Some(enabled),
+            KeyStorage::Flag { enabled } => Some(i32::from(enabled)),
             KeyStorage::ZeroFilled => Some(0),
             KeyStorage::Elsewhere | KeyStorage::Unreadable => None,
         }
@@ -106,6 +132,7 @@ impl Key {
     pub fn initially_true(&self) -> Option<bool> {
         match self.storage {
             KeyStorage::File { initially_true, .. } => Some(initially_true),
+            KeyStorage::Flag { enabled } => Some(enabled),
             KeyStorage::ZeroFilled => Some(false),
             KeyStorage::Elsewhere | KeyStorage::Unreadable => None,
         }

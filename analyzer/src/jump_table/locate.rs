@@ -4,7 +4,7 @@
 //! `__start___jump_table` and `__stop___jump_table` (Linux 6.12
 //! `include/asm-generic/vmlinux.lds.h`, JUMP_TABLE_DATA).  User programs have
 //! the section `__jump_table`, and linkers make the same two symbols for it.
-//! Where nothing names it, it is found by structure ([`scan`]).
+//! Those with the crate static-keys have `__static_keys`.  Where nothing names it, it is found by structure ([`scan`]).
 
 use super::diagnostic::Defect;
 use super::scan::{self, Confidence, MIN_CHAIN};
@@ -17,6 +17,9 @@ pub const START_SYMBOL: &str = "__start___jump_table";
 pub const STOP_SYMBOL: &str = "__stop___jump_table";
 /// Section of the table in modules and user programs.
 pub const SECTION: &str = "__jump_table";
+
+/// Section of the table of programs with the crate static-keys.
+pub(super) const STATIC_KEYS_SECTION: &str = "__static_keys";
 
 /// What showed where the table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +140,9 @@ fn compared(image: &Image<'_>, location: Location) -> (Location, Option<Defect>)
 
 fn by_name(image: &Image<'_>) -> Result<Location, LocateError> {
     let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
-    let by_section = image
-        .section_named(SECTION)
-        .filter(|section| section.flags.alloc)
+    let section = |name| image.section_named(name).filter(|section| section.flags.alloc);
+    let by_section = section(SECTION)
+        .or_else(|| section(STATIC_KEYS_SECTION))
         .map(|section| Location { range: section.range, by: LocatedBy::Section, confidence: None });
     if image.kind() == ImageKind::Rel {
         return by_section.ok_or_else(|| no_table(image));

@@ -78,11 +78,18 @@ impl<'data> JumpTable<'data> {
         diagnostics.extend(disagreement.map(of_table));
         let bytes = table_bytes(image, location.range, &mut diagnostics)?;
         let start = location.range.start();
-        let layout = choose_layout(image, location.range, &bytes, &mut diagnostics);
+        let is_crates = image
+            .section_named(locate::STATIC_KEYS_SECTION)
+            .is_some_and(|section| section.range == location.range);
+        let layout = if is_crates {
+            Layout::StaticKeys
+        } else {
+            choose_layout(image, location.range, &bytes, &mut diagnostics)
+        };
         let entries = decode(image, layout, start, &bytes, &mut diagnostics);
         let sites: Vec<Site<'data>> =
             entries.par_iter().map(|entry| Site::read(image, entry.code)).collect();
-        let (keys, key_of) = group_by_key(image, &entries);
+        let (keys, key_of) = group_by_key(image, layout, &entries);
         let mut table = Self { location, layout, entries, sites, keys, key_of, diagnostics };
         table.check(image);
         Ok(table)
@@ -284,7 +291,11 @@ fn decode(
 }
 
 /// Groups sites by key: the keys in address order, and each site's key.
-fn group_by_key(image: &Image<'_>, entries: &[JumpEntry]) -> (Vec<Key>, Vec<KeyId>) {
+fn group_by_key(
+    image: &Image<'_>,
+    layout: Layout,
+    entries: &[JumpEntry],
+) -> (Vec<Key>, Vec<KeyId>) {
     let mut by_key: Vec<SiteId> = (0u32..).map(SiteId).take(entries.len()).collect();
     by_key.sort_unstable_by_key(|id| (entries[id.index()].key, *id));
     let mut key_of = vec![KeyId(0); entries.len()];
@@ -295,7 +306,11 @@ fn group_by_key(image: &Image<'_>, entries: &[JumpEntry]) -> (Vec<Key>, Vec<KeyI
             for site in sites {
                 key_of[site.index()] = key;
             }
-            Key::read(image, entries[sites[0].index()].key, sites.to_vec())
+            let address = entries[sites[0].index()].key;
+            match layout {
+                Layout::StaticKeys => Key::read_flag(image, address, sites.to_vec()),
+                Layout::Relative | Layout::Absolute => Key::read(image, address, sites.to_vec()),
+            }
         })
         .collect();
     (keys, key_of)

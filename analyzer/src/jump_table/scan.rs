@@ -131,7 +131,7 @@ impl<'a, 'data> Search<'a, 'data> {
     /// relocations may have to fill first.
     fn bytes(&self, section: &Section<'data>) -> Cow<'data, [u8]> {
         match self.layout {
-            Layout::Relative => Cow::Borrowed(section.data),
+            Layout::Relative | Layout::StaticKeys => Cow::Borrowed(section.data),
             Layout::Absolute => self
                 .image
                 .read_relocated(section.range)
@@ -161,6 +161,8 @@ impl<'a, 'data> Search<'a, 'data> {
         let is_entry = |(entry, at): &(&[u8], u64)| match self.layout {
             Layout::Relative => self.may_be_relative(*at, entry) && self.agrees(*at, entry),
             Layout::Absolute => self.may_be_absolute(entry) && self.agrees(*at, entry),
+            // Their section names them; nothing else is tried.
+            Layout::StaticKeys => false,
         };
         windows.filter(is_entry).map(|(_, at)| Svma(at)).collect()
     }

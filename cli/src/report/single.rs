@@ -53,6 +53,7 @@ impl<'a> Records<'a> {
             layout: match table.layout() {
                 Layout::Relative => "relative",
                 Layout::Absolute => "absolute",
+                Layout::StaticKeys => "static-keys",
             },
             located_by: match table.location().by {
                 LocatedBy::Symbols => "symbols",

@@ -76,6 +76,7 @@ impl Report<'_> {
         let layout = match table.layout() {
             Layout::Relative => "self-relative",
             Layout::Absolute => "absolute",
+            Layout::StaticKeys => "static-keys: self-relative",
         };
         let by = match table.location().by {
             LocatedBy::Symbols => "symbols",

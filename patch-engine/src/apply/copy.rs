@@ -76,7 +76,7 @@ pub fn copy<E: From<ApplyError> + Send>(
 }
 
 /// Where `out` leads: a regular file to replace or make, and not the image.
-fn target(source: &Source, out: &Path) -> Result<PathBuf, ApplyError> {
+pub(super) fn target(source: &Source, out: &Path) -> Result<PathBuf, ApplyError> {
     match std::fs::metadata(out) {
         Ok(metadata) if is_same_file(&metadata, &source.metadata) => {
             Err(ApplyError::SameFile { image: source.path.clone(), out: out.to_owned() })
@@ -95,7 +95,7 @@ fn target(source: &Source, out: &Path) -> Result<PathBuf, ApplyError> {
 }
 
 /// Makes the first `length` bytes of `to` those of `from`.
-fn clone(from: &File, to: &File, length: u64) -> io::Result<CopyMethod> {
+pub(super) fn clone(from: &File, to: &File, length: u64) -> io::Result<CopyMethod> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         to.set_len(length)?;
         return Ok(CopyMethod::Reflink);

@@ -19,6 +19,7 @@ mod error;
 mod in_place;
 mod journal;
 mod report;
+mod rewrite;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use error::{ApplyError, Difference, FailureClass, JournalDamage, WritesError
 pub use in_place::{in_place, recover};
 pub use journal::journal_path;
 pub use report::{ApplyReport, CopyMethod, Durability, Recovery};
+pub(crate) use rewrite::{Rewrite, rewrite};
 pub use source::Patch;
 pub use writes::{ByteWrite, ByteWrites};
 

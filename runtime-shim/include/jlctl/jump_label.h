@@ -17,6 +17,10 @@
  * Sites refer to their key relative to themselves, so that a key and its sites have to be
  * in one executable or one shared object.  Keys without `static` are declared hidden in a
  * header by DECLARE_STATIC_KEY_*, which the file that defines them includes too.
+ *
+ * With JLSHIM_LATER defined there are keys and sites and no runtime: the program has no
+ * constructor and needs no library, as long as it calls no function declared here, and
+ * `jlctl link` gives the finished program its runtime.
  */
 #ifndef JLCTL_JUMP_LABEL_H
 #define JLCTL_JUMP_LABEL_H
@@ -207,6 +211,10 @@ int jlshim_register(struct jlshim_object *object, const struct jump_entry *start
 		    const struct jump_entry *stop);
 void jlshim_unregister(struct jlshim_object *object);
 
+/* Registers the tables of libraries that `jlctl link` linked and that were opened since the
+ * library's constructor or this was called last; how many it found.  Not in signal handlers. */
+int jlshim_find_linked(void);
+
 #ifdef __cplusplus
 }
 #endif
@@ -219,6 +227,7 @@ extern "C" {
 
 /* One of each for an executable or shared object: weak joins those of all files, hidden
  * keeps them from those of other objects.  The bounds are the linker's. */
+#ifndef JLSHIM_LATER
 extern const struct jump_entry __start___jump_table[] __attribute__((weak)) JLSHIM_HIDDEN;
 extern const struct jump_entry __stop___jump_table[] __attribute__((weak)) JLSHIM_HIDDEN;
 extern struct jlshim_object jlshim_own_object JLSHIM_HIDDEN;
@@ -233,6 +242,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 {
 	jlshim_unregister(&jlshim_own_object);
 }
+#endif
 
 #ifdef __cplusplus
 }

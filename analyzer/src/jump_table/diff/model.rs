@@ -123,7 +123,7 @@ const fn insn(insn: SiteInsn) -> Insn {
 
 const fn storage(storage: KeyStorage) -> Storage {
     match storage {
-        KeyStorage::File { .. } => Storage::File,
+        KeyStorage::File { .. } | KeyStorage::Flag { .. } => Storage::File,
         KeyStorage::ZeroFilled => Storage::ZeroFilled,
         KeyStorage::Elsewhere => Storage::Elsewhere,
         KeyStorage::Unreadable => Storage::Unreadable,

@@ -1,0 +1,304 @@
+//! A linked program: what is written over the old file, and what is appended to it.
+//!
+//! The bytes of the program stay where they are.  Behind them a segment is appended, readable
+//! and writable, with the note, the names, the strings and what made room for two more
+//! program headers; then section headers that know of it all.
+
+use super::dynamic::{self, Wish};
+use super::error::{Why, damaged};
+use super::moves::Moves;
+use super::note::{self, Contents, KeyName};
+use super::program::{Program, slice};
+use super::record::{
+    DT_STRTAB, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PT_DYNAMIC, PT_GNU_PROPERTY,
+    PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_WRITE, SHT_DYNAMIC, SHT_NOTE,
+    SHT_PROGBITS, SHT_STRTAB, Section, Segment,
+};
+use super::room::{self, Span};
+use super::tail::{At, Tail};
+use super::undo::{self, Edit, Undo};
+use jlctl_analyzer::addr::AddrRange;
+
+/// Program headers that a link adds: a PT_LOAD and a PT_NOTE.
+const MORE_SEGMENTS: usize = 2;
+/// Names of the sections that it adds.
+const NOTE_SECTION: &[u8] = b".note.jlctl\0";
+const DATA_SECTION: &[u8] = b".jlctl\0";
+
+/// What a program is to be linked with.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    /// Where its table is, if it has one.
+    pub(super) table: Option<AddrRange>,
+    pub(super) names: Vec<KeyName>,
+    pub(super) runpath: &'a [u8],
+    pub(super) sync_icache: bool,
+}
+
+/// What is written.
+#[derive(Debug)]
+pub(super) struct Linked {
+    /// Over the old file, by offset.
+    pub(super) edits: Vec<Edit>,
+    /// Behind it.
+    pub(super) tail: Edit,
+    /// Whether the dynamic section had no room left and was moved.
+    pub(super) moved_dynamic: bool,
+}
+
+/// The parts of the new segment.
+struct Parts {
+    span: Span,
+    moved: At,
+    note: At,
+    /// The new place of the dynamic section, if it had to move.
+    dynamic: Option<At>,
+    /// Names, node and undo, in one section.
+    data: At,
+    /// Behind the segment's last byte.
+    end: At,
+}
+
+/// Links `program`.
+pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Linked, Why> {
+    let span = room::make(program, MORE_SEGMENTS)?;
+    let mut tail = new_tail(program)?;
+    let start = tail.here();
+    let old = slice(program.bytes, span.start, span.len());
+    let old = old.ok_or_else(|| damaged("section headers", "a section ends behind the file"))?;
+    let moved = tail.place_like(span.start.wrapping_add(span.bias), 64, old);
+    let note = note::place(&mut tail);
+    let wish = Wish { runpath: request.runpath, is_first: request.sync_icache };
+    let delta = moved.address.wrapping_sub(span.start.wrapping_add(span.bias));
+    let dynamic = dynamic::compose(program, &mut tail, wish, |address| {
+        span.holds_address(address).then(|| address.wrapping_add(delta))
+    })?;
+    let (mut edits, dynamic_at) = place_dynamic(program, &mut tail, &dynamic.entries)?;
+    let moves = moves(program, &span, moved, dynamic.strings, dynamic_at);
+    for edit in moves.symbols(program)? {
+        if span.holds_offset(edit.offset) {
+            let within = usize::try_from(edit.offset - span.start).unwrap_or(usize::MAX);
+            tail.put(moved, within, &edit.bytes);
+        } else {
+            edits.push(edit);
+        }
+    }
+    // What is replaced is known now, by which bytes alone is not.
+    let headers = (program.segments.len() + MORE_SEGMENTS) * Segment::LEN;
+    edits.push(Edit { offset: 0, bytes: vec![0; HEADER_LEN] });
+    edits.push(Edit { offset: program.segments_at, bytes: vec![0; headers] });
+    edits.sort_by_key(|edit| edit.offset);
+    let data = tail.place(8, &[]);
+    let names = note::place_names(&mut tail, &request.names);
+    let node = tail.place(8, &[0; 64]);
+    let undo = tail.place(8, &before(program, &edits)?.encode());
+    let table = request.table;
+    let contents = Contents { sync_icache: request.sync_icache, node, table, names, undo };
+    note::fill(&mut tail, note, &contents);
+    let end = tail.here();
+    let data = At { size: end.offset - data.offset, ..data };
+    let parts = Parts { span, moved, note, dynamic: dynamic_at, data, end };
+    let section_headers = sections(program, &mut tail, &parts, &moves);
+    let header = header(program, section_headers)?;
+    let table = segments(program, &parts, start);
+    for edit in &mut edits {
+        match edit.offset {
+            0 => edit.bytes.clone_from(&header),
+            offset if offset == program.segments_at => edit.bytes.clone_from(&table),
+            _ => {}
+        }
+    }
+    seal(&mut tail, undo, &edits);
+    let tail = Edit { offset: tail.offset, bytes: tail.bytes };
+    Ok(Linked { edits, tail, moved_dynamic: dynamic_at.is_some() })
+}
+
+fn new_tail(program: &Program<'_>) -> Result<Tail, Why> {
+    let loads = || program.segments.iter().filter(|segment| segment.kind == PT_LOAD);
+    let page = loads().map(|load| load.align).max().unwrap_or(0).max(0x1000);
+    let end = loads().map(|load| load.address + load.memory_size).max().unwrap_or(0);
+    // User addresses end far below this on both machines.
+    let tail = Tail::behind(program.bytes.len() as u64, end, page);
+    tail.filter(|tail| tail.address < 1 << 56).ok_or_else(|| {
+        damaged(
+            "table of program headers",
+            format!("a segment ends at {end:#x}, in pages of {page:#x}"),
+        )
+    })
+}
+
+/// Has the dynamic section where it was, if it has room for the entries, or else appended.
+fn place_dynamic(
+    program: &Program<'_>,
+    tail: &mut Tail,
+    entries: &[(u64, u64)],
+) -> Result<(Vec<Edit>, Option<At>), Why> {
+    let Some(old) = program.segment(PT_DYNAMIC) else { return Err(Why::Static) };
+    let size = usize::try_from(old.file_size).unwrap_or(usize::MAX);
+    if (entries.len() + 1) * 16 <= size {
+        let bytes = dynamic::encode(entries, size);
+        return Ok((vec![Edit { offset: old.offset, bytes }], None));
+    }
+    Ok((Vec::new(), Some(tail.place(16, &dynamic::encode(entries, 0)))))
+}
+
+/// Which sections lie where now.
+fn moves(program: &Program<'_>, span: &Span, moved: At, strings: At, dynamic: Option<At>) -> Moves {
+    let mut moves = Moves::new(program);
+    let old_strings = program.dynamic_value(DT_STRTAB);
+    for (index, section) in program.sections.iter().enumerate() {
+        if !section.is_allocated() {
+            continue;
+        }
+        if Some(section.address) == old_strings && section.kind == SHT_STRTAB {
+            moves.set(index, strings);
+        } else if let (SHT_DYNAMIC, Some(at)) = (section.kind, dynamic) {
+            moves.set(index, at);
+        } else if span.holds_offset(section.offset) {
+            let within = section.offset - span.start;
+            let (offset, address) = (moved.offset + within, moved.address + within);
+            moves.set(index, At { offset, address, size: section.size });
+        }
+    }
+    moves
+}
+
+/// The old bytes of what is replaced.
+fn before(program: &Program<'_>, edits: &[Edit]) -> Result<Undo, Why> {
+    let mut end = 0;
+    let mut old = Vec::new();
+    for edit in edits {
+        let bytes = slice(program.bytes, edit.offset, edit.bytes.len() as u64);
+        let Some(bytes) = bytes.filter(|_| end <= edit.offset) else {
+            let found = format!("what is at file offset {:#x} belongs to two of them", edit.offset);
+            return Err(damaged("structures of the file", found));
+        };
+        old.push(Edit { offset: edit.offset, bytes: bytes.to_vec() });
+        end = edit.offset + edit.bytes.len() as u64;
+    }
+    let length = program.bytes.len() as u64;
+    Ok(Undo { length, linked_length: length, sum: [0; 16], old })
+}
+
+/// Appends section headers, and the names that they need; where they are.
+fn sections(program: &Program<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves) -> At {
+    let names = program.sections.get(program.names);
+    let old = names.and_then(|names| slice(program.bytes, names.offset, names.size));
+    let mut text = old.unwrap_or_default().to_vec();
+    let mut add = |name: &[u8]| {
+        let at = u32::try_from(text.len()).unwrap_or(0);
+        text.extend(name);
+        at
+    };
+    let (note_name, data_name) = (add(NOTE_SECTION), add(DATA_SECTION));
+    let text = tail.place(1, &text);
+    let mut out = Vec::new();
+    for (index, section) in program.sections.iter().enumerate() {
+        let mut section = *section;
+        if let Some(at) = moves.get(index) {
+            (section.address, section.offset, section.size) = (at.address, at.offset, at.size);
+        }
+        if index == program.names {
+            (section.offset, section.size) = (text.offset, text.size);
+        }
+        section.write(&mut out);
+    }
+    let new = |name, kind, flags, at: At, align| Section {
+        name,
+        kind,
+        flags,
+        address: at.address,
+        offset: at.offset,
+        size: at.size,
+        align,
+        ..Section::default()
+    };
+    new(note_name, SHT_NOTE, SHF_ALLOC, parts.note, 4).write(&mut out);
+    new(data_name, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, parts.data, 8).write(&mut out);
+    tail.place(8, &out)
+}
+
+/// The ELF header with the new tables.
+fn header(program: &Program<'_>, sections: At) -> Result<Vec<u8>, Why> {
+    let too_many = |what| damaged(what, "it has as many records as a header can count");
+    let mut header = program.bytes.get(..HEADER_LEN).unwrap_or_default().to_vec();
+    let segments = u16::try_from(program.segments.len() + MORE_SEGMENTS)
+        .map_err(|_| too_many("table of program headers"))?;
+    // Indexes from 0xff00 on mean other things (gABI, "Special Section Indexes").
+    let count = u16::try_from(program.sections.len() + 2).ok().filter(|count| *count < 0xff00);
+    let count = count.ok_or_else(|| too_many("table of section headers"))?;
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(field) = header.get_mut(at..at + bytes.len()) {
+            field.copy_from_slice(bytes);
+        }
+    };
+    put(E_SHOFF, &sections.offset.to_le_bytes());
+    put(E_PHNUM, &segments.to_le_bytes());
+    put(E_SHNUM, &count.to_le_bytes());
+    Ok(header)
+}
+
+/// The program headers; the new segment comes behind the other loaded ones, as its address does.
+fn segments(program: &Program<'_>, parts: &Parts, start: At) -> Vec<u8> {
+    let last = program.segments.iter().rposition(|segment| segment.kind == PT_LOAD);
+    let align = program.segments.iter().filter(|segment| segment.kind == PT_LOAD);
+    let page = align.map(|segment| segment.align).max().unwrap_or(0).max(0x1000);
+    let mut out = Vec::new();
+    for (index, segment) in program.segments.iter().enumerate() {
+        moved_segment(*segment, parts).write(&mut out);
+        if Some(index) == last {
+            let size = parts.end.offset - start.offset;
+            new_segment(PT_LOAD, PF_R | PF_W, At { size, ..start }, page).write(&mut out);
+        }
+    }
+    new_segment(PT_NOTE, PF_R, parts.note, 4).write(&mut out);
+    out
+}
+
+fn new_segment(kind: u32, flags: u32, at: At, align: u64) -> Segment {
+    Segment {
+        kind,
+        flags,
+        offset: at.offset,
+        address: at.address,
+        physical: at.address,
+        file_size: at.size,
+        memory_size: at.size,
+        align,
+    }
+}
+
+fn moved_segment(mut segment: Segment, parts: &Parts) -> Segment {
+    let to = |segment: &mut Segment, at: At| {
+        (segment.offset, segment.address, segment.physical) = (at.offset, at.address, at.address);
+    };
+    match segment.kind {
+        PT_PHDR => {
+            let more = (MORE_SEGMENTS * Segment::LEN) as u64;
+            segment.file_size += more;
+            segment.memory_size += more;
+        }
+        PT_INTERP | PT_NOTE | PT_GNU_PROPERTY if parts.span.holds_offset(segment.offset) => {
+            let within = segment.offset - parts.span.start;
+            let (offset, address) = (parts.moved.offset + within, parts.moved.address + within);
+            to(&mut segment, At { offset, address, size: 0 });
+        }
+        PT_DYNAMIC => {
+            if let Some(at) = parts.dynamic {
+                to(&mut segment, at);
+                (segment.file_size, segment.memory_size) = (at.size, at.size);
+            }
+        }
+        _ => {}
+    }
+    segment
+}
+
+/// Writes down how long the linked file is, and the sum over all that was written.
+fn seal(tail: &mut Tail, at: At, edits: &[Edit]) {
+    let length = tail.offset + tail.bytes.len() as u64;
+    tail.put(at, undo::LINKED_LENGTH, &length.to_le_bytes());
+    let within = usize::try_from(at.offset - tail.offset).unwrap_or(0) + undo::SUM;
+    let sum = undo::sum(edits.iter().map(|edit| &*edit.bytes), &tail.bytes, within);
+    tail.put(at, undo::SUM, &sum);
+}

@@ -1,0 +1,120 @@
+//! The dynamic section of a linked program: what names the runtime, and where to look for it.
+
+use super::error::Why;
+use super::program::Program;
+use super::record::{
+    DF_1_NODELETE, DF_1_PIE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH,
+    DT_STRSZ, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, ET_DYN, PT_INTERP,
+};
+use super::shim::SONAME;
+use super::tail::{At, Tail};
+
+/// What the dynamic section is to say.
+#[derive(Debug)]
+pub(super) struct Dynamic {
+    /// Tags and values, without the final DT_NULL.
+    pub(super) entries: Vec<(u64, u64)>,
+    /// Where its strings were put.
+    pub(super) strings: At,
+}
+
+/// What is wanted of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// The directory of the library, as DT_RUNPATH has it.
+    pub(super) runpath: &'a [u8],
+    /// Whether the library's symbols come before those of all others.
+    pub(super) is_first: bool,
+}
+
+/// Whether a file is a library that a process may close again.
+pub(super) fn is_library(program: &Program<'_>) -> bool {
+    let flags = program.dynamic_value(DT_FLAGS_1).unwrap_or(0);
+    program.kind == ET_DYN && program.segment(PT_INTERP).is_none() && flags & DF_1_PIE == 0
+}
+
+/// The entries with the runtime among the libraries needed; strings go to `tail`.  What is at
+/// an address that `moved` knows has moved there.
+pub(super) fn compose(
+    program: &Program<'_>,
+    tail: &mut Tail,
+    wish: Wish<'_>,
+    moved: impl Fn(u64) -> Option<u64>,
+) -> Result<Dynamic, Why> {
+    let mut strings = program.strings()?.to_vec();
+    let mut entries = program.dynamic.clone();
+    let needed = add(&mut strings, &[SONAME.as_bytes()]);
+    let place = |(tag, _): &(u64, u64)| *tag == DT_NEEDED;
+    let at = match wish.is_first {
+        true => entries.iter().position(place).unwrap_or(0),
+        false => entries.iter().rposition(place).map_or(0, |last| last + 1),
+    };
+    entries.insert(at, (DT_NEEDED, needed));
+    search_path(program, &mut entries, &mut strings, wish.runpath)?;
+    if is_library(program) {
+        flag(&mut entries, DF_1_NODELETE);
+    }
+    let strings = tail.place(8, &strings);
+    for (tag, value) in &mut entries {
+        match *tag {
+            DT_STRTAB => *value = strings.address,
+            DT_STRSZ => *value = strings.size,
+            DT_HASH | DT_GNU_HASH | DT_SYMTAB | DT_VERSYM | DT_VERDEF | DT_VERNEED => {
+                *value = moved(*value).unwrap_or(*value);
+            }
+            _ => {}
+        }
+    }
+    Ok(Dynamic { entries, strings })
+}
+
+/// Adds a string, made of parts, to `strings`; its offset.
+fn add(strings: &mut Vec<u8>, parts: &[&[u8]]) -> u64 {
+    let offset = strings.len() as u64;
+    parts.iter().for_each(|part| strings.extend(*part));
+    strings.push(0);
+    offset
+}
+
+/// Has the dynamic linker look into `directory` too, after what the program has already.
+///
+/// Where there is only a DT_RPATH it is lengthened: ld.so(8) ignores it beside a DT_RUNPATH.
+fn search_path(
+    program: &Program<'_>,
+    entries: &mut Vec<(u64, u64)>,
+    strings: &mut Vec<u8>,
+    directory: &[u8],
+) -> Result<(), Why> {
+    let of = |wanted: u64| entries.iter().position(|(tag, _)| *tag == wanted);
+    let Some(at) = of(DT_RUNPATH).or(of(DT_RPATH)) else {
+        let value = add(strings, &[directory]);
+        entries.push((DT_RUNPATH, value));
+        return Ok(());
+    };
+    if let Some((_, value)) = entries.get_mut(at) {
+        let old = program.string(*value)?;
+        if !old.split(|byte| *byte == b':').any(|part| part == directory) {
+            let separator: &[u8] = if old.is_empty() { b"" } else { b":" };
+            *value = add(strings, &[old, separator, directory]);
+        }
+    }
+    Ok(())
+}
+
+fn flag(entries: &mut Vec<(u64, u64)>, flag: u64) {
+    match entries.iter_mut().find(|(tag, _)| *tag == DT_FLAGS_1) {
+        Some((_, value)) => *value |= flag,
+        None => entries.push((DT_FLAGS_1, flag)),
+    }
+}
+
+/// The section's bytes, with a DT_NULL at its end and up to `size` bytes.
+pub(super) fn encode(entries: &[(u64, u64)], size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (tag, value) in entries {
+        out.extend(tag.to_le_bytes());
+        out.extend(value.to_le_bytes());
+    }
+    out.resize(size.max(out.len() + 16), 0);
+    out
+}

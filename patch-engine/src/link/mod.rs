@@ -1,0 +1,207 @@
+//! Links finished programs with the runtime, and takes that out again.
+//!
+//! What is linked is an executable or a shared object that the dynamic linker loads, with a
+//! jump table in the kernel's layout and no runtime; or, for the runtime's `__clear_cache`, one
+//! that writes code.  The copy needs `libjlshim.so.0`, and has
+//! a note (`jlctl_shim::note`) by which the library finds its table, and the names of its keys.
+
+mod compose;
+mod dynamic;
+mod error;
+mod moves;
+mod note;
+mod program;
+mod record;
+mod refuse;
+mod remove;
+mod room;
+mod shim;
+mod tail;
+mod undo;
+
+pub use error::{LinkError, Why};
+pub use shim::{SONAME, library};
+
+use crate::apply::{CopyMethod, Durability, Rewrite, rewrite};
+use compose::Request;
+use jlctl_analyzer::image::container::Limits;
+use jlctl_analyzer::image::{Image, ImageFile};
+use jlctl_analyzer::jump_table::{JumpTable, KeyNames, Layout, LocateError, LocatedBy, Severity};
+use note::KeyName;
+use program::Program;
+use std::path::{Path, PathBuf};
+
+/// How a program is linked.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The library, or the directory that has it.
+    pub shim: PathBuf,
+    /// What the program has as the library's directory; that of `shim` if it is left out.
+    pub runpath: Option<String>,
+    /// Whether the library's `__clear_cache` takes the place of all others.
+    pub sync_icache: bool,
+    /// Whether to wait until the result is on the disk.
+    pub durability: Durability,
+}
+
+/// What was linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The name of its machine.
+    pub machine: &'static str,
+    /// Whether it is a shared object, which is never closed once it is linked.
+    pub is_library: bool,
+    /// Entries of its table.
+    pub sites: usize,
+    /// Their keys.
+    pub keys: usize,
+    /// How many of the keys have names.
+    pub names: usize,
+    /// The library that was found.
+    pub shim: PathBuf,
+    /// The directory that the program looks for it in.
+    pub runpath: String,
+    /// Whether the dynamic section was moved, where it is not protected after relocation.
+    pub moved_dynamic: bool,
+    /// Length of the file before, in bytes.
+    pub old_length: u64,
+    /// Length of the new file.
+    pub new_length: u64,
+    /// How it was copied.
+    pub copied: CopyMethod,
+}
+
+/// Writes `image`, linked with the runtime, to `out`.
+///
+/// # Errors
+/// Why not; `out` is as it was then.
+pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, LinkError> {
+    let file = open(image)?;
+    let of = |why| LinkError::of(image, why);
+    let program = Program::read(file.file_bytes()).map_err(of)?;
+    let parsed = Image::parse(file.file_bytes())
+        .map_err(|why| LinkError::Image { path: image.to_owned(), why })?;
+    refuse::check(image, &file, &parsed, &program).map_err(of)?;
+    if options.sync_icache && refuse::has_clear_cache(&parsed) {
+        return Err(of(Why::OwnClearCache));
+    }
+    let table = match JumpTable::read(&parsed) {
+        // What has no sites may write code all the same.
+        Err(LocateError::NoTable { .. } | LocateError::NoChain { .. }) if options.sync_icache => {
+            None
+        }
+        Err(why) => return Err(LinkError::NoTable { path: image.to_owned(), why }),
+        Ok(table) => Some(table),
+    };
+    table.as_ref().map_or(Ok(()), sound).map_err(of)?;
+    let shim = shim::library(&options.shim);
+    let runpath = check_shim(&shim, &program, options)?;
+    let names = table.as_ref().map(|table| names(&parsed, table)).unwrap_or_default();
+    let count = names.len();
+    let request = Request {
+        table: table.as_ref().map(|table| table.location().range),
+        names,
+        runpath: runpath.as_bytes(),
+        sync_icache: options.sync_icache,
+    };
+    let linked = compose::compose(&program, &request).map_err(of)?;
+    let old_length = program.bytes.len() as u64;
+    let new_length = linked.tail.offset + linked.tail.bytes.len() as u64;
+    let mut writes: Vec<_> =
+        linked.edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect();
+    writes.push((linked.tail.offset, linked.tail.bytes));
+    let whole = Rewrite { image, length: old_length, keep: old_length, writes: &writes };
+    let copied = rewrite(&whole, out, options.durability)?;
+    Ok(LinkReport {
+        machine: shim::name(program.machine),
+        is_library: dynamic::is_library(&program),
+        sites: table.as_ref().map_or(0, JumpTable::len),
+        keys: table.as_ref().map_or(0, |table| table.keys().len()),
+        names: count,
+        shim,
+        runpath,
+        moved_dynamic: linked.moved_dynamic,
+        old_length,
+        new_length,
+        copied,
+    })
+}
+
+/// What was taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoveReport {
+    /// Whether the file is what it was before the link, but for keys flipped in it since; if
+    /// not, it was changed in other ways, and is what it was made into without the runtime.
+    pub is_exact: bool,
+    /// Length of the file before, in bytes.
+    pub old_length: u64,
+    /// Length of the new file.
+    pub new_length: u64,
+    /// How it was copied.
+    pub copied: CopyMethod,
+}
+
+/// Writes `image`, a linked program, without the runtime to `out`.
+///
+/// # Errors
+/// Why not; `out` is as it was then.
+pub fn remove(image: &Path, out: &Path, durability: Durability) -> Result<RemoveReport, LinkError> {
+    let file = open(image)?;
+    let of = |why| LinkError::of(image, why);
+    let program = Program::read(file.file_bytes()).map_err(of)?;
+    let removal = remove::compose(&program).map_err(of)?;
+    let old_length = program.bytes.len() as u64;
+    let writes: Vec<_> = removal.edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect();
+    let whole = Rewrite { image, length: old_length, keep: removal.length, writes: &writes };
+    let copied = rewrite(&whole, out, durability)?;
+    let (is_exact, new_length) = (removal.is_exact, removal.length);
+    Ok(RemoveReport { is_exact, old_length, new_length, copied })
+}
+
+fn open(path: &Path) -> Result<ImageFile, LinkError> {
+    ImageFile::open(path, Limits::default())
+        .map_err(|why| LinkError::Image { path: path.to_owned(), why })
+}
+
+/// Whether the runtime can work with a table.
+fn sound(table: &JumpTable<'_>) -> Result<(), Why> {
+    if table.location().by == LocatedBy::Scan {
+        return Err(Why::Unnamed);
+    }
+    match table.layout() {
+        Layout::Relative => {}
+        Layout::Absolute => return Err(Why::Layout),
+        Layout::StaticKeys => return Err(Why::StaticKeys),
+    }
+    let is_error = |found: &&jlctl_analyzer::jump_table::Diagnostic| {
+        found.defect.severity() == Severity::Error
+    };
+    match table.diagnostics().iter().find(is_error) {
+        Some(found) => Err(Why::Table(found.defect.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Checks the library, and gives the directory that the program is to look for it in.
+fn check_shim(shim: &Path, program: &Program<'_>, options: &Options) -> Result<String, LinkError> {
+    let of = |why: String| LinkError::of(shim, Why::Shim { path: shim.to_owned(), why });
+    let found = ImageFile::open(shim, Limits::default()).map_err(|error| of(error.to_string()))?;
+    shim::check(shim, found.file_bytes(), program.machine)
+        .map_err(|why| LinkError::of(shim, why))?;
+    if let Some(runpath) = &options.runpath {
+        return Ok(runpath.clone());
+    }
+    let whole = shim.canonicalize().map_err(|error| of(error.to_string()))?;
+    let directory = whole.parent().and_then(Path::to_str);
+    directory.map(str::to_owned).ok_or_else(|| of("its directory's name is no UTF-8".to_owned()))
+}
+
+/// The keys that symbols name, by address.
+fn names(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<KeyName> {
+    let names = KeyNames::new(image, table.keys(), &[]);
+    let named = table.keys().iter().zip(names.all());
+    named
+        .filter(|(_, name)| name.symbol().is_some())
+        .map(|(key, name)| KeyName { key: key.address, name: name.full().to_owned() })
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! Takes a link out: the file as it was, or where it has changed since, a program that does
+//! without the runtime.
+
+use super::error::{Why, damaged};
+use super::note::{Found, find_in};
+use super::program::{Program, slice};
+use super::record::{DT_NEEDED, PT_DYNAMIC, PT_NOTE, u64_at};
+use super::shim::SONAME;
+use super::undo::{self, Edit, Undo};
+use jlctl_shim::note::{DESCRIPTOR, HEAD_LEN, Linked, TYPE_LINKED, TYPE_REMOVED};
+use std::mem::offset_of;
+
+/// What is written to take a link out.
+#[derive(Debug)]
+pub(super) struct Removal {
+    pub(super) edits: Vec<Edit>,
+    /// Length of the file afterwards.
+    pub(super) length: u64,
+    /// Whether what the link wrote was all there still, so that all of it is taken back.
+    pub(super) is_exact: bool,
+}
+
+/// The note of ours in a file.
+pub(super) fn note(program: &Program<'_>) -> Option<Found> {
+    program.segments.iter().filter(|segment| segment.kind == PT_NOTE).find_map(|segment| {
+        let bytes = slice(program.bytes, segment.offset, segment.file_size)?;
+        find_in(bytes, segment.align, (segment.offset, segment.address))
+    })
+}
+
+/// What takes the link out of `program`.
+pub(super) fn compose(program: &Program<'_>) -> Result<Removal, Why> {
+    let note = note(program).filter(|note| note.kind == TYPE_LINKED).ok_or(Why::NotLinked)?;
+    match exact(program, note) {
+        Some(removal) => Ok(removal),
+        None => without_runtime(program, note),
+    }
+}
+
+/// The old bytes, if everything that was written is there still.
+fn exact(program: &Program<'_>, note: Found) -> Option<Removal> {
+    let field =
+        |field: usize| u64_at(program.bytes, usize::try_from(note.descriptor).ok()? + field);
+    let at = offset_of!(Linked, undo);
+    let address = note.address.wrapping_add(at as u64).wrapping_add(field(at)?);
+    let offset = program.offset_of(address)?;
+    let undo = Undo::decode(slice(program.bytes, offset, field(offset_of!(Linked, undo_len))?)?)?;
+    if undo.linked_length != program.bytes.len() as u64 {
+        return None;
+    }
+    let tail_at = undo.length.checked_next_multiple_of(16)?;
+    let tail = program.bytes.get(usize::try_from(tail_at).ok()?..)?;
+    let new =
+        undo.old.iter().map(|edit| slice(program.bytes, edit.offset, edit.bytes.len() as u64));
+    let new: Vec<&[u8]> = new.collect::<Option<_>>()?;
+    let within = usize::try_from(offset.checked_sub(tail_at)?).ok()?.checked_add(undo::SUM)?;
+    if undo::sum(new.into_iter(), tail, within) != undo.sum {
+        return None;
+    }
+    Some(Removal { edits: undo.old, length: undo.length, is_exact: true })
+}
+
+/// The program as it is, but without need of the runtime, and with a note that names nothing.
+fn without_runtime(program: &Program<'_>, note: Found) -> Result<Removal, Why> {
+    let dynamic = program.segment(PT_DYNAMIC).ok_or_else(|| damaged("dynamic section", "none"))?;
+    let mut entries = Vec::new();
+    for (tag, value) in &program.dynamic {
+        if *tag != DT_NEEDED || program.string(*value)? != SONAME.as_bytes() {
+            entries.push((*tag, *value));
+        }
+    }
+    let size = usize::try_from(dynamic.file_size).unwrap_or(0);
+    let bytes = super::dynamic::encode(&entries, size);
+    let kind = note.descriptor - (DESCRIPTOR - HEAD_LEN + 4) as u64;
+    let edits = vec![
+        Edit { offset: dynamic.offset, bytes },
+        Edit { offset: kind, bytes: TYPE_REMOVED.to_le_bytes().to_vec() },
+    ];
+    Ok(Removal { edits, length: program.bytes.len() as u64, is_exact: false })
+}

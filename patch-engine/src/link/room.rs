@@ -1,0 +1,101 @@
+//! Room for more program headers: what stands behind their table is moved elsewhere.
+//!
+//! The table itself stays where it is.  Kernels before Linux 5.18 tell a program where its
+//! headers are by the file's offset alone (`fs/binfmt_elf.c`, AT_PHDR), and GNU strip writes the
+//! table at the begin of the file, wherever it was.  What linkers put behind it is found
+//! through program headers and the dynamic section alone, so that it can lie anywhere.
+
+use super::error::Why;
+use super::program::Program;
+use super::record::{
+    PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF,
+    SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOTE, SHT_STRTAB, Section, Segment,
+};
+
+/// A range of the file that is moved, and what stands where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// File offset of its first byte: the end of the program headers.
+    pub(super) start: u64,
+    /// Behind its last.
+    pub(super) end: u64,
+    /// What is added to an offset to give the address.
+    pub(super) bias: u64,
+}
+
+impl Span {
+    pub(super) fn holds_offset(&self, offset: u64) -> bool {
+        (self.start..self.end).contains(&offset)
+    }
+
+    pub(super) fn holds_address(&self, address: u64) -> bool {
+        self.holds_offset(address.wrapping_sub(self.bias))
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.end - self.start
+    }
+}
+
+/// What has to be moved to have `more` program headers behind those that are there.
+pub(super) fn make(program: &Program<'_>, more: usize) -> Result<Span, Why> {
+    let needed_bytes = (more * Segment::LEN) as u64;
+    let no_room = |found: String| Why::NoRoom { needed: more, needed_bytes, found };
+    let start = program.segments_at + (program.segments.len() * Segment::LEN) as u64;
+    let whole = start + needed_bytes;
+    let first = program.segments.iter().find(|segment| segment.kind == PT_LOAD);
+    let holds = |segment: &&Segment| {
+        segment.offset == 0 && segment.file_end().is_some_and(|end| whole <= end)
+    };
+    let Some(first) = first.filter(holds) else {
+        return Err(no_room("that the first segment does not hold them".to_owned()));
+    };
+    if program.sections.is_empty() {
+        return Err(no_room("no section headers that say what it is".to_owned()));
+    }
+    let mut end = whole;
+    // Each turn takes in something more, of what there is only so much.
+    loop {
+        let next = grown(program, start, end).map_err(no_room)?;
+        if next == end {
+            return Ok(Span { start, end, bias: first.address });
+        }
+        end = next;
+    }
+}
+
+/// The end of everything that begins between `start` and `end`.
+fn grown(program: &Program<'_>, start: u64, end: u64) -> Result<u64, String> {
+    let touches = |offset: u64, stop: Option<u64>| {
+        offset < end && stop.is_none_or(|stop| start < stop) && stop != Some(offset)
+    };
+    let mut grown = end;
+    for section in program.sections.iter().filter(|section| section.is_allocated()) {
+        if touches(section.offset, section.file_end()) {
+            if section.offset < start || !can_move(program, section) {
+                let name = String::from_utf8_lossy(program.section_name(section)).into_owned();
+                return Err(format!("the section {name}, which cannot be moved"));
+            }
+            grown = grown.max(section.file_end().unwrap_or(u64::MAX));
+        }
+    }
+    for segment in &program.segments {
+        let is_whole = matches!(segment.kind, PT_INTERP | PT_NOTE | PT_GNU_PROPERTY);
+        if is_whole && touches(segment.offset, segment.file_end()) {
+            grown = grown.max(segment.file_end().unwrap_or(u64::MAX));
+        }
+    }
+    Ok(grown)
+}
+
+/// Whether nothing but program headers and the dynamic section leads to a section.
+fn can_move(program: &Program<'_>, section: &Section) -> bool {
+    match section.kind {
+        SHT_NOTE => true,
+        SHT_HASH | SHT_GNU_HASH | SHT_DYNSYM | SHT_GNU_VERSYM | SHT_GNU_VERDEF
+        | SHT_GNU_VERNEED | SHT_STRTAB => {
+            program.dynamic.iter().any(|(_, value)| *value == section.address)
+        }
+        _ => program.segment(PT_INTERP).is_some_and(|interp| interp.offset == section.offset),
+    }
+}

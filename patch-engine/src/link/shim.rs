@@ -1,0 +1,60 @@
+//! The runtime's library: whether a file is one, of the program's machine.
+
+use super::error::Why;
+use super::program::{Program, slice, word};
+use super::record::{DT_SYMTAB, EM_X86_64, SHT_DYNSYM, ST_SHNDX, SYMBOL_LEN, Section, u16_at};
+use std::path::{Path, PathBuf};
+
+/// The name that programs load the library by: its DT_SONAME.
+pub const SONAME: &str = "libjlshim.so.0";
+/// A function that libraries have from the version on that reads notes.
+const READS_NOTES: &[u8] = b"jlshim_find_linked";
+const DT_SONAME: u64 = 14;
+
+/// The library that `path` names, itself or the directory that has it.
+#[must_use]
+pub fn library(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(SONAME) } else { path.to_owned() }
+}
+
+/// Whether `bytes`, those of the file at `path`, can be the runtime of a program for
+/// `machine`.
+pub(super) fn check(path: &Path, bytes: &[u8], machine: u16) -> Result<(), Why> {
+    let no = |why: String| Why::Shim { path: path.to_owned(), why };
+    let library = Program::read(bytes).map_err(|why| no(format!("no library: {why}")))?;
+    if library.machine != machine {
+        let (expected, found) = (name(machine), name(library.machine));
+        return Err(no(format!("expected a library for {expected}, found one for {found}")));
+    }
+    let soname = library.dynamic_value(DT_SONAME).and_then(|at| library.string(at).ok());
+    if soname != Some(SONAME.as_bytes()) {
+        let found = String::from_utf8_lossy(soname.unwrap_or(b"none"));
+        return Err(no(format!("expected the DT_SONAME {SONAME}, found {found}")));
+    }
+    if !defines(&library, READS_NOTES) {
+        return Err(no(
+            "expected the function jlshim_find_linked, found none: it is older than `jlctl link`, or \
+             its symbols are damaged"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a library defines a symbol.
+pub(super) fn defines(library: &Program<'_>, wanted: &[u8]) -> bool {
+    let symtab = library.dynamic_value(DT_SYMTAB);
+    let is_symbols =
+        |section: &&Section| section.kind == SHT_DYNSYM && Some(section.address) == symtab;
+    let Some(section) = library.sections.iter().find(is_symbols) else { return false };
+    let symbols = slice(library.bytes, section.offset, section.size).unwrap_or_default();
+    symbols.chunks_exact(SYMBOL_LEN).any(|symbol| {
+        u16_at(symbol, ST_SHNDX).is_some_and(|section| section != 0)
+            && word(symbol, 0).and_then(|name| library.string(name.into()).ok()) == Some(wanted)
+    })
+}
+
+/// The name of a machine that is linked for.
+pub(super) fn name(machine: u16) -> &'static str {
+    if machine == EM_X86_64 { "x86_64" } else { "aarch64" }
+}

@@ -1,0 +1,113 @@
+//! What takes a link back: the bytes that were changed, and the length that the file had.
+
+use super::record::u64_at;
+use crate::digest::xxh3;
+
+/// Bytes of a file that are replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Edit {
+    /// File offset.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What a link wrote down of the file before it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Undo {
+    /// Length of the file before, in bytes.
+    pub(super) length: u64,
+    /// Length afterwards.
+    pub(super) linked_length: u64,
+    /// XXH3 over everything that the link wrote, but for these 16 bytes.
+    pub(super) sum: [u8; 16],
+    /// The old bytes, by offset.
+    pub(super) old: Vec<Edit>,
+}
+
+/// Where the encoded form has the length afterwards, and the sum.
+pub(super) const LINKED_LENGTH: usize = 8;
+pub(super) const SUM: usize = 16;
+/// Bytes before the edits.
+const HEAD: usize = 40;
+
+impl Undo {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(self.length.to_le_bytes());
+        out.extend(self.linked_length.to_le_bytes());
+        out.extend(self.sum);
+        out.extend((self.old.len() as u64).to_le_bytes());
+        for edit in &self.old {
+            out.extend(edit.offset.to_le_bytes());
+            out.extend((edit.bytes.len() as u64).to_le_bytes());
+            out.extend(&edit.bytes);
+        }
+        out
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None` for anything else.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (length, linked_length) = (u64_at(bytes, 0)?, u64_at(bytes, LINKED_LENGTH)?);
+        let sum = *bytes.get(SUM..)?.first_chunk()?;
+        let count = u64_at(bytes, 32)?;
+        let mut rest = bytes.get(HEAD..)?;
+        let mut old: Vec<Edit> = Vec::new();
+        for _ in 0..count {
+            let (offset, len) = (u64_at(rest, 0)?, usize::try_from(u64_at(rest, 8)?).ok()?);
+            let (bytes, behind) = rest.get(16..)?.split_at_checked(len)?;
+            let is_in_order = old.last().is_none_or(|last| last.offset < offset);
+            if !is_in_order || offset.checked_add(len as u64)? > length || len == 0 {
+                return None;
+            }
+            old.push(Edit { offset, bytes: bytes.to_vec() });
+            rest = behind;
+        }
+        let is_sound = rest.is_empty() && length <= linked_length;
+        is_sound.then_some(Self { length, linked_length, sum, old })
+    }
+}
+
+/// The sum over what a link wrote: the new bytes of its edits, and the tail, in which the sum
+/// itself, `at`, counts as zero.
+pub(super) fn sum<'a>(edits: impl Iterator<Item = &'a [u8]>, tail: &[u8], at: usize) -> [u8; 16] {
+    let mut all: Vec<u8> = edits.flatten().copied().collect();
+    let start = all.len() + at;
+    all.extend(tail);
+    if let Some(sum) = all.get_mut(start..start + 16) {
+        sum.fill(0);
+    }
+    xxh3(&all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn undo() -> Undo {
+        let old =
+            vec![Edit { offset: 0, bytes: vec![1, 2, 3] }, Edit { offset: 90, bytes: vec![4; 10] }];
+        Undo { length: 100, linked_length: 200, sum: [9; 16], old }
+    }
+
+    #[test]
+    fn reads_what_it_wrote() {
+        assert_eq!(Undo::decode(&undo().encode()), Some(undo()));
+    }
+
+    #[test]
+    fn whatever_is_damaged_is_refused() {
+        let whole = undo().encode();
+        for len in 0..whole.len() {
+            assert_eq!(Undo::decode(&whole[..len]), None, "{len}");
+        }
+        let mut beyond = undo();
+        beyond.length = 99;
+        assert_eq!(Undo::decode(&beyond.encode()), None);
+        let mut unordered = undo();
+        unordered.old.reverse();
+        assert_eq!(Undo::decode(&unordered.encode()), None);
+        let mut many = whole.clone();
+        many[32..40].fill(0xff);
+        assert_eq!(Undo::decode(&many), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Programs and libraries that `jlctl link` gave this runtime: their notes say where their
+//! tables are.
+
+#![allow(unsafe_code, reason = "notes and tables of loaded objects")]
+
+use crate::abi::RelativeEntry;
+use crate::note::{self, Linked, TYPE_LINKED};
+use crate::object;
+use crate::sys::object::{Notes, for_each_note_segment};
+use crate::table::Object;
+use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// How many objects the dynamic linker had loaded when they were last looked through, one
+/// added; 0 before.
+static LOOKED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Registers the tables of linked objects that were not there at the last call; how many
+/// there are.
+///
+/// The constructor calls it, and `jlshim_find_linked`.  Takes the dynamic linker's lock: not
+/// for signal handlers.  One walk over program headers is all that a process without such
+/// objects pays.
+pub(crate) fn find() -> usize {
+    let mut found = 0;
+    let last = LOOKED_AT.load(Ordering::Relaxed);
+    let loads = for_each_note_segment(last.checked_sub(1), &mut |notes| {
+        found += usize::from(register(notes));
+    });
+    LOOKED_AT.store(loads.saturating_add(1), Ordering::Relaxed);
+    found
+}
+
+/// Registers what a note of ours among `notes` names; whether there is one.
+fn register(notes: &Notes) -> bool {
+    let Some((TYPE_LINKED, descriptor)) = note::find(notes.bytes, notes.align) else {
+        return false;
+    };
+    let at = notes.bytes.as_ptr().wrapping_add(descriptor);
+    // SAFETY: `find` has found a descriptor of this length within `notes`, which need not be
+    // aligned as the structure is.
+    let linked = unsafe { at.cast::<Linked>().read_unaligned() };
+    if linked.version != note::VERSION {
+        return false;
+    }
+    let place = |field: usize, displacement: i64| {
+        #[allow(clippy::cast_possible_truncation, reason = "addresses of 64 bits")]
+        let displacement = displacement as isize;
+        (at.addr() + field).wrapping_add_signed(displacement)
+    };
+    let node = place(core::mem::offset_of!(Linked, node), linked.node);
+    let start = place(core::mem::offset_of!(Linked, table), linked.table);
+    #[allow(clippy::cast_possible_truncation, reason = "addresses of 64 bits")]
+    let stop = start.wrapping_add(linked.table_len as usize);
+    if !node.is_multiple_of(align_of::<Object>()) {
+        return false;
+    }
+    let node = ptr::with_exposed_provenance::<Object>(node);
+    let entry = |address| ptr::with_exposed_provenance::<RelativeEntry>(address);
+    // SAFETY: `jlctl link` wrote the note for this very object: the node is zero bytes of its
+    // data, and the table is the object's own, which it has checked.  The object stays: it
+    // is the program, or marked DF_1_NODELETE by `jlctl link`.
+    let _ = unsafe { object::register(node, entry(start), entry(stop)) };
+    true
+}

@@ -1,0 +1,150 @@
+//! The note that `jlctl link` leaves in a program: where its jump table is, what its keys are
+//! called, and what takes the link back.
+//!
+//! An ELF note (gABI, "Note Section") in a PT_NOTE segment of its own, so that the runtime
+//! finds it by program headers alone, in a stripped program too.  Every place is a
+//! displacement in bytes from the field that holds it, so that no relocation is left for the
+//! dynamic linker.  The byte order is the program's; both kinds of machine that are linked
+//! for are little-endian.
+
+/// The note's owner, as it lies in the note: with its NUL, padded to four bytes.
+pub const OWNER: [u8; 8] = *b"jlctl\0\0\0";
+/// Bytes of the owner's name with its NUL, without padding: the note's `namesz`.
+pub const OWNER_LEN: u32 = 6;
+/// The note's type in a program that is linked.
+pub const TYPE_LINKED: u32 = 1;
+/// The note's type in a program whose link was taken out, where the file could not be given
+/// back as it was: nothing is registered.
+pub const TYPE_REMOVED: u32 = 2;
+/// The version of [`Linked`].
+pub const VERSION: u32 = 1;
+/// Flag of [`Linked`]: `__clear_cache` of the shim is to take the place of the program's.
+pub const FLAG_SYNC_ICACHE: u32 = 1;
+
+/// The note's descriptor.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Linked {
+    /// [`VERSION`].
+    pub version: u32,
+    /// [`FLAG_SYNC_ICACHE`].
+    pub flags: u32,
+    /// Displacement of 64 zero bytes, writable and aligned to 8: a node of the runtime's list.
+    pub node: i64,
+    /// Displacement of the first entry, in the layout of [`crate::abi::RelativeEntry`].
+    pub table: i64,
+    /// Bytes of the table.
+    pub table_len: u64,
+    /// Displacement of the first [`Name`]; they ascend by the addresses of their keys.
+    pub names: i64,
+    /// How many names.
+    pub names_count: u64,
+    /// Displacement of the text that names are in.
+    pub text: i64,
+    /// Bytes of it.
+    pub text_len: u64,
+    /// Displacement of what takes the link back, which `jlctl` alone reads.
+    pub undo: i64,
+    /// Bytes of it.
+    pub undo_len: u64,
+}
+
+impl Linked {
+    /// Size in bytes.
+    pub const SIZE: usize = size_of::<Self>();
+}
+
+/// The name of a key.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Name {
+    /// Displacement of the key.
+    pub key: i64,
+    /// Where the name begins in the text; bytes, UTF-8, without NUL.
+    pub start: u32,
+    /// Its length in bytes.
+    pub len: u32,
+}
+
+impl Name {
+    /// Size in bytes.
+    pub const SIZE: usize = size_of::<Self>();
+}
+
+/// Words of a note's head: `namesz`, `descsz`, `type`.
+pub const HEAD_LEN: usize = 12;
+/// Bytes from the note's begin to its descriptor.
+pub const DESCRIPTOR: usize = HEAD_LEN + OWNER.len();
+
+/// The note of ours among `notes`, the bytes of a PT_NOTE segment whose notes are aligned to
+/// `align` bytes: its type, and where its descriptor begins.
+///
+/// What is damaged ends the search; nothing is read outside of `notes`.
+#[must_use]
+pub fn find(notes: &[u8], align: usize) -> Option<(u32, usize)> {
+    let align = if align == 8 { 8 } else { 4 };
+    let mut at = 0usize;
+    loop {
+        let head = notes.get(at..)?.first_chunk::<HEAD_LEN>()?;
+        let word = |index: usize| {
+            let [a, b, c, d] = [head[index], head[index + 1], head[index + 2], head[index + 3]];
+            u32::from_ne_bytes([a, b, c, d])
+        };
+        let (name_len, len, kind) = (word(0) as usize, word(4) as usize, word(8));
+        let name = at + HEAD_LEN;
+        let descriptor = name.checked_add(name_len)?.checked_next_multiple_of(align)?;
+        let end = descriptor.checked_add(len)?;
+        let owner = notes.get(name..name.checked_add(name_len)?)?;
+        let own = OWNER.get(..OWNER_LEN as usize)?;
+        if owner == own && len == Linked::SIZE && end <= notes.len() {
+            return Some((kind, descriptor));
+        }
+        // A head has at least its own length, so that this ends.
+        at = end.checked_next_multiple_of(align)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn note(owner: &[u8], kind: u32, descriptor: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [owner.len(), descriptor.len()] {
+            bytes.extend(u32::try_from(word).unwrap().to_ne_bytes());
+        }
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(owner);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend(descriptor);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn the_descriptor_has_no_padding() {
+        assert_eq!((Linked::SIZE, Name::SIZE, DESCRIPTOR), (80, 16, 20));
+    }
+
+    #[test]
+    fn found_among_others() {
+        let mut notes = note(b"GNU\0", 3, &[1; 20]);
+        notes.extend(note(b"jlctl\0", 9, &[1; 3]));
+        let at = notes.len();
+        notes.extend(note(b"jlctl\0", TYPE_LINKED, &[2; Linked::SIZE]));
+        assert_eq!(find(&notes, 4), Some((TYPE_LINKED, at + DESCRIPTOR)));
+        assert_eq!(find(&notes[..at], 4), None);
+    }
+
+    #[test]
+    fn damage_ends_the_search() {
+        let whole = note(b"jlctl\0", TYPE_LINKED, &[2; Linked::SIZE]);
+        for len in 0..whole.len() {
+            assert_eq!(find(&whole[..len], 4), None, "{len}");
+        }
+        assert_eq!(find(&[0xff; 64], 4), None);
+        assert_eq!(find(&[0; 64], 8), None);
+    }
+}
