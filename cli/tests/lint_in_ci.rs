@@ -90,7 +90,8 @@ fn the_hook_fails_for_a_file_with_an_error() {
     assert_eq!(passed.code, 0, "{passed:?}");
     // Without what was known before.
     fs::rename(&baseline, empty.path().join("old")).expect("it can be moved");
-    let nothing = lint_cases::all().into_iter().find(|case| case.is_sound()).expect("a case");
+    let nothing =
+        lint_cases::all().into_iter().find(lint_cases::LintCase::is_sound).expect("a case");
     fs::write(here.join("sound"), nothing.bytes).expect("it can be written");
     let write = ["lint", "sound", "--write-baseline", "lint-baseline.json"].map(str::to_owned);
     assert_eq!(run_in(here, &write).code, 0);
