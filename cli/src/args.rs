@@ -3,6 +3,7 @@
 
 pub(crate) mod link;
 pub(crate) mod lint;
+pub(crate) mod live;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Plan(Plan),
     Apply(Apply),
     Simulate(Simulate),
+    Ctl(live::Ctl),
+    Audit(live::Audit),
     Lint(lint::Lint),
     Link(link::Link),
     Completions(Completions),
@@ -291,7 +294,7 @@ pub(crate) struct Plan {
     pub(crate) format: Option<PlanFormat>,
 }
 
-/// Apply a patch plan to a file, or take it back.
+/// Apply a patch plan to a file or a running process, or take it back.
 ///
 /// Before anything is written the image must be the one that the plan was made for
 /// (size, sum and every old byte), and the plan must pass the check of jlctl
@@ -302,7 +305,7 @@ pub(crate) struct Plan {
 /// jlctl apply --recover IMAGE brings the old image back. The build id stays, though
 /// the file is no longer what was built.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("how").required(true).args(["output", "in_place", "dry_run", "recover"])))]
+#[command(group(clap::ArgGroup::new("how").required(true).args(["output", "in_place", "dry_run", "recover", "pid"])))]
 pub(crate) struct Apply {
     /// The plan, made by jlctl plan -o PLAN; `-` is standard input
     #[arg(required_unless_present = "recover")]
@@ -319,6 +322,10 @@ pub(crate) struct Apply {
     /// Verify everything, write nothing, report what would be written
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Change the process with this id, all of whose threads are stopped meanwhile
+    #[arg(long, conflicts_with_all = ["sha256", "sites_only", "signature"], value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) pid: Option<i32>,
 
     /// Bring back an image whose change in place was interrupted
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["plan", "images", "reverse", "sites_only", "signature", "sha256"])]

@@ -4,6 +4,7 @@ use jlctl_analyzer::image::ImageError;
 use jlctl_analyzer::jump_table::LocateError;
 use jlctl_patch_engine::apply::{ApplyError, FailureClass};
 use jlctl_patch_engine::link::LinkError;
+use jlctl_patch_engine::process::ProcessError;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -80,6 +81,9 @@ pub(crate) fn kind_of(error: &anyhow::Error) -> Kind {
             return of_class(error.class());
         }
         if let Some(error) = cause.downcast_ref::<ApplyError>() {
+            return of_class(error.class());
+        }
+        if let Some(error) = cause.downcast_ref::<ProcessError>() {
             return of_class(error.class());
         }
         if cause.is::<ImageError>() {

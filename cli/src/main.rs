@@ -15,6 +15,7 @@ mod manual;
 mod member;
 mod output;
 mod plan_input;
+mod process_input;
 mod progress;
 mod read;
 mod report;

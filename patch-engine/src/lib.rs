@@ -9,6 +9,7 @@ pub mod key_set;
 pub mod link;
 pub mod plan;
 pub mod plan_file;
+pub mod process;
 pub mod reason;
 pub mod sealed;
 pub mod simulate;

@@ -7,6 +7,7 @@
 mod sites;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use jlctl_shim::{Batch, Key, Op};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
@@ -95,5 +96,23 @@ fn branches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, flips, branches);
+/// Many keys in one batch, without sites: what a batch does for each key.
+fn keys(c: &mut Criterion) {
+    let mut group = c.benchmark_group("a batch of keys without sites, on and off");
+    group.sample_size(10);
+    for count in [1, 100, 1_000, 10_000] {
+        let keys: &'static [Key] = Box::leak((0..count).map(|_| Key::new(false)).collect());
+        let apply = |op: Op| {
+            let mut batch = Batch::new();
+            keys.iter().for_each(|key| batch.push(key, op));
+            batch.apply().expect("counts are changed");
+        };
+        group.bench_function(format!("keys: {count}"), |b| {
+            b.iter(|| (apply(Op::Enable), apply(Op::Disable)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, flips, branches, keys);
 criterion_main!(benches);

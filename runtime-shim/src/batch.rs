@@ -3,46 +3,16 @@
 //! Everything is verified and encoded before the first byte is written.  What fails later is
 //! taken back.
 
-use crate::change::{self, Applied, Change};
+use crate::change::{self, Applied};
+use crate::changes::Changes;
 use crate::error::Error;
 use crate::key::{Key, TypedKey};
+use crate::op::Op;
 use crate::page_vec::PageVec;
 use crate::process;
 use crate::runtime::{self, Wait};
 use crate::settings::Allowed;
 use crate::sys::errno::Errno;
-
-/// What to do with a key's count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Op {
-    /// Makes it 1 if it is 0, else leaves it.
-    Enable,
-    /// Makes it 0 if it is 1, and leaves 0; what is enabled several times is refused.
-    Disable,
-    /// Adds 1.
-    Increment,
-    /// Takes 1 away.
-    Decrement,
-}
-
-impl Op {
-    /// The count after it, from `count` of the key at `key`.
-    ///
-    /// # Errors
-    /// [`Error::Counted`], [`Error::Underflow`], [`Error::Overflow`].
-    pub(crate) const fn after(self, key: usize, count: i32) -> Result<i32, Error> {
-        match (self, count) {
-            (Self::Enable, 0) => Ok(1),
-            (Self::Enable, _) | (Self::Disable, 0) => Ok(count),
-            (Self::Disable, 1) => Ok(0),
-            (Self::Disable, _) => Err(Error::Counted { key, count }),
-            (Self::Increment, i32::MAX) => Err(Error::Overflow { key }),
-            (Self::Increment, _) => Ok(count + 1),
-            (Self::Decrement, 0) => Err(Error::Underflow { key }),
-            (Self::Decrement, _) => Ok(count - 1),
-        }
-    }
-}
 
 /// Changes of keys that take effect together, or not at all.
 ///
@@ -225,45 +195,3 @@ pub(crate) fn apply_ops(
     }
     result
 }
-
-/// The changes of keys that operations come to.  One change, the rule, needs no memory.
-struct Changes {
-    first: Option<Change>,
-    more: PageVec<Change>,
-}
-
-impl Changes {
-    const fn new() -> Self {
-        Self { first: None, more: PageVec::new() }
-    }
-
-    fn add(&mut self, key: &'static Key, op: Op) -> Result<(), Error> {
-        let address = core::ptr::from_ref(key).addr();
-        // Batches of many keys are rare, and those of thousands rarer: the search is linear
-        // up to what a batch of the kernel holds at most.
-        let known = self.as_mut_slice().iter_mut().find(|change| core::ptr::eq(change.key, key));
-        if let Some(change) = known {
-            change.count = op.after(address, change.count)?;
-            return Ok(());
-        }
-        let before = key.count();
-        let change = Change { key, before, count: op.after(address, before)? };
-        if self.first.is_none() && self.more.as_slice().is_empty() {
-            self.first = Some(change);
-            return Ok(());
-        }
-        if let Some(first) = self.first.take() {
-            self.more.push(first).map_err(Error::NoMemory)?;
-        }
-        self.more.push(change).map_err(Error::NoMemory)
-    }
-
-    fn as_slice(&self) -> &[Change] {
-        if self.first.is_some() { self.first.as_slice() } else { self.more.as_slice() }
-    }
-
-    fn as_mut_slice(&mut self) -> &mut [Change] {
-        if self.first.is_some() { self.first.as_mut_slice() } else { self.more.as_mut_slice() }
-    }
-}
-

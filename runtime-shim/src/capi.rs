@@ -7,12 +7,13 @@
 
 use crate::abi::{JumpLabelType, RelativeEntry};
 use crate::clear_cache;
-use crate::batch::{Batch, Op, apply_ops};
+use crate::batch::{Batch, apply_ops};
 use crate::error::Error;
 use crate::key::Key;
 use crate::linked;
 use crate::low;
 use crate::object;
+use crate::op::Op;
 use crate::page_vec::PageVec;
 use crate::process;
 use crate::query;

@@ -58,59 +58,32 @@ pub(crate) unsafe fn patch(
 
 pub(crate) use isa::{UNIT, store};
 
-/// A64.  Arm ARM (DDI 0487) B2.2.5: NOP and B may be changed into one another while other
-/// PEs execute them, by one aligned store of 32 bits; each executes the old or the new one.
-#[cfg(target_arch = "aarch64")]
+/// Instructions of one aligned word, changed by one store of 32 bits.
+///
+/// A64, Arm ARM (DDI 0487) B2.2.5: NOP and B may be changed into one another while other PEs
+/// execute them; each executes the old or the new one.  RV64: NOP and JAL of four bytes, as
+/// Linux `arch/riscv/kernel/patch.c` writes them.
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod isa {
     use super::{Error, InsnBytes, JumpLabelType, Patch, Site};
-    use crate::insn::aarch64;
-
-    pub(super) fn encode(
-        site: Site,
-        wanted: JumpLabelType,
-        _found: [u8; 8],
-    ) -> Result<InsnBytes, Error> {
-        let word = match wanted {
-            JumpLabelType::Nop => aarch64::NOP,
-            JumpLabelType::Jmp => aarch64::jump(site.code as u64, site.target as u64)?,
-        };
-        Ok(InsnBytes::from_word(word))
-    }
-
-    pub(super) use super::words::*;
-    pub(crate) use super::words::{UNIT, store};
-    const _: fn(&Patch) -> bool = |_| true;
-}
-
-/// RV64: NOP and JAL of four bytes, aligned, by one store of 32 bits, as Linux
-/// `arch/riscv/kernel/patch.c` writes them.
-#[cfg(target_arch = "riscv64")]
-mod isa {
-    use super::{Error, InsnBytes, JumpLabelType, Site};
-    use crate::insn::riscv64;
-
-    pub(super) fn encode(
-        site: Site,
-        wanted: JumpLabelType,
-        _found: [u8; 8],
-    ) -> Result<InsnBytes, Error> {
-        let word = match wanted {
-            JumpLabelType::Nop => riscv64::NOP,
-            JumpLabelType::Jmp => riscv64::jump(site.code as u64, site.target as u64)?,
-        };
-        Ok(InsnBytes::from_word(word))
-    }
-
-    pub(super) use super::words::*;
-    pub(crate) use super::words::{UNIT, store};
-}
-
-/// Instructions of one aligned word.
-#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
-mod words {
-    use super::{InsnBytes, Patch};
+    #[cfg(target_arch = "aarch64")]
+    use crate::insn::aarch64 as insn;
+    #[cfg(target_arch = "riscv64")]
+    use crate::insn::riscv64 as insn;
     use core::ptr;
     use core::sync::atomic::{AtomicU32, Ordering};
+
+    pub(super) fn encode(
+        site: Site,
+        wanted: JumpLabelType,
+        _found: [u8; 8],
+    ) -> Result<InsnBytes, Error> {
+        let word = match wanted {
+            JumpLabelType::Nop => insn::NOP,
+            JumpLabelType::Jmp => insn::jump(site.code as u64, site.target as u64)?,
+        };
+        Ok(InsnBytes::from_word(word))
+    }
 
     /// Bytes that are written at once.
     pub(crate) const UNIT: usize = 4;

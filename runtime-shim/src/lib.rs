@@ -61,6 +61,7 @@ runtime! {
     #[cfg(feature = "capi")]
     pub mod capi;
     mod change;
+    mod changes;
     mod clear_cache;
     mod code;
     mod error;
@@ -73,6 +74,7 @@ runtime! {
     mod macros;
     mod maps;
     pub mod object;
+    mod op;
     mod page_vec;
     mod process;
     mod report;
@@ -85,12 +87,13 @@ runtime! {
     mod word;
     mod write;
 
-    pub use batch::{Batch, Op};
+    pub use batch::Batch;
     pub use change::Applied;
     pub use error::{Error, WritePolicy};
     pub use key::{Key, StaticKeyFalse, StaticKeyTrue, TypedKey};
     #[doc(hidden)]
     pub use macros::starts_as_jump;
+    pub use op::Op;
     #[doc(hidden)]
     pub use process::{attach, detach};
     pub use report::{Counts, Uncovered, UncoveredPatch};

@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::report::{Uncovered, UncoveredPatch};
 use crate::runtime::{self, State, Wait};
 use crate::settings::Allowed;
-use crate::table::{NotAdded, Object, Site, Tables};
+use crate::table::{self, NotAdded, Object, Site, Tables};
 
 /// Registers the table from `start` to `stop`, with `object` as its node.
 ///
@@ -29,6 +29,9 @@ pub unsafe fn register(
     start: *const RelativeEntry,
     stop: *const RelativeEntry,
 ) -> Result<(), Error> {
+    if start == stop || table::is_last_added(start) {
+        return Ok(());
+    }
     let mut held = runtime::enter(Wait::Yes)?;
     let state = &mut *held;
     // SAFETY: the caller's promise.
@@ -50,6 +53,10 @@ pub unsafe fn register(
 /// # Safety
 /// `object` is valid.
 pub unsafe fn unregister(object: *const Object) {
+    // SAFETY: the caller's promise.
+    if !unsafe { &*object }.is_listed() {
+        return;
+    }
     if let Ok(mut held) = runtime::enter(Wait::Yes) {
         // SAFETY: the caller's promise.
         if unsafe { held.tables.remove(object) } {

@@ -105,10 +105,12 @@ mod tests {
     fn grows_and_keeps() {
         let mut list = PageVec::new();
         assert_eq!(list.as_slice(), &[] as &[u64]);
-        for value in 0..10_000u64 {
+        // Both make it grow: it has room for 2,048 at first.
+        let count = if cfg!(miri) { 3_000 } else { 10_000u64 };
+        for value in 0..count {
             list.push(value).unwrap();
         }
-        assert!(list.as_slice().iter().copied().eq(0..10_000));
+        assert!(list.as_slice().iter().copied().eq(0..count));
         list.as_mut_slice()[3] = 7;
         list.truncate(4);
         assert_eq!(list.as_slice(), [0, 1, 2, 7]);

@@ -91,6 +91,41 @@ pub fn detach(node: &'static Object) {
     unsafe { object::unregister(ptr::from_ref(node)) };
 }
 
+/// The assembly that loads the word of the GOT for a symbol into a register.
+macro_rules! from_got {
+    ($register:literal, $symbol:literal) => {
+        from_got!(@ concat!("{", $register, "}"), $symbol)
+    };
+    (@ $register:expr, $symbol:literal) => {
+        concat!(
+            ".weak ", $symbol, "\n.hidden ", $symbol, "\n",
+            from_got_on_this_machine!($register, $symbol)
+        )
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! from_got_on_this_machine {
+    ($register:expr, $symbol:literal) => {
+        concat!("mov ", $register, ", qword ptr [rip + ", $symbol, "@GOTPCREL]")
+    };
+}
+#[cfg(target_arch = "aarch64")]
+macro_rules! from_got_on_this_machine {
+    ($register:expr, $symbol:literal) => {
+        concat!(
+            "adrp ", $register, ", :got:", $symbol, "\n",
+            "ldr ", $register, ", [", $register, ", :got_lo12:", $symbol, "]"
+        )
+    };
+}
+#[cfg(target_arch = "riscv64")]
+macro_rules! from_got_on_this_machine {
+    ($register:expr, $symbol:literal) => {
+        concat!("lga ", $register, ", ", $symbol)
+    };
+}
+
 /// The bounds of the table of the object that this code is inlined into; both null where it
 /// has none.
 ///
@@ -100,40 +135,11 @@ pub fn detach(node: &'static Object) {
 #[inline(always)]
 fn own_table() -> (*const RelativeEntry, *const RelativeEntry) {
     let (start, stop): (usize, usize);
-    #[cfg(target_arch = "x86_64")]
     // SAFETY: reads two words of the GOT.
     unsafe {
         core::arch::asm!(
-            ".weak __start___jump_table", ".hidden __start___jump_table",
-            ".weak __stop___jump_table", ".hidden __stop___jump_table",
-            "mov {start}, qword ptr [rip + __start___jump_table@GOTPCREL]",
-            "mov {stop}, qword ptr [rip + __stop___jump_table@GOTPCREL]",
-            start = out(reg) start, stop = out(reg) stop,
-            options(nostack, preserves_flags, readonly)
-        );
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: reads two words of the GOT.
-    unsafe {
-        core::arch::asm!(
-            ".weak __start___jump_table", ".hidden __start___jump_table",
-            ".weak __stop___jump_table", ".hidden __stop___jump_table",
-            "adrp {start}, :got:__start___jump_table",
-            "ldr {start}, [{start}, :got_lo12:__start___jump_table]",
-            "adrp {stop}, :got:__stop___jump_table",
-            "ldr {stop}, [{stop}, :got_lo12:__stop___jump_table]",
-            start = out(reg) start, stop = out(reg) stop,
-            options(nostack, preserves_flags, readonly)
-        );
-    }
-    #[cfg(target_arch = "riscv64")]
-    // SAFETY: reads two words of the GOT.
-    unsafe {
-        core::arch::asm!(
-            ".weak __start___jump_table", ".hidden __start___jump_table",
-            ".weak __stop___jump_table", ".hidden __stop___jump_table",
-            "lga {start}, __start___jump_table",
-            "lga {stop}, __stop___jump_table",
+            from_got!("start", "__start___jump_table"),
+            from_got!("stop", "__stop___jump_table"),
             start = out(reg) start, stop = out(reg) stop,
             options(nostack, preserves_flags, readonly)
         );

@@ -169,6 +169,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "65,536 patches take minutes")]
     fn what_is_forgotten_is_counted() {
         let mut record = Record::new();
         for site in 0..Record::ROOM + 5 {

@@ -8,6 +8,7 @@ use crate::page_vec::PageVec;
 use crate::sys::errno::Errno;
 use core::cell::UnsafeCell;
 use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// An entry with its displacements resolved: addresses of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +43,17 @@ impl Site {
 /// A node for one executable or shared object with sites, in that object's own data.
 ///
 /// The runtime writes it under its lock; to everyone else it is opaque.
+///
+/// Eight words, as the header says.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Object(UnsafeCell<Node>);
+pub struct Object {
+    node: UnsafeCell<Node>,
+    /// Written with the node, and read also without the lock.
+    is_listed: AtomicBool,
+    spare: usize,
+}
 
-/// Eight words, as the header says.
 #[repr(C)]
 #[derive(Debug)]
 struct Node {
@@ -55,8 +62,6 @@ struct Node {
     next: *const Object,
     /// Numbers of entries in the order of their keys; empty until it is needed.
     by_key: PageVec<u32>,
-    is_listed: bool,
-    spare: usize,
 }
 
 const _: () = assert!(size_of::<Object>() == 64, "struct jlshim_object has eight words");
@@ -74,15 +79,26 @@ impl Object {
     /// A node in no list.
     #[must_use]
     pub const fn new() -> Self {
-        Self(UnsafeCell::new(Node {
-            start: ptr::null(),
-            len: 0,
-            next: ptr::null(),
-            by_key: PageVec::new(),
-            is_listed: false,
-            spare: 0,
-        }))
+        Self { node: UnsafeCell::new(Node::new()), is_listed: AtomicBool::new(false), spare: 0 }
     }
+
+    /// Whether it is in a list.  Who has it added and removed is told the truth.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.is_listed.load(Ordering::Relaxed)
+    }
+}
+
+/// The start of the table that was added last, while it is in the list; 0 for none.
+///
+/// Each definition of a key has a constructor of its own, which asks for its object's table to
+/// be added.  All but the first of an object are answered by this word, without the lock.
+static LAST_ADDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the table at `start` is known to be in the list.
+///
+/// It cannot be taken out at the same time, by the promise of who adds and removes it.
+pub(crate) fn is_last_added(start: *const RelativeEntry) -> bool {
+    !start.is_null() && LAST_ADDED.load(Ordering::Acquire) == start.addr()
 }
 
 /// Why a table was not added.
@@ -134,17 +150,18 @@ impl Tables {
             return Err(NotAdded::NotATable { start: start.addr(), len });
         }
         // SAFETY: the caller's promise.
-        let cell = unsafe { &(*object).0 };
-        // SAFETY: the lock is held, and no other reference to a node is kept.
-        let node = unsafe { &mut *cell.get() };
-        if node.is_listed {
+        let node_of = unsafe { &*object };
+        if node_of.is_listed() {
             return Err(NotAdded::Known);
         }
+        // SAFETY: the lock is held, and no other reference to a node is kept.
+        let node = unsafe { &mut *node_of.node.get() };
         node.start = start;
         node.len = len / RelativeEntry::SIZE;
         node.next = self.first;
-        node.is_listed = true;
+        node_of.is_listed.store(true, Ordering::Relaxed);
         self.first = object;
+        LAST_ADDED.store(start.addr(), Ordering::Release);
         self.most = self.most.max(self.extent());
         Ok(())
     }
@@ -162,13 +179,15 @@ impl Tables {
                 return false;
             }
             // SAFETY: nodes in the list are valid.
-            let cell = unsafe { &(*at).0 };
+            let node_of = unsafe { &*at };
             // SAFETY: the lock is held, and no other reference to a node is kept.
-            let node = unsafe { &mut *cell.get() };
+            let node = unsafe { &mut *node_of.node.get() };
             if at == object {
                 // SAFETY: as above.
                 unsafe { *link = node.next };
-                *node = Object::new().0.into_inner();
+                LAST_ADDED.store(0, Ordering::Relaxed);
+                node_of.is_listed.store(false, Ordering::Relaxed);
+                *node = Node::new();
                 return true;
             }
             link = &raw mut node.next;
@@ -178,7 +197,7 @@ impl Tables {
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         let node = |object: *const Object| {
             // SAFETY: the lock is held, and nodes in the list are valid.
-            unsafe { object.as_ref() }.map(|object| unsafe { &*object.0.get() })
+            unsafe { object.as_ref() }.map(|object| unsafe { &*object.node.get() })
         };
         core::iter::successors(node(self.first), move |last| node(last.next))
     }
@@ -225,7 +244,7 @@ impl Tables {
         // SAFETY: the lock is held, and nodes in the list are valid.
         while let Some(object) = unsafe { at.as_ref() } {
             // SAFETY: as above; no other reference to this node exists here.
-            let node = unsafe { &mut *object.0.get() };
+            let node = unsafe { &mut *object.node.get() };
             node.put_in_order().map_err(&no_memory)?;
             let order = node.by_key.as_slice();
             let first = order.partition_point(|index| node.site(*index).key < key);
@@ -247,7 +266,7 @@ impl Tables {
         mut take: impl FnMut(Site) -> Result<(), E>,
     ) -> Result<(), E> {
         // SAFETY: the caller's promise.
-        let cell = unsafe { &(*object).0 };
+        let cell = unsafe { &(*object).node };
         // SAFETY: the lock is held.
         let node = unsafe { &*cell.get() };
         let count = u32::try_from(node.len).unwrap_or(0);
@@ -256,6 +275,11 @@ impl Tables {
 }
 
 impl Node {
+    const fn new() -> Self {
+        let (start, next) = (ptr::null(), ptr::null());
+        Self { start, len: 0, next, by_key: PageVec::new() }
+    }
+
     /// The site of entry `index`, which is less than `len`.
     fn site(&self, index: u32) -> Site {
         let entry = self.start.wrapping_add(index as usize);

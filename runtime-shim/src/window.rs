@@ -264,6 +264,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "opens a file by a system call of its own")]
     fn a_site_outside_of_code_is_found() {
         let site = 16 * sys::page_size();
         let error = planned([site], &[]).unwrap_err();
@@ -271,6 +272,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "opens a file by a system call of its own")]
     fn finds_its_own_code() {
         let mut mappings = Mappings::new();
         let own = (finds_its_own_code as fn()) as usize;

@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::emulator::emulator;
+use common::emulator::rounds;
 use common::memory::writable_code;
 use common::over::Over;
+use common::refetch::refetch;
 use common::sites::{assert_follow, sites_of};
 use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, report};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
@@ -94,9 +95,8 @@ fn all_sites_are_there() {
 /// returned, all sites of all threads take the side of the state.
 #[test]
 fn a_crowd_in_many_sites() {
-    const THREADS: usize = 64;
     let _one = one();
-    let rounds = if emulator().is_some() { 1 } else { 10 };
+    let (threads, rounds) = (rounds(64, 16), rounds(10, 1));
     let is_over = AtomicBool::new(false);
     let executed: [AtomicU64; 2] = Default::default();
     let spin = |first: usize| {
@@ -117,8 +117,8 @@ fn a_crowd_in_many_sites() {
     };
     thread::scope(|scope| {
         let over = Over(&is_over);
-        let start = |thread| scope.spawn(move || spin(thread * (COUNT / THREADS)));
-        let threads: Vec<_> = (0..THREADS).map(start).collect();
+        let start = |thread| scope.spawn(move || spin(thread * (COUNT / threads)));
+        let threads: Vec<_> = (0..threads).map(start).collect();
         for _ in 0..rounds {
             assert_eq!(MANY.enable().unwrap().sites, COUNT);
             thread::yield_now();
@@ -126,6 +126,7 @@ fn a_crowd_in_many_sites() {
             thread::yield_now();
         }
         MANY.enable().unwrap();
+        refetch(&[&MANY]);
         drop(over);
         let stale: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert_eq!(stale, 0, "after the last flip");
@@ -135,6 +136,7 @@ fn a_crowd_in_many_sites() {
     assert_follow(&MANY);
     MANY.disable().unwrap();
     assert_follow(&MANY);
+    refetch(&[&MANY]);
     assert_eq!(writable_code(), []);
 }
 
@@ -147,7 +149,7 @@ define_static_key_true!(static INVERSE);
 fn threads_come_and_go() {
     let _one = one();
     let (is_over, threads) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let wanted = if emulator().is_some() { 100 } else { 2_000 };
+    let wanted = rounds(2_000, 100);
     /// Executes some sites; each side is one of two.
     fn visit() {
         for _ in 0..20 {
@@ -192,10 +194,11 @@ fn threads_come_and_go() {
 #[test]
 fn a_new_thread_takes_the_new_side() {
     let _one = one();
-    let rounds = if emulator().is_some() { 50 } else { 1_000 };
+    let rounds = rounds(1_000, 50);
     for round in 0..rounds {
         let is_on = round % 2 == 0;
         if is_on { KEY.enable() } else { KEY.disable() }.unwrap();
+        refetch(&[&KEY]);
         let sides = thread::spawn(|| [static_branch_unlikely!(KEY), static_branch_likely!(KEY)]);
         assert_eq!(sides.join().unwrap(), [is_on; 2], "round {round}");
     }

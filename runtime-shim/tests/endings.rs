@@ -5,9 +5,10 @@
 mod common;
 
 use common::child::with_threads;
-use common::emulator::{emulator, leaves_out};
+use common::emulator::{leaves_out, rounds};
 use common::memory::writable_code;
 use common::over::Over;
+use common::refetch::refetch;
 use common::sites::assert_follow;
 use jlctl_shim::{define_static_key_false, report, static_branch_likely, static_branch_unlikely};
 use std::hint::black_box;
@@ -37,6 +38,7 @@ fn assert_consistent() {
     assert_eq!((counts.failed_batches, counts.uncovered, counts.open_pages), (0, 0, 0));
     assert_eq!(writable_code(), []);
     assert_follow(&KEY);
+    refetch(&[&KEY]);
     // A thread may have ended between its two steps.
     while KEY.count() > 0 {
         assert_eq!(black_box(sites()), [true; 2]);
@@ -115,7 +117,7 @@ fn a_flip_is_no_cancellation_point() {
 
 #[test]
 fn cancelled_between_flips() {
-    let rounds = if emulator().is_some() { 30 } else { 300 };
+    let rounds = rounds(300, 30);
     with_threads(|| {
         for round in 0..rounds {
             let threads = [start(flip_and_test), start(flip_and_test)];
@@ -167,7 +169,7 @@ mod asynchronous {
 
     #[test]
     fn cancelled_anywhere() {
-        let rounds = if emulator().is_some() { 30 } else { 300 };
+        let rounds = rounds(300, 30);
         with_threads(|| {
             for round in 0..rounds {
                 let threads = [start(flip_asynchronously), start(flip_asynchronously)];
@@ -199,7 +201,7 @@ fn send(thread: i32, signal: i32) -> bool {
 /// Threads that a signal ends wherever they are.
 #[test]
 fn ended_anywhere() {
-    let rounds = if emulator().is_some() { 30 } else { 300 };
+    let rounds = rounds(300, 30);
     with_threads(|| {
         // SAFETY: zeroes are an action without flags and mask.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

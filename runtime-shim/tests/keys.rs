@@ -6,6 +6,7 @@ mod common;
 
 use common::arena::Arena;
 use common::child::must_succeed;
+use common::emulator::rounds;
 use common::memory::page;
 use common::sites::{assert_follow, sites_of};
 use jlctl_shim::abi::{KEY_TYPE_TRUE, StaticKey};
@@ -159,6 +160,28 @@ fn a_batch_of_many_keys() {
             assert_eq!(batch.apply(), Ok(NOTHING));
         }
     }
+}
+
+/// As many as no batch of the kernel's has: each key is found again among all others, and the
+/// order of operations on one key is kept.
+#[test]
+fn a_batch_of_ten_thousand_keys() {
+    const KEYS: usize = 10_000;
+    let keys: &'static [Key] = Box::leak((0..KEYS).map(|_| Key::new(false)).collect());
+    let arena = Arena::of_key(&keys[KEYS / 2], 3, 64);
+    let mut batch = Batch::new();
+    keys.iter().for_each(|key| batch.push(key, Op::Enable));
+    keys.iter().rev().for_each(|key| batch.push(key, Op::Increment));
+    assert_eq!(batch.apply().unwrap().sites, 3);
+    assert!(keys.iter().all(|key| key.count() == 2) && arena.all_jump());
+    // One that fails among so many.
+    batch.push(&keys[7], Op::Disable);
+    assert_eq!(batch.apply(), Err(Error::Counted { key: address(&keys[7]), count: 3 }));
+    let mut batch = Batch::new();
+    keys.iter().for_each(|key| batch.push(key, Op::Decrement));
+    keys.iter().for_each(|key| batch.push(key, Op::Disable));
+    assert_eq!(batch.apply().unwrap().sites, 3);
+    assert!(keys.iter().all(|key| key.count() == 0) && !arena.all_jump());
 }
 
 /// Each batch here fails at its last operation, after all others were fine.
@@ -339,7 +362,7 @@ fn sites_of_a_macro_of_another_module() {
 #[test]
 fn counts_of_many_threads_add_up() {
     define_static_key_false!(static KEY);
-    let rounds = if common::emulator::emulator().is_some() { 50 } else { 500 };
+    let rounds = rounds(500, 50);
     let user = || {
         for _ in 0..rounds {
             KEY.increment().unwrap();

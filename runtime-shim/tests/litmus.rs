@@ -9,8 +9,9 @@
 
 mod common;
 
-use common::emulator::emulator;
+use common::emulator::rounds;
 use common::over::Over;
+use common::refetch::refetch;
 use common::sites::{assert_follow, entries_of};
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
 use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, low};
@@ -127,7 +128,7 @@ const fn is_odd(number: u64) -> bool {
 }
 
 fn flips() -> u64 {
-    if emulator().is_some() { 2_000 } else { 100_000 }
+    rounds(100_000, 2_000)
 }
 
 /// The tests here flip the same sites, and each wants the cores for itself.
@@ -146,6 +147,7 @@ fn flip_both(number: u64) {
     };
     let applied = batch.apply().expect("it flips");
     assert!(applied.sites >= SITES.len() && applied.sync.expect("a sync").is_strict());
+    refetch(&[&KEY, &OPPOSITE]);
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn no_thread_that_was_told_takes_the_old_side() {
 fn the_wrong_state_is_found() {
     let _alone = alone();
     let before = |number: u64| !is_odd(number);
-    let seen = run(&SITES, 2, 1_000, before, flip_both);
+    let seen = run(&SITES, 2, rounds(1_000, 200), before, flip_both);
     assert!(seen.violations > 0, "{seen:?}");
     assert_eq!(seen.violations, seen.judged[0] + seen.judged[1], "{seen:?}");
 }
@@ -177,7 +179,7 @@ fn the_wrong_state_is_found() {
 #[test]
 fn a_lost_flip_is_found() {
     let _alone = alone();
-    let seen = run(&SITES, 2, 2_000, is_odd, |number| {
+    let seen = run(&SITES, 2, rounds(2_000, 400), is_odd, |number| {
         // The next one finds the keys as they are to be, and patches nothing.
         if number % 100 == 0 {
             return;
@@ -189,6 +191,7 @@ fn a_lost_flip_is_found() {
             batch.disable(&KEY).enable(&OPPOSITE)
         };
         batch.apply().expect("it flips");
+        refetch(&[&KEY, &OPPOSITE]);
         if number % 100 == 99 {
             thread::yield_now();
         }

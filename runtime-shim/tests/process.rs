@@ -6,9 +6,10 @@ mod common;
 
 use common::arena::Arena;
 use common::child::{End, in_child, must_succeed, wait, with_threads};
-use common::emulator::emulator;
+use common::emulator::rounds;
 use common::memory::writable_code;
 use common::over::Over;
+use common::refetch::refetch;
 use common::rerun::{must_run, rerun, role};
 use common::sites::assert_follow;
 use jlctl_shim::{Batch, Error, define_static_key_false, report};
@@ -46,6 +47,7 @@ fn flip(is_over: &AtomicBool) -> u64 {
 
 /// Each site follows its key, one batch works, and no page is left writable.
 fn assert_consistent() {
+    refetch(&[&KEY, &OTHER]);
     for key in [&KEY, &OTHER] {
         assert_follow(key);
     }
@@ -62,7 +64,7 @@ fn assert_consistent() {
 /// Children have no batch half done, whenever they are made, and are on their own.
 #[test]
 fn forks_while_other_threads_flip() {
-    let forks = if emulator().is_some() { 40 } else { 500 };
+    let forks = rounds(500, 40);
     with_threads(|| {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -167,6 +169,31 @@ fn exec_after_flips() {
     }
 }
 
+/// Other programs are started while keys are flipped, by children that share this process's
+/// memory until then (the standard library's posix_spawn, a vfork): each starts with its keys
+/// as they were compiled, and this process's code is its own.
+#[test]
+fn programs_start_while_keys_are_flipped() {
+    if role().is_some() {
+        assert!(!KEY.is_enabled() && !OTHER.is_enabled());
+        return assert_consistent();
+    }
+    let starts = rounds(50, 5);
+    let is_over = AtomicBool::new(false);
+    with_threads(|| {
+        thread::scope(|scope| {
+            let over = Over(&is_over);
+            let flipper = scope.spawn(|| flip(&is_over));
+            for _ in 0..starts {
+                must_run(&mut rerun("programs_start_while_keys_are_flipped", "started"));
+            }
+            drop(over);
+            assert!(flipper.join().unwrap() > 10);
+        });
+        assert_consistent();
+    });
+}
+
 /// Nothing here takes as long, on a busy machine and emulated.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -210,7 +237,7 @@ fn storm() {
 
 /// So many are enough.
 fn signals() -> u32 {
-    if emulator().is_some() { 50 } else { 1_000 }
+    rounds(1_000, 50)
 }
 
 fn set_timer(microseconds: i64) {
@@ -267,7 +294,7 @@ fn signals_wait_for_the_end_of_a_batch() {
 /// Forks in one thread, and flips of a key with sites on many pages in another.
 #[test]
 fn forks_do_not_see_open_windows() {
-    let forks = if emulator().is_some() { 20 } else { 200 };
+    let forks = rounds(200, 20);
     with_threads(|| {
         let arena = Arena::new(32, 20 * common::memory::page());
         let is_over = AtomicBool::new(false);

@@ -1,5 +1,6 @@
 //! `jlctl apply`: writes what a plan says into files.
 
+use super::apply_process;
 use crate::apply_plan::{FileChange, changes, refuse, signature_start, verify, with_identity};
 use crate::args::{Apply, Global};
 use crate::exit::{Kind, Outcome, failure};
@@ -27,6 +28,9 @@ pub(crate) fn run(global: &Global, args: &Apply) -> anyhow::Result<Outcome> {
     };
     let progress = Progress::new(global);
     let document = progress.phase("read the plan", 1, |_| plan_input::read(path))?;
+    if let Some(pid) = args.pid {
+        return apply_process::run(global, args, pid, &document);
+    }
     refuse(&document, args)?;
     let all = changes(&document, &args.images, args.reverse)?;
     let mut applied = Applied::new(path.display().to_string(), mode(args), args.reverse);

@@ -1,7 +1,10 @@
 //! One module per command.
 
 mod apply;
+mod apply_process;
+mod audit;
 mod completions;
+mod ctl;
 mod diff;
 mod inspect;
 mod link;
@@ -25,6 +28,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
         Command::Link(args) => link::run(&cli.global, args),
         Command::Plan(args) => plan::run(&cli.global, args),
         Command::Apply(args) => apply::run(&cli.global, args),
+        Command::Ctl(args) => ctl::run(&cli.global, args),
+        Command::Audit(args) => audit::run(&cli.global, args),
         Command::Simulate(args) => simulate::run(&cli.global, args),
         Command::Completions(args) => completions::run(&cli.global, args),
         Command::Man(args) => man::run(args),

@@ -1,5 +1,6 @@
 //! Reports of `jlctl apply`: what was written where, and what that leaves.
 
+use super::live::stopped;
 use super::style::{Palette, count, grouped, label, printable};
 use crate::args::ApplyFormat;
 use crate::output::Sink;
@@ -18,8 +19,24 @@ pub(crate) struct Applied {
     pub(crate) mode: &'static str,
     pub(crate) reverse: bool,
     pub(crate) images: Vec<AppliedImage>,
+    /// What was done to a process; null for files.
+    pub(crate) process: Option<AppliedProcess>,
     /// Keys whose code now says another thing than their counter.
     pub(crate) split_keys: Vec<SplitKey>,
+}
+
+/// What was done to a process.
+#[derive(Serialize)]
+pub(crate) struct AppliedProcess {
+    pub(crate) pid: i32,
+    pub(crate) sites: usize,
+    pub(crate) key_words: usize,
+    /// What made the other CPUs execute the new code; null if nothing was written.
+    pub(crate) synchronised_by: Option<&'static str>,
+    /// How many threads were stopped.
+    pub(crate) threads: Option<usize>,
+    /// From the first that was asked to stop until the last went on, in nanoseconds.
+    pub(crate) pause_ns: Option<u64>,
 }
 
 /// A key whose sites were patched alone.
@@ -54,7 +71,15 @@ pub(crate) struct AppliedImage {
 
 impl Applied {
     pub(crate) fn new(plan: String, mode: &'static str, reverse: bool) -> Self {
-        Self { schema: SCHEMA, plan, mode, reverse, images: Vec::new(), split_keys: Vec::new() }
+        Self {
+            schema: SCHEMA,
+            plan,
+            mode,
+            reverse,
+            images: Vec::new(),
+            process: None,
+            split_keys: Vec::new(),
+        }
     }
 
     pub(crate) fn add(
@@ -105,6 +130,9 @@ pub(crate) fn write(
     for image in &applied.images {
         image_text(out, &palette, applied, image)?;
     }
+    if let Some(process) = &applied.process {
+        process_text(out, &palette, process)?;
+    }
     for key in &applied.split_keys {
         let text = format!(
             "{}: the code says {}, the counter says {} when the image starts",
@@ -115,6 +143,19 @@ pub(crate) fn write(
         label(out, &palette, "sites only", &text)?;
     }
     Ok(())
+}
+
+fn process_text(
+    out: &mut dyn Write,
+    palette: &Palette,
+    process: &AppliedProcess,
+) -> anyhow::Result<()> {
+    let (sites, words) = (count(process.sites, "site"), count(process.key_words, "key word"));
+    label(out, palette, "process", &format!("{}: {sites}, {words} written", process.pid))?;
+    match (process.threads, process.pause_ns) {
+        (Some(threads), Some(pause)) => label(out, palette, "sync", &stopped(threads, pause)),
+        _ => Ok(()),
+    }
 }
 
 fn image_text(

@@ -9,6 +9,7 @@ mod jsonl;
 pub(crate) mod link;
 pub(crate) mod lint;
 mod listing;
+pub(crate) mod live;
 pub(crate) mod plan;
 pub(crate) mod record;
 mod set;

@@ -34,6 +34,21 @@ pub(crate) fn emulator() -> Option<Emulator> {
     Some(Emulator { program, options: options.collect() })
 }
 
+/// The variable by which the harness says that the whole machine is emulated, which a program
+/// cannot see.
+const MACHINE: &str = "JLSHIM_TEST_EMULATED_MACHINE";
+
+/// Whether this program runs in an emulated machine, under a real kernel.
+pub(crate) fn is_machine_emulated() -> bool {
+    env::var_os(MACHINE).is_some_and(|value| value == "1")
+}
+
+/// How often something is done: `natively`, or as often as there is time for where it takes a
+/// thousand times as long.
+pub(crate) fn rounds<T>(natively: T, emulated: T) -> T {
+    if is_machine_emulated() || emulator().is_some() { emulated } else { natively }
+}
+
 /// Whether `what` is left out, because an emulator cannot do it; says so.
 pub(crate) fn leaves_out(what: &str) -> bool {
     let found = emulator();

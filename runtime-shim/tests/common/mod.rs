@@ -16,6 +16,7 @@ pub(crate) mod emulator;
 pub(crate) mod filter;
 pub(crate) mod memory;
 pub(crate) mod over;
+pub(crate) mod refetch;
 pub(crate) mod rerun;
 pub(crate) mod sites;
 pub(crate) mod snapshot;

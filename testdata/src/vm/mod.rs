@@ -22,8 +22,13 @@
 //!
 //! # What it does not show
 //!
-//! The emulator notices every write to code, and all CPUs see it at once: a test that
-//! passes here says nothing about missing cache maintenance or barriers.
+//! The emulator notices every write to code by itself: a test that passes here says nothing
+//! about missing cache maintenance or barriers.
+//!
+//! What it does not always notice is a write while another CPU translates the same code: that
+//! translation is kept, and is of the old code for as long as nothing else is written there
+//! (seen with QEMU 7.2). Tests in which some CPUs execute what another patches write it once
+//! more (`refetch` in `runtime-shim/tests/common/`).
 
 mod build;
 mod console;

@@ -1,8 +1,8 @@
 //! What linkers fold and drop: functions that differ only in their keys stay two, and an entry
 //! lives and dies with its function.
 
-use crate::c::{BFD, LLD};
-use crate::compile::{Build, CLANG, Compiler, GCC};
+use crate::c::{BFD, LLD, SITES, SOURCES};
+use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC};
 use crate::library::{Library, Target};
 use crate::sites::{Expected, Nop, Off, Unlikely, check, last_part};
 use crate::tools::{fixture, output, run, run_program, text};
@@ -30,6 +30,23 @@ fn functions_that_differ_in_their_keys_stay_two() {
             check(&program, &TWINS, last_part);
             assert_ne!(address(&program, "first"), address(&program, "second"));
         }
+    }
+}
+
+/// All at once, and the compiler of the whole program before: no site of C and C++ is lost.
+#[test]
+fn optimised_as_a_whole_then_folded_and_collected() {
+    let library = Library::of(Target::Native);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (compiler, sources, expected) in [
+        (CLANG, &["twins.c"][..], &TWINS[..]),
+        (CLANG, &SOURCES, &SITES),
+        (CLANGXX, &SOURCES, &SITES),
+    ] {
+        let build = Build::new(compiler, &library, sources).options(&FOLD).options(&["-flto"]);
+        let program = build.program(&library, directory.path(), "whole");
+        run_program(&program, &[]);
+        check(&program, expected, last_part);
     }
 }
 

@@ -1,0 +1,153 @@
+//! The files that a process has mapped, read, with where they are.
+
+use crate::exit::{Kind, failure};
+use crate::input::Input;
+use crate::progress::Progress;
+use crate::read::{self, Contents, Depth};
+use anyhow::Context as _;
+use jlctl_analyzer::image::Image;
+use jlctl_patch_engine::images::ReadImage;
+use jlctl_patch_engine::process::{Bias, Mapping, Memory, locate, mappings};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Section that a program with sites has (`include/jlctl/jump_label.h`).
+const TABLE: &str = "__jump_table";
+
+/// A file, and the mapping that it was found by.
+pub(crate) struct Mapped {
+    pub(crate) input: Input,
+    mapping: Option<Mapping>,
+}
+
+/// The files named, or all with a jump table that process `pid` has mapped for execution.
+///
+/// # Errors
+/// If the process cannot be looked at, a file that is named cannot be read, or there is none.
+pub(crate) fn open(
+    pid: i32,
+    named: &[PathBuf],
+    debug_dirs: &[PathBuf],
+) -> anyhow::Result<Vec<Mapped>> {
+    let quiet = Progress::none();
+    let all = mappings(pid)?;
+    if !named.is_empty() {
+        let open = |path: &PathBuf| {
+            let mapping = all.iter().find(|mapping| is_file(mapping, path)).cloned();
+            Ok(Mapped { input: Input::open(path, debug_dirs, &quiet)?, mapping })
+        };
+        return named.iter().map(open).collect();
+    }
+    let mut files: Vec<&Mapping> = Vec::new();
+    for mapping in all.iter().filter(|mapping| mapping.is_executable) {
+        if !files.iter().any(|known| known.is_of_file(mapping)) {
+            files.push(mapping);
+        }
+    }
+    let mut mapped = Vec::new();
+    for mapping in &files {
+        let Some(path) = path_of(pid, mapping) else { continue };
+        // What cannot be read has no table that could be.
+        let Ok(input) = Input::open(&path, debug_dirs, &quiet) else { continue };
+        if has_table(&input) {
+            mapped.push(Mapped { input, mapping: Some((*mapping).clone()) });
+        }
+    }
+    if mapped.is_empty() {
+        return Err(failure(
+            Kind::Refused,
+            format!(
+                "process {pid}: none of the {} files that it executes has a jump table (section \
+                 {TABLE}): it has no static keys",
+                files.len()
+            ),
+        ));
+    }
+    Ok(mapped)
+}
+
+fn has_table(input: &Input) -> bool {
+    Image::parse_sections(input.file().bytes())
+        .is_ok_and(|sections| sections.named(TABLE).is_some())
+}
+
+/// A path by which the mapped file itself can be opened: its own, as this process or as that
+/// one sees it, or the kernel's link to the program.
+fn path_of(pid: i32, mapping: &Mapping) -> Option<PathBuf> {
+    let seen = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
+    let paths = [PathBuf::from(&mapping.path), seen, PathBuf::from(format!("/proc/{pid}/exe"))];
+    paths.into_iter().find(|path| is_file(mapping, path))
+}
+
+fn is_file(mapping: &Mapping, path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.ino() == mapping.inode)
+}
+
+/// What a command works on.
+pub(crate) struct Process<'a> {
+    pub(crate) read: &'a [ReadImage<'a>],
+    pub(crate) biases: Vec<Bias>,
+    pub(crate) memory: Memory,
+}
+
+/// Reads the files, finds them in the process, and calls `then`.
+///
+/// # Errors
+/// If a file is not what the process runs, and what `then` raises.
+pub(crate) fn with<T>(
+    pid: i32,
+    mapped: &[Mapped],
+    is_written: bool,
+    then: impl FnOnce(Process<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let quiet = Progress::none();
+    let images: Vec<Image<'_>> =
+        mapped.iter().map(|mapped| mapped.input.image(&quiet)).collect::<anyhow::Result<_>>()?;
+    let mut contents: Vec<Contents<'_>> = Vec::new();
+    for (mapped, image) in mapped.iter().zip(&images) {
+        contents.extend(read::contents(
+            std::slice::from_ref(&mapped.input),
+            std::slice::from_ref(image),
+            Depth::Names,
+            &quiet,
+        )?);
+    }
+    let read: Vec<ReadImage<'_>> = mapped
+        .iter()
+        .zip(&images)
+        .zip(&contents)
+        .map(|((mapped, image), contents)| ReadImage {
+            file: mapped.input.file(),
+            image,
+            table: contents.table.as_ref(),
+            keys: &contents.keys,
+        })
+        .collect();
+    let memory = Memory::open(pid, is_written)?;
+    let all = mappings(pid)?;
+    let biases = mapped
+        .iter()
+        .zip(&images)
+        .map(|(mapped, image)| {
+            check_machine(image, mapped.input.path())?;
+            let (path, own) = (mapped.input.path(), mapped.mapping.as_ref());
+            Ok(locate(image, path, own, &all, &memory)?)
+        })
+        .collect::<anyhow::Result<_>>()
+        .with_context(|| format!("process {pid}"))?;
+    then(Process { read: &read, biases, memory })
+}
+
+/// That the image is for this machine: another's runs in an emulator, in whose memory the
+/// code is not what is executed.
+fn check_machine(image: &Image<'_>, path: &Path) -> anyhow::Result<()> {
+    let (found, here) = (image.arch().name(), std::env::consts::ARCH);
+    let expected = if here == "aarch64" { "arm64" } else { here };
+    if found == expected {
+        return Ok(());
+    }
+    Err(failure(
+        Kind::Refused,
+        format!("{}: expected code for {expected}, found {found}", path.display()),
+    ))
+}

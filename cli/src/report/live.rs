@@ -1,0 +1,289 @@
+//! Reports about running processes: `jlctl ctl` and `jlctl audit`.
+
+use super::style::{Palette, count, label, printable};
+use crate::args::live::LiveFormat;
+use crate::output::Sink;
+use jlctl_patch_engine::images::ReadImage;
+use jlctl_patch_engine::key_set::{KeySet, SetKey};
+use jlctl_patch_engine::process::{Bias, Live, Pause, Stale};
+use jlctl_shim::abi::{JumpLabelType, StaticKey};
+use serde::Serialize;
+
+/// How a stop of all threads synchronises the other CPUs.
+pub(crate) const PTRACE_STOP: &str = "ptrace-stop";
+
+/// What `jlctl ctl` did: the schema jlctl.ctl/1.
+#[derive(Debug, Serialize)]
+pub(crate) struct CtlReport {
+    schema: &'static str,
+    pid: i32,
+    /// `list`, `enable` or `disable`.
+    action: &'static str,
+    /// What made the other CPUs execute the new code; null where nothing was written.
+    synchronised_by: Option<&'static str>,
+    /// How many threads were stopped.
+    threads: Option<usize>,
+    /// From the first that was asked to stop until the last went on, in nanoseconds.
+    pause_ns: Option<u64>,
+    keys: Vec<CtlKey>,
+}
+
+/// A key of a process.
+#[derive(Debug, Serialize)]
+pub(crate) struct CtlKey {
+    name: String,
+    image: Option<String>,
+    /// Where it is, at run time.
+    address: Option<String>,
+    /// Its count before; null where no object of the process defines it.
+    old_enabled: Option<i32>,
+    /// Its count now.
+    enabled: Option<i32>,
+    sites: usize,
+    /// Sites that were patched, or in a list, that do not follow the count.
+    differ: usize,
+}
+
+impl CtlKey {
+    pub(crate) fn of(
+        images: &[ReadImage<'_>],
+        biases: &[Bias],
+        key: &SetKey,
+        (old_enabled, enabled): (Option<i32>, Option<i32>),
+        differ: usize,
+    ) -> Self {
+        let home = key.home.and_then(|home| Some((images.get(home)?, biases.get(home)?)));
+        Self {
+            name: key.name.full().to_owned(),
+            image: home.map(|(image, _)| image.file.path().display().to_string()),
+            address: home.map(|(_, bias)| hex(bias.at_run_time(key.key.address))),
+            old_enabled,
+            enabled,
+            sites: key.sites.len(),
+            differ,
+        }
+    }
+}
+
+fn hex(address: u64) -> String {
+    format!("{address:#x}")
+}
+
+impl CtlReport {
+    pub(crate) fn new(
+        pid: i32,
+        action: &'static str,
+        pause: Option<Pause>,
+        keys: Vec<CtlKey>,
+    ) -> Self {
+        Self {
+            schema: "jlctl.ctl/1",
+            pid,
+            action,
+            synchronised_by: pause.map(|_| PTRACE_STOP),
+            threads: pause.map(|pause| pause.threads),
+            pause_ns: pause.map(nanoseconds),
+            keys,
+        }
+    }
+}
+
+/// How long a process stood still.
+pub(crate) fn nanoseconds(pause: Pause) -> u64 {
+    u64::try_from(pause.time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn state(enabled: Option<i32>) -> &'static str {
+    match enabled.map(StaticKey::is_on) {
+        None => "?",
+        Some(true) => "on",
+        Some(false) => "off",
+    }
+}
+
+/// Writes what was listed or flipped.
+///
+/// # Errors
+/// What the writer raises.
+pub(crate) fn write_ctl(
+    report: &CtlReport,
+    format: LiveFormat,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
+    if format == LiveFormat::Json {
+        serde_json::to_writer_pretty(&mut *sink.writer, report)?;
+        return Ok(writeln!(sink.writer)?);
+    }
+    let palette = Palette::new(sink.color);
+    let out = &mut *sink.writer;
+    if report.action == "list" {
+        for key in &report.keys {
+            let stale = match key.differ {
+                0 => String::new(),
+                sites => format!(", {} not as the key demands", count(sites, "site")),
+            };
+            let sites = count(key.sites, "site");
+            writeln!(out, "{:<4} {} ({sites}{stale})", state(key.enabled), printable(&key.name))?;
+        }
+        return Ok(());
+    }
+    for key in &report.keys {
+        let text = match key.old_enabled == key.enabled && key.differ == 0 {
+            true => format!("{} already", state(key.enabled)),
+            false => format!(
+                "{} → {}, {} patched",
+                state(key.old_enabled),
+                state(key.enabled),
+                count(key.differ, "site")
+            ),
+        };
+        label(out, &palette, &printable(&key.name), &text)?;
+    }
+    if let (Some(threads), Some(pause)) = (report.threads, report.pause_ns) {
+        label(out, &palette, "sync", &stopped(threads, pause))?;
+    }
+    Ok(())
+}
+
+/// What a stop of all threads was.
+pub(crate) fn stopped(threads: usize, nanoseconds: u64) -> String {
+    let microseconds = nanoseconds / 1_000;
+    format!("all CPUs, by stopping {} for {microseconds} µs", count(threads, "thread"))
+}
+
+/// What `jlctl audit` found: the schema jlctl.audit/1.
+#[derive(Debug, Serialize)]
+pub(crate) struct AuditReport {
+    schema: &'static str,
+    pid: i32,
+    images: Vec<AuditImage>,
+    keys: usize,
+    sites: usize,
+    /// Keys that no object of the process defines: their sites were not compared.
+    unknown_keys: Vec<String>,
+    stale: Vec<StaleSite>,
+}
+
+#[derive(Debug, Serialize)]
+struct AuditImage {
+    path: String,
+    build_id: Option<String>,
+    /// What is added to addresses in the file.
+    bias: String,
+}
+
+/// A site that is not what its key demands.
+#[derive(Debug, Serialize)]
+struct StaleSite {
+    key: String,
+    enabled: i32,
+    image: String,
+    /// Where it is in the file.
+    code: String,
+    /// Where it is at run time.
+    address: String,
+    function: Option<String>,
+    branch: &'static str,
+    expected: &'static str,
+    /// `other` where it is neither instruction.
+    found: &'static str,
+}
+
+const fn name(kind: JumpLabelType) -> &'static str {
+    match kind {
+        JumpLabelType::Nop => "nop",
+        JumpLabelType::Jmp => "jmp",
+    }
+}
+
+impl AuditReport {
+    pub(crate) fn new(pid: i32, live: &Live<'_>, set: &KeySet) -> Self {
+        let image = |(read, bias): (&ReadImage<'_>, &Bias)| AuditImage {
+            path: read.file.path().display().to_string(),
+            build_id: read
+                .image
+                .build_id()
+                .map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect()),
+            bias: hex(bias.get()),
+        };
+        Self {
+            schema: "jlctl.audit/1",
+            pid,
+            images: live.images.iter().zip(live.biases).map(image).collect(),
+            keys: set.keys().len(),
+            sites: set.keys().iter().map(|key| key.sites.len()).sum(),
+            unknown_keys: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    pub(crate) fn unknown(&mut self, key: &SetKey) {
+        self.unknown_keys.push(key.name.full().to_owned());
+    }
+
+    pub(crate) fn add(&mut self, live: &Live<'_>, key: &SetKey, stale: &[Stale]) {
+        for stale in stale {
+            let Some(read) = live.images.get(stale.image) else { continue };
+            let Some(table) = read.table else { continue };
+            let (entry, site) = (table.entry(stale.site), table.site(stale.site));
+            self.stale.push(StaleSite {
+                key: key.name.full().to_owned(),
+                enabled: stale.enabled,
+                image: read.file.path().display().to_string(),
+                code: hex(entry.code.0),
+                address: hex(stale.address),
+                function: site
+                    .function
+                    .map(|function| read.image.symbols().name(function.symbol).into_owned()),
+                branch: if entry.branch { "likely" } else { "unlikely" },
+                expected: name(stale.expected),
+                found: stale.found.map_or("other", name),
+            });
+        }
+    }
+
+    /// Whether every site that was compared is what its key demands.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.stale.is_empty()
+    }
+}
+
+/// Writes what was compared.
+///
+/// # Errors
+/// What the writer raises.
+pub(crate) fn write_audit(
+    report: &AuditReport,
+    format: LiveFormat,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
+    if format == LiveFormat::Json {
+        serde_json::to_writer_pretty(&mut *sink.writer, report)?;
+        return Ok(writeln!(sink.writer)?);
+    }
+    let palette = Palette::new(sink.color);
+    let out = &mut *sink.writer;
+    for site in &report.stale {
+        let key = printable(&site.key);
+        let on = state(Some(site.enabled));
+        let at = site.function.as_deref().map(|name| format!(" in {}", printable(name)));
+        writeln!(
+            out,
+            "{} {key}: expected {}, found {} ({on}, {}){}",
+            site.address,
+            site.expected,
+            site.found,
+            site.branch,
+            at.unwrap_or_default()
+        )?;
+    }
+    for key in &report.unknown_keys {
+        label(out, &palette, "not known", &format!("{}: no object defines it", printable(key)))?;
+    }
+    let text = match report.stale.len() {
+        0 => "all as their keys demand".to_owned(),
+        stale => format!("{stale} not as their keys demand"),
+    };
+    let (sites, keys) = (count(report.sites, "site"), count(report.keys, "key"));
+    label(out, &palette, "result", &format!("{sites} of {keys}: {text}"))
+}

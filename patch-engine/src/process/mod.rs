@@ -1,0 +1,22 @@
+//! Running processes: keys and sites as they are in memory, and patches of them.
+//!
+//! Everything is verified in memory: an image is known by the build id that the process has,
+//! every old byte is compared while all threads are stopped.  The stop is the synchronisation
+//! of the other CPUs (`stop.rs` says why).
+
+mod access;
+mod error;
+mod live;
+mod locate;
+mod maps;
+mod memory;
+mod stop;
+mod write;
+
+pub use error::{Difference, ProcessError};
+pub use live::{FlipError, Flipped, Live, Stale};
+pub use locate::{Bias, locate};
+pub use maps::{Mapping, mappings};
+pub use memory::Memory;
+pub use stop::Stopped;
+pub use write::{Edit, Edits, Pause, apply};
