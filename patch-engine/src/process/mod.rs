@@ -5,6 +5,7 @@
 //! of the other CPUs (`stop.rs` says why).
 
 mod access;
+mod detach;
 mod error;
 mod live;
 mod locate;

@@ -17,12 +17,12 @@
 //! CLONE_THREAD).
 
 use super::access::refused;
+use super::detach::detach;
 use super::error::ProcessError;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{WaitOptions, WaitStatus, waitpid};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -33,6 +33,8 @@ const LIMIT: u64 = 5;
 /// How long it is asked for without a pause, and how long a pause is.
 const SPIN: Duration = Duration::from_micros(300);
 const PAUSE: Duration = Duration::from_micros(100);
+/// `__WALL`: threads of other processes too (waitpid(2)).
+const ALL: u32 = 0x4000_0000;
 
 /// A process all of whose threads are stopped until this is dropped.
 ///
@@ -47,8 +49,8 @@ pub struct Stopped {
 #[derive(Debug)]
 struct Thread {
     id: Pid,
-    /// A signal that it was about to get, and gets when it goes on.
-    signal: Option<Signal>,
+    /// The number of a signal that it was about to get, and gets when it goes on; or 0.
+    signal: i32,
 }
 
 impl Stopped {
@@ -126,8 +128,7 @@ impl Stopped {
 
     fn detach(&mut self) {
         for thread in self.threads.drain(..) {
-            // Only fails if it was killed meanwhile.
-            let _ = ptrace::detach(thread.id, thread.signal);
+            detach(thread.id, thread.signal);
         }
     }
 }
@@ -173,18 +174,13 @@ fn has_ended(pid: i32, thread: Pid) -> bool {
 /// Waits until a thread has stopped; `None` if it has ended.
 fn wait(pid: i32, thread: Pid) -> Result<Option<Thread>, ProcessError> {
     let begun = Instant::now();
-    let flags = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
+    let flags = WaitOptions::NOHANG | WaitOptions::from_bits_retain(ALL);
     loop {
-        match waitpid(thread, Some(flags)) {
-            Ok(WaitStatus::StillAlive) => {}
-            Ok(WaitStatus::Stopped(id, signal)) => {
-                return Ok(Some(Thread { id, signal: Some(signal) }));
-            }
-            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD) => {
-                return Ok(None);
-            }
-            Ok(_) => return Ok(Some(Thread { id: thread, signal: None })),
-            Err(Errno::EINTR) => continue,
+        match waitpid(rustix::process::Pid::from_raw(thread.as_raw()), flags) {
+            Ok(None) => {}
+            Ok(Some((_, status))) => return Ok(stopped(thread, status)),
+            Err(rustix::io::Errno::CHILD) => return Ok(None),
+            Err(rustix::io::Errno::INTR) => continue,
             Err(error) => {
                 let what = format!("wait for thread {thread}");
                 return Err(ProcessError::System { pid, what, error: error.into() });
@@ -199,5 +195,84 @@ fn wait(pid: i32, thread: Pid) -> Result<Option<Thread>, ProcessError> {
         } else {
             std::hint::spin_loop();
         }
+    }
+}
+
+/// The thread that stopped with `status`; `None` if it has ended.
+fn stopped(thread: Pid, status: WaitStatus) -> Option<Thread> {
+    let signal = signal_of(status.as_raw());
+    status.stopped().then_some(Thread { id: thread, signal })
+}
+
+/// The number of the signal that a stopped thread was about to get, by its status; 0 if it
+/// was asked to stop or job control has stopped it, which PTRACE_EVENT_STOP in bits 16 to 23
+/// says (ptrace(2), waitpid(2)).
+fn signal_of(status: i32) -> i32 {
+    match status.cast_unsigned() >> 16 {
+        0 => (status >> 8) & 0xff,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A program that answers each real-time signal gets every one, though it is stopped all
+    /// the time.
+    #[test]
+    fn no_signal_is_lost() {
+        const SIGNALS: usize = 60;
+        const LIMIT: Duration = Duration::from_secs(120);
+        let program = "$| = 1; $SIG{RTMIN} = sub { print qq(got\n) }; print qq(up\n); \
+                       sleep 1 while 1";
+        let mut child = Command::new("perl")
+            .args(["-e", program])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this test needs perl");
+        let id = child.id();
+        let mut answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        assert_eq!(answers.next().unwrap().unwrap(), "up");
+        let is_over = AtomicBool::new(false);
+        let stops = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..SIGNALS {
+                    let kill = Command::new("kill").args(["-s", "RTMIN", &id.to_string()]).status();
+                    assert!(kill.is_ok_and(|status| status.success()));
+                    assert_eq!(answers.next().unwrap().unwrap(), "got");
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+            let (mut stops, begun) = (0, Instant::now());
+            while !is_over.load(Ordering::Relaxed) {
+                let stopped = Stopped::stop(id.cast_signed()).unwrap();
+                assert_eq!(stopped.threads(), 1);
+                let _ = stopped.resume();
+                stops += 1;
+                if begun.elapsed() > LIMIT {
+                    // Who waits for an answer gets none, and fails.
+                    child.kill().unwrap();
+                    break;
+                }
+            }
+            stops
+        });
+        assert!(stops > SIGNALS, "{stops}");
+        // It may have been killed.
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn signals_of_any_number_are_kept() {
+        for signal in [10, 32, 33, 34, 64] {
+            assert_eq!(signal_of(signal << 8 | 0x7f), signal, "about to be delivered");
+        }
+        assert_eq!(signal_of(128 << 16 | 5 << 8 | 0x7f), 0, "asked to stop");
+        assert_eq!(signal_of(128 << 16 | 19 << 8 | 0x7f), 0, "stopped by SIGSTOP before");
     }
 }
