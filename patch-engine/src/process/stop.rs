@@ -241,7 +241,9 @@ mod tests {
         let stops = std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..SIGNALS {
-                    let kill = Command::new("kill").args(["-s", "RTMIN", &id.to_string()]).status();
+                    let kill = Command::new("perl")
+                        .args(["-e", "kill 'RTMIN', shift", &id.to_string()])
+                        .status();
                     assert!(kill.is_ok_and(|status| status.success()));
                     assert_eq!(answers.next().unwrap().unwrap(), "got");
                 }
