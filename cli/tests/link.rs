@@ -91,8 +91,21 @@ impl Bench {
         assert!(!self.path("never").exists(), "{image}");
     }
 
+    /// The environment flips keys of a linked program, by the names of the note where it is
+    /// stripped.
+    fn flipped_at_start(&self, program: &str) {
+        let mut command = self.command(program);
+        command.env("JLSHIM_ENABLE", "off_key").env("JLSHIM_DISABLE", "on_key");
+        let seen = run(command.arg("see"));
+        assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("seen: 1 0\n", ""), "{program}");
+    }
+
     /// What a program prints, which must succeed.
     fn prints(&self, program: &str, arguments: &[&str]) -> String {
+        succeeds(self.command(program).args(arguments))
+    }
+
+    fn command(&self, program: &str) -> Command {
         let path = self.path(program);
         let mut command = match self.machine.emulator {
             [] => Command::new(&path),
@@ -102,7 +115,8 @@ impl Bench {
                 command
             }
         };
-        succeeds(command.args(arguments).current_dir(self.directory.path()))
+        command.current_dir(self.directory.path());
+        command
     }
 
     /// Links `name`, which must then run and be well formed, stripped by whatever, and give the
@@ -115,12 +129,14 @@ impl Bench {
             assert!(report.contains(word), "{name}: {report}");
         }
         assert_eq!(self.prints("linked", &[]), LINKED, "{name}");
+        self.flipped_at_start("linked");
         self.well_formed(name, "linked");
         assert!(self.ok(&["inspect", "linked", "--keys"]).contains("off_key"), "{name}");
         for strip in [self.machine.strip, "llvm-strip-19", "eu-strip"] {
             fs::copy(self.path("linked"), self.path("stripped")).expect("a copy");
             succeeds(Command::new(strip).arg(self.path("stripped")));
             assert_eq!(self.prints("stripped", &[]), LINKED, "{name}, {strip}");
+            self.flipped_at_start("stripped");
             let bytes = fs::read(self.path("stripped")).expect("the program");
             assert!(holds(&bytes, b"off_key"), "{name}, {strip}: the names are gone");
             self.ok(&["link", "--remove", "stripped", "-o", "bare"]);

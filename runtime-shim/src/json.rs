@@ -6,10 +6,12 @@ use crate::clear_cache;
 use crate::report::UncoveredPatch;
 use crate::runtime::{self, State, Wait};
 use crate::settings::Allowed;
+use crate::startup;
 use crate::sync;
 use crate::sys::errno::Errno;
 use crate::sys::file::File;
 use crate::sys;
+use crate::text::Text;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::ptr;
@@ -111,6 +113,8 @@ fn report(
     ] {
         writeln!(out, "  \"{name}\": {count},")?;
     }
+    let (flipped, unknown) = startup::counts();
+    writeln!(out, "  \"startup_flipped\": {flipped},\n  \"startup_unknown\": {unknown},")?;
     write!(out, "  \"uncovered_patches\": [")?;
     for (index, patch) in state.record.patches().iter().enumerate() {
         write!(out, "{}\n    ", if index == 0 { "" } else { "," })?;
@@ -154,36 +158,6 @@ fn escape(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
     Ok(())
 }
 
-/// Bytes in an array; what does not fit is left out.
-struct Text<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Text<N> {
-    const fn new() -> Self {
-        Self { bytes: [0; N], len: 0 }
-    }
-
-    fn push(&mut self, byte: u8) {
-        if let Some(slot) = self.bytes.get_mut(self.len) {
-            *slot = byte;
-            self.len += 1;
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl<const N: usize> Write for Text<N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.bytes().for_each(|byte| self.push(byte));
-        Ok(())
-    }
-}
-
 /// A file that is written in larger pieces.
 struct Buffered {
     file: File,
@@ -196,14 +170,14 @@ impl Buffered {
         if self.result.is_ok() {
             self.result = self.file.write_all(self.text.bytes());
         }
-        self.text.len = 0;
+        self.text.clear();
     }
 }
 
 impl Write for Buffered {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            if self.text.len == self.text.bytes.len() {
+            if self.text.is_full() {
                 self.flush();
             }
             self.text.push(byte);

@@ -70,6 +70,10 @@ runtime! {
     #[cfg(feature = "capi")]
     mod linked;
     mod lock;
+    mod mangled;
+    mod names;
+    mod startup;
+    mod text;
     pub mod low;
     mod macros;
     mod maps;

@@ -4,11 +4,13 @@
 #![allow(unsafe_code, reason = "notes and tables of loaded objects")]
 
 use crate::abi::RelativeEntry;
-use crate::note::{self, Linked, TYPE_LINKED};
+use crate::note::{self, Linked, Name, TYPE_LINKED};
 use crate::object;
+use crate::startup;
 use crate::sys::object::{Notes, for_each_note_segment};
 use crate::table::Object;
 use core::ptr;
+use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many objects the dynamic linker had loaded when they were last looked through, one
@@ -29,6 +31,28 @@ pub(crate) fn find() -> usize {
     });
     LOOKED_AT.store(loads.saturating_add(1), Ordering::Relaxed);
     found
+}
+
+/// The keys that the note at `at` names, with their names.
+fn names(at: usize, linked: &Linked) -> impl Iterator<Item = (usize, &'static [u8])> {
+    #[allow(clippy::cast_possible_truncation, reason = "addresses and lengths of 64 bits")]
+    let place = |from: usize, displacement: i64| from.wrapping_add_signed(displacement as isize);
+    let first = place(at + core::mem::offset_of!(Linked, names), linked.names);
+    let text = place(at + core::mem::offset_of!(Linked, text), linked.text);
+    let text = ptr::with_exposed_provenance::<u8>(text);
+    #[allow(clippy::cast_possible_truncation, reason = "lengths of 64 bits")]
+    let (count, text_len) = (linked.names_count as usize, linked.text_len as usize);
+    // SAFETY: `jlctl link` wrote this text into the object, which stays.
+    let text = unsafe { slice::from_raw_parts(text, text_len) };
+    (0..count).filter_map(move |index| {
+        let place_of_name = first + index * Name::SIZE;
+        // SAFETY: as above for the names.
+        let name = unsafe {
+            ptr::with_exposed_provenance::<Name>(place_of_name).read_unaligned()
+        };
+        let bytes = text.get(name.start as usize..)?.get(..name.len as usize)?;
+        Some((place(place_of_name + core::mem::offset_of!(Name, key), name.key), bytes))
+    })
 }
 
 /// Registers what a note of ours among `notes` names; whether there is one.
@@ -61,5 +85,6 @@ fn register(notes: &Notes) -> bool {
     // data, and the table is the object's own, which it has checked.  The object stays: it
     // is the program, or marked DF_1_NODELETE by `jlctl link`.
     let _ = unsafe { object::register(node, entry(start), entry(stop)) };
+    startup::flip_named(names(at.addr(), &linked));
     true
 }

@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::report::{Uncovered, UncoveredPatch};
 use crate::runtime::{self, State, Wait};
 use crate::settings::Allowed;
+use crate::startup;
 use crate::table::{self, NotAdded, Object, Site, Tables};
 
 /// Registers the table from `start` to `stop`, with `object` as its node.
@@ -32,20 +33,39 @@ pub unsafe fn register(
     if start == stop || table::is_last_added(start) {
         return Ok(());
     }
+    // SAFETY: the caller's promise.
+    let (is_new, result) = unsafe { add(object, start, stop) }?;
+    if is_new {
+        // SAFETY: it was added just now.
+        unsafe { startup::flip(start, stop) };
+    }
+    result
+}
+
+/// Adds a table to the list; whether it was not there before, and why its sites do not follow
+/// their keys.
+///
+/// # Safety
+/// As for [`register`].
+unsafe fn add(
+    object: *const Object,
+    start: *const RelativeEntry,
+    stop: *const RelativeEntry,
+) -> Result<(bool, Result<(), Error>), Error> {
     let mut held = runtime::enter(Wait::Yes)?;
     let state = &mut *held;
     // SAFETY: the caller's promise.
     match unsafe { state.tables.add(object, start, stop) } {
         Ok(()) => {}
-        Err(NotAdded::Known) => return Ok(()),
+        Err(NotAdded::Known) => return Ok((false, Ok(()))),
         Err(NotAdded::NotATable { start, len }) => return Err(Error::NotATable { start, len }),
     }
     state.mappings.forget();
     if !state.has_flipped {
-        return Ok(());
+        return Ok((true, Ok(())));
     }
     // SAFETY: it was added just now.
-    unsafe { bring_up_to_date(state, object) }
+    Ok((true, unsafe { bring_up_to_date(state, object) }))
 }
 
 /// Takes the table of `object` out; a batch under way is waited for.

@@ -6,7 +6,9 @@
 use crate::abi::RelativeEntry;
 use crate::json;
 use crate::object;
+use crate::op::Op;
 use crate::settings::{self, Allowed};
+use crate::startup;
 use crate::sync;
 use crate::sys;
 use crate::table::Object;
@@ -45,7 +47,7 @@ extern "C" fn start() {
 
 /// Takes one variable, without its prefix: `NO_MEMBARRIER=1` never calls membarrier(2),
 /// `BEST_EFFORT=1` and `PROC_MEM=1` allow what they name, and `REPORT=PATH` has the report
-/// written at exit.
+/// written at exit.  `ENABLE=NAME,…` and `DISABLE=NAME,…` flip keys when they come.
 fn hear(variable: &'static CStr) {
     let allowed = Allowed::in_process();
     match variable.to_bytes() {
@@ -53,16 +55,20 @@ fn hear(variable: &'static CStr) {
         b"BEST_EFFORT=1" => settings::allow(Allowed { best_effort: true, ..allowed }),
         b"PROC_MEM=1" => settings::allow(Allowed { proc_mem: true, ..allowed }),
         bytes => {
-            const REPORT: &[u8] = b"REPORT=";
-            if bytes.starts_with(REPORT) && bytes.len() > REPORT.len() {
-                let bytes = variable.to_bytes_with_nul().get(REPORT.len()..).unwrap_or_default();
-                CStr::from_bytes_with_nul(bytes).into_iter().for_each(json::write_at_exit);
-            }
+            let value = |name: &[u8]| {
+                let rest = bytes.strip_prefix(name)?;
+                let rest = variable.to_bytes_with_nul().get(bytes.len() - rest.len()..)?;
+                CStr::from_bytes_with_nul(rest).ok().filter(|value| !value.is_empty())
+            };
+            value(b"REPORT=").into_iter().for_each(json::write_at_exit);
+            value(b"ENABLE=").into_iter().for_each(|names| startup::want(Op::Enable, names));
+            value(b"DISABLE=").into_iter().for_each(|names| startup::want(Op::Disable, names));
         }
     }
 }
 
 extern "C" fn end() {
+    startup::tell_unknown();
     json::write_report();
     detach(&OBJECT);
 }

@@ -82,7 +82,7 @@ fn address(value: &Value) -> usize {
     usize::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 23] = [
     "schema",
     "pid",
     "sync_level",
@@ -99,6 +99,12 @@ const FIELDS: [&str; 17] = [
     "open_pages",
     "uncovered",
     "forgotten",
+    "icache_calls",
+    "icache_syncs",
+    "icache_shared",
+    "icache_failed",
+    "startup_flipped",
+    "startup_unknown",
     "uncovered_patches",
 ];
 

@@ -46,6 +46,26 @@ impl File {
         }
     }
 
+    /// Fills `buffer` with what is at `offset`.
+    ///
+    /// # Errors
+    /// EIO where the file ends before that.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Errno> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let (to, len, at) = (rest.as_mut_ptr(), rest.len(), offset.wrapping_add(done as u64));
+            // SAFETY: the buffer is ours for its length.
+            let result = unsafe { libc::syscall(libc::SYS_pread64, self.0, to, len, at) };
+            match super::checked(result) {
+                Ok(0) => return Err(Errno(libc::EIO)),
+                Ok(count) => done += usize::try_from(count).unwrap_or(0),
+                Err(Errno(libc::EINTR)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Writes all of `bytes`.
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
@@ -79,6 +99,12 @@ impl Drop for File {
         // SAFETY: the descriptor is this file's own and not used again.
         unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
+}
+
+/// Writes `line` to standard error, as far as that takes it.
+pub(crate) fn complain(line: &[u8]) {
+    // SAFETY: the bytes are readable for their length.
+    let _ = unsafe { libc::syscall(libc::SYS_write, 2, line.as_ptr(), line.len()) };
 }
 
 /// How many threads this process has: the entries of /proc/self/task.

@@ -1,0 +1,134 @@
+//! Whether a symbol is what a person calls a key: in Rust the path of a static, of which the
+//! symbol is a mangled form.
+//!
+//! Two manglings are read, as far as statics of modules and functions go: the legacy one
+//! (`_ZN`, lengths and names, `17h` and a hash, `E`) and v0 (RFC 2603: `_R`, nested paths
+//! `N` down to the crate `C`, then identifiers with optional disambiguators `s…_`).  All
+//! other symbols are known by themselves alone.
+
+/// Whether `symbol` is called `wanted`: itself, the whole path in it (`server::TRACE`), or its
+/// last name (`TRACE`).
+pub(crate) fn is_called(symbol: &[u8], wanted: &[u8]) -> bool {
+    if wanted.is_empty() {
+        return false;
+    }
+    if symbol == wanted {
+        return true;
+    }
+    let (mut last, mut rest) = (None, Some(wanted));
+    let is_path = for_each_name(symbol, &mut |name| {
+        rest = rest.and_then(|rest| match last {
+            None => rest.strip_prefix(name),
+            Some(_) => rest.strip_prefix(b"::")?.strip_prefix(name),
+        });
+        last = Some(name);
+    });
+    is_path && (rest == Some(b"") || last == Some(wanted))
+}
+
+/// Calls `take` with each name of the path in `symbol`, the crate's first; whether there is
+/// one.
+fn for_each_name<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> bool {
+    legacy(symbol, take).or_else(|| v0(symbol, take)).is_some()
+}
+
+/// Digits before a name say how long it is; the name, and what follows.
+fn counted(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, rest) = text.split_at_checked(digits)?;
+    let len = core::str::from_utf8(number).ok()?.parse().ok()?;
+    rest.split_at_checked(len)
+}
+
+fn legacy<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> Option<()> {
+    let mut rest = symbol.strip_prefix(b"_ZN")?;
+    // All of it is looked at before the first name is told.
+    let mut at = rest;
+    while !at.starts_with(b"E") {
+        at = counted(at)?.1;
+    }
+    while !rest.starts_with(b"E") {
+        let (name, after) = counted(rest)?;
+        let is_hash = after.starts_with(b"E") && name.len() == 17 && name.starts_with(b"h");
+        if !is_hash {
+            take(name);
+        }
+        rest = after;
+    }
+    Some(())
+}
+
+fn v0<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> Option<()> {
+    let mut rest = symbol.strip_prefix(b"_R")?;
+    let mut depth = 1usize;
+    while let [b'N', namespace, after @ ..] = rest {
+        if !namespace.is_ascii_alphabetic() {
+            return None;
+        }
+        depth += 1;
+        rest = after;
+    }
+    rest = rest.strip_prefix(b"C")?;
+    for _ in 0..depth {
+        let (name, after) = identifier(rest)?;
+        take(name);
+        rest = after;
+    }
+    Some(())
+}
+
+/// An identifier of v0, behind its disambiguator.
+fn identifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = match text {
+        [b's', after @ ..] => {
+            let end = after.iter().position(|byte| *byte == b'_')?;
+            after.get(end + 1..)?
+        }
+        _ => text,
+    };
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, rest) = text.split_at_checked(digits)?;
+    let len = core::str::from_utf8(number).ok()?.parse().ok()?;
+    // An underscore keeps a name that begins with a digit or one from the number.
+    rest.strip_prefix(b"_").unwrap_or(rest).split_at_checked(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Symbols as rustc 1.95 makes them in both manglings.
+    #[test]
+    fn statics_are_called_by_their_paths() {
+        let legacy = b"_ZN6server5admin5TRACE17h0123456789abcdefE";
+        let v0 = b"_RNvNtCsabc123_6server5admin5TRACE";
+        let in_function = b"_RNvNvNtCs1_6server5admin3run5TRACE";
+        for symbol in [&legacy[..], v0] {
+            for (wanted, is_it) in [
+                ("server::admin::TRACE", true),
+                ("TRACE", true),
+                ("admin::TRACE", false),
+                ("server::admin", false),
+                ("server::admin::TRACE::x", false),
+                ("RACE", false),
+                ("", false),
+            ] {
+                assert_eq!(is_called(symbol, wanted.as_bytes()), is_it, "{wanted}");
+            }
+            assert!(is_called(symbol, symbol));
+        }
+        assert!(is_called(in_function, b"server::admin::run::TRACE"));
+        assert!(is_called(b"trace_key", b"trace_key") && !is_called(b"trace_key", b"key"));
+    }
+
+    #[test]
+    fn damage_is_no_path() {
+        for symbol in [
+            "_ZN", "_ZN6ser", "_ZN99999999999999999999aE", "_R", "_RN", "_RNvC", "_RNvCs", "_RNvC6server",
+            "_RNvC6server9", "_RNv", "_RN1C3abc1d",
+        ] {
+            assert!(!is_called(symbol.as_bytes(), b"server"), "{symbol}");
+            assert!(!for_each_name(symbol.as_bytes(), &mut |_| {}), "{symbol}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Keys that the environment wants on or off from the start.
+#![allow(unsafe_code, reason = "sites")]
+
+mod common;
+
+use common::rerun::{rerun, role};
+use jlctl_shim::{
+    define_static_key_false, define_static_key_true, static_branch_likely, static_branch_unlikely,
+};
+use std::process::{Command, Output};
+
+define_static_key_false!(static STARTUP_OFF);
+define_static_key_true!(static STARTUP_ON);
+
+mod inner {
+    jlctl_shim::define_static_key_false!(pub(super) static STARTUP_TWICE);
+}
+
+mod other {
+    jlctl_shim::define_static_key_false!(pub(super) static STARTUP_TWICE);
+}
+
+#[inline(never)]
+fn sees() -> [bool; 6] {
+    [
+        static_branch_unlikely!(STARTUP_OFF),
+        static_branch_likely!(STARTUP_OFF),
+        static_branch_unlikely!(STARTUP_ON),
+        static_branch_likely!(STARTUP_ON),
+        static_branch_unlikely!(inner::STARTUP_TWICE),
+        static_branch_unlikely!(other::STARTUP_TWICE),
+    ]
+}
+
+/// This program once more with `variables`: what it sees, and what is told.
+fn run(test: &str, variables: &[(&str, &str)]) -> (String, String) {
+    let mut command: Command = rerun(test, "see");
+    command.envs(variables.iter().copied());
+    let Output { status, stdout, stderr } = command.output().expect("it starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{status}: {stdout}{stderr}");
+    let seen = stdout.split("seen ").nth(1).unwrap_or_else(|| panic!("{stdout}{stderr}"));
+    (seen.lines().next().unwrap_or_default().to_owned(), stderr.into_owned())
+}
+
+#[test]
+fn keys_are_flipped_before_main() {
+    const NAME: &str = "keys_are_flipped_before_main";
+    if role().is_some() {
+        let keys = [STARTUP_OFF.is_enabled(), STARTUP_ON.is_enabled()];
+        println!("seen {:?} {:?}", sees().map(u8::from), keys.map(u8::from));
+        return;
+    }
+    for (enable, disable, seen, told) in [
+        ("", "", "[0, 0, 1, 1, 0, 0] [0, 1]", ""),
+        ("STARTUP_OFF", "", "[1, 1, 1, 1, 0, 0] [1, 1]", ""),
+        ("", "startup::STARTUP_ON", "[0, 0, 0, 0, 0, 0] [0, 0]", ""),
+        (
+            " startup::STARTUP_OFF ,startup::inner::STARTUP_TWICE,,",
+            "STARTUP_ON",
+            "[1, 1, 0, 0, 1, 0] [1, 0]",
+            "",
+        ),
+        (
+            "STARTUP_TWICE,STARTUP_OFF",
+            "",
+            "[1, 1, 1, 1, 0, 0] [1, 1]",
+            "jlshim: JLSHIM_ENABLE: STARTUP_TWICE: several keys are called so",
+        ),
+        (
+            "nowhere,STARTUP_OFF",
+            "STARTUP_O",
+            "[1, 1, 1, 1, 0, 0] [1, 1]",
+            "jlshim: JLSHIM_ENABLE: nowhere: no key is called so\n\
+             jlshim: JLSHIM_DISABLE: STARTUP_O: no key is called so\n",
+        ),
+        ("STARTUP_ON", "STARTUP_OFF", "[0, 0, 1, 1, 0, 0] [0, 1]", ""),
+    ] {
+        let variables = [("JLSHIM_ENABLE", enable), ("JLSHIM_DISABLE", disable)];
+        let (found, stderr) = run(NAME, &variables);
+        assert_eq!(found, seen, "{variables:?}: {stderr}");
+        assert!(stderr.contains(told), "{variables:?}: {stderr}");
+        assert!(!told.is_empty() || !stderr.contains("jlshim:"), "{variables:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_cannot_be_flipped_is_told() {
+    const NAME: &str = "what_cannot_be_flipped_is_told";
+    if role().is_some() {
+        println!("seen {:?}", sees().map(u8::from));
+        return;
+    }
+    // A key that the report counts, and one that nobody has.
+    let report = std::env::temp_dir().join(format!("jlshim-startup-{}", std::process::id()));
+    let path = report.to_str().expect("UTF-8");
+    let variables = [("JLSHIM_ENABLE", "STARTUP_OFF,gone"), ("JLSHIM_REPORT", path)];
+    let (seen, _) = run(NAME, &variables);
+    assert_eq!(seen, "[1, 1, 1, 1, 0, 0]");
+    let text = std::fs::read_to_string(&report).expect("a report");
+    std::fs::remove_file(&report).expect("it is there");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&report["startup_flipped"], &report["startup_unknown"]), (&1.into(), &1.into()));
+    assert_eq!(report["patches"], 2);
+}
