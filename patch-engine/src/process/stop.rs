@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 /// How long a thread may take to stop, in seconds.
 const LIMIT: u64 = 5;
-/// How long it is asked for without a pause, and how long a pause is.
+/// How long it is asked for again at once, and then after a pause; and how long that is.
 const SPIN: Duration = Duration::from_micros(300);
 const PAUSE: Duration = Duration::from_micros(100);
 /// `__WALL`: threads of other processes too (waitpid(2)).
@@ -193,7 +193,8 @@ fn wait(pid: i32, thread: Pid) -> Result<Option<Thread>, ProcessError> {
         if waited > SPIN {
             std::thread::sleep(PAUSE);
         } else {
-            std::hint::spin_loop();
+            // Threads wait for this CPU too.
+            std::thread::yield_now();
         }
     }
 }
