@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "the path, out of the environment")]
 
+#[cfg(feature = "capi")]
 use crate::clear_cache;
 use crate::report::UncoveredPatch;
 use crate::runtime::{self, State, Wait};
@@ -69,6 +70,23 @@ fn expand<const N: usize>(path: &CStr, process: u32, name: &mut Text<N>) -> bool
     is_expanded
 }
 
+/// What `__clear_cache` did, which only libjlshim has.
+fn icache() -> [(&'static str, u64); 4] {
+    #[cfg(feature = "capi")]
+    let [calls, syncs, shared, failed] = {
+        let counts = clear_cache::counts();
+        [counts.calls, counts.syncs, counts.shared, counts.failed]
+    };
+    #[cfg(not(feature = "capi"))]
+    let [calls, syncs, shared, failed] = [0; 4];
+    [
+        ("icache_calls", calls),
+        ("icache_syncs", syncs),
+        ("icache_shared", shared),
+        ("icache_failed", failed),
+    ]
+}
+
 /// Writes one JSON object, its lists one element a line.
 fn report(
     out: &mut impl Write,
@@ -104,13 +122,7 @@ fn report(
     ] {
         writeln!(out, "  \"{name}\": {count},")?;
     }
-    let icache = clear_cache::counts();
-    for (name, count) in [
-        ("icache_calls", icache.calls),
-        ("icache_syncs", icache.syncs),
-        ("icache_shared", icache.shared),
-        ("icache_failed", icache.failed),
-    ] {
+    for (name, count) in icache() {
         writeln!(out, "  \"{name}\": {count},")?;
     }
     let (flipped, unknown) = startup::counts();

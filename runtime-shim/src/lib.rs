@@ -62,6 +62,7 @@ runtime! {
     pub mod capi;
     mod change;
     mod changes;
+    #[cfg(feature = "capi")]
     mod clear_cache;
     mod code;
     mod error;

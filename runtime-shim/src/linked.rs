@@ -7,7 +7,7 @@ use crate::abi::RelativeEntry;
 use crate::note::{self, Linked, Name, TYPE_LINKED};
 use crate::object;
 use crate::startup;
-use crate::sys::object::{Notes, for_each_note_segment};
+use crate::sys::notes::{Notes, for_each_note_segment};
 use crate::table::Object;
 use core::ptr;
 use core::slice;

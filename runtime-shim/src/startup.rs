@@ -129,6 +129,7 @@ pub(crate) unsafe fn flip(start: *const RelativeEntry, stop: *const RelativeEntr
 }
 
 /// As [`flip`], by names that are known otherwise.
+#[cfg(feature = "capi")]
 pub(crate) fn flip_named(names: impl Iterator<Item = (usize, &'static [u8])>) {
     let mut fits = PageVec::new();
     names.for_each(|(key, name)| fit(key, name, &mut fits));

@@ -8,6 +8,8 @@
 
 pub(crate) mod errno;
 pub(crate) mod file;
+#[cfg(feature = "capi")]
+pub(crate) mod notes;
 pub(crate) mod object;
 pub(crate) mod signals;
 
