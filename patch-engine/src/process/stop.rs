@@ -43,7 +43,8 @@ const ALL: u32 = 0x4000_0000;
 pub struct Stopped {
     pid: i32,
     threads: Vec<Thread>,
-    since: Instant,
+    /// When the first thread was asked to stop.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Stopped {
     /// # Errors
     /// If that is not allowed, or one does not stop; the others go on then.
     pub fn stop(pid: i32) -> Result<Self, ProcessError> {
-        let mut stopped = Self { pid, threads: Vec::new(), since: Instant::now() };
+        let mut stopped = Self { pid, threads: Vec::new(), since: None };
         let mut known = BTreeSet::new();
         loop {
             // Once all known threads are stopped nobody is left to begin another.
@@ -72,6 +73,7 @@ impl Stopped {
             for thread in new {
                 seized.extend(seize(pid, thread)?.then_some(thread));
             }
+            stopped.since.get_or_insert_with(Instant::now);
             for thread in &seized {
                 // Only fails if it has ended.
                 let _ = ptrace::interrupt(*thread);
@@ -123,7 +125,7 @@ impl Stopped {
     #[must_use]
     pub fn resume(mut self) -> Duration {
         self.detach();
-        self.since.elapsed()
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     fn detach(&mut self) {
