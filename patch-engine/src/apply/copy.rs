@@ -32,10 +32,6 @@ pub fn copy<E: From<ApplyError> + Send>(
     let source = Source::open(patch.image, false)?;
     let target = target(&source, out)?;
     let at = directory(&target);
-    let system = |path: &Path, action| {
-        let path = path.to_owned();
-        move |source| ApplyError::System { path, action, source }
-    };
     let temporary = tempfile::Builder::new()
         .prefix(".jlctl-")
         .permissions(std::fs::Permissions::from_mode(0o600))
@@ -56,23 +52,48 @@ pub fn copy<E: From<ApplyError> + Send>(
         let written = Real.write(temporary.as_file(), &write.new, write.offset.0);
         written.map_err(system(&target, "write"))?;
     }
+    publish(temporary, &source, &target, at, durability)?;
+    let mut report = ApplyReport::of(patch, source.path, target);
+    (report.copied, report.durability) = (Some(copied), Some(durability));
+    Ok(report)
+}
+
+/// What the operating system raised on `action` at `path`, as an error.
+pub(super) fn system(
+    path: &Path,
+    action: &'static str,
+) -> impl FnOnce(io::Error) -> ApplyError + use<> {
+    let path = path.to_owned();
+    move |source| ApplyError::System { path, action, source }
+}
+
+/// Gives `temporary`, complete in the directory `at`, the permissions of its source and the name
+/// `target`.
+///
+/// # Errors
+/// If the disk fails; without its name the file goes.
+pub(super) fn publish(
+    temporary: tempfile::NamedTempFile,
+    source: &Source,
+    target: &Path,
+    at: &Path,
+    durability: Durability,
+) -> Result<(), ApplyError> {
     let mode = source.metadata.permissions();
-    temporary.as_file().set_permissions(mode).map_err(system(&target, "set permissions of"))?;
+    temporary.as_file().set_permissions(mode).map_err(system(target, "set permissions of"))?;
     if durability == Durability::Disk {
-        Real.sync(temporary.as_file()).map_err(system(&target, "sync"))?;
+        Real.sync(temporary.as_file()).map_err(system(target, "sync"))?;
     }
-    let persisted = temporary.persist(&target).map_err(|error| error.error);
-    persisted.map_err(system(&target, "rename a file to"))?;
+    let persisted = temporary.persist(target).map_err(|error| error.error);
+    persisted.map_err(system(target, "rename a file to"))?;
     if durability == Durability::Disk {
         Real.sync_directory(at).map_err(|source| ApplyError::NotDurable {
-            path: target.clone(),
+            path: target.to_owned(),
             action: "sync its directory",
             source,
         })?;
     }
-    let mut report = ApplyReport::of(patch, source.path, target);
-    (report.copied, report.durability) = (Some(copied), Some(durability));
-    Ok(report)
+    Ok(())
 }
 
 /// Where `out` leads: a regular file to replace or make, and not the image.

@@ -1,6 +1,6 @@
 //! A copy of a file with other bytes in it and behind it, complete or not there.
 
-use super::copy::{clone, target};
+use super::copy::{clone, publish, system, target};
 use super::disk::{Disk, Real, directory};
 use super::error::ApplyError;
 use super::report::{CopyMethod, Durability};
@@ -38,10 +38,6 @@ pub(crate) fn rewrite(
     }
     let target = target(&source, out)?;
     let at = directory(&target);
-    let system = |path: &Path, action| {
-        let path = path.to_owned();
-        move |source| ApplyError::System { path, action, source }
-    };
     let temporary = tempfile::Builder::new()
         .prefix(".jlctl-")
         .permissions(std::fs::Permissions::from_mode(0o600))
@@ -53,19 +49,6 @@ pub(crate) fn rewrite(
         let written = Real.write(temporary.as_file(), bytes, *offset);
         written.map_err(system(&target, "write"))?;
     }
-    let mode = source.metadata.permissions();
-    temporary.as_file().set_permissions(mode).map_err(system(&target, "set permissions of"))?;
-    if durability == Durability::Disk {
-        Real.sync(temporary.as_file()).map_err(system(&target, "sync"))?;
-    }
-    let persisted = temporary.persist(&target).map_err(|error| error.error);
-    persisted.map_err(system(&target, "rename a file to"))?;
-    if durability == Durability::Disk {
-        Real.sync_directory(at).map_err(|source| ApplyError::NotDurable {
-            path: target.clone(),
-            action: "sync its directory",
-            source,
-        })?;
-    }
+    publish(temporary, &source, &target, at, durability)?;
     Ok(copied)
 }
