@@ -3,6 +3,7 @@
 use crate::args::Inspect;
 use crate::exit::{Kind, failure};
 use crate::report::record::SelectionRecord;
+use jlctl_analyzer::debug_info::demangled;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{
     Diagnostic, JumpTable, KeyDescriptions, KeyId, KeyKind, KeyQuery, SiteId,
@@ -158,9 +159,10 @@ fn in_section(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: Sit
 
 fn in_function(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {
     filter.function.as_ref().is_none_or(|(_, pattern)| {
-        table
-            .site(id)
-            .function
-            .is_some_and(|function| pattern.matches(&image.symbols().name(function.symbol)))
+        table.site(id).function.is_some_and(|function| {
+            let symbol = image.symbols().name(function.symbol);
+            pattern.matches(&symbol)
+                || demangled(&symbol).is_some_and(|path| pattern.matches(&path))
+        })
     })
 }

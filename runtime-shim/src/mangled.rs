@@ -1,13 +1,14 @@
 //! Whether a symbol is what a person calls a key: in Rust the path of a static, of which the
-//! symbol is a mangled form.
+//! symbol is a mangled form, and in C++ likewise.
 //!
-//! Two manglings are read, as far as statics of modules and functions go: the legacy one
-//! (`_ZN`, lengths and names, `17h` and a hash, `E`) and v0 (RFC 2603: `_R`, nested paths
-//! `N` down to the crate `C`, then identifiers with optional disambiguators `s…_`).  All
-//! other symbols are known by themselves alone.
+//! Three manglings are read, as far as statics of modules, namespaces and functions go: Rust's
+//! legacy one (`_ZN`, lengths and names, `17h` and a hash, `E`), v0 (RFC 2603: `_R`, nested
+//! paths `N` down to the crate `C`, then identifiers with optional disambiguators `s…_`), and
+//! that of the Itanium C++ ABI (`_ZN` as well, or one name; an `L` before a name says that it
+//! is static).  All other symbols are known by themselves alone.
 
-/// Whether `symbol` is called `wanted`: itself, the whole path in it (`server::TRACE`), or its
-/// last name (`TRACE`).
+/// Whether `symbol` is called `wanted`: itself, the whole path in it (`server::admin::TRACE`),
+/// or the end of that (`admin::TRACE`, `TRACE`).
 pub(crate) fn is_called(symbol: &[u8], wanted: &[u8]) -> bool {
     if wanted.is_empty() {
         return false;
@@ -15,15 +16,23 @@ pub(crate) fn is_called(symbol: &[u8], wanted: &[u8]) -> bool {
     if symbol == wanted {
         return true;
     }
-    let (mut last, mut rest) = (None, Some(wanted));
-    let is_path = for_each_name(symbol, &mut |name| {
-        rest = rest.and_then(|rest| match last {
-            None => rest.strip_prefix(name),
-            Some(_) => rest.strip_prefix(b"::")?.strip_prefix(name),
-        });
-        last = Some(name);
+    let mut names = 0usize;
+    if !for_each_name(symbol, &mut |_| names += 1) {
+        return false;
+    }
+    let parts = 1 + wanted.windows(2).filter(|two| two == b"::").count();
+    let Some(before) = names.checked_sub(parts) else { return false };
+    let (mut at, mut rest) = (0usize, Some(wanted));
+    for_each_name(symbol, &mut |name| {
+        if at >= before {
+            rest = rest.and_then(|rest| match at == before {
+                true => rest.strip_prefix(name),
+                false => rest.strip_prefix(b"::")?.strip_prefix(name),
+            });
+        }
+        at += 1;
     });
-    is_path && (rest == Some(b"") || last == Some(wanted))
+    rest == Some(b"")
 }
 
 /// Calls `take` with each name of the path in `symbol`, the crate's first; whether there is
@@ -40,15 +49,24 @@ fn counted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(len)
 }
 
+/// What follows the mark of a name with internal linkage, if it is there.
+fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"L").unwrap_or(text)
+}
+
 fn legacy<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> Option<()> {
-    let mut rest = symbol.strip_prefix(b"_ZN")?;
+    let rest = symbol.strip_prefix(b"_Z")?;
+    let Some(mut rest) = rest.strip_prefix(b"N") else {
+        let (name, after) = counted(unmarked(rest))?;
+        return after.is_empty().then(|| take(name));
+    };
     // All of it is looked at before the first name is told.
     let mut at = rest;
     while !at.starts_with(b"E") {
-        at = counted(at)?.1;
+        at = counted(unmarked(at))?.1;
     }
     while !rest.starts_with(b"E") {
-        let (name, after) = counted(rest)?;
+        let (name, after) = counted(unmarked(rest))?;
         let is_hash = after.starts_with(b"E") && name.len() == 17 && name.starts_with(b"h");
         if !is_hash {
             take(name);
@@ -107,7 +125,11 @@ mod tests {
             for (wanted, is_it) in [
                 ("server::admin::TRACE", true),
                 ("TRACE", true),
-                ("admin::TRACE", false),
+                ("admin::TRACE", true),
+                ("min::TRACE", false),
+                ("x::server::admin::TRACE", false),
+                ("::TRACE", false),
+                ("TRACE::", false),
                 ("server::admin", false),
                 ("server::admin::TRACE::x", false),
                 ("RACE", false),
@@ -118,6 +140,11 @@ mod tests {
             assert!(is_called(symbol, symbol));
         }
         assert!(is_called(in_function, b"server::admin::run::TRACE"));
+        for symbol in [&b"_ZN6server9trace_keyE"[..], b"_ZN6serverL9trace_keyE"] {
+            assert!(is_called(symbol, b"server::trace_key") && is_called(symbol, b"trace_key"));
+        }
+        assert!(is_called(b"_ZL9trace_key", b"trace_key"));
+        assert!(!is_called(b"_ZL9trace_key", b"key") && !is_called(b"_ZL9trace_keyx", b"trace_key"));
         assert!(is_called(b"trace_key", b"trace_key") && !is_called(b"trace_key", b"key"));
     }
 

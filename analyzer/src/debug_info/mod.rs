@@ -17,6 +17,7 @@
 mod aranges;
 mod budget;
 mod cursor;
+mod demangle;
 mod entries;
 mod error;
 mod frames;
@@ -35,6 +36,7 @@ mod unit;
 mod unwind;
 mod variables;
 
+pub use demangle::demangled;
 pub use error::{DebugFault, DebugInfoError};
 pub use frames::{Frame, FrameId, Frames, StringId};
 pub use objects::{Declaration, ObjectPath, ObjectPaths, ObjectQuery};

@@ -2,13 +2,16 @@
 //!
 //! A key is called by the symbol of the object that it is or lies in, and by its
 //! place there: `symbol`, `symbol.member` or `symbol[5]` where debug information
-//! has the type of the object, `symbol+0x8` where it has not.  Names that several
-//! keys of a table share are told apart by the file of their local symbols:
-//! `net/core/dev.c:___once_key.0`.
+//! has the type of the object, `symbol+0x8` where it has not.  A mangled symbol
+//! stands as the path that Rust or C++ gave it: `server::TRACE`.  Names that several
+//! keys of a table share are told apart by their symbols, as they are, or else by
+//! the file of their local symbols: `net/core/dev.c:___once_key.0`.
 
 use super::key::{Key, KeyId};
+use crate::debug_info::demangled;
 use crate::image::{Image, SymbolId};
 use foldhash::{HashMap, HashMapExt as _};
+use std::borrow::Cow;
 
 /// The names of all keys of a table.
 #[derive(Debug, Default)]
@@ -29,9 +32,13 @@ pub struct KeyPath<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyName {
     full: String,
+    /// The name by the symbol as it is, where `full` has what it was mangled from.
+    mangled: Option<String>,
     /// Where in `full` the name without its file starts.
     unqualified: usize,
     symbol: Option<String>,
+    /// What `symbol` was mangled from.
+    path: Option<String>,
     offset: u64,
     file: Option<String>,
 }
@@ -39,13 +46,22 @@ pub struct KeyName {
 impl KeyName {
     #[cfg(test)]
     pub(super) fn new(symbol: &str, offset: u64, rest: &str, file: Option<&str>) -> Self {
+        let (full, mangled) = spell(symbol, demangled(symbol).as_deref(), rest);
         Self {
-            full: format!("{symbol}{rest}"),
+            full,
+            mangled,
             unqualified: 0,
             symbol: Some(symbol.to_owned()),
+            path: demangled(symbol),
             offset,
             file: file.map(str::to_owned),
         }
+    }
+
+    /// The name of a key without a symbol.
+    fn of_address(full: String) -> Self {
+        let (symbol, path, file) = (None, None, None);
+        Self { full, mangled: None, unqualified: 0, symbol, path, offset: 0, file }
     }
 
     /// The name, with the file in front where others share the rest.
@@ -60,10 +76,22 @@ impl KeyName {
         &self.full[self.unqualified..]
     }
 
-    /// The symbol of the object that the key is or lies in.
+    /// The name by the symbol as the image has it, mangled where it is.
+    #[must_use]
+    pub fn by_symbol(&self) -> &str {
+        self.mangled.as_deref().unwrap_or(&self.full)
+    }
+
+    /// The symbol of the object that the key is or lies in, as the image has it.
     #[must_use]
     pub fn symbol(&self) -> Option<&str> {
         self.symbol.as_deref()
+    }
+
+    /// The path in Rust or C++ that this symbol was mangled from, if it was.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
     }
 
     /// Bytes from the start of that object to the key.
@@ -89,17 +117,19 @@ impl KeyNames {
         let root = common_directory(paths.iter().flatten().filter_map(|path| path.file));
         let mut names: Vec<KeyName> =
             keys.iter().enumerate().map(|(at, key)| name(image, key, path(at), root)).collect();
-        let mut bearers: HashMap<String, usize> = HashMap::new();
-        for name in &names {
-            *bearers.entry(name.full.clone()).or_default() += 1;
-        }
-        for name in &mut names {
-            let is_shared = bearers.get(&name.full).is_some_and(|bearers| *bearers > 1);
-            if let (true, Some(file)) = (is_shared, &name.file) {
+        // Of one path in the source there may be several statics: copies of a generic
+        // function's, or those of two versions of a crate.
+        for_each_shared(&mut names, |name| {
+            if let Some(mangled) = name.mangled.take() {
+                name.full = mangled;
+            }
+        });
+        for_each_shared(&mut names, |name| {
+            if let Some(file) = &name.file {
                 name.full.insert_str(0, &format!("{file}:"));
                 name.unqualified = file.len() + 1;
             }
-        }
+        });
         Self { names }
     }
 
@@ -124,23 +154,46 @@ impl KeyNames {
 fn name(image: &Image<'_>, key: &Key, path: Option<KeyPath<'_>>, root: &str) -> KeyName {
     let Some(at) = key.symbol else {
         let full = image.address_text(key.address);
-        return KeyName { full, unqualified: 0, symbol: None, offset: 0, file: None };
+        return KeyName::of_address(full);
     };
     let symbol = image.symbols().name(at.symbol).into_owned();
-    let full = match (path, at.offset) {
-        (Some(path), _) => format!("{symbol}{}", path.path),
-        (None, 0) => symbol.clone(),
-        (None, offset) => format!("{symbol}+{offset:#x}"),
+    let rest = match (path, at.offset) {
+        (Some(path), _) => Cow::Borrowed(path.path),
+        (None, 0) => Cow::Borrowed(""),
+        (None, offset) => Cow::Owned(format!("+{offset:#x}")),
     };
+    let written = demangled(&symbol);
+    let (full, mangled) = spell(&symbol, written.as_deref(), &rest);
     let file = path.and_then(|path| path.file);
     let file = file.map(|file| file.strip_prefix(root).unwrap_or(file));
     let file = file.map(str::to_owned).or_else(|| file_of(image, at.symbol));
-    KeyName { full, unqualified: 0, symbol: Some(symbol), offset: at.offset, file }
+    let (symbol, path) = (Some(symbol), written);
+    KeyName { full, mangled, unqualified: 0, symbol, path, offset: at.offset, file }
+}
+
+/// The name of the key at `rest` in the object of `symbol`, which is mangled from `path`; and
+/// the same by the symbol as it is, where that is mangled.
+fn spell(symbol: &str, path: Option<&str>, rest: &str) -> (String, Option<String>) {
+    let by_symbol = format!("{symbol}{rest}");
+    match path {
+        Some(path) => (format!("{path}{rest}"), Some(by_symbol)),
+        None => (by_symbol, None),
+    }
+}
+
+/// Calls `change` with each name that is that of several keys.
+fn for_each_shared(names: &mut [KeyName], mut change: impl FnMut(&mut KeyName)) {
+    let mut bearers: HashMap<String, usize> = HashMap::new();
+    for name in names.iter() {
+        *bearers.entry(name.full.clone()).or_default() += 1;
+    }
+    let is_shared = |name: &&mut KeyName| bearers.get(&name.full).is_some_and(|count| *count > 1);
+    names.iter_mut().filter(is_shared).for_each(&mut change);
 }
 
 /// The file of a local symbol; a global one needs none.
 fn file_of(image: &Image<'_>, symbol: SymbolId) -> Option<String> {
-    image.symbols().file(symbol).map(std::borrow::Cow::into_owned)
+    image.symbols().file(symbol).map(Cow::into_owned)
 }
 
 /// The directory that all paths lie in, with its last slash.

@@ -3,6 +3,7 @@
 //! | form | fits |
 //! |---|---|
 //! | `symbol` | the key of that name, or every key inside that object |
+//! | `crate::module::NAME`, `module::NAME`, `NAME` | in Rust and C++: the path, or its end |
 //! | `symbol+0x8`, `symbol.member`, `symbol[5]` | a key inside a larger object |
 //! | `file:` before one of these | only keys of that source file (or the end of its path) |
 //! | `0xADDRESS` | the key at that address |
@@ -109,6 +110,10 @@ impl KeyQuery {
             return found;
         }
         let found = all(&|_, name| self.names_object(name));
+        if !found.is_empty() {
+            return found;
+        }
+        let found = all(&|_, name| self.ends_path(name));
         match &self.form {
             Form::Pattern(pattern) if found.is_empty() => {
                 all(&|_, name| matches_pattern(pattern, name))
@@ -154,13 +159,13 @@ impl KeyQuery {
 
     /// Whether the query is the key's name, with or without a file.
     fn names(&self, name: &KeyName) -> bool {
-        if self.text == name.full() || self.text == name.unqualified() {
+        if [name.full(), name.unqualified(), name.by_symbol()].contains(&self.text.as_str()) {
             return true;
         }
         let (file, rest) = self.split_file();
         let by_offset = || {
             let (symbol, offset) = rest.rsplit_once("+0x")?;
-            Some(Some(symbol) == name.symbol() && parse_hex(offset)? == name.offset())
+            Some(is_object(name, symbol) && parse_hex(offset)? == name.offset())
         };
         file.is_none_or(|file| is_file(name, file))
             && (rest == name.unqualified() || by_offset() == Some(true))
@@ -169,13 +174,29 @@ impl KeyQuery {
     /// Whether the query names the object that the key lies in.
     fn names_object(&self, name: &KeyName) -> bool {
         let (file, rest) = self.split_file();
-        file.is_none_or(|file| is_file(name, file)) && Some(rest) == name.symbol()
+        file.is_none_or(|file| is_file(name, file)) && is_object(name, rest)
     }
 
-    /// `file:rest`; symbols have no colons.
+    /// Whether the query is the end of the key's path.
+    fn ends_path(&self, name: &KeyName) -> bool {
+        let (file, rest) = self.split_file();
+        let ends =
+            |whole: &str| whole.strip_suffix(rest).is_some_and(|before| before.ends_with("::"));
+        !rest.is_empty()
+            && name.path().is_some_and(|path| ends(path) || ends(name.unqualified()))
+            && file.is_none_or(|file| is_file(name, file))
+    }
+
+    /// `file:rest`; symbols have no colons, and paths two.
     fn split_file(&self) -> (Option<&str>, &str) {
-        match self.text.rsplit_once(':') {
-            Some((file, rest)) if !file.is_empty() => (Some(file), rest),
+        let is_single = |at: &usize| {
+            let is_colon =
+                |at: Option<usize>| at.and_then(|at| self.text.as_bytes().get(at)) == Some(&b':');
+            !is_colon(at.checked_sub(1)) && !is_colon(at.checked_add(1))
+        };
+        let mut colons = self.text.match_indices(':').map(|(at, _)| at);
+        match colons.rfind(is_single) {
+            Some(at) if at > 0 => (Some(&self.text[..at]), &self.text[at + 1..]),
             _ => (None, &self.text),
         }
     }
@@ -185,9 +206,11 @@ impl KeyQuery {
         let mut near: Vec<(f64, &KeyName)> = names
             .iter()
             .map(|name| {
-                let symbol = name.symbol().unwrap_or_default();
                 let of = |text| strsim::normalized_damerau_levenshtein(wanted, text);
-                (of(name.unqualified()).max(of(symbol)), name)
+                let path = name.path().unwrap_or_default();
+                let last = path.rsplit("::").next().unwrap_or_default();
+                let all = [name.unqualified(), name.symbol().unwrap_or_default(), last];
+                (all.into_iter().map(of).fold(0.0, f64::max), name)
             })
             .filter(|(similarity, _)| *similarity >= SIMILAR)
             .collect();
@@ -201,6 +224,11 @@ fn matches_pattern(pattern: &Pattern, name: &KeyName) -> bool {
     pattern.matches(name.full())
         || pattern.matches(name.unqualified())
         || name.symbol().is_some_and(|symbol| pattern.matches(symbol))
+}
+
+/// Whether `object` is the symbol, or its path, of the object that the key is or lies in.
+fn is_object(name: &KeyName, object: &str) -> bool {
+    [name.symbol(), name.path()].contains(&Some(object))
 }
 
 /// Whether `file` is the key's file, or the end of its path.
@@ -229,6 +257,9 @@ mod tests {
             ("cpu_hwcap_keys", 96, "[6]", None),
             ("___once_key.0", 0, "", Some("net/core/dev.c")),
             ("___once_key.0", 0, "", Some("dev.c")),
+            ("_ZN6server5admin5TRACE17h0123456789abcdefE", 0, "", None),
+            ("_RNvNtCsabc123_6server5inner4KEYS", 16, "[1]", Some("lib.rs")),
+            ("_ZL9trace_key", 0, "", None),
         ]
         .into_iter()
         .map(|(symbol, offset, rest, file)| KeyName::new(symbol, offset, rest, file))
@@ -263,6 +294,26 @@ mod tests {
             ("ipv4/dev.c:___once_key.0", &[6]),
             ("other.c:plain", &[]),
             ("0x1030", &[3]),
+            ("server::admin::TRACE", &[7]),
+            ("admin::TRACE", &[7]),
+            ("TRACE", &[7]),
+            ("RACE", &[]),
+            ("server::admin", &[]),
+            ("_ZN6server5admin5TRACE17h0123456789abcdefE", &[7]),
+            ("server::*", &[7, 8]),
+            ("*TRACE17h*", &[7]),
+            ("server::inner::KEYS[1]", &[8]),
+            ("server::inner::KEYS+0x10", &[8]),
+            ("_RNvNtCsabc123_6server5inner4KEYS[1]", &[8]),
+            ("server::inner::KEYS", &[8]),
+            ("KEYS", &[8]),
+            ("KEYS[1]", &[8]),
+            ("lib.rs:KEYS", &[8]),
+            ("src/lib.rs:server::inner::KEYS[1]", &[8]),
+            ("main.rs:KEYS", &[]),
+            ("trace_key", &[9]),
+            ("::trace_key", &[]),
+            ("", &[]),
             ("0x9", &[]),
         ] {
             assert_eq!(find(text), found, "{text}");

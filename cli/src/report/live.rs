@@ -1,6 +1,6 @@
 //! Reports about running processes: `jlctl ctl` and `jlctl audit`.
 
-use super::style::{Palette, count, label, printable};
+use super::style::{Palette, count, function_name, label, printable};
 use crate::args::live::LiveFormat;
 use crate::output::Sink;
 use jlctl_patch_engine::images::ReadImage;
@@ -266,7 +266,7 @@ pub(crate) fn write_audit(
     for site in &report.stale {
         let key = printable(&site.key);
         let on = state(Some(site.enabled));
-        let at = site.function.as_deref().map(|name| format!(" in {}", printable(name)));
+        let at = site.function.as_deref().map(|name| format!(" in {}", function_name(name)));
         writeln!(
             out,
             "{} {key}: expected {}, found {} ({on}, {}){}",

@@ -3,6 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
+use jlctl_analyzer::debug_info::demangled;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -91,6 +92,11 @@ pub(super) fn printable(text: &str) -> String {
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
+}
+
+/// A function by its symbol: the path that it is mangled from, or itself.
+pub(super) fn function_name(symbol: &str) -> String {
+    printable(&demangled(symbol).unwrap_or_else(|| symbol.to_owned()))
 }
 
 /// The directory that all source files lie in, with its last slash.

@@ -4,7 +4,8 @@ use super::Inspection;
 use super::record::{SignatureRecord, branch_name, insn_name};
 use super::single::signature;
 use super::style::{
-    Palette, aligned, common_root, count, grouped, heading, label, printable, right_align, special,
+    Palette, aligned, common_root, count, function_name, grouped, heading, label, printable,
+    right_align, special,
 };
 use crate::output::Sink;
 use anstyle::Style;
@@ -328,7 +329,7 @@ impl Report<'_> {
 
     fn function(&self, function: Option<SymbolOffset>) -> String {
         match (self.inspection.function_name(function), function) {
-            (Some(name), Some(at)) => format!("{}+{:#x}", printable(&name), at.offset),
+            (Some(name), Some(at)) => format!("{}+{:#x}", function_name(&name), at.offset),
             _ => "?".to_owned(),
         }
     }

@@ -3,7 +3,8 @@
 
 use super::record::{FileRecord, KeyRecord};
 use super::style::{
-    Palette, aligned, count, grouped, heading, label, printable, right_align, rows, special,
+    Palette, aligned, count, function_name, grouped, heading, label, printable, right_align, rows,
+    special,
 };
 use crate::member::MemberSite;
 use crate::output::Sink;
@@ -207,7 +208,7 @@ impl Report<'_> {
         let mut table = aligned(&columns);
         for MemberSite { record: site, interest, .. } in &self.set.sites {
             let function = site.function.as_deref().map(|name| {
-                format!("{}+{:#x}", printable(name), site.function_offset.unwrap_or(0))
+                format!("{}+{:#x}", function_name(name), site.function_offset.unwrap_or(0))
             });
             let source = interest.as_ref().and_then(|frame| {
                 Some(format!("{}:{}", printable(frame.file.as_deref()?), frame.line?))

@@ -6,6 +6,7 @@ use crate::images::ReadImage;
 use crate::plan_file::{Document, KeyRecord};
 use crate::wanted::Wish;
 use jlctl_analyzer::addr::Svma;
+use jlctl_analyzer::debug_info::demangled;
 use jlctl_analyzer::image::{Image, SymbolicAddress};
 use jlctl_analyzer::jump_table::{JumpTable, Key, SiteId};
 use std::collections::{HashMap, HashSet};
@@ -70,8 +71,11 @@ fn check_key(
         let section = key.section.map(|id| image.section(id).name.to_owned());
         findings.same(place("section"), &section, &claim.section);
     }
-    if let Some(symbol) = claim.symbol.as_ref().filter(|symbol| !claim.name.contains(*symbol)) {
-        findings.add(place("name")(), format!("a name with {symbol} in it"), &claim.name);
+    if let Some(symbol) = &claim.symbol {
+        let path = demangled(symbol).unwrap_or_else(|| symbol.clone());
+        if ![symbol, &path].iter().any(|part| claim.name.contains(*part)) {
+            findings.add(place("name")(), format!("a name with {path} in it"), &claim.name);
+        }
     }
     let on = match claim.wish.0 {
         Wish::Enable => Some(true),

@@ -202,6 +202,6 @@ fn names(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<KeyName> {
     let named = table.keys().iter().zip(names.all());
     named
         .filter(|(_, name)| name.symbol().is_some())
-        .map(|(key, name)| KeyName { key: key.address, name: name.full().to_owned() })
+        .map(|(key, name)| KeyName { key: key.address, name: name.by_symbol().to_owned() })
         .collect()
 }

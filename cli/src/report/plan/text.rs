@@ -3,7 +3,7 @@
 use super::cost;
 use crate::output::Sink;
 use crate::report::style::{
-    Palette, aligned, common_root, count, grouped, heading, label, printable, rows,
+    Palette, aligned, common_root, count, function_name, grouped, heading, label, printable, rows,
 };
 use jlctl_patch_engine::plan_file::{Document, ImageRecord, KeyRecord, OpRecord, RefusalRecord};
 use std::io::Write;
@@ -143,7 +143,7 @@ fn file_name(images: &[ImageRecord], image: usize) -> String {
 
 fn function(op: &OpRecord) -> String {
     let Some(name) = &op.function else { return op.section.clone().unwrap_or_default() };
-    format!("{}+{:#x}", printable(name), op.function_offset.unwrap_or(0))
+    format!("{}+{:#x}", function_name(name), op.function_offset.unwrap_or(0))
 }
 
 fn source(op: &OpRecord, root: &str) -> String {
