@@ -4,9 +4,13 @@
 
 #[cfg(feature = "capi")]
 use crate::clear_cache;
-use crate::report::UncoveredPatch;
-use crate::runtime::{self, State, Wait};
+use crate::error::Error;
+use crate::page_vec::PageVec;
+use crate::path::expand;
+use crate::report::{Counts, UncoveredPatch};
+use crate::runtime::{self, Wait};
 use crate::settings::Allowed;
+use crate::control::counts as control;
 use crate::startup;
 use crate::sync;
 use crate::sys::errno::Errno;
@@ -44,30 +48,12 @@ pub(crate) fn write_report() {
         return;
     }
     let Ok(name) = CStr::from_bytes_with_nul(name.bytes()) else { return };
-    let Ok(held) = runtime::enter(Wait::Yes) else { return };
-    let level = sync::choose(Allowed::in_process());
+    let Ok(known) = Known::now() else { return };
     if let Ok(file) = File::create(name) {
         let mut out = Buffered { file, text: Text::new(), result: Ok(()) };
-        let _ = report(&mut out, &held, level);
+        let _ = report(&mut out, &known);
         out.flush();
     }
-}
-
-/// `path` with the process's id for `%p`, and a NUL; whether there was a `%p`.
-fn expand<const N: usize>(path: &CStr, process: u32, name: &mut Text<N>) -> bool {
-    let mut is_expanded = false;
-    let mut rest = path.to_bytes_with_nul();
-    while let [first, after @ ..] = rest {
-        if let Some(after) = rest.strip_prefix(b"%p") {
-            is_expanded = true;
-            let _ = write!(name, "{process}");
-            rest = after;
-        } else {
-            name.push(*first);
-            rest = after;
-        }
-    }
-    is_expanded
 }
 
 /// What `__clear_cache` did, which only libjlshim has.
@@ -87,14 +73,33 @@ fn icache() -> [(&'static str, u64); 4] {
     ]
 }
 
+/// What the report says of the runtime's state: a copy, since the dynamic linker is asked where
+/// patches lie, and who holds its lock may wait for the runtime's.
+pub(crate) struct Known {
+    counts: Counts,
+    /// Tables, and entries in all of them.
+    tables: (usize, usize),
+    patches: PageVec<UncoveredPatch>,
+}
+
+impl Known {
+    /// What is known now.
+    ///
+    /// # Errors
+    /// As of [`runtime::enter`], and [`Error::NoMemory`].
+    pub(crate) fn now() -> Result<Self, Error> {
+        let held = runtime::enter(Wait::Yes)?;
+        let mut patches = PageVec::new();
+        let uncovered = held.record.patches().iter();
+        uncovered.copied().try_for_each(|patch| patches.push(patch)).map_err(Error::NoMemory)?;
+        Ok(Self { counts: held.record.counts, tables: held.tables.most(), patches })
+    }
+}
+
 /// Writes one JSON object, its lists one element a line.
-fn report(
-    out: &mut impl Write,
-    state: &State,
-    level: Result<sync::SyncLevel, sync::Refusal>,
-) -> fmt::Result {
-    let counts = &state.record.counts;
-    let (tables, sites) = state.tables.most();
+pub(crate) fn report(out: &mut impl Write, known: &Known) -> fmt::Result {
+    let level = sync::choose(Allowed::in_process());
+    let Known { counts, tables: (tables, sites), patches } = known;
     writeln!(out, "{{\n  \"schema\": \"jlshim.report/1\",\n  \"pid\": {},", sys::process_id())?;
     match level {
         Ok(level) => {
@@ -125,14 +130,17 @@ fn report(
     for (name, count) in icache() {
         writeln!(out, "  \"{name}\": {count},")?;
     }
+    for (name, count) in control::counts() {
+        writeln!(out, "  \"{name}\": {count},")?;
+    }
     let (flipped, unknown) = startup::counts();
     writeln!(out, "  \"startup_flipped\": {flipped},\n  \"startup_unknown\": {unknown},")?;
     write!(out, "  \"uncovered_patches\": [")?;
-    for (index, patch) in state.record.patches().iter().enumerate() {
+    for (index, patch) in patches.as_slice().iter().enumerate() {
         write!(out, "{}\n    ", if index == 0 { "" } else { "," })?;
         uncovered(out, patch)?;
     }
-    writeln!(out, "{}]\n}}", if state.record.patches().is_empty() { "" } else { "\n  " })
+    writeln!(out, "{}]\n}}", if patches.as_slice().is_empty() { "" } else { "\n  " })
 }
 
 /// Addresses as the process has them, and as its file does: without the load bias, as
@@ -145,7 +153,7 @@ fn uncovered(out: &mut impl Write, patch: &UncoveredPatch) -> fmt::Result {
             let svma = |address: usize| address.wrapping_sub(object.bias);
             write!(out, "\"site_svma\": \"{:#x}\", \"key_svma\": \"{:#x}\", ", svma(site), svma(key))?;
             write!(out, "\"object\": \"")?;
-            escape(out, object.name)?;
+            escape(out, object.name())?;
             write!(out, "\"}}")
         }
         None => write!(out, "\"site_svma\": null, \"key_svma\": null, \"object\": null}}"),
@@ -203,19 +211,6 @@ mod tests {
     extern crate std;
     use super::*;
     use std::string::String;
-
-    #[test]
-    fn a_path_with_the_process_in_it() {
-        let mut name = Text::<64>::new();
-        assert!(expand(c"/tmp/%p.%p-%x", 42, &mut name));
-        assert_eq!(name.bytes(), b"/tmp/42.42-%x\0");
-        let mut name = Text::<64>::new();
-        assert!(!expand(c"/tmp/report", 42, &mut name));
-        assert_eq!(name.bytes(), b"/tmp/report\0");
-        let mut name = Text::<4>::new();
-        expand(c"/tmp/report", 42, &mut name);
-        assert!(CStr::from_bytes_with_nul(name.bytes()).is_err(), "cut, and so not opened");
-    }
 
     #[test]
     fn names_are_escaped() {

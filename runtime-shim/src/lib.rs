@@ -65,6 +65,7 @@ runtime! {
     #[cfg(feature = "capi")]
     mod clear_cache;
     mod code;
+    mod control;
     mod error;
     mod json;
     mod key;
@@ -81,6 +82,7 @@ runtime! {
     pub mod object;
     mod op;
     mod page_vec;
+    mod path;
     mod process;
     mod report;
     mod runtime;

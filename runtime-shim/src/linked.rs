@@ -55,22 +55,34 @@ fn names(at: usize, linked: &Linked) -> impl Iterator<Item = (usize, &'static [u
     })
 }
 
-/// Registers what a note of ours among `notes` names; whether there is one.
-fn register(notes: &Notes) -> bool {
-    let Some((TYPE_LINKED, descriptor)) = note::find(notes.bytes, notes.align) else {
-        return false;
-    };
+/// Calls `take` with the keys that the notes of linked objects name, with their names.
+///
+/// Takes the dynamic linker's lock: not for signal handlers, nor under the runtime's.
+pub(crate) fn for_each_name(take: &mut dyn FnMut(usize, &[u8])) {
+    for_each_note_segment(None, &mut |notes| {
+        if let Some((at, linked)) = note_of(notes) {
+            names(at, &linked).for_each(|(key, name)| take(key, name));
+        }
+    });
+}
+
+/// The note of ours among `notes`, and where it is.
+fn note_of(notes: &Notes) -> Option<(usize, Linked)> {
+    let (TYPE_LINKED, descriptor) = note::find(notes.bytes, notes.align)? else { return None };
     let at = notes.bytes.as_ptr().wrapping_add(descriptor);
     // SAFETY: `find` has found a descriptor of this length within `notes`, which need not be
     // aligned as the structure is.
     let linked = unsafe { at.cast::<Linked>().read_unaligned() };
-    if linked.version != note::VERSION {
-        return false;
-    }
+    (linked.version == note::VERSION).then_some((at.addr(), linked))
+}
+
+/// Registers what a note of ours among `notes` names; whether there is one.
+fn register(notes: &Notes) -> bool {
+    let Some((at, linked)) = note_of(notes) else { return false };
     let place = |field: usize, displacement: i64| {
         #[allow(clippy::cast_possible_truncation, reason = "addresses of 64 bits")]
         let displacement = displacement as isize;
-        (at.addr() + field).wrapping_add_signed(displacement)
+        (at + field).wrapping_add_signed(displacement)
     };
     let node = place(core::mem::offset_of!(Linked, node), linked.node);
     let start = place(core::mem::offset_of!(Linked, table), linked.table);
@@ -85,6 +97,6 @@ fn register(notes: &Notes) -> bool {
     // data, and the table is the object's own, which it has checked.  The object stays: it
     // is the program, or marked DF_1_NODELETE by `jlctl link`.
     let _ = unsafe { object::register(node, entry(start), entry(stop)) };
-    startup::flip_named(names(at.addr(), &linked));
+    startup::flip_named(names(at, &linked));
     true
 }

@@ -33,7 +33,7 @@ pub(crate) fn for_each(
 ) -> Result<(), Errno> {
     let object = object::containing(address).ok_or(Errno(libc::ENOENT))?;
     let mut path = Text::<4096>::new();
-    let name = if object.name.is_empty() { b"/proc/self/exe" } else { object.name };
+    let name = if object.name().is_empty() { b"/proc/self/exe" } else { object.name() };
     name.iter().chain(b"\0").for_each(|byte| path.push(*byte));
     let path = CStr::from_bytes_with_nul(path.bytes()).map_err(|_| Errno(libc::ENAMETOOLONG))?;
     let file = File::open(path)?;

@@ -7,6 +7,8 @@
 //! dynamic linker.  The byte order is the program's; both kinds of machine that are linked
 //! for are little-endian.
 
+use core::ops::Range;
+
 /// The note's owner, as it lies in the note: with its NUL, padded to four bytes.
 pub const OWNER: [u8; 8] = *b"jlctl\0\0\0";
 /// Bytes of the owner's name with its NUL, without padding: the note's `namesz`.
@@ -82,6 +84,27 @@ pub const DESCRIPTOR: usize = HEAD_LEN + OWNER.len();
 /// What is damaged ends the search; nothing is read outside of `notes`.
 #[must_use]
 pub fn find(notes: &[u8], align: usize) -> Option<(u32, usize)> {
+    let own = OWNER.get(..OWNER_LEN as usize)?;
+    let is_own =
+        |owner: &[u8], _: u32, descriptor: &[u8]| owner == own && descriptor.len() == Linked::SIZE;
+    find_note(notes, align, is_own).map(|(kind, descriptor)| (kind, descriptor.start))
+}
+
+/// The build id among `notes`, likewise: the descriptor of the note of type 3
+/// (NT_GNU_BUILD_ID) of the owner GNU.
+#[must_use]
+pub fn build_id(notes: &[u8], align: usize) -> Option<&[u8]> {
+    let is_id = |owner: &[u8], kind: u32, _: &[u8]| owner == b"GNU\0" && kind == 3;
+    notes.get(find_note(notes, align, is_id)?.1)
+}
+
+/// The first note whose owner, type and descriptor `is_it` takes: its type, and where its
+/// descriptor is.
+fn find_note(
+    notes: &[u8],
+    align: usize,
+    is_it: impl Fn(&[u8], u32, &[u8]) -> bool,
+) -> Option<(u32, Range<usize>)> {
     let align = if align == 8 { 8 } else { 4 };
     let mut at = 0usize;
     loop {
@@ -95,9 +118,8 @@ pub fn find(notes: &[u8], align: usize) -> Option<(u32, usize)> {
         let descriptor = name.checked_add(name_len)?.checked_next_multiple_of(align)?;
         let end = descriptor.checked_add(len)?;
         let owner = notes.get(name..name.checked_add(name_len)?)?;
-        let own = OWNER.get(..OWNER_LEN as usize)?;
-        if owner == own && len == Linked::SIZE && end <= notes.len() {
-            return Some((kind, descriptor));
+        if notes.get(descriptor..end).is_some_and(|bytes| is_it(owner, kind, bytes)) {
+            return Some((kind, descriptor..end));
         }
         // A head has at least its own length, so that this ends.
         at = end.checked_next_multiple_of(align)?;
@@ -136,6 +158,8 @@ mod tests {
         notes.extend(note(b"jlctl\0", TYPE_LINKED, &[2; Linked::SIZE]));
         assert_eq!(find(&notes, 4), Some((TYPE_LINKED, at + DESCRIPTOR)));
         assert_eq!(find(&notes[..at], 4), None);
+        assert_eq!(build_id(&notes, 4), Some(&[1; 20][..]));
+        assert_eq!(build_id(&notes[at..], 4), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "constructors, and symbols of the linker")]
 
 use crate::abi::RelativeEntry;
+use crate::control;
 use crate::json;
 use crate::object;
 use crate::op::Op;
@@ -43,11 +44,12 @@ extern "C" fn start() {
     // Who has the runtime in itself has no need of it: `jlctl link` refuses such programs.
     #[cfg(feature = "capi")]
     crate::linked::find();
+    control::start();
 }
 
 /// Takes one variable, without its prefix: `NO_MEMBARRIER=1` never calls membarrier(2),
 /// `BEST_EFFORT=1` and `PROC_MEM=1` allow what they name, and `REPORT=PATH` has the report
-/// written at exit.  `ENABLE=NAME,…` and `DISABLE=NAME,…` flip keys when they come.
+/// written at exit.  `CONTROL=PATH` opens the control socket.  `ENABLE=NAME,…` and `DISABLE=NAME,…` flip keys when they come.
 fn hear(variable: &'static CStr) {
     let allowed = Allowed::in_process();
     match variable.to_bytes() {
@@ -61,6 +63,7 @@ fn hear(variable: &'static CStr) {
                 CStr::from_bytes_with_nul(rest).ok().filter(|value| !value.is_empty())
             };
             value(b"REPORT=").into_iter().for_each(json::write_at_exit);
+            value(b"CONTROL=").into_iter().for_each(control::want);
             value(b"ENABLE=").into_iter().for_each(|names| startup::want(Op::Enable, names));
             value(b"DISABLE=").into_iter().for_each(|names| startup::want(Op::Disable, names));
         }
@@ -68,6 +71,7 @@ fn hear(variable: &'static CStr) {
 }
 
 extern "C" fn end() {
+    control::stop();
     startup::tell_unknown();
     json::write_report();
     detach(&OBJECT);

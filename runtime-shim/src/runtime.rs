@@ -9,6 +9,7 @@ use crate::page_vec::PageVec;
 use crate::report::Record;
 use crate::sys::errno::Preserved;
 use crate::sys::signals::Blocked;
+use crate::sys::socket;
 use crate::sys::{process_id, thread_id};
 use crate::table::Tables;
 use crate::window::{Mappings, Run};
@@ -143,6 +144,7 @@ extern "C" fn after_fork_in_parent() {
 
 /// After a fork, in the child: its memory is a copy, and its only thread holds the lock.
 extern "C" fn after_fork_in_child() {
+    socket::close_all_in_child();
     RUNTIME.process.store(process_id(), Ordering::Relaxed);
     RUNTIME.lock.release();
 }

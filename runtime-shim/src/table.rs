@@ -257,6 +257,33 @@ impl Tables {
         Ok(())
     }
 
+    /// Calls `take` with each key of each table, until it fails: where the table begins, the
+    /// key, and how many sites it has there.  Keys ascend within a table.
+    ///
+    /// # Errors
+    /// As [`for_each_site`](Self::for_each_site).
+    pub(crate) fn for_each_key<E>(
+        &self,
+        no_memory: impl Fn(Errno) -> E,
+        mut take: impl FnMut(usize, usize, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut at = self.first;
+        // SAFETY: the lock is held, and nodes in the list are valid.
+        while let Some(object) = unsafe { at.as_ref() } {
+            // SAFETY: as above; no other reference to this node exists here.
+            let node = unsafe { &mut *object.node.get() };
+            node.put_in_order().map_err(&no_memory)?;
+            let key_of = |index: &u32| node.site(*index).key;
+            let order = node.by_key.as_slice();
+            for of_key in order.chunk_by(|a, b| key_of(a) == key_of(b)) {
+                let key = of_key.first().map_or(0, key_of);
+                take(node.start.addr(), key, of_key.len())?;
+            }
+            at = node.next;
+        }
+        Ok(())
+    }
+
     /// Calls `take` with each site of `object`, until it fails.
     ///
     /// # Safety

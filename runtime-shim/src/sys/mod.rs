@@ -8,10 +8,11 @@
 
 pub(crate) mod errno;
 pub(crate) mod file;
-#[cfg(feature = "capi")]
 pub(crate) mod notes;
 pub(crate) mod object;
 pub(crate) mod signals;
+pub(crate) mod socket;
+pub(crate) mod thread;
 
 use core::ffi::CStr;
 use core::ptr;

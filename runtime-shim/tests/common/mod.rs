@@ -18,5 +18,6 @@ pub(crate) mod memory;
 pub(crate) mod over;
 pub(crate) mod refetch;
 pub(crate) mod rerun;
+pub(crate) mod served;
 pub(crate) mod sites;
 pub(crate) mod snapshot;

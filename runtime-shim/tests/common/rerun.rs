@@ -48,7 +48,9 @@ pub(crate) fn rerun_under(tool: &[&str], test: &str, role: &str) -> Command {
     let mut words = words.into_iter();
     let mut command = Command::new(words.next().expect("the program itself"));
     command.args(words).args([test, "--exact", "--nocapture", "--test-threads=1"]);
-    for name in ["REPORT", "NO_MEMBARRIER", "BEST_EFFORT", "PROC_MEM", "ENABLE", "DISABLE"] {
+    for name in
+        ["REPORT", "NO_MEMBARRIER", "BEST_EFFORT", "PROC_MEM", "ENABLE", "DISABLE", "CONTROL"]
+    {
         command.env_remove(format!("JLSHIM_{name}"));
     }
     command.env(ROLE, role);

@@ -1,0 +1,291 @@
+//! One client of the control socket after the other.
+
+use super::counts::{BATCHES, REFUSED, REQUESTS};
+use super::keys::{self, Refused};
+use super::reply::Reply;
+use super::request::{self, Request};
+use crate::error::Error;
+use crate::json;
+use crate::page_vec::PageVec;
+use crate::settings::Allowed;
+use crate::sync;
+use crate::sys::errno::Errno;
+use crate::sys::socket::{self, Peer, Socket};
+use crate::sys::{self, object};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// The protocol, as `hello` says it.
+pub(super) const PROTOCOL: &str = "jlshim.control/1";
+/// How long a client may say nothing, or take nothing, before another has its turn; in seconds.
+const PATIENCE: i64 = 5;
+/// How long it may take for one line, or for one reply.
+const LONGEST: i64 = 10;
+/// Bytes of a line.
+const LINE: usize = 1 << 20;
+
+/// Whether the thread is to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Has [`serve`] return, wherever it is.
+pub(super) fn end() {
+    ENDING.store(true, Ordering::SeqCst);
+    socket::shut_down_all();
+}
+
+fn is_ending() -> bool {
+    ENDING.load(Ordering::SeqCst)
+}
+
+/// Why a client is let go.
+enum End {
+    /// It has nothing more to say.
+    Done,
+    /// It failed, or was too slow.
+    Failed,
+}
+
+/// Serves until [`end`].
+pub(super) fn serve(listener: &Socket) {
+    while !is_ending() {
+        match listener.accept() {
+            Ok(client) => {
+                let mut client = Client::of(client);
+                if !is_ending() {
+                    let _ = client.serve();
+                }
+            }
+            Err(Errno(libc::EINTR | libc::ECONNABORTED)) => {}
+            // It was shut down, or closed.
+            Err(Errno(libc::EINVAL | libc::EBADF | libc::ENOTSOCK)) => return,
+            // There are no descriptors or no memory now.
+            Err(_) => socket::rest(),
+        }
+    }
+}
+
+struct Client {
+    socket: Socket,
+    /// What has come and was not answered.
+    lines: PageVec<u8>,
+    reply: Reply,
+}
+
+impl Client {
+    const fn of(socket: Socket) -> Self {
+        Self { socket, lines: PageVec::new(), reply: Reply::new() }
+    }
+
+    fn serve(&mut self) -> Result<End, Errno> {
+        self.socket.set_patience(PATIENCE)?;
+        if let Some(peer) = stranger(self.socket.peer()?) {
+            REFUSED.add();
+            let (own, user) = (socket::user(), peer.user);
+            let text = format_args!("user {user} may not control a process of user {own}");
+            self.fail(Errno(libc::EPERM), &text);
+            self.send();
+            return Ok(End::Failed);
+        }
+        loop {
+            let Some(end) = self.line()? else { return Ok(End::Done) };
+            self.answer(end);
+            if !self.send() || is_ending() {
+                return Ok(End::Failed);
+            }
+            self.forget(end + 1);
+        }
+    }
+
+    /// Waits for a whole line: where it ends.
+    fn line(&mut self) -> Result<Option<usize>, Errno> {
+        let (began, mut seen) = (socket::seconds(), 0);
+        loop {
+            let rest = self.lines.as_slice().get(seen..).unwrap_or_default();
+            if let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                return Ok(Some(seen + at));
+            }
+            seen = self.lines.as_slice().len();
+            if seen > LINE {
+                let text = format_args!("a line has more than {LINE} bytes");
+                self.fail(Errno(libc::EOVERFLOW), &text);
+                self.send();
+                return Ok(None);
+            }
+            let mut buffer = [0; 4096];
+            match self.socket.receive(&mut buffer) {
+                Ok(0) => return Ok(None),
+                Ok(count) => {
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    bytes.iter().try_for_each(|byte| self.lines.push(*byte))?;
+                }
+                Err(Errno(libc::EINTR)) => {}
+                Err(error) => return Err(error),
+            }
+            if socket::seconds() - began > LONGEST {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Lets go of the first `len` bytes.
+    fn forget(&mut self, len: usize) {
+        let all = self.lines.as_mut_slice();
+        let rest = all.len().saturating_sub(len);
+        all.copy_within(len.min(all.len()).., 0);
+        self.lines.truncate(rest);
+    }
+
+    /// Answers the line that ends at `end`.
+    fn answer(&mut self, end: usize) {
+        let Self { lines, reply, .. } = self;
+        let line = lines.as_slice().get(..end).unwrap_or_default();
+        reply.clear();
+        let written = match request::parse(line) {
+            Ok(None) => return,
+            Ok(Some(request)) => {
+                REQUESTS.add();
+                answer(&request, reply)
+            }
+            Err(malformed) => {
+                REQUESTS.add();
+                refused(reply, &Refused::Malformed(malformed))
+            }
+        };
+        if written.is_err() {
+            let text = "there is no memory for the reply; what was asked for may be done";
+            self.fail(Errno(libc::ENOMEM), &text);
+        }
+    }
+
+    fn fail(&mut self, errno: Errno, text: &dyn fmt::Display) {
+        self.reply.clear();
+        let _ = error(&mut self.reply, errno, text);
+    }
+
+    /// Sends the reply; whether all of it was taken.
+    fn send(&self) -> bool {
+        let (began, mut rest) = (socket::seconds(), self.reply.bytes());
+        while !rest.is_empty() {
+            match self.socket.send(rest) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(Errno(libc::EINTR)) => {}
+                Err(_) => return false,
+            }
+            if socket::seconds() - began > LONGEST {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The peer, if it may control nothing here.
+fn stranger(peer: Peer) -> Option<Peer> {
+    (peer.user != 0 && peer.user != socket::user()).then_some(peer)
+}
+
+fn error(reply: &mut Reply, errno: Errno, text: &dyn fmt::Display) -> fmt::Result {
+    writeln!(reply, "error {} {text}", errno.0)
+}
+
+fn refused(reply: &mut Reply, refused: &Refused<'_>) -> fmt::Result {
+    error(reply, refused.errno(), refused)
+}
+
+fn answer(request: &Request<'_>, reply: &mut Reply) -> fmt::Result {
+    match request {
+        Request::Hello => hello(reply),
+        Request::List => list(reply),
+        Request::Report => report(reply),
+        Request::Batch(line) => batch(line, reply),
+    }
+}
+
+/// Who answers: `jlshim.control/1 PID`, then a line for each object with a table:
+/// `object BIAS BUILDID PATH`.
+fn hello(reply: &mut Reply) -> fmt::Result {
+    writeln!(reply, "{PROTOCOL} {}", sys::process_id())?;
+    match sync::choose(Allowed::in_process()) {
+        Ok(level) => {
+            let strength = if level.is_strict() { "strict" } else { "best-effort" };
+            writeln!(reply, "sync {strength} {}", level.method())?;
+        }
+        Err(refusal) => writeln!(reply, "sync refused {refusal}")?,
+    }
+    let listed = match keys::list() {
+        Ok(listed) => listed,
+        Err(why) => return failed(reply, why),
+    };
+    for of_table in listed.as_slice().chunk_by(|a, b| a.table == b.table) {
+        let Some(object) = of_table.first().and_then(|first| object::containing(first.table))
+        else {
+            continue;
+        };
+        write!(reply, "object {:#x} ", object.bias)?;
+        match object.build_id() {
+            [] => reply.write_str("-")?,
+            id => id.iter().try_for_each(|byte| write!(reply, "{byte:02x}"))?,
+        }
+        reply.write_str(" ")?;
+        // The program itself is called nothing.
+        reply.push_printable(object.name())?;
+        reply.write_str("\n")?;
+    }
+    reply.write_str("ok\n")
+}
+
+/// `key ADDRESS COUNT SITES` for each key, then `name ADDRESS NAME` for what is known.
+fn list(reply: &mut Reply) -> fmt::Result {
+    let listed = match keys::list() {
+        Ok(listed) => listed,
+        Err(why) => return failed(reply, why),
+    };
+    for key in listed.as_slice() {
+        writeln!(reply, "key {:#x} {} {}", key.key, key.count, key.sites)?;
+    }
+    let mut written = Ok(());
+    let named = keys::for_each_name(listed.as_slice(), &mut |key, name| {
+        written = written
+            .and_then(|()| write!(reply, "name {key:#x} "))
+            .and_then(|()| reply.push_printable(name))
+            .and_then(|()| reply.write_str("\n"));
+    });
+    written?;
+    named.map_err(|_| fmt::Error)?;
+    reply.write_str("ok\n")
+}
+
+/// The report, then `ok`.
+fn report(reply: &mut Reply) -> fmt::Result {
+    match json::Known::now() {
+        Ok(known) => json::report(reply, &known)?,
+        Err(why) => return failed(reply, why),
+    }
+    reply.write_str("ok\n")
+}
+
+/// `key ADDRESS BEFORE COUNT` for each key, then `ok SITES LEVEL METHOD`: how many sites were
+/// patched, and by what the other threads were synchronised; `none none` where nothing was.
+fn batch(line: &[u8], reply: &mut Reply) -> fmt::Result {
+    let mut changed = PageVec::new();
+    let applied = match keys::apply(line, &mut changed) {
+        Ok(applied) => applied,
+        Err(why) => return refused(reply, &why),
+    };
+    BATCHES.add();
+    for key in changed.as_slice() {
+        writeln!(reply, "key {:#x} {} {}", key.key, key.before, key.count)?;
+    }
+    match applied.sync {
+        None => writeln!(reply, "ok {} none none", applied.sites),
+        Some(level) => {
+            let strength = if level.is_strict() { "strict" } else { "best-effort" };
+            writeln!(reply, "ok {} {strength} {}", applied.sites, level.method())
+        }
+    }
+}
+
+fn failed(reply: &mut Reply, why: Error) -> fmt::Result {
+    reply.clear();
+    refused(reply, &Refused::Runtime(why))
+}
