@@ -323,9 +323,12 @@ pub(crate) struct Apply {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Change the process with this id, all of whose threads are stopped meanwhile
+    /// Change the process with this id, by its control socket, or with all threads stopped
     #[arg(long, conflicts_with_all = ["sha256", "sites_only", "signature"], value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pid: Option<i32>,
+
+    #[command(flatten)]
+    pub(crate) way: live::Way,
 
     /// Bring back an image whose change in place was interrupted
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["plan", "images", "reverse", "sites_only", "signature", "sha256"])]

@@ -4,6 +4,7 @@ mod apply_plan;
 mod args;
 mod baseline;
 mod cmd;
+mod control;
 mod exit;
 mod files;
 mod input;

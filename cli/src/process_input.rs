@@ -7,7 +7,7 @@ use crate::read::{self, Contents, Depth};
 use anyhow::Context as _;
 use jlctl_analyzer::image::Image;
 use jlctl_patch_engine::images::ReadImage;
-use jlctl_patch_engine::process::{Bias, Mapping, Memory, locate, mappings};
+use jlctl_patch_engine::process::{Bias, Control, Mapping, Memory, locate, mappings};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -87,10 +87,10 @@ fn is_file(mapping: &Mapping, path: &Path) -> bool {
 pub(crate) struct Process<'a> {
     pub(crate) read: &'a [ReadImage<'a>],
     pub(crate) biases: Vec<Bias>,
-    pub(crate) memory: Memory,
+    pub(crate) memory: &'a Memory,
 }
 
-/// Reads the files, finds them in the process, and calls `then`.
+/// Reads the files, finds them in the memory of process `pid`, and calls `then`.
 ///
 /// # Errors
 /// If a file is not what the process runs, and what `then` raises.
@@ -99,6 +99,44 @@ pub(crate) fn with<T>(
     mapped: &[Mapped],
     is_written: bool,
     then: impl FnOnce(Process<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let memory = Memory::open(pid, is_written)?;
+    let all = mappings(pid)?;
+    let find = |image: &Image<'_>, mapped: &Mapped| {
+        Ok(locate(image, mapped.input.path(), mapped.mapping.as_ref(), &all, &memory)?)
+    };
+    with_biases(pid, mapped, find, |read, biases| then(Process { read, biases, memory: &memory }))
+}
+
+/// Reads the files, finds them by what the process says by its control socket, and calls
+/// `then` with them and where each is.
+///
+/// # Errors
+/// As [`with`].
+pub(crate) fn with_control<T>(
+    control: &Control,
+    mapped: &[Mapped],
+    then: impl FnOnce(&[ReadImage<'_>], Vec<Bias>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let pid = control.pid();
+    let find = |image: &Image<'_>, mapped: &Mapped| {
+        control.locate(image).ok_or_else(|| {
+            let text = format!(
+                "{}: process {pid} has no object of this build id with a jump table that its \
+                 runtime knows; --ptrace reaches others",
+                mapped.input.path().display()
+            );
+            failure(Kind::Refused, text)
+        })
+    };
+    with_biases(pid, mapped, find, then)
+}
+
+fn with_biases<T>(
+    pid: i32,
+    mapped: &[Mapped],
+    find: impl Fn(&Image<'_>, &Mapped) -> anyhow::Result<Bias>,
+    then: impl FnOnce(&[ReadImage<'_>], Vec<Bias>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let quiet = Progress::none();
     let images: Vec<Image<'_>> =
@@ -123,19 +161,16 @@ pub(crate) fn with<T>(
             keys: &contents.keys,
         })
         .collect();
-    let memory = Memory::open(pid, is_written)?;
-    let all = mappings(pid)?;
     let biases = mapped
         .iter()
         .zip(&images)
         .map(|(mapped, image)| {
             check_machine(image, mapped.input.path())?;
-            let (path, own) = (mapped.input.path(), mapped.mapping.as_ref());
-            Ok(locate(image, path, own, &all, &memory)?)
+            find(image, mapped)
         })
         .collect::<anyhow::Result<_>>()
         .with_context(|| format!("process {pid}"))?;
-    then(Process { read: &read, biases, memory })
+    then(&read, biases)
 }
 
 /// That the image is for this machine: another's runs in an emulator, in whose memory the

@@ -7,8 +7,10 @@ mod common;
 
 use common::{Run, jlctl, root, run};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What a program is built for, and by what it is looked at.
 struct Machine {
@@ -100,6 +102,33 @@ impl Bench {
         assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("seen: 1 0\n", ""), "{program}");
     }
 
+    /// Its keys are flipped by the control socket, by names that are in the link's note.
+    fn flipped_by_socket(&self, program: &str) {
+        let path = self.path("control");
+        let mut command = self.command(program);
+        command.arg("serve").env("JLSHIM_CONTROL", &path);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut to = child.stdin.take().expect("a pipe");
+        let mut from = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut sees = || {
+            to.write_all(b"\n").expect("it listens");
+            from.next().expect("it answers").expect("text")
+        };
+        assert_eq!(sees(), "seen: 0 1", "{program}");
+        let mut control = UnixStream::connect(&path).expect("it serves");
+        control.write_all(b"enable off_key disable on_key\n").expect("it listens");
+        let reply = BufReader::new(control).lines().nth(2).expect("three lines").expect("text");
+        assert!(reply.starts_with("ok 2 strict "), "{program}: {reply}");
+        assert_eq!(sees(), "seen: 1 0", "{program}");
+        drop(to);
+        assert!(child.wait().expect("a child").success(), "{program}");
+        assert!(!path.exists(), "{program}: the socket is removed");
+    }
+
     /// What a program prints, which must succeed.
     fn prints(&self, program: &str, arguments: &[&str]) -> String {
         succeeds(self.command(program).args(arguments))
@@ -137,6 +166,7 @@ impl Bench {
             succeeds(Command::new(strip).arg(self.path("stripped")));
             assert_eq!(self.prints("stripped", &[]), LINKED, "{name}, {strip}");
             self.flipped_at_start("stripped");
+            self.flipped_by_socket("stripped");
             let bytes = fs::read(self.path("stripped")).expect("the program");
             assert!(holds(&bytes, b"off_key"), "{name}, {strip}: the names are gone");
             self.ok(&["link", "--remove", "stripped", "-o", "bare"]);

@@ -5,139 +5,14 @@
 #![allow(unsafe_code, reason = "sites")]
 
 mod common;
+#[path = "live/target.rs"]
+mod target;
 
 use common::{Run, jlctl, root, run};
-use jlctl_shim::{
-    define_static_key_false, define_static_key_true, static_branch_likely, static_branch_unlikely,
-};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::Command;
 use std::{env, thread};
-
-define_static_key_false!(static LIVE_FALSE);
-define_static_key_true!(static LIVE_TRUE);
-
-/// What makes a test of this file the program that is flipped.
-const ROLE: &str = "JLCTL_TEST_TARGET";
-
-#[inline(never)]
-fn sees() -> [bool; 4] {
-    [
-        static_branch_unlikely!(LIVE_FALSE),
-        static_branch_likely!(LIVE_FALSE),
-        static_branch_unlikely!(LIVE_TRUE),
-        static_branch_likely!(LIVE_TRUE),
-    ]
-}
-
-/// Threads that pass the sites beside the main one.
-const WORKERS: usize = 7;
-
-/// How often the main thread has asked the others what they see.
-static ASKED: AtomicU64 = AtomicU64::new(0);
-
-/// Passes the sites all the time; what it sees after it was asked goes to `answers`.
-fn work(answers: &mpsc::Sender<[bool; 4]>) {
-    let mut answered = 0;
-    loop {
-        let asked = ASKED.load(Ordering::Acquire);
-        let seen = sees();
-        if asked != answered && answers.send(seen).is_err() {
-            return;
-        }
-        if asked == answered {
-            // A thread in the middle of its sleep is stopped as well.
-            thread::sleep(Duration::from_micros(seen.map(u64::from).iter().sum::<u64>() * 10));
-        }
-        answered = asked;
-    }
-}
-
-/// The program: threads that pass the sites all the time, and a main thread that answers each
-/// line with what all see from then on, `0` and `1` for each site, and what the keys say.
-fn serve() {
-    let (to, answers) = mpsc::channel();
-    for _ in 0..WORKERS {
-        let to = to.clone();
-        thread::spawn(move || work(&to));
-    }
-    println!("ready");
-    for line in std::io::stdin().lines() {
-        let line = line.expect("a line");
-        if line == "flip" {
-            LIVE_FALSE.enable().expect("the shim flips");
-        }
-        let seen = sees();
-        ASKED.fetch_add(1, Ordering::Release);
-        let stale = answers.iter().take(WORKERS).filter(|other| *other != seen).count();
-        let stale = if stale == 0 { String::new() } else { format!(", {stale} stale") };
-        let (off, on) = (LIVE_FALSE.is_enabled(), LIVE_TRUE.is_enabled());
-        println!("{:?} {off} {on}{stale}", seen.map(u8::from));
-    }
-}
-
-/// A program that is running.
-struct Target {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Target {
-    fn start(test: &str) -> Self {
-        let exe = env::current_exe().expect("this program");
-        let mut child = Command::new(exe)
-            .args([test, "--exact", "--nocapture", "--test-threads=1"])
-            .env(ROLE, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let to = child.stdin.take().expect("a pipe");
-        let from = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut target = Self { child, to, from };
-        while target.line() != "ready" {}
-        target
-    }
-
-    fn pid(&self) -> String {
-        self.child.id().to_string()
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        let read = self.from.read_line(&mut line).expect("an answer");
-        assert!(read > 0, "the program has ended");
-        let line = line.trim_end();
-        // What the test harness says of its test stands before the first line.
-        line.rsplit("... ").next().unwrap_or(line).to_owned()
-    }
-
-    fn ask(&mut self, what: &str) -> String {
-        writeln!(self.to, "{what}").expect("it listens");
-        self.line()
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Whether this process is the program; it serves then, to its end.
-fn is_target() -> bool {
-    let is_it = env::var_os(ROLE).is_some();
-    if is_it {
-        serve();
-    }
-    is_it
-}
+use target::{Target, is_target};
 
 fn ctl(target: &Target, args: &[&str]) -> Run {
     run(jlctl(&["ctl", &target.pid()]).args(args))
@@ -162,7 +37,7 @@ fn keys_are_listed_and_flipped_by_name() {
     if is_target() {
         return;
     }
-    let mut target = Target::start("keys_are_listed_and_flipped_by_name");
+    let mut target = Target::with("keys_are_listed_and_flipped_by_name", &[]);
     let (off, on) = (pattern("LIVE_FALSE"), pattern("LIVE_TRUE"));
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
     let listed = json(&ctl(&target, &["list", "--format", "json"]));
@@ -171,7 +46,10 @@ fn keys_are_listed_and_flipped_by_name() {
         (Some("jlctl.ctl/1"), Some(2))
     );
     let flipped = json(&ctl(&target, &["enable", &off, "--format", "json"]));
-    assert_eq!(flipped["synchronised_by"], "ptrace-stop");
+    assert_eq!(
+        (&flipped["way"], &flipped["synchronised_by"]),
+        (&"ptrace".into(), &"ptrace-stop".into())
+    );
     assert_eq!(flipped["threads"], 9, "the harness has one of its own: {flipped}");
     assert!(flipped["pause_ns"].as_u64().is_some_and(|pause| pause > 0));
     let key = &flipped["keys"][0];
@@ -197,7 +75,7 @@ fn the_program_flips_what_was_flipped_from_outside() {
     if is_target() {
         return;
     }
-    let mut target = Target::start("the_program_flips_what_was_flipped_from_outside");
+    let mut target = Target::with("the_program_flips_what_was_flipped_from_outside", &[]);
     let off = pattern("LIVE_FALSE");
     assert_eq!(target.ask("flip"), "[1, 1, 1, 1] true true");
     assert_eq!(ctl(&target, &["disable", &off]).code, 0);
@@ -211,7 +89,7 @@ fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
     if is_target() {
         return;
     }
-    let mut target = Target::start("a_site_that_does_not_follow_its_key_is_found_and_mended");
+    let mut target = Target::with("a_site_that_does_not_follow_its_key_is_found_and_mended", &[]);
     let off = pattern("LIVE_FALSE");
     let listed = json(&ctl(&target, &["list", &off, "--format", "json"]));
     let address = listed["keys"][0]["address"].as_str().expect("an address");
@@ -239,7 +117,7 @@ fn a_plan_is_applied_and_taken_back() {
     if is_target() {
         return;
     }
-    let mut target = Target::start("a_plan_is_applied_and_taken_back");
+    let mut target = Target::with("a_plan_is_applied_and_taken_back", &[]);
     let exe = env::current_exe().expect("this program");
     let exe = exe.to_str().expect("UTF-8");
     let directory = tempfile::tempdir().expect("a directory");
@@ -270,7 +148,7 @@ fn what_cannot_be_flipped_is_refused() {
     if is_target() {
         return;
     }
-    let target = Target::start("what_cannot_be_flipped_is_refused");
+    let target = Target::with("what_cannot_be_flipped_is_refused", &[]);
     let gone = run(&mut jlctl(&["ctl", "4194304", "list"]));
     assert_eq!((gone.code, gone.stdout.as_str()), (3, ""), "{gone:?}");
     assert!(gone.stderr.contains("there is none"), "{}", gone.stderr);
@@ -296,7 +174,7 @@ fn a_process_that_is_traced_is_left_alone() {
     if is_target() {
         return;
     }
-    let target = Target::start("a_process_that_is_traced_is_left_alone");
+    let target = Target::with("a_process_that_is_traced_is_left_alone", &[]);
     let pid = target.pid();
     let mut strace = Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-p", &pid])
@@ -324,7 +202,7 @@ fn ten_thousand_flips_under_load() {
         return;
     }
     use jlctl_patch_engine::process::{Edit, Edits, Memory, apply};
-    let mut target = Target::start("ten_thousand_flips_under_load");
+    let mut target = Target::with("ten_thousand_flips_under_load", &[]);
     let exe = env::current_exe().expect("this program");
     let directory = tempfile::tempdir().expect("a directory");
     let plan = directory.path().join("plan.json");

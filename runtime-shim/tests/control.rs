@@ -223,11 +223,8 @@ fn other_users_are_refused() {
         None => {}
     }
     // SAFETY: geteuid takes nothing.
-    assert_eq!(
-        unsafe { libc::geteuid() },
-        0,
-        "this test has to be run by root: it needs two users"
-    );
+    let user = unsafe { libc::geteuid() };
+    assert_eq!(user, 0, "this test has to be run by root: it needs two users");
     let directory = Directory::new(NAME);
     fs::set_permissions(directory.path("."), fs::Permissions::from_mode(0o755)).expect("ours");
     let path = directory.path("socket");

@@ -82,7 +82,7 @@ fn address(value: &Value) -> usize {
     usize::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 26] = [
     "schema",
     "pid",
     "sync_level",
@@ -103,6 +103,9 @@ const FIELDS: [&str; 23] = [
     "icache_syncs",
     "icache_shared",
     "icache_failed",
+    "control_requests",
+    "control_batches",
+    "control_refused",
     "startup_flipped",
     "startup_unknown",
     "uncovered_patches",

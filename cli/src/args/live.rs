@@ -5,16 +5,22 @@ use std::path::PathBuf;
 
 /// List and flip the static keys of a running process.
 ///
-/// All threads of the process are stopped for it, which takes less than a millisecond for
-/// some: every old byte is verified, sites are written first and the counts of keys last, and
-/// the stop itself is the synchronisation of all CPUs. Either all of it happens, or nothing.
-/// Should jlctl be killed in between, sites that are written stay so, the counts say the old
-/// state, and the same command again completes it.
+/// A program with the runtime shim that was started with JLSHIM_CONTROL=PATH is asked by its
+/// control socket, and flips its keys itself: no thread is stopped. All threads of any other
+/// are stopped for it, which takes less than a millisecond for some: every old byte is verified,
+/// sites are written first and the counts of keys last, and the stop itself is the
+/// synchronisation of all CPUs. Either all of it happens, or nothing. Should jlctl be killed in
+/// between, sites that are written stay so, the counts say the old state, and the same command
+/// again completes it. Where the program flips the same keys itself at that moment, use its
+/// control socket: a batch that it has begun and not yet written cannot be seen from outside.
 #[derive(Debug, Args)]
 pub(crate) struct Ctl {
     /// Id of the process
     #[arg(value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pid: i32,
+
+    #[command(flatten)]
+    pub(crate) way: Way,
 
     /// What to do
     #[command(subcommand)]
@@ -71,6 +77,18 @@ pub(crate) struct Common {
     /// Format of the report
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: LiveFormat,
+}
+
+/// How a process is reached.
+#[derive(Debug, Args)]
+pub(crate) struct Way {
+    /// Its control socket; the one of its JLSHIM_CONTROL, if left out
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// Stop it by ptrace, though it may have a control socket
+    #[arg(long, conflicts_with = "socket")]
+    pub(crate) ptrace: bool,
 }
 
 /// Compare the code of a running process with its keys.

@@ -2,15 +2,18 @@
 
 use crate::apply_plan::{changes, verify};
 use crate::args::{Apply, Global};
+use crate::control::control;
 use crate::exit::{Kind, Outcome, failure};
+use crate::process_input::{self, Mapped};
 use crate::progress::Progress;
 use crate::report::apply::{Applied, AppliedProcess, write};
-use crate::report::live::{PTRACE_STOP, nanoseconds};
-use crate::{interrupt, output, process_input};
+use crate::report::way::Reached;
+use crate::{interrupt, output};
 use jlctl_analyzer::addr::Svma;
-use jlctl_patch_engine::plan_file::Document;
-use jlctl_patch_engine::process::{self, Bias, Edit, Edits};
+use jlctl_patch_engine::plan_file::{Document, KeyRecord};
+use jlctl_patch_engine::process::{self, Bias, Control, ControlKey, ControlOp, Edit, Edits};
 use jlctl_patch_engine::target::Target;
+use jlctl_shim::abi::StaticKey;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -27,28 +30,84 @@ pub(crate) fn run(
     verify(document, &all, false, &args.debug_dir, &progress)?;
     let paths: Vec<PathBuf> = all.iter().map(|change| change.path.clone()).collect();
     let mapped = process_input::open(pid, &paths, &args.debug_dir)?;
-    let (edits, pause) = process_input::with(pid, &mapped, true, |process| {
-        let edits = edits(document, &process.biases, args.reverse);
+    let by_socket = match control(global, pid, &args.way)? {
+        Some(mut control) => by_socket(&mut control, &mapped, document, args)?,
+        None => None,
+    };
+    let process = match by_socket {
+        Some(process) => process,
+        None => by_ptrace(pid, &mapped, document, args.reverse)?,
+    };
+    let path = args.plan.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let mut applied = Applied::new(path, "process", args.reverse);
+    applied.process = Some(process);
+    output::write_result(global, |sink| write(&applied, args.format, sink))?;
+    Ok(Outcome::Clean)
+}
+
+/// With all threads stopped.
+fn by_ptrace(
+    pid: i32,
+    mapped: &[Mapped],
+    document: &Document,
+    reverse: bool,
+) -> anyhow::Result<AppliedProcess> {
+    let (edits, pause) = process_input::with(pid, mapped, true, |process| {
+        let edits = edits(document, &process.biases, reverse);
         let interrupted = interrupt::flag();
         let is_cancelled = || interrupted.load(Ordering::Relaxed);
         let pause = match edits.is_empty() {
             true => None,
-            false => Some(process::apply(&process.memory, &edits, &is_cancelled)?),
+            false => Some(process::apply(process.memory, &edits, &is_cancelled)?),
         };
         Ok((edits, pause))
     })?;
-    let path = args.plan.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let mut applied = Applied::new(path, "process", args.reverse);
-    applied.process = Some(AppliedProcess {
-        pid,
-        sites: edits.code.len(),
-        key_words: edits.words.len(),
-        synchronised_by: pause.map(|_| PTRACE_STOP),
-        threads: pause.map(|pause| pause.threads),
-        pause_ns: pause.map(nanoseconds),
-    });
-    output::write_result(global, |sink| write(&applied, args.format, sink))?;
-    Ok(Outcome::Clean)
+    let (sites, key_words) = (edits.code.len(), edits.words.len());
+    Ok(AppliedProcess { pid, sites, key_words, reached: Reached::by_ptrace(pause) })
+}
+
+/// By its control socket; none where the plan asks for what a batch of its keys is not: sites
+/// without their key, or only some of them.
+fn by_socket(
+    control: &mut Control,
+    mapped: &[Mapped],
+    document: &Document,
+    args: &Apply,
+) -> anyhow::Result<Option<AppliedProcess>> {
+    let (pid, known) = (control.pid(), control.list()?);
+    let ops = process_input::with_control(control, mapped, |_, biases| {
+        let op = |key: &KeyRecord| op(key, &biases, &known, args.reverse);
+        Ok(document.keys.iter().map(op).collect::<Option<Vec<_>>>())
+    })?;
+    let Some(ops) = ops.filter(|_| !document.keys.is_empty()) else {
+        return match args.way.socket {
+            None => Ok(None),
+            Some(_) => Err(failure(
+                Kind::Refused,
+                format!(
+                    "process {pid}: the plan is no batch of whole keys that the process knows by \
+                     its control socket, on or off once; --ptrace applies it"
+                ),
+            )),
+        };
+    };
+    let done = control.apply(&ops)?;
+    let key_words = done.keys.iter().filter(|(_, before, count)| before != count).count();
+    let reached = Reached::by_socket(Some(&done));
+    Ok(Some(AppliedProcess { pid, sites: done.sites, key_words, reached }))
+}
+
+/// What the plan has for a key, as a process takes it.
+fn op(key: &KeyRecord, biases: &[Bias], known: &[ControlKey], reverse: bool) -> Option<ControlOp> {
+    let address = u64::from_str_radix(key.address.strip_prefix("0x")?, 16).ok()?;
+    let address = biases.get(key.image?)?.at_run_time(Svma(address));
+    let known = known.iter().find(|known| known.address == address)?;
+    let (old, new) = (key.old_enabled?, key.new_enabled?);
+    let (old, new) = if reverse { (new, old) } else { (old, new) };
+    let is_flip = matches!((old, new), (0, 1) | (1, 0)) && key.ops == known.sites;
+    let is_same = old == new && key.ops == 0;
+    let (is_on, expected) = (StaticKey::is_on(new), Some(old));
+    (is_flip || is_same).then_some(ControlOp { address, is_on, expected })
 }
 
 /// Refuses what a process cannot have.

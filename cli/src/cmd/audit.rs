@@ -20,7 +20,7 @@ pub(crate) fn run(global: &Global, args: &Audit) -> anyhow::Result<Outcome> {
     let mapped = process_input::open(pid, &args.images, &args.debug_dir)?;
     let report = process_input::with(pid, &mapped, false, |process| {
         let set = KeySet::new(process.read);
-        let live = Live { images: process.read, biases: &process.biases, memory: &process.memory };
+        let live = Live { images: process.read, biases: &process.biases, memory: process.memory };
         let mut report = AuditReport::new(pid, &live, &set);
         for key in set.keys() {
             match live.enabled(key)? {

@@ -1,15 +1,17 @@
 //! `jlctl ctl`: lists and flips the keys of a running process.
 
+use super::ctl_socket as socket;
 use crate::args::Global;
 use crate::args::live::{Action, Common, Ctl};
+use crate::control::{chosen, control};
 use crate::exit::{Kind, Outcome, failure};
+use crate::process_input::{self, Mapped};
 use crate::report::live::{CtlKey, CtlReport, write_ctl};
-use crate::{interrupt, output, process_input};
-use jlctl_analyzer::jump_table::KeyQuery;
+use crate::report::way::Reached;
+use crate::{interrupt, output};
 use jlctl_patch_engine::key_set::KeySet;
-use jlctl_patch_engine::process::{self, Edits, FlipError, Live, Pause};
-use jlctl_patch_engine::wanted::{Wish, resolve};
-use std::collections::BTreeMap;
+use jlctl_patch_engine::process::{self, Edits, FlipError, Live, Memory, Pause};
+use jlctl_patch_engine::wanted::Wish;
 use std::sync::atomic::Ordering;
 
 pub(crate) fn run(global: &Global, args: &Ctl) -> anyhow::Result<Outcome> {
@@ -18,37 +20,42 @@ pub(crate) fn run(global: &Global, args: &Ctl) -> anyhow::Result<Outcome> {
         Action::Enable(keys) => (&keys.keys, &keys.common, Some(Wish::Enable)),
         Action::Disable(keys) => (&keys.keys, &keys.common, Some(Wish::Disable)),
     };
+    let control = control(global, args.pid, &args.way)?;
     let mapped = process_input::open(args.pid, &common.image, &common.debug_dir)?;
-    let report = process_input::with(args.pid, &mapped, wish.is_some(), |process| {
-        let set = KeySet::new(process.read);
-        let live = Live { images: process.read, biases: &process.biases, memory: &process.memory };
-        match wish {
-            None => list(args.pid, &live, &set, keys),
-            Some(wish) => flip(args.pid, &live, &set, keys, wish),
+    let report = match (wish, control) {
+        (Some(wish), Some(mut control)) => socket::flip(&mut control, &mapped, keys, wish)?,
+        (None, Some(mut control)) if !can_be_read(args) => {
+            socket::list(&mut control, &mapped, keys)?
         }
-    })?;
+        _ => by_memory(args.pid, &mapped, keys, wish)?,
+    };
     write(global, common, &report)?;
     Ok(Outcome::Clean)
 }
 
-fn write(global: &Global, common: &Common, report: &CtlReport) -> anyhow::Result<()> {
-    output::write_result(global, |sink| write_ctl(report, common.format, sink))
+/// Whether sites can be compared with keys in a list: by memory, which may be for root alone.
+fn can_be_read(args: &Ctl) -> bool {
+    args.way.socket.is_none() && Memory::open(args.pid, false).is_ok()
 }
 
-/// The keys of the set that are named, by index, or all.
-fn chosen(set: &KeySet, keys: &[String], wish: Wish) -> anyhow::Result<BTreeMap<usize, Wish>> {
-    if keys.is_empty() {
-        return Ok((0..set.keys().len()).map(|key| (key, wish)).collect());
-    }
-    let query = |text: &String| match KeyQuery::parse(text) {
-        Ok(query) => Ok((wish, query)),
-        Err(error) => Err(failure(Kind::Usage, error.to_string())),
-    };
-    let wishes: Vec<(Wish, KeyQuery)> = keys.iter().map(query).collect::<anyhow::Result<_>>()?;
-    resolve(set, &wishes).map_err(|errors| {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        failure(Kind::Refused, texts.join("; "))
+fn by_memory(
+    pid: i32,
+    mapped: &[Mapped],
+    keys: &[String],
+    wish: Option<Wish>,
+) -> anyhow::Result<CtlReport> {
+    process_input::with(pid, mapped, wish.is_some(), |process| {
+        let set = KeySet::new(process.read);
+        let live = Live { images: process.read, biases: &process.biases, memory: process.memory };
+        match wish {
+            None => list(pid, &live, &set, keys),
+            Some(wish) => flip(pid, &live, &set, keys, wish),
+        }
     })
+}
+
+fn write(global: &Global, common: &Common, report: &CtlReport) -> anyhow::Result<()> {
+    output::write_result(global, |sink| write_ctl(report, common.format, sink))
 }
 
 fn list(pid: i32, live: &Live<'_>, set: &KeySet, keys: &[String]) -> anyhow::Result<CtlReport> {
@@ -56,9 +63,9 @@ fn list(pid: i32, live: &Live<'_>, set: &KeySet, keys: &[String]) -> anyhow::Res
     for at in chosen(set, keys, Wish::Flip)?.into_keys() {
         let Some(key) = set.keys().get(at) else { continue };
         let (enabled, stale) = (live.enabled(key)?, live.stale(key)?.len());
-        found.push(CtlKey::of(live.images, live.biases, key, (enabled, enabled), stale));
+        found.push(CtlKey::of(live.images, live.biases, key, (enabled, enabled), Some(stale)));
     }
-    Ok(CtlReport::new(pid, "list", None, found))
+    Ok(CtlReport::new(pid, "list", Reached::by_memory(), found))
 }
 
 fn flip(
@@ -74,7 +81,7 @@ fn flip(
         match live.flip(key, key.name.full(), wish, &mut edits) {
             Ok(flipped) => {
                 let counts = (Some(flipped.old), Some(flipped.new));
-                let key = CtlKey::of(live.images, live.biases, key, counts, flipped.sites);
+                let key = CtlKey::of(live.images, live.biases, key, counts, Some(flipped.sites));
                 flipped_keys.push(key);
             }
             Err(FlipError::Process(error)) => return Err(error.into()),
@@ -92,5 +99,5 @@ fn flip(
         let is_cancelled = || interrupted.load(Ordering::Relaxed);
         Some(process::apply(live.memory, &edits, &is_cancelled)?)
     };
-    Ok(CtlReport::new(pid, wish.name(), pause, flipped_keys))
+    Ok(CtlReport::new(pid, wish.name(), Reached::by_ptrace(pause), flipped_keys))
 }

@@ -5,6 +5,7 @@ mod apply_process;
 mod audit;
 mod completions;
 mod ctl;
+mod ctl_socket;
 mod diff;
 mod inspect;
 mod link;

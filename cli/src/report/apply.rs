@@ -1,7 +1,7 @@
 //! Reports of `jlctl apply`: what was written where, and what that leaves.
 
-use super::live::stopped;
 use super::style::{Palette, count, grouped, label, printable};
+use super::way::Reached;
 use crate::args::ApplyFormat;
 use crate::output::Sink;
 use jlctl_patch_engine::apply::{ApplyReport, CopyMethod, Durability, Recovery};
@@ -31,12 +31,8 @@ pub(crate) struct AppliedProcess {
     pub(crate) pid: i32,
     pub(crate) sites: usize,
     pub(crate) key_words: usize,
-    /// What made the other CPUs execute the new code; null if nothing was written.
-    pub(crate) synchronised_by: Option<&'static str>,
-    /// How many threads were stopped.
-    pub(crate) threads: Option<usize>,
-    /// From the first that was asked to stop until the last went on, in nanoseconds.
-    pub(crate) pause_ns: Option<u64>,
+    #[serde(flatten)]
+    pub(crate) reached: Reached,
 }
 
 /// A key whose sites were patched alone.
@@ -152,10 +148,7 @@ fn process_text(
 ) -> anyhow::Result<()> {
     let (sites, words) = (count(process.sites, "site"), count(process.key_words, "key word"));
     label(out, palette, "process", &format!("{}: {sites}, {words} written", process.pid))?;
-    match (process.threads, process.pause_ns) {
-        (Some(threads), Some(pause)) => label(out, palette, "sync", &stopped(threads, pause)),
-        _ => Ok(()),
-    }
+    process.reached.text().map_or(Ok(()), |text| label(out, palette, "sync", &text))
 }
 
 fn image_text(

@@ -1,16 +1,14 @@
 //! Reports about running processes: `jlctl ctl` and `jlctl audit`.
 
 use super::style::{Palette, count, function_name, label, printable};
+use super::way::Reached;
 use crate::args::live::LiveFormat;
 use crate::output::Sink;
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::{KeySet, SetKey};
-use jlctl_patch_engine::process::{Bias, Live, Pause, Stale};
+use jlctl_patch_engine::process::{Bias, Live, Stale};
 use jlctl_shim::abi::{JumpLabelType, StaticKey};
 use serde::Serialize;
-
-/// How a stop of all threads synchronises the other CPUs.
-pub(crate) const PTRACE_STOP: &str = "ptrace-stop";
 
 /// What `jlctl ctl` did: the schema jlctl.ctl/1.
 #[derive(Debug, Serialize)]
@@ -19,12 +17,8 @@ pub(crate) struct CtlReport {
     pid: i32,
     /// `list`, `enable` or `disable`.
     action: &'static str,
-    /// What made the other CPUs execute the new code; null where nothing was written.
-    synchronised_by: Option<&'static str>,
-    /// How many threads were stopped.
-    threads: Option<usize>,
-    /// From the first that was asked to stop until the last went on, in nanoseconds.
-    pause_ns: Option<u64>,
+    #[serde(flatten)]
+    reached: Reached,
     keys: Vec<CtlKey>,
 }
 
@@ -40,8 +34,9 @@ pub(crate) struct CtlKey {
     /// Its count now.
     enabled: Option<i32>,
     sites: usize,
-    /// Sites that were patched, or in a list, that do not follow the count.
-    differ: usize,
+    /// Sites that were patched, or in a list, that do not follow the count; null in a list by
+    /// the control socket, which does not say.
+    differ: Option<usize>,
 }
 
 impl CtlKey {
@@ -50,7 +45,7 @@ impl CtlKey {
         biases: &[Bias],
         key: &SetKey,
         (old_enabled, enabled): (Option<i32>, Option<i32>),
-        differ: usize,
+        differ: Option<usize>,
     ) -> Self {
         let home = key.home.and_then(|home| Some((images.get(home)?, biases.get(home)?)));
         Self {
@@ -65,32 +60,23 @@ impl CtlKey {
     }
 }
 
+impl CtlKey {
+    /// Takes its counts before and after a batch, in which all its sites were patched or none.
+    pub(crate) fn changed(&mut self, before: i32, count: i32) {
+        let is_flipped = StaticKey::is_on(before) != StaticKey::is_on(count);
+        (self.old_enabled, self.enabled) = (Some(before), Some(count));
+        self.differ = Some(if is_flipped { self.sites } else { 0 });
+    }
+}
+
 fn hex(address: u64) -> String {
     format!("{address:#x}")
 }
 
 impl CtlReport {
-    pub(crate) fn new(
-        pid: i32,
-        action: &'static str,
-        pause: Option<Pause>,
-        keys: Vec<CtlKey>,
-    ) -> Self {
-        Self {
-            schema: "jlctl.ctl/1",
-            pid,
-            action,
-            synchronised_by: pause.map(|_| PTRACE_STOP),
-            threads: pause.map(|pause| pause.threads),
-            pause_ns: pause.map(nanoseconds),
-            keys,
-        }
+    pub(crate) fn new(pid: i32, action: &'static str, reached: Reached, keys: Vec<CtlKey>) -> Self {
+        Self { schema: "jlctl.ctl/1", pid, action, reached, keys }
     }
-}
-
-/// How long a process stood still.
-pub(crate) fn nanoseconds(pause: Pause) -> u64 {
-    u64::try_from(pause.time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn state(enabled: Option<i32>) -> &'static str {
@@ -119,8 +105,8 @@ pub(crate) fn write_ctl(
     if report.action == "list" {
         for key in &report.keys {
             let stale = match key.differ {
-                0 => String::new(),
-                sites => format!(", {} not as the key demands", count(sites, "site")),
+                None | Some(0) => String::new(),
+                Some(sites) => format!(", {} not as the key demands", count(sites, "site")),
             };
             let sites = count(key.sites, "site");
             writeln!(out, "{:<4} {} ({sites}{stale})", state(key.enabled), printable(&key.name))?;
@@ -128,27 +114,18 @@ pub(crate) fn write_ctl(
         return Ok(());
     }
     for key in &report.keys {
-        let text = match key.old_enabled == key.enabled && key.differ == 0 {
+        let text = match key.old_enabled == key.enabled && key.differ == Some(0) {
             true => format!("{} already", state(key.enabled)),
             false => format!(
                 "{} → {}, {} patched",
                 state(key.old_enabled),
                 state(key.enabled),
-                count(key.differ, "site")
+                count(key.differ.unwrap_or(0), "site")
             ),
         };
         label(out, &palette, &printable(&key.name), &text)?;
     }
-    if let (Some(threads), Some(pause)) = (report.threads, report.pause_ns) {
-        label(out, &palette, "sync", &stopped(threads, pause))?;
-    }
-    Ok(())
-}
-
-/// What a stop of all threads was.
-pub(crate) fn stopped(threads: usize, nanoseconds: u64) -> String {
-    let microseconds = nanoseconds / 1_000;
-    format!("all CPUs, by stopping {} for {microseconds} µs", count(threads, "thread"))
+    report.reached.text().map_or(Ok(()), |text| label(out, &palette, "sync", &text))
 }
 
 /// What `jlctl audit` found: the schema jlctl.audit/1.

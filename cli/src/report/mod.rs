@@ -18,6 +18,7 @@ mod single;
 mod style;
 mod text;
 mod text_set;
+pub(crate) mod way;
 
 pub(crate) use single::{Records, frame_record, image_record, key_record};
 

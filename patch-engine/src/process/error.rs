@@ -3,6 +3,7 @@
 use crate::apply::FailureClass;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 /// Why a process was not read or patched.  Unless it says otherwise, nothing was written and
 /// all threads run on.
@@ -99,6 +100,24 @@ pub enum ProcessError {
         /// Why.
         error: io::Error,
     },
+    /// Its control socket cannot be used.
+    #[error("process {pid}: control socket {}: {why}", path.display())]
+    Control {
+        /// Its id.
+        pid: i32,
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// It was asked by its control socket, and refuses.
+    #[error("process {pid}: nothing was changed: {why}")]
+    Refused {
+        /// Its id.
+        pid: i32,
+        /// What it says.
+        why: String,
+    },
     /// The operating system failed.
     #[error("process {pid}: cannot {what}: {error}")]
     System {
@@ -117,14 +136,16 @@ impl ProcessError {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Gone { .. } => FailureClass::Unreadable,
-            Self::NotMapped { .. } | Self::Differs { .. } | Self::InsideSite { .. } => {
-                FailureClass::Refused
-            }
+            Self::NotMapped { .. }
+            | Self::Differs { .. }
+            | Self::InsideSite { .. }
+            | Self::Refused { .. } => FailureClass::Refused,
             Self::NotAllowed { .. }
             | Self::StillRuns { .. }
             | Self::Interrupted { .. }
             | Self::TakenBack { .. }
             | Self::Torn { .. }
+            | Self::Control { .. }
             | Self::System { .. } => FailureClass::System,
         }
     }

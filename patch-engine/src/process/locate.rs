@@ -21,6 +21,11 @@ impl Bias {
         address.0.wrapping_add(self.0)
     }
 
+    /// The bias of so many bytes.
+    pub(super) const fn of_bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
     /// The bias, in bytes.
     #[must_use]
     pub const fn get(self) -> u64 {

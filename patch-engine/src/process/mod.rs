@@ -2,9 +2,11 @@
 //!
 //! Everything is verified in memory: an image is known by the build id that the process has,
 //! every old byte is compared while all threads are stopped.  The stop is the synchronisation
-//! of the other CPUs (`stop.rs` says why).
+//! of the other CPUs (`stop.rs` says why).  A process that has a control socket flips its keys
+//! itself (`control.rs`).
 
 mod access;
+mod control;
 mod detach;
 mod error;
 mod live;
@@ -14,6 +16,7 @@ mod memory;
 mod stop;
 mod write;
 
+pub use control::{Control, ControlDone, ControlKey, ControlOp, control_socket};
 pub use error::{Difference, ProcessError};
 pub use live::{FlipError, Flipped, Live, Stale};
 pub use locate::{Bias, locate};

@@ -79,8 +79,10 @@ impl Socket {
         // SAFETY: the structure is plain numbers.
         let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
         address.sun_family = FAMILY;
-        for (to, from) in address.sun_path.iter_mut().zip(bytes) {
-            *to = from.cast_signed() as core::ffi::c_char;
+        let chars = path.as_ptr();
+        for (at, to) in address.sun_path.iter_mut().enumerate().take(bytes.len()) {
+            // SAFETY: within the string and its NUL.
+            *to = unsafe { *chars.wrapping_add(at) };
         }
         let len = offset_of!(libc::sockaddr_un, sun_path) + bytes.len();
         // SAFETY: the address is valid for the length stated.

@@ -1,0 +1,201 @@
+//! `jlctl ctl` and `jlctl apply --pid` by the control socket of a process: it flips its keys
+//! itself, and none of its threads is stopped.
+#![allow(unsafe_code, reason = "sites")]
+
+mod common;
+#[path = "live/target.rs"]
+mod target;
+
+use common::{Run, jlctl, run};
+use serde_json::Value;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+use target::{Target, is_target};
+
+/// A user who owns nothing.
+const NOBODY: u32 = 65_534;
+
+fn ctl(target: &Target, args: &[&str]) -> Run {
+    run(jlctl(&["ctl", &target.pid()]).args(args))
+}
+
+fn json(run: &Run) -> Value {
+    assert_eq!(run.stderr, "", "{run:?}");
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
+}
+
+/// A program with a control socket in a directory of its own.
+fn start(test: &str) -> (Target, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let control = directory.path().join("%p");
+    let target = Target::with(test, &[("JLSHIM_CONTROL", control.to_str().expect("UTF-8"))]);
+    (target, directory)
+}
+
+fn socket(target: &Target, directory: &tempfile::TempDir) -> String {
+    directory.path().join(target.pid()).to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn keys_are_flipped_without_a_stop() {
+    if is_target() {
+        return;
+    }
+    let (mut target, _directory) = start("keys_are_flipped_without_a_stop");
+    // Who traces the process keeps all others from stopping it, and not from asking it.
+    let mut strace = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=none", "-o", "/dev/null", "-p", &target.pid()])
+        .spawn()
+        .expect("this test needs strace");
+    let status = format!("/proc/{}/status", target.pid());
+    while fs::read_to_string(&status).expect("it runs").contains("TracerPid:\t0\n") {
+        assert_eq!(strace.try_wait().expect("a child"), None, "strace attaches");
+        std::thread::yield_now();
+    }
+    let flipped = json(&ctl(&target, &["enable", "LIVE_FALSE", "--format", "json"]));
+    let refused = ctl(&target, &["--ptrace", "disable", "LIVE_FALSE"]);
+    strace.kill().expect("it runs");
+    strace.wait().expect("it ends");
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert_eq!(
+        [&flipped["way"], &flipped["sync_level"], &flipped["threads"], &flipped["pause_ns"]],
+        [&"control-socket".into(), &"strict".into(), &Value::Null, &Value::Null]
+    );
+    assert_eq!(flipped["synchronised_by"], "membarrier-sync-core");
+    let key = &flipped["keys"][0];
+    assert_eq!(
+        [&key["old_enabled"], &key["enabled"], &key["sites"], &key["differ"]],
+        [0, 1, 2, 2].map(Value::from).each_ref()
+    );
+    assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
+    let text = ctl(&target, &["disable", "LIVE_TRUE", "LIVE_FALSE"]);
+    assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
+    assert!(text.stdout.contains("on → off, 2 sites patched"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("by its control socket; no thread was stopped"),
+        "{}",
+        text.stdout
+    );
+    assert_eq!(target.ask("?"), "[0, 0, 0, 0] false false");
+    let again = ctl(&target, &["disable", "LIVE_TRUE"]);
+    assert!(again.stdout.contains("off already") && !again.stdout.contains("sync"), "{again:?}");
+    let audit = run(&mut jlctl(&["audit", "--pid", &target.pid()]));
+    assert_eq!(audit.code, 0, "{audit:?}");
+}
+
+#[test]
+fn a_plan_is_applied_by_the_process_itself() {
+    if is_target() {
+        return;
+    }
+    let (mut target, directory) = start("a_plan_is_applied_by_the_process_itself");
+    let exe = env::current_exe().expect("this program");
+    let plan = directory.path().join("plan.json");
+    let (exe, plan) = (exe.to_str().expect("UTF-8"), plan.to_str().expect("UTF-8"));
+    let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
+    assert_eq!(made.code, 0, "{made:?}");
+    let apply = |args: &[&str]| {
+        run(jlctl(&["apply", plan, "--pid", &target.pid(), "--format", "json"]).args(args))
+    };
+    let applied = json(&apply(&[]));
+    let process = &applied["process"];
+    assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
+    assert_eq!(process["way"], "control-socket");
+    // The process is not what the plan is for any more.
+    let twice = apply(&[]);
+    assert_eq!((twice.code, twice.stdout.as_str()), (4, ""), "{twice:?}");
+    assert!(twice.stderr.contains("must have the count"), "{}", twice.stderr);
+    let back = json(&apply(&["--reverse"]));
+    assert_eq!(back["process"]["sites"], 4);
+    assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
+}
+
+#[test]
+fn a_socket_that_is_another_process_s_is_not_used() {
+    if is_target() {
+        return;
+    }
+    const NAME: &str = "a_socket_that_is_another_process_s_is_not_used";
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("one");
+    let variable = [("JLSHIM_CONTROL", path.to_str().expect("UTF-8"))];
+    let mut first = Target::with(NAME, &variable);
+    let mut second = Target::with(NAME, &variable);
+    let flipped = json(&ctl(&second, &["enable", "LIVE_FALSE", "--format", "json"]));
+    assert_eq!(flipped["way"], "ptrace");
+    assert_eq!(second.ask("?"), "[1, 1, 1, 1] true true");
+    assert_eq!(first.ask("?"), "[0, 0, 1, 1] false true");
+    let told = ctl(&second, &["-v", "disable", "LIVE_FALSE"]);
+    assert!(told.stderr.contains("serves it, and not"), "{told:?}");
+    let named = ctl(&second, &["--socket", variable[0].1, "enable", "LIVE_FALSE"]);
+    assert_eq!(named.code, 5, "{named:?}");
+    assert!(named.stderr.contains(&format!("process {} serves it", first.pid())), "{named:?}");
+    let nowhere = ctl(&first, &["--socket", "/nowhere", "enable", "LIVE_FALSE"]);
+    assert_eq!(nowhere.code, 5, "{nowhere:?}");
+}
+
+/// A copy of jlctl that anybody may execute.
+fn for_all(directory: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let copy = directory.join("jlctl");
+    fs::copy(env!("CARGO_BIN_EXE_jlctl"), &copy).expect("it can be copied");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    copy
+}
+
+#[test]
+fn another_user_is_refused() {
+    if is_target() {
+        return;
+    }
+    let (mut target, directory) = start("another_user_is_refused");
+    let program = for_all(directory.path());
+    let socket = socket(&target, &directory);
+    let as_nobody = |args: &[&str]| {
+        let mut command = common::of_program(&program, &["ctl", &target.pid()]);
+        run(command.args(args).current_dir("/").uid(NOBODY).gid(NOBODY))
+    };
+    // Neither finds its way to the socket, nor past the permissions of its file.
+    let refused = as_nobody(&["enable", "LIVE_FALSE"]);
+    assert!(refused.code == 5 && refused.stdout.is_empty(), "only root can test this: {refused:?}");
+    let refused = as_nobody(&["--socket", &socket, "enable", "LIVE_FALSE"]);
+    assert!(refused.code == 5 && refused.stderr.contains("ermission denied"), "{refused:?}");
+    assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
+}
+
+#[test]
+fn ten_thousand_flips_by_jlctl_s_own_client() {
+    if is_target() {
+        return;
+    }
+    use jlctl_patch_engine::process::{Control, ControlOp};
+    let (mut target, directory) = start("ten_thousand_flips_by_jlctl_s_own_client");
+    let listed = json(&ctl(&target, &["list", "--format", "json"]));
+    let keys = listed["keys"].as_array().expect("a list");
+    let address = |name: &str| {
+        let key =
+            keys.iter().find(|key| key["name"].as_str().is_some_and(|full| full.ends_with(name)));
+        let text = key.expect("it is listed")["address"].as_str().expect("an address");
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a number")
+    };
+    let (off, on) = (address("LIVE_FALSE"), address("LIVE_TRUE"));
+    let pid = target.child.id().cast_signed();
+    let mut control =
+        Control::connect(pid, Path::new(&socket(&target, &directory))).expect("it listens");
+    for flip in 0..10_000 {
+        let is_back = flip % 2 == 1;
+        let op = |address, is_on: bool| ControlOp {
+            address,
+            is_on: is_on != is_back,
+            expected: Some(i32::from(is_on == is_back)),
+        };
+        let done = control.apply(&[op(off, true), op(on, false)]).expect("it is applied");
+        assert_eq!(done.sites, 4, "{flip}");
+        if flip % 100 < 2 {
+            let wanted = ["[1, 1, 0, 0] true false", "[0, 0, 1, 1] false true"][flip % 2];
+            assert_eq!(target.ask("?"), wanted, "after {flip} flips");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The control socket of a process with the runtime shim: a client of `jlshim.control/1`
+//! (`jlctl_shim`'s module `control` has the protocol).
+
+use super::error::ProcessError;
+use super::locate::Bias;
+use jlctl_analyzer::image::Image;
+use rustix::net::sockopt::socket_peercred;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The first word of a server that speaks the protocol.
+const PROTOCOL: &str = "jlshim.control/1";
+/// The variable that a program is started with, and what stands for its id in it.
+const VARIABLE: &[u8] = b"JLSHIM_CONTROL=";
+const PID: &str = "%p";
+/// How long one reply may take: a server lets each client before this one have ten seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of a reply: a million keys with their names.
+const LONGEST: u64 = 1 << 28;
+/// Bytes of an environment that are read.
+const ENVIRONMENT: u64 = 1 << 22;
+
+/// A connection to a process that flips its own keys.
+#[derive(Debug)]
+pub struct Control {
+    pid: i32,
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+    objects: Vec<Object>,
+}
+
+/// An executable or shared object with a jump table.
+#[derive(Debug)]
+struct Object {
+    bias: u64,
+    build_id: Vec<u8>,
+}
+
+/// A key as the process has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlKey {
+    /// Its address at run time.
+    pub address: u64,
+    /// How often it is enabled.
+    pub count: i32,
+    /// How many sites it has.
+    pub sites: usize,
+}
+
+/// What a key is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlOp {
+    /// Its address at run time.
+    pub address: u64,
+    /// Whether it is to be on.
+    pub is_on: bool,
+    /// The count that it must have before.
+    pub expected: Option<i32>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlDone {
+    /// For each key its address, its count before, and its count now.
+    pub keys: Vec<(u64, i32, i32)>,
+    /// How many sites were patched.
+    pub sites: usize,
+    /// How strong the synchronisation of the other threads was, `strict` or `best-effort`, and
+    /// what it was; none where nothing was patched.
+    pub sync: Option<(String, String)>,
+}
+
+/// The control socket that process `pid` was started with, by its environment, if it was.
+///
+/// The path leads through the process's own root, so that a container's is found from outside.
+#[must_use]
+pub fn control_socket(pid: i32) -> Option<PathBuf> {
+    let mut environment = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/environ")).ok()?;
+    // A process that ended meanwhile has none.
+    file.take(ENVIRONMENT).read_to_end(&mut environment).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let value = variables.find_map(|variable| variable.strip_prefix(VARIABLE))?;
+    let name = std::str::from_utf8(value).ok().filter(|name| !name.is_empty())?;
+    let name = name.replace(PID, &own_pid(pid).to_string());
+    let (from, rest) = match name.strip_prefix('/') {
+        Some(rest) => ("root", rest),
+        // As it was at the start, unless it has changed its directory since.
+        None => ("cwd", name.as_str()),
+    };
+    let seen = PathBuf::from(format!("/proc/{pid}/{from}/{rest}"));
+    // A socket's path is short, and what leads there may be too long.
+    let is_long = seen.as_os_str().as_bytes().len() > 107;
+    Some(if is_long && from == "root" { PathBuf::from(name) } else { seen })
+}
+
+/// The id that a process has for itself: the innermost of its namespaces (`NSpid`,
+/// proc_pid_status(5)).
+fn own_pid(pid: i32) -> i32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    line.and_then(|ids| ids.split_whitespace().last()?.parse().ok()).unwrap_or(pid)
+}
+
+impl Control {
+    /// Connects to the socket at `path`, which process `pid` must serve.
+    ///
+    /// # Errors
+    /// If nobody listens there, another process does, or it speaks something else.
+    pub fn connect(pid: i32, path: &Path) -> Result<Self, ProcessError> {
+        let failed = |why: String| ProcessError::Control { pid, path: path.to_owned(), why };
+        let connect = || -> io::Result<(UnixStream, i32)> {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            let server = socket_peercred(&stream)?.pid.as_raw_nonzero().get();
+            Ok((stream, server))
+        };
+        let (stream, server) = connect().map_err(|error| failed(error.to_string()))?;
+        if server != pid {
+            return Err(failed(format!("process {server} serves it, and not {pid}")));
+        }
+        let (path, objects) = (path.to_owned(), Vec::new());
+        let mut control = Self { pid, path, stream: BufReader::new(stream), objects };
+        let hello = control.ask("hello")?;
+        let first = hello.first().map(String::as_str).unwrap_or_default();
+        if first.split(' ').next() != Some(PROTOCOL) {
+            return Err(control.failed(format!("expected {PROTOCOL}, found {first:?}")));
+        }
+        control.objects = hello.iter().filter_map(|line| Object::parse(line)).collect();
+        Ok(control)
+    }
+
+    /// The process.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where an image is in the process, by its build id; none where it has none, or is not
+    /// there with a table.
+    #[must_use]
+    pub fn locate(&self, image: &Image<'_>) -> Option<Bias> {
+        let id = image.build_id()?;
+        let object = self.objects.iter().find(|object| object.build_id == id)?;
+        Some(Bias::of_bytes(object.bias))
+    }
+
+    /// All keys.
+    ///
+    /// # Errors
+    /// If the process cannot be asked, or refuses.
+    pub fn list(&mut self) -> Result<Vec<ControlKey>, ProcessError> {
+        let lines = self.ask("list")?;
+        let keys = lines.iter().filter_map(|line| line.strip_prefix("key "));
+        keys.map(|line| parse_key(line).ok_or_else(|| self.failed(unexpected(line)))).collect()
+    }
+
+    /// Has the process apply a batch, all of it or nothing.
+    ///
+    /// # Errors
+    /// If the process cannot be asked, or refuses.
+    pub fn apply(&mut self, ops: &[ControlOp]) -> Result<ControlDone, ProcessError> {
+        let mut request = String::new();
+        for op in ops {
+            let word = if op.is_on { "enable" } else { "disable" };
+            let _ = write!(request, "{word} {:#x}", op.address);
+            if let Some(expected) = op.expected {
+                let _ = write!(request, "={expected}");
+            }
+            request.push(' ');
+        }
+        let lines = self.ask(&request)?;
+        let (last, keys) = lines.split_last().ok_or_else(|| self.failed(unexpected("")))?;
+        let done = || {
+            let mut words = last.strip_prefix("ok ")?.split(' ');
+            let sites = words.next()?.parse().ok()?;
+            let (level, method) = (words.next()?, words.next()?);
+            let sync = (level != "none").then(|| (level.to_owned(), method.to_owned()));
+            let keys = keys.iter().map(|line| parse_change(line)).collect::<Option<_>>()?;
+            Some(ControlDone { keys, sites, sync })
+        };
+        done().ok_or_else(|| self.failed(unexpected(last)))
+    }
+
+    /// The lines of the answer to `request`, of which the last begins with `ok`.
+    fn ask(&mut self, request: &str) -> Result<Vec<String>, ProcessError> {
+        self.exchange(request).map_err(|error| self.failed(error.to_string()))?.map_err(|why| {
+            // The number is for programs, the text for people.
+            let text = why.split_once(' ').map_or(why.as_str(), |(_, text)| text).to_owned();
+            ProcessError::Refused { pid: self.pid, why: text }
+        })
+    }
+
+    fn exchange(&mut self, request: &str) -> io::Result<Result<Vec<String>, String>> {
+        self.stream.get_mut().write_all(format!("{request}\n").as_bytes())?;
+        let (mut lines, mut reply) = (Vec::new(), (&mut self.stream).take(LONGEST));
+        loop {
+            let mut line = String::new();
+            if reply.read_line(&mut line)? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has hung up"));
+            }
+            let line = line.trim_end().to_owned();
+            if let Some(why) = line.strip_prefix("error ") {
+                return Ok(Err(why.to_owned()));
+            }
+            let is_last = line == "ok" || line.starts_with("ok ");
+            lines.push(line);
+            if is_last {
+                return Ok(Ok(lines));
+            }
+        }
+    }
+
+    fn failed(&self, why: String) -> ProcessError {
+        ProcessError::Control { pid: self.pid, path: self.path.clone(), why }
+    }
+}
+
+impl Object {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.strip_prefix("object ")?.split(' ');
+        let bias = hex(words.next()?)?;
+        let id = words.next()?.as_bytes().chunks(2);
+        // One without a build id is `-`, which is no number.
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        Some(Self { bias, build_id: id.map(byte).collect::<Option<_>>().unwrap_or_default() })
+    }
+}
+
+fn hex(word: &str) -> Option<u64> {
+    u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+}
+
+fn parse_key(line: &str) -> Option<ControlKey> {
+    let mut words = line.split(' ');
+    let address = hex(words.next()?)?;
+    let (count, sites) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(ControlKey { address, count, sites })
+}
+
+fn parse_change(line: &str) -> Option<(u64, i32, i32)> {
+    let mut words = line.strip_prefix("key ")?.split(' ');
+    Some((hex(words.next()?)?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+fn unexpected(line: &str) -> String {
+    format!("expected an answer of {PROTOCOL}, found {line:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_protocol() {
+        let key = ControlKey { address: 0x10, count: -1, sites: 33 };
+        assert_eq!(parse_key("0x10 -1 33"), Some(key));
+        assert_eq!(parse_change("key 0x10 0 1"), Some((0x10, 0, 1)));
+        let object = Object::parse("object 0x5500 00ff10 /a path").unwrap();
+        assert_eq!((object.bias, &object.build_id[..]), (0x5500, &[0, 0xff, 0x10][..]));
+        assert!(Object::parse("object 0x5500 - ").unwrap().build_id.is_empty());
+        for line in ["", "key", "key 0x", "key 10 0 1", "0x10 1", "0x10 x 1"] {
+            assert!(parse_key(line).is_none() && parse_change(line).is_none(), "{line}");
+            assert!(Object::parse(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_process_without_the_variable_has_none() {
+        let pid = std::process::id().cast_signed();
+        assert_eq!(own_pid(pid), pid);
+        assert_eq!(control_socket(pid), None);
+        assert_eq!(control_socket(i32::MAX), None);
+    }
+}
