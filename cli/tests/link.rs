@@ -353,10 +353,6 @@ fn what_is_refused() {
     bench.refused("linked", 4, &["already linked", "--remove"]);
     bench.compile(&["gcc"], "host.c", "host", &[]);
     bench.refused("host", 4, &["no jump table"]);
-    for static_option in ["-static", "-static-pie"] {
-        bench.compile(&["gcc"], "program.c", "static", &[static_option]);
-        bench.refused("static", 4, &["a static program"]);
-    }
     let archive = bench.path("prefix/lib/libjlshim.a");
     let archive = ["-UJLSHIM_LATER", "-DJLSHIM_NOW", archive.to_str().expect("UTF-8")];
     fs::write(bench.path("now.c"), "#include <jlctl/jump_label.h>\nstatic DEFINE_STATIC_KEY_FALSE(key);\nint main(void)\n{\n\treturn static_branch_unlikely(&key) ? 1 : 0;\n}\n")

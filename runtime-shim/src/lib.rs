@@ -40,6 +40,7 @@
 #![warn(missing_docs)]
 
 pub mod abi;
+pub mod embed;
 pub mod insn;
 pub mod note;
 
@@ -102,7 +103,7 @@ runtime! {
     pub use macros::starts_as_jump;
     pub use op::Op;
     #[doc(hidden)]
-    pub use process::{attach, detach};
+    pub use process::{attach, detach, finish};
     pub use report::{Counts, Uncovered, UncoveredPatch};
     pub use settings::{Allowed, allow, forbid_membarrier};
     pub use sync::{Method, Refusal, SyncLevel};

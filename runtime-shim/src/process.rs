@@ -70,10 +70,17 @@ fn hear(variable: &'static CStr) {
     }
 }
 
-extern "C" fn end() {
-    control::stop();
+/// Tells of what was wanted and not found, and writes the report, if one is wanted: at the end
+/// of a process; in a static program, where keys are flipped at its start alone, then.
+#[doc(hidden)]
+pub fn finish() {
     startup::tell_unknown();
     json::write_report();
+}
+
+extern "C" fn end() {
+    control::stop();
+    finish();
     detach(&OBJECT);
 }
 

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 /// Give a finished program the runtime that flips its keys, or take it out again.
 ///
-/// The program is an executable or a shared object that the dynamic linker loads, for
-/// aarch64 or x86_64, with a jump table in the kernel's layout and without a runtime: built
-/// with -DJLSHIM_LATER, or with sites of its own. The copy needs libjlshim.so.0, which
-/// registers its table before its first constructor runs, and has the names of its keys in
-/// it. A shared object is never closed once it is linked. The program itself stays as it is.
+/// The program is an executable or a shared object for aarch64 or x86_64, with a jump table
+/// in the kernel's layout and without a runtime: built with -DJLSHIM_LATER, or with sites of
+/// its own. The copy has the names of its keys in it. Where the dynamic linker loads it, it
+/// needs libjlshim.so.0, which registers its table before its first constructor runs. A static
+/// program gets the runtime itself, jlshim-embedded.so, which the kernel enters first: it flips
+/// the keys that JLSHIM_ENABLE and JLSHIM_DISABLE name, writes the report that JLSHIM_REPORT
+/// wants, and goes on to the program. A shared object is never closed once it is linked. The
+/// program itself stays as it is.
 #[derive(Debug, Args)]
 pub(crate) struct Link {
     /// The program or shared object
@@ -24,7 +27,7 @@ pub(crate) struct Link {
     #[arg(long, conflicts_with_all = ["shim", "runpath", "sync_icache"])]
     pub(crate) remove: bool,
 
-    /// libjlshim.so.0 or the directory that has it; ../lib beside jlctl's own directory, if
+    /// libjlshim.so.0, or jlshim-embedded.so for a static program, or the directory that has it; ../lib beside jlctl's own directory, if
     /// left out
     #[arg(long, value_name = "PATH")]
     pub(crate) shim: Option<PathBuf>,

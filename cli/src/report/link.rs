@@ -46,7 +46,7 @@ impl Done {
             keys: Some(report.keys),
             named_keys: Some(report.names),
             shim: Some(text(&report.shim)),
-            runpath: Some(report.runpath.clone()),
+            runpath: report.runpath.clone(),
             sync_icache: Some(sync_icache),
             moved_dynamic: Some(report.moved_dynamic),
             ..Self::new("link", (image, out), (report.old_length, report.new_length), report.copied)
@@ -138,7 +138,10 @@ fn linked_text(out: &mut dyn Write, palette: &Palette, done: &Done) -> anyhow::R
     );
     label(out, palette, "", &what)?;
     label(out, palette, "library", &printable(done.shim.as_deref().unwrap_or("")))?;
-    label(out, palette, "looked for", &printable(done.runpath.as_deref().unwrap_or("")))?;
+    match &done.runpath {
+        Some(runpath) => label(out, palette, "looked for", &printable(runpath))?,
+        None => label(out, palette, "", "in the program itself: nothing is looked for")?,
+    }
     if done.kind == Some("library") {
         label(out, palette, "closing", "never: dlclose leaves the object where it is")?;
     }

@@ -2,25 +2,29 @@
 //!
 //! The bytes of the program stay where they are.  Behind them a segment is appended, readable
 //! and writable, with the note, the names, the strings and what made room for two more
-//! program headers; then section headers that know of it all.
+//! program headers; then section headers that know of it all.  In a static program it is
+//! readable and executable, and has the runtime itself.
 
 use super::dynamic::{self, Wish};
+use super::embedded;
 use super::error::{Why, damaged};
 use super::moves::Moves;
 use super::note::{self, Contents, KeyName};
 use super::program::{Program, slice};
 use super::record::{
-    DT_STRTAB, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PT_DYNAMIC, PT_GNU_PROPERTY,
-    PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_WRITE, SHT_DYNAMIC, SHT_NOTE,
-    SHT_PROGBITS, SHT_STRTAB, Section, Segment,
+    DT_STRTAB, E_ENTRY, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PF_X, PT_DYNAMIC,
+    PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE,
+    SHT_DYNAMIC, SHT_NOTE, SHT_PROGBITS, SHT_STRTAB, Section, Segment,
 };
 use super::room::{self, Span};
 use super::tail::{At, Tail};
 use super::undo::{self, Edit, Undo};
 use jlctl_analyzer::addr::AddrRange;
 
-/// Program headers that a link adds: a PT_LOAD and a PT_NOTE.
+/// Program headers that a link adds: a PT_LOAD and a PT_NOTE.  A static program has little that
+/// can be moved to make room; its own notes, which have to move, take in the runtime's.
 const MORE_SEGMENTS: usize = 2;
+const MORE_SEGMENTS_STATIC: usize = 1;
 /// Names of the sections that it adds.
 const NOTE_SECTION: &[u8] = b".note.jlctl\0";
 const DATA_SECTION: &[u8] = b".jlctl\0";
@@ -31,8 +35,26 @@ pub(super) struct Request<'a> {
     /// Where its table is, if it has one.
     pub(super) table: Option<AddrRange>,
     pub(super) names: Vec<KeyName>,
-    pub(super) runpath: &'a [u8],
+    pub(super) runtime: Runtime<'a>,
     pub(super) sync_icache: bool,
+}
+
+/// Where the runtime is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Runtime<'a> {
+    /// In a library, which the dynamic linker looks for in this directory too.
+    Library(&'a [u8]),
+    /// In the program.
+    Embedded(&'a embedded::Image),
+}
+
+impl Runtime<'_> {
+    const fn more_segments(self) -> usize {
+        match self {
+            Self::Library(_) => MORE_SEGMENTS,
+            Self::Embedded(_) => MORE_SEGMENTS_STATIC,
+        }
+    }
 }
 
 /// What is written.
@@ -57,24 +79,43 @@ struct Parts {
     data: At,
     /// Behind the segment's last byte.
     end: At,
+    /// The embedded runtime, and the PT_NOTE that takes in the note, by its index.
+    embedded: Option<(embedded::Placed, usize)>,
+}
+
+impl Parts {
+    const fn more_segments(&self) -> usize {
+        if self.embedded.is_some() { MORE_SEGMENTS_STATIC } else { MORE_SEGMENTS }
+    }
 }
 
 /// Links `program`.
 pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Linked, Why> {
-    let span = room::make(program, MORE_SEGMENTS)?;
+    let more = request.runtime.more_segments();
+    let span = room::make(program, more)?;
     let mut tail = new_tail(program)?;
     let start = tail.here();
     let old = slice(program.bytes, span.start, span.len());
     let old = old.ok_or_else(|| damaged("section headers", "a section ends behind the file"))?;
     let moved = tail.place_like(span.start.wrapping_add(span.bias), 64, old);
     let note = note::place(&mut tail);
-    let wish = Wish { runpath: request.runpath, is_first: request.sync_icache };
     let delta = moved.address.wrapping_sub(span.start.wrapping_add(span.bias));
-    let dynamic = dynamic::compose(program, &mut tail, wish, |address| {
-        span.holds_address(address).then(|| address.wrapping_add(delta))
-    })?;
-    let (mut edits, dynamic_at) = place_dynamic(program, &mut tail, &dynamic.entries)?;
-    let moves = moves(program, &span, moved, dynamic.strings, dynamic_at);
+    let new_address = |address| span.holds_address(address).then(|| address.wrapping_add(delta));
+    let (mut edits, mut strings, mut dynamic_at) = (Vec::new(), None, None);
+    let host = match request.runtime {
+        Runtime::Library(runpath) => {
+            let wish = Wish { runpath, is_first: request.sync_icache };
+            let dynamic = dynamic::compose(program, &mut tail, wish, new_address)?;
+            strings = Some(dynamic.strings);
+            (edits, dynamic_at) = place_dynamic(program, &mut tail, &dynamic.entries)?;
+            None
+        }
+        Runtime::Embedded(image) => {
+            edits.extend(dynamic::relocated(program, new_address));
+            Some((image, host_of_note(program, &span)?))
+        }
+    };
+    let moves = moves(program, &span, moved, strings, dynamic_at);
     for edit in moves.symbols(program)? {
         if span.holds_offset(edit.offset) {
             let within = usize::try_from(edit.offset - span.start).unwrap_or(usize::MAX);
@@ -84,22 +125,26 @@ pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Li
         }
     }
     // What is replaced is known now, by which bytes alone is not.
-    let headers = (program.segments.len() + MORE_SEGMENTS) * Segment::LEN;
+    let headers = (program.segments.len() + more) * Segment::LEN;
     edits.push(Edit { offset: 0, bytes: vec![0; HEADER_LEN] });
     edits.push(Edit { offset: program.segments_at, bytes: vec![0; headers] });
     edits.sort_by_key(|edit| edit.offset);
     let data = tail.place(8, &[]);
     let names = note::place_names(&mut tail, &request.names);
-    let node = tail.place(8, &[0; 64]);
     let undo = tail.place(8, &before(program, &edits)?.encode());
+    let embedded = host.map(|(image, host)| (image.place(&mut tail, program.entry()), host));
+    let node = match embedded {
+        Some((placed, _)) => placed.node,
+        None => tail.place(8, &[0; 64]),
+    };
     let table = request.table;
     let contents = Contents { sync_icache: request.sync_icache, node, table, names, undo };
     note::fill(&mut tail, note, &contents);
     let end = tail.here();
     let data = At { size: end.offset - data.offset, ..data };
-    let parts = Parts { span, moved, note, dynamic: dynamic_at, data, end };
+    let parts = Parts { span, moved, note, dynamic: dynamic_at, data, end, embedded };
     let section_headers = sections(program, &mut tail, &parts, &moves);
-    let header = header(program, section_headers)?;
+    let header = header(program, section_headers, &parts)?;
     let table = segments(program, &parts, start);
     for edit in &mut edits {
         match edit.offset {
@@ -143,14 +188,24 @@ fn place_dynamic(
 }
 
 /// Which sections lie where now.
-fn moves(program: &Program<'_>, span: &Span, moved: At, strings: At, dynamic: Option<At>) -> Moves {
+fn moves(
+    program: &Program<'_>,
+    span: &Span,
+    moved: At,
+    strings: Option<At>,
+    dynamic: Option<At>,
+) -> Moves {
     let mut moves = Moves::new(program);
     let old_strings = program.dynamic_value(DT_STRTAB);
+    let strings_of = |section: &Section| {
+        let is_it = Some(section.address) == old_strings && section.kind == SHT_STRTAB;
+        strings.filter(|_| is_it)
+    };
     for (index, section) in program.sections.iter().enumerate() {
         if !section.is_allocated() {
             continue;
         }
-        if Some(section.address) == old_strings && section.kind == SHT_STRTAB {
+        if let Some(strings) = strings_of(section) {
             moves.set(index, strings);
         } else if let (SHT_DYNAMIC, Some(at)) = (section.kind, dynamic) {
             moves.set(index, at);
@@ -161,6 +216,20 @@ fn moves(program: &Program<'_>, span: &Span, moved: At, strings: At, dynamic: Op
         }
     }
     moves
+}
+
+/// The PT_NOTE of a static program that takes in the runtime's note: the last thing that is
+/// moved, so that this lies behind it.
+fn host_of_note(program: &Program<'_>, span: &Span) -> Result<usize, Why> {
+    let is_host = |segment: &Segment| {
+        let is_within = span.holds_offset(segment.offset) && segment.file_end() == Some(span.end);
+        segment.kind == PT_NOTE && segment.align == 4 && is_within && span.end.is_multiple_of(4)
+    };
+    program.segments.iter().position(is_host).ok_or_else(|| Why::NoRoom {
+        needed: MORE_SEGMENTS_STATIC,
+        needed_bytes: (MORE_SEGMENTS_STATIC * Segment::LEN) as u64,
+        found: "no notes that the runtime's could be put behind".to_owned(),
+    })
 }
 
 /// The old bytes of what is replaced.
@@ -214,15 +283,17 @@ fn sections(program: &Program<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves
         ..Section::default()
     };
     new(note_name, SHT_NOTE, SHF_ALLOC, parts.note, 4).write(&mut out);
-    new(data_name, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, parts.data, 8).write(&mut out);
+    // An embedded runtime makes its own data writable when it runs.
+    let more = if parts.embedded.is_some() { SHF_EXECINSTR } else { SHF_WRITE };
+    new(data_name, SHT_PROGBITS, SHF_ALLOC | more, parts.data, 8).write(&mut out);
     tail.place(8, &out)
 }
 
 /// The ELF header with the new tables.
-fn header(program: &Program<'_>, sections: At) -> Result<Vec<u8>, Why> {
+fn header(program: &Program<'_>, sections: At, parts: &Parts) -> Result<Vec<u8>, Why> {
     let too_many = |what| damaged(what, "it has as many records as a header can count");
     let mut header = program.bytes.get(..HEADER_LEN).unwrap_or_default().to_vec();
-    let segments = u16::try_from(program.segments.len() + MORE_SEGMENTS)
+    let segments = u16::try_from(program.segments.len() + parts.more_segments())
         .map_err(|_| too_many("table of program headers"))?;
     // Indexes from 0xff00 on mean other things (gABI, "Special Section Indexes").
     let count = u16::try_from(program.sections.len() + 2).ok().filter(|count| *count < 0xff00);
@@ -232,6 +303,9 @@ fn header(program: &Program<'_>, sections: At) -> Result<Vec<u8>, Why> {
             field.copy_from_slice(bytes);
         }
     };
+    if let Some((placed, _)) = parts.embedded {
+        put(E_ENTRY, &placed.entry.to_le_bytes());
+    }
     put(E_SHOFF, &sections.offset.to_le_bytes());
     put(E_PHNUM, &segments.to_le_bytes());
     put(E_SHNUM, &count.to_le_bytes());
@@ -245,13 +319,21 @@ fn segments(program: &Program<'_>, parts: &Parts, start: At) -> Vec<u8> {
     let page = align.map(|segment| segment.align).max().unwrap_or(0).max(0x1000);
     let mut out = Vec::new();
     for (index, segment) in program.segments.iter().enumerate() {
-        moved_segment(*segment, parts).write(&mut out);
+        let mut moved = moved_segment(*segment, parts);
+        if parts.embedded.is_some_and(|(_, host)| host == index) {
+            moved.file_size += parts.note.size;
+            moved.memory_size += parts.note.size;
+        }
+        moved.write(&mut out);
         if Some(index) == last {
             let size = parts.end.offset - start.offset;
-            new_segment(PT_LOAD, PF_R | PF_W, At { size, ..start }, page).write(&mut out);
+            let more = if parts.embedded.is_some() { PF_X } else { PF_W };
+            new_segment(PT_LOAD, PF_R | more, At { size, ..start }, page).write(&mut out);
         }
     }
-    new_segment(PT_NOTE, PF_R, parts.note, 4).write(&mut out);
+    if parts.embedded.is_none() {
+        new_segment(PT_NOTE, PF_R, parts.note, 4).write(&mut out);
+    }
     out
 }
 
@@ -274,7 +356,7 @@ fn moved_segment(mut segment: Segment, parts: &Parts) -> Segment {
     };
     match segment.kind {
         PT_PHDR => {
-            let more = (MORE_SEGMENTS * Segment::LEN) as u64;
+            let more = (parts.more_segments() * Segment::LEN) as u64;
             segment.file_size += more;
             segment.memory_size += more;
         }

@@ -3,11 +3,12 @@
 use super::error::Why;
 use super::program::Program;
 use super::record::{
-    DF_1_NODELETE, DF_1_PIE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH,
-    DT_STRSZ, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, ET_DYN, PT_INTERP,
+    DF_1_NODELETE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ,
+    DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, PT_DYNAMIC,
 };
 use super::shim::SONAME;
 use super::tail::{At, Tail};
+use super::undo::Edit;
 
 /// What the dynamic section is to say.
 #[derive(Debug)]
@@ -25,12 +26,6 @@ pub(super) struct Wish<'a> {
     pub(super) runpath: &'a [u8],
     /// Whether the library's symbols come before those of all others.
     pub(super) is_first: bool,
-}
-
-/// Whether a file is a library that a process may close again.
-pub(super) fn is_library(program: &Program<'_>) -> bool {
-    let flags = program.dynamic_value(DT_FLAGS_1).unwrap_or(0);
-    program.kind == ET_DYN && program.segment(PT_INTERP).is_none() && flags & DF_1_PIE == 0
 }
 
 /// The entries with the runtime among the libraries needed; strings go to `tail`.  What is at
@@ -51,7 +46,7 @@ pub(super) fn compose(
     };
     entries.insert(at, (DT_NEEDED, needed));
     search_path(program, &mut entries, &mut strings, wish.runpath)?;
-    if is_library(program) {
+    if program.is_library() {
         flag(&mut entries, DF_1_NODELETE);
     }
     let strings = tail.place(8, &strings);
@@ -59,13 +54,31 @@ pub(super) fn compose(
         match *tag {
             DT_STRTAB => *value = strings.address,
             DT_STRSZ => *value = strings.size,
-            DT_HASH | DT_GNU_HASH | DT_SYMTAB | DT_VERSYM | DT_VERDEF | DT_VERNEED => {
+            tag if is_moved_with_its_section(tag) => {
                 *value = moved(*value).unwrap_or(*value);
             }
             _ => {}
         }
     }
     Ok(Dynamic { entries, strings })
+}
+
+/// The dynamic section of a program that relocates itself, with what has moved, if any of it
+/// has.
+pub(super) fn relocated(program: &Program<'_>, moved: impl Fn(u64) -> Option<u64>) -> Option<Edit> {
+    let old = program.segment(PT_DYNAMIC)?;
+    let mut entries = program.dynamic.clone();
+    for (tag, value) in &mut entries {
+        if *tag == DT_STRTAB || is_moved_with_its_section(*tag) {
+            *value = moved(*value).unwrap_or(*value);
+        }
+    }
+    let bytes = encode(&entries, usize::try_from(old.file_size).unwrap_or(0));
+    (entries != program.dynamic).then_some(Edit { offset: old.offset, bytes })
+}
+
+const fn is_moved_with_its_section(tag: u64) -> bool {
+    matches!(tag, DT_HASH | DT_GNU_HASH | DT_SYMTAB | DT_VERSYM | DT_VERDEF | DT_VERNEED)
 }
 
 /// Adds a string, made of parts, to `strings`; its offset.

@@ -33,10 +33,10 @@ pub enum Why {
          what `jlctl link` appends would hide them"
     )]
     Appended(u64),
-    /// No dynamic linker loads it.
+    /// No dynamic linker loads it, and none can replace a function of it.
     #[error(
-        "a static program: no dynamic linker would load libjlshim; link the program dynamically, or \
-         with libjlshim.a when it is built"
+        "a static program: no dynamic linker would put the runtime's __clear_cache in the place of \
+         its own; link the program dynamically, or with libjlshim.a when it is built"
     )]
     Static,
     /// Entries of another layout than the kernel's.

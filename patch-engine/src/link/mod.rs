@@ -1,12 +1,13 @@
 //! Links finished programs with the runtime, and takes that out again.
 //!
-//! What is linked is an executable or a shared object that the dynamic linker loads, with a
-//! jump table in the kernel's layout and no runtime; or, for the runtime's `__clear_cache`, one
-//! that writes code.  The copy needs `libjlshim.so.0`, and has
-//! a note (`jlctl_shim::note`) by which the library finds its table, and the names of its keys.
+//! What is linked is an executable or a shared object with a jump table in the kernel's layout
+//! and no runtime; or, for the runtime's `__clear_cache`, one that writes code.  What the dynamic
+//! linker loads needs `libjlshim.so.0` then; a static program has the runtime in itself.  Both
+//! have a note (`jlctl_shim::note`) by which the runtime finds the table, and the names of keys.
 
 mod compose;
 mod dynamic;
+mod embedded;
 mod error;
 mod moves;
 mod note;
@@ -23,7 +24,7 @@ pub use error::{LinkError, Why};
 pub use shim::{SONAME, library};
 
 use crate::apply::{CopyMethod, Durability, Rewrite, rewrite};
-use compose::Request;
+use compose::{Request, Runtime};
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_analyzer::jump_table::{JumpTable, KeyNames, Layout, LocateError, LocatedBy, Severity};
@@ -57,10 +58,11 @@ pub struct LinkReport {
     pub keys: usize,
     /// How many of the keys have names.
     pub names: usize,
-    /// The library that was found.
+    /// The library that was found, or the image of the runtime that was put into the program.
     pub shim: PathBuf,
-    /// The directory that the program looks for it in.
-    pub runpath: String,
+    /// The directory that the program looks for it in; none where the runtime is in the program
+    /// itself, which no dynamic linker loads.
+    pub runpath: Option<String>,
     /// Whether the dynamic section was moved, where it is not protected after relocation.
     pub moved_dynamic: bool,
     /// Length of the file before, in bytes.
@@ -82,6 +84,10 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
     let parsed = Image::parse(file.file_bytes())
         .map_err(|why| LinkError::Image { path: image.to_owned(), why })?;
     refuse::check(image, &file, &parsed, &program).map_err(of)?;
+    let is_static = program.is_static();
+    if options.sync_icache && is_static {
+        return Err(of(Why::Static));
+    }
     if options.sync_icache && refuse::has_clear_cache(&parsed) {
         return Err(of(Why::OwnClearCache));
     }
@@ -94,14 +100,23 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
         Ok(table) => Some(table),
     };
     table.as_ref().map_or(Ok(()), sound).map_err(of)?;
-    let shim = shim::library(&options.shim);
-    let runpath = check_shim(&shim, &program, options)?;
+    let (shim, runpath, embedded) = if is_static {
+        let (shim, image) = embedded_runtime(&program, options)?;
+        (shim, None, Some(image))
+    } else {
+        let shim = shim::library(&options.shim);
+        let runpath = check_shim(&shim, &program, options)?;
+        (shim, Some(runpath), None)
+    };
     let names = table.as_ref().map(|table| names(&parsed, table)).unwrap_or_default();
     let count = names.len();
     let request = Request {
         table: table.as_ref().map(|table| table.location().range),
         names,
-        runpath: runpath.as_bytes(),
+        runtime: match &embedded {
+            Some(image) => Runtime::Embedded(image),
+            None => Runtime::Library(runpath.as_deref().unwrap_or_default().as_bytes()),
+        },
         sync_icache: options.sync_icache,
     };
     let linked = compose::compose(&program, &request).map_err(of)?;
@@ -114,7 +129,7 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
     let copied = rewrite(&whole, out, options.durability)?;
     Ok(LinkReport {
         machine: shim::name(program.machine),
-        is_library: dynamic::is_library(&program),
+        is_library: program.is_library(),
         sites: table.as_ref().map_or(0, JumpTable::len),
         keys: table.as_ref().map_or(0, |table| table.keys().len()),
         names: count,
@@ -194,6 +209,22 @@ fn check_shim(shim: &Path, program: &Program<'_>, options: &Options) -> Result<S
     let whole = shim.canonicalize().map_err(|error| of(error.to_string()))?;
     let directory = whole.parent().and_then(Path::to_str);
     directory.map(str::to_owned).ok_or_else(|| of("its directory's name is no UTF-8".to_owned()))
+}
+
+/// The runtime that is put into a static program, and the file that has it.
+fn embedded_runtime(
+    program: &Program<'_>,
+    options: &Options,
+) -> Result<(PathBuf, embedded::Image), LinkError> {
+    let path = embedded::file(&options.shim);
+    let of = |why: String| LinkError::of(&path, Why::Shim { path: path.clone(), why });
+    if options.runpath.is_some() {
+        return Err(of("a static program looks for no library: leave --runpath out".to_owned()));
+    }
+    let found = ImageFile::open(&path, Limits::default()).map_err(|error| of(error.to_string()))?;
+    let image = embedded::Image::read(&path, found.file_bytes(), program.machine)
+        .map_err(|why| LinkError::of(&path, why))?;
+    Ok((path, image))
 }
 
 /// The keys that symbols name, by address.

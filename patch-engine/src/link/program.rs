@@ -2,9 +2,9 @@
 
 use super::error::{Why, damaged};
 use super::record::{
-    DT_NULL, DT_STRSZ, DT_STRTAB, E_PHNUM, E_SHNUM, E_SHOFF, EM_AARCH64, EM_X86_64, ET_DYN,
-    ET_EXEC, HEADER_LEN, IDENT, PT_DYNAMIC, PT_LOAD, SHT_STRTAB, Section, Segment, u16_at, u32_at,
-    u64_at,
+    DF_1_PIE, DT_FLAGS_1, DT_NULL, DT_STRSZ, DT_STRTAB, E_ENTRY, E_PHNUM, E_SHNUM, E_SHOFF,
+    EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, HEADER_LEN, IDENT, PT_DYNAMIC, PT_INTERP, PT_LOAD,
+    SHT_STRTAB, Section, Segment, u16_at, u32_at, u64_at,
 };
 
 /// The headers of a file.
@@ -107,6 +107,23 @@ impl<'a> Program<'a> {
             what,
             format!("expected a DT_NULL at its end, found none in {} bytes", bytes.len()),
         ))
+    }
+
+    /// The address that the kernel enters.
+    pub(super) fn entry(&self) -> u64 {
+        u64_at(self.bytes, E_ENTRY).unwrap_or(0)
+    }
+
+    /// Whether it is a library, which a process may close again.
+    pub(super) fn is_library(&self) -> bool {
+        let flags = self.dynamic_value(DT_FLAGS_1).unwrap_or(0);
+        self.kind == ET_DYN && self.segment(PT_INTERP).is_none() && flags & DF_1_PIE == 0
+    }
+
+    /// Whether no dynamic linker loads it.
+    pub(super) fn is_static(&self) -> bool {
+        let is_loaded = self.segment(PT_INTERP).is_some() || self.is_library();
+        self.segment(PT_DYNAMIC).is_none() || !is_loaded
     }
 
     /// The first segment of a kind.

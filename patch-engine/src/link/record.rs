@@ -16,7 +16,9 @@ pub(super) const PT_DYNAMIC: u32 = 2;
 pub(super) const PT_INTERP: u32 = 3;
 pub(super) const PT_NOTE: u32 = 4;
 pub(super) const PT_PHDR: u32 = 6;
+pub(super) const PT_TLS: u32 = 7;
 pub(super) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+pub(super) const PF_X: u32 = 1;
 pub(super) const PF_W: u32 = 2;
 pub(super) const PF_R: u32 = 4;
 
@@ -41,9 +43,14 @@ pub(super) const DT_NEEDED: u64 = 1;
 pub(super) const DT_HASH: u64 = 4;
 pub(super) const DT_STRTAB: u64 = 5;
 pub(super) const DT_SYMTAB: u64 = 6;
+pub(super) const DT_RELA: u64 = 7;
+pub(super) const DT_RELASZ: u64 = 8;
 pub(super) const DT_STRSZ: u64 = 10;
 pub(super) const DT_RPATH: u64 = 15;
+pub(super) const DT_REL: u64 = 17;
+pub(super) const DT_JMPREL: u64 = 23;
 pub(super) const DT_RUNPATH: u64 = 29;
+pub(super) const DT_RELR: u64 = 36;
 pub(super) const DT_GNU_HASH: u64 = 0x6fff_fef5;
 pub(super) const DT_VERSYM: u64 = 0x6fff_fff0;
 pub(super) const DT_FLAGS_1: u64 = 0x6fff_fffb;
@@ -54,6 +61,8 @@ pub(super) const DF_1_PIE: u64 = 0x0800_0000;
 
 /// Bytes of the ELF header.
 pub(super) const HEADER_LEN: usize = 64;
+/// Where the header has the address that the kernel enters.
+pub(super) const E_ENTRY: usize = 24;
 /// Where the header has the offset of the section headers.
 pub(super) const E_SHOFF: usize = 40;
 /// Where it has the number of program headers, and of section headers.

@@ -2,11 +2,9 @@
 
 use super::error::Why;
 use super::program::{Program, slice};
-use super::record::{
-    DT_NEEDED, PT_DYNAMIC, PT_INTERP, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section,
-};
+use super::record::{DT_NEEDED, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section};
+use super::remove;
 use super::shim::SONAME;
-use super::{dynamic, remove};
 use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_shim::note::TYPE_LINKED;
 use std::path::Path;
@@ -27,11 +25,6 @@ pub(super) fn check(
 ) -> Result<(), Why> {
     linked_already(image, program)?;
     signed(path, file)?;
-    let is_dynamic = program.segment(PT_DYNAMIC).is_some();
-    let is_loaded = program.segment(PT_INTERP).is_some() || dynamic::is_library(program);
-    if !is_dynamic || !is_loaded {
-        return Err(Why::Static);
-    }
     let appended = (program.bytes.len() as u64).saturating_sub(program.end());
     // What rounds up the file's length is nothing that a program reads.
     if appended > 16 { Err(Why::Appended(appended)) } else { Ok(()) }

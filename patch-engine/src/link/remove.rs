@@ -4,7 +4,7 @@
 use super::error::{Why, damaged};
 use super::note::{Found, find_in};
 use super::program::{Program, slice};
-use super::record::{DT_NEEDED, PT_DYNAMIC, PT_NOTE, u64_at};
+use super::record::{DT_NEEDED, E_ENTRY, PT_DYNAMIC, PT_NOTE, u64_at};
 use super::shim::SONAME;
 use super::undo::{self, Edit, Undo};
 use jlctl_shim::note::{DESCRIPTOR, HEAD_LEN, Linked, TYPE_LINKED, TYPE_REMOVED};
@@ -37,14 +37,20 @@ pub(super) fn compose(program: &Program<'_>) -> Result<Removal, Why> {
     }
 }
 
-/// The old bytes, if everything that was written is there still.
-fn exact(program: &Program<'_>, note: Found) -> Option<Removal> {
+/// What takes the link back, and its offset in the file.
+fn undo_of(program: &Program<'_>, note: Found) -> Option<(Undo, u64)> {
     let field =
         |field: usize| u64_at(program.bytes, usize::try_from(note.descriptor).ok()? + field);
     let at = offset_of!(Linked, undo);
     let address = note.address.wrapping_add(at as u64).wrapping_add(field(at)?);
     let offset = program.offset_of(address)?;
-    let undo = Undo::decode(slice(program.bytes, offset, field(offset_of!(Linked, undo_len))?)?)?;
+    let bytes = slice(program.bytes, offset, field(offset_of!(Linked, undo_len))?)?;
+    Some((Undo::decode(bytes)?, offset))
+}
+
+/// The old bytes, if everything that was written is there still.
+fn exact(program: &Program<'_>, note: Found) -> Option<Removal> {
+    let (undo, offset) = undo_of(program, note)?;
     if undo.linked_length != program.bytes.len() as u64 {
         return None;
     }
@@ -62,6 +68,19 @@ fn exact(program: &Program<'_>, note: Found) -> Option<Removal> {
 
 /// The program as it is, but without need of the runtime, and with a note that names nothing.
 fn without_runtime(program: &Program<'_>, note: Found) -> Result<Removal, Why> {
+    let kind = note.descriptor - (DESCRIPTOR - HEAD_LEN + 4) as u64;
+    let kind = Edit { offset: kind, bytes: TYPE_REMOVED.to_le_bytes().to_vec() };
+    let removal = |edit| {
+        let length = program.bytes.len() as u64;
+        Ok(Removal { edits: vec![edit, kind], length, is_exact: false })
+    };
+    if program.is_static() {
+        let undo = undo_of(program, note).ok_or_else(|| damaged("note of the link", "no undo"))?.0;
+        let header = undo.old.iter().find(|edit| edit.offset == 0);
+        let entry = header.and_then(|header| header.bytes.get(E_ENTRY..E_ENTRY + 8));
+        let entry = entry.ok_or_else(|| damaged("note of the link", "no old header"))?;
+        return removal(Edit { offset: E_ENTRY as u64, bytes: entry.to_vec() });
+    }
     let dynamic = program.segment(PT_DYNAMIC).ok_or_else(|| damaged("dynamic section", "none"))?;
     let mut entries = Vec::new();
     for (tag, value) in &program.dynamic {
@@ -71,10 +90,5 @@ fn without_runtime(program: &Program<'_>, note: Found) -> Result<Removal, Why> {
     }
     let size = usize::try_from(dynamic.file_size).unwrap_or(0);
     let bytes = super::dynamic::encode(&entries, size);
-    let kind = note.descriptor - (DESCRIPTOR - HEAD_LEN + 4) as u64;
-    let edits = vec![
-        Edit { offset: dynamic.offset, bytes },
-        Edit { offset: kind, bytes: TYPE_REMOVED.to_le_bytes().to_vec() },
-    ];
-    Ok(Removal { edits, length: program.bytes.len() as u64, is_exact: false })
+    removal(Edit { offset: dynamic.offset, bytes })
 }

@@ -43,12 +43,17 @@ pub(super) fn check(path: &Path, bytes: &[u8], machine: u16) -> Result<(), Why> 
 
 /// Whether a library defines a symbol.
 pub(super) fn defines(library: &Program<'_>, wanted: &[u8]) -> bool {
+    symbol(library, wanted).is_some()
+}
+
+/// The entry of a symbol that a library defines.
+pub(super) fn symbol<'a>(library: &Program<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     let symtab = library.dynamic_value(DT_SYMTAB);
     let is_symbols =
         |section: &&Section| section.kind == SHT_DYNSYM && Some(section.address) == symtab;
-    let Some(section) = library.sections.iter().find(is_symbols) else { return false };
+    let section = library.sections.iter().find(is_symbols)?;
     let symbols = slice(library.bytes, section.offset, section.size).unwrap_or_default();
-    symbols.chunks_exact(SYMBOL_LEN).any(|symbol| {
+    symbols.chunks_exact(SYMBOL_LEN).find(|symbol| {
         u16_at(symbol, ST_SHNDX).is_some_and(|section| section != 0)
             && word(symbol, 0).and_then(|name| library.string(name.into()).ok()) == Some(wanted)
     })

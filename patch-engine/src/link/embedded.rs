@@ -1,0 +1,167 @@
+//! The runtime for static programs: an image that needs nothing, and is appended as it lies in
+//! memory.
+
+use super::error::Why;
+use super::program::{Program, slice, word};
+use super::record::{
+    DT_JMPREL, DT_NEEDED, DT_REL, DT_RELA, DT_RELASZ, DT_RELR, EM_X86_64, PF_W, PT_LOAD, PT_TLS,
+    ST_VALUE, Segment, u64_at,
+};
+use super::shim;
+use super::tail::{At, Tail};
+use jlctl_shim::embed::{CONFIG, ENTRY, Embedded, FILE, NODE, VERSION};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a relocation (gABI, `Elf64_Rela`), and where it has its type.
+const RELA_LEN: u64 = 24;
+const R_INFO: usize = 8;
+const R_X86_64_RELATIVE: u32 = 8;
+const R_AARCH64_RELATIVE: u32 = 1027;
+/// More than an image has: the runtime has 0.2 MB.
+const LONGEST: u64 = 1 << 24;
+
+/// The runtime's image.  Addresses are its own, from 0 on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Image {
+    /// The bytes of its memory, those that are zero at first too.
+    bytes: Vec<u8>,
+    /// What its address must be a multiple of.
+    align: u64,
+    /// Where its data begin, at a page.
+    data: u64,
+    relocations: (u64, u64),
+    config: u64,
+    entry: u64,
+    node: u64,
+}
+
+/// The image that `path` names, itself or the directory that has it.
+pub(super) fn file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(FILE) } else { path.to_owned() }
+}
+
+impl Image {
+    /// Reads the image for `machine` out of `bytes`, those of the file at `path`.
+    pub(super) fn read(path: &Path, bytes: &[u8], machine: u16) -> Result<Self, Why> {
+        let no = |why: String| Why::Shim { path: path.to_owned(), why };
+        let program = Program::read(bytes).map_err(|why| no(format!("no image: {why}")))?;
+        if program.machine != machine {
+            let (expected, found) = (shim::name(machine), shim::name(program.machine));
+            return Err(no(format!("expected a runtime for {expected}, found one for {found}")));
+        }
+        let symbol = |name: &str| {
+            let value = shim::symbol(&program, name.as_bytes()).and_then(|at| u64_at(at, ST_VALUE));
+            value.ok_or_else(|| no(format!("expected the symbol {name}, found none")))
+        };
+        let (config, entry, node) = (symbol(CONFIG)?, symbol(ENTRY)?, symbol(NODE)?);
+        let relocations = relocations(&program).map_err(no)?;
+        let (bytes, align, data) = memory(&program).map_err(no)?;
+        let image = Self { bytes, align, data, relocations, config, entry, node };
+        match image.word(config) {
+            Some(VERSION) if image.holds(config, Embedded::SIZE as u64) => {}
+            _ => return Err(no("it is of another version than this jlctl".to_owned())),
+        }
+        let is_whole = image.holds(node, 64)
+            && image.holds(entry, 1)
+            && image.holds(relocations.0, relocations.1 * RELA_LEN)
+            && node >= data;
+        if is_whole { Ok(image) } else { Err(no("parts of it lie outside of it".to_owned())) }
+    }
+
+    fn holds(&self, address: u64, size: u64) -> bool {
+        address.checked_add(size).is_some_and(|end| end <= self.bytes.len() as u64)
+    }
+
+    fn word(&self, address: u64) -> Option<u64> {
+        u64_at(&self.bytes, usize::try_from(address).ok()?)
+    }
+
+    /// Appends the image, as it has to be to go on to `program`, the entry of the program that
+    /// it is put into.
+    pub(super) fn place(&self, tail: &mut Tail, program: u64) -> Placed {
+        let at = tail.place_like(0, self.align, &self.bytes);
+        let config = at.address + self.config;
+        let from = |address: u64| (at.address + address).wrapping_sub(config);
+        for (field, value) in [
+            (Embedded::PROGRAM, program.wrapping_sub(config)),
+            (Embedded::DATA, from(self.data)),
+            (Embedded::DATA_LEN, self.bytes.len() as u64 - self.data),
+            (Embedded::RELOCATIONS, from(self.relocations.0)),
+            (Embedded::RELOCATIONS_COUNT, self.relocations.1),
+            (Embedded::BASE, from(0)),
+            (Embedded::ADDRESS, config),
+        ] {
+            let within = usize::try_from(self.config).unwrap_or(0) + field;
+            tail.put(at, within, &value.to_le_bytes());
+        }
+        let place = |within: u64, size| At {
+            offset: at.offset + within,
+            address: at.address + within,
+            size,
+        };
+        Placed { entry: at.address + self.entry, node: place(self.node, 64) }
+    }
+}
+
+/// Where parts of the image are in the program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed {
+    /// Address of its entry.
+    pub(super) entry: u64,
+    /// 64 bytes that are writable when it runs.
+    pub(super) node: At,
+}
+
+/// Where its relocations are, and how many: all that it needs is the load bias.
+fn relocations(image: &Program<'_>) -> Result<(u64, u64), String> {
+    let value = |tag| image.dynamic_value(tag);
+    if let Some(tag) =
+        [DT_NEEDED, DT_JMPREL, DT_REL, DT_RELR].into_iter().find(|tag| value(*tag).is_some())
+    {
+        return Err(format!(
+            "expected an image that needs no dynamic linker, found the tag {tag:#x}"
+        ));
+    }
+    if image.segment(PT_TLS).is_some() {
+        return Err("expected an image without thread-local storage".to_owned());
+    }
+    let Some(start) = value(DT_RELA) else { return Ok((0, 0)) };
+    let size = value(DT_RELASZ).unwrap_or(0);
+    let bytes = image.offset_of(start).and_then(|offset| slice(image.bytes, offset, size));
+    let bytes = bytes.ok_or("its relocations are not in it")?;
+    let relative = if image.machine == EM_X86_64 { R_X86_64_RELATIVE } else { R_AARCH64_RELATIVE };
+    let kinds = (0..size / RELA_LEN).map(|index| index * RELA_LEN + R_INFO as u64);
+    match kinds.filter_map(|at| word(bytes, at)).find(|kind| *kind != relative) {
+        Some(kind) => Err(format!("expected relative relocations alone, found one of type {kind}")),
+        None => Ok((start, size / RELA_LEN)),
+    }
+}
+
+/// Its memory, what that is aligned to, and where in it the data begin.
+fn memory(image: &Program<'_>) -> Result<(Vec<u8>, u64, u64), String> {
+    let loads: Vec<&Segment> =
+        image.segments.iter().filter(|segment| segment.kind == PT_LOAD).collect();
+    let end = loads.iter().filter_map(|load| load.address.checked_add(load.memory_size)).max();
+    let align = loads.iter().map(|load| load.align).max().unwrap_or(0).max(0x1000);
+    let end = end.filter(|end| *end <= LONGEST && align <= LONGEST).unwrap_or(0);
+    let mut bytes = vec![0; usize::try_from(end).unwrap_or(0)];
+    for load in &loads {
+        let from = slice(image.bytes, load.offset, load.file_size);
+        let start = usize::try_from(load.address).unwrap_or(usize::MAX);
+        let to = start.checked_add(usize::try_from(load.file_size).unwrap_or(usize::MAX));
+        let to = to.and_then(|stop| bytes.get_mut(start..stop));
+        let (Some(from), Some(to)) = (from, to) else {
+            return Err("a segment lies outside of it".to_owned());
+        };
+        to.copy_from_slice(from);
+    }
+    let is_data = |load: &&&Segment| load.flags & PF_W != 0;
+    let data = loads.iter().filter(is_data).map(|load| load.address).min().unwrap_or(end);
+    let data = data - data % align;
+    let code =
+        loads.iter().filter(|load| !is_data(load)).map(|load| load.address + load.memory_size);
+    if code.max().is_some_and(|code| code > data) {
+        return Err("code and data share a page".to_owned());
+    }
+    Ok((bytes, align, data))
+}

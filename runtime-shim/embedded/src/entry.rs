@@ -1,0 +1,152 @@
+//! Where the kernel enters: relocates the image, runs the runtime, and goes on to the program.
+//!
+//! In assembly as far as the image is not relocated yet: nothing here may need that.
+
+#![allow(unsafe_code, reason = "the entry of a program")]
+
+use jlctl_shim::embed::Embedded;
+
+/// What is told where the image cannot relocate itself.
+macro_rules! no_runtime {
+    () => {
+        "jlshim: mprotect fails: the program runs without its runtime"
+    };
+}
+
+/// Filled by `jlctl link`; in a section of its own that is never written at run time.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".jlshim.config")]
+static jlshim_embedded_config: Embedded = Embedded::EMPTY;
+
+/// What is added to addresses in the program's file.
+pub(crate) fn bias() -> u64 {
+    let config = &raw const jlshim_embedded_config;
+    let address = config.cast::<u8>().wrapping_add(Embedded::ADDRESS).cast::<u64>();
+    // SAFETY: a field of the structure; volatile, since it is not as it was compiled.
+    let address = unsafe { address.read_volatile() };
+    (config.addr() as u64).wrapping_sub(address)
+}
+
+/// The node of the program's table.
+#[unsafe(no_mangle)]
+static jlshim_embedded_node: jlctl_shim::Object = jlctl_shim::Object::new();
+
+// The kernel enters with the stack pointer at argc (System V ABI, "Process Initialization") and
+// a word in RDX that the program's entry is to get as it is.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn jlshim_embedded_entry() {
+    core::arch::naked_asm!(
+    "endbr64",
+    "push rdx",
+    "push rdx",
+    "lea rbx, [rip + {config}]",
+    // mprotect(data, data_len, PROT_READ | PROT_WRITE)
+    "mov rdi, [rbx + {data}]",
+    "add rdi, rbx",
+    "mov rsi, [rbx + {data_len}]",
+    "mov edx, 3",
+    "mov eax, 10",
+    "syscall",
+    "test rax, rax",
+    "jnz 3f",
+    "mov r8, [rbx + {base}]",
+    "add r8, rbx",
+    "mov r9, [rbx + {relocations}]",
+    "add r9, rbx",
+    "mov rcx, [rbx + {relocations_count}]",
+    "test rcx, rcx",
+    "jz 2f",
+    "1: mov rax, [r9]",
+    "mov rdx, [r9 + 16]",
+    "add rdx, r8",
+    "mov [r8 + rax], rdx",
+    "add r9, 24",
+    "dec rcx",
+    "jnz 1b",
+    "2: lea rdi, [rsp + 16]",
+    "call {run}",
+    "4: mov rax, [rbx + {program}]",
+    "add rax, rbx",
+    "pop rdx",
+    "pop rdx",
+    "jmp rax",
+    // write(2, text, its length)
+    "3: mov eax, 1",
+    "mov edi, 2",
+    "lea rsi, [rip + 5f]",
+    "mov edx, {len}",
+    "syscall",
+    "jmp 4b",
+    concat!("5: .ascii \"", no_runtime!(), "\\n\""),
+    config = sym jlshim_embedded_config,
+    run = sym super::process::run,
+    data = const Embedded::DATA,
+    data_len = const Embedded::DATA_LEN,
+    base = const Embedded::BASE,
+    relocations = const Embedded::RELOCATIONS,
+    relocations_count = const Embedded::RELOCATIONS_COUNT,
+    program = const Embedded::PROGRAM,
+    len = const no_runtime!().len() + 1,
+    )
+}
+
+// The same, with the word in X0.  What is modified lies in data alone: no instruction cache is
+// concerned.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn jlshim_embedded_entry() {
+    core::arch::naked_asm!(
+    "hint 34", // BTI c
+    "mov x20, x0",
+    "adrp x19, {config}",
+    "add x19, x19, :lo12:{config}",
+    // mprotect(data, data_len, PROT_READ | PROT_WRITE)
+    "ldr x0, [x19, {data}]",
+    "add x0, x0, x19",
+    "ldr x1, [x19, {data_len}]",
+    "mov x2, 3",
+    "mov x8, 226",
+    "svc 0",
+    "cbnz x0, 3f",
+    "ldr x1, [x19, {base}]",
+    "add x1, x1, x19",
+    "ldr x2, [x19, {relocations}]",
+    "add x2, x2, x19",
+    "ldr x3, [x19, {relocations_count}]",
+    "cbz x3, 2f",
+    "1: ldr x4, [x2]",
+    "ldr x5, [x2, 16]",
+    "add x5, x5, x1",
+    "str x5, [x1, x4]",
+    "add x2, x2, 24",
+    "sub x3, x3, 1",
+    "cbnz x3, 1b",
+    "2: mov x0, sp",
+    "bl {run}",
+    "4: ldr x16, [x19, {program}]",
+    "add x16, x16, x19",
+    "mov x0, x20",
+    "br x16",
+    // write(2, text, its length)
+    "3: mov x0, 2",
+    "adr x1, 5f",
+    "mov x2, {len}",
+    "mov x8, 64",
+    "svc 0",
+    "b 4b",
+    concat!("5: .ascii \"", no_runtime!(), "\\n\""),
+    ".p2align 2",
+    config = sym jlshim_embedded_config,
+    run = sym super::process::run,
+    data = const Embedded::DATA,
+    data_len = const Embedded::DATA_LEN,
+    base = const Embedded::BASE,
+    relocations = const Embedded::RELOCATIONS,
+    relocations_count = const Embedded::RELOCATIONS_COUNT,
+    program = const Embedded::PROGRAM,
+    len = const no_runtime!().len() + 1,
+    )
+}

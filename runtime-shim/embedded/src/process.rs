@@ -1,0 +1,86 @@
+//! What the kernel tells a process on its stack (System V ABI, "Process Initialization"), and
+//! the run of the runtime.
+
+#![allow(unsafe_code, reason = "the initial stack")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "words of 64 bits, and results that the kernel gives as 32"
+)]
+
+use crate::entry;
+use core::ffi::{c_char, c_int, c_ulong, c_void};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// A pointer that is set once, before everything else.
+type Cell<T> = AtomicPtr<T>;
+
+/// The environment, by the name that the runtime looks for.
+#[unsafe(no_mangle)]
+static environ: Cell<*const c_char> = Cell::new(ptr::null_mut());
+/// The auxiliary vector: pairs of words, to AT_NULL.
+static AUXILIARY: Cell<[usize; 2]> = Cell::new(ptr::null_mut());
+
+/// Runs the runtime, and returns to go on to the program.
+///
+/// # Safety
+/// `stack` is the stack as the kernel made it: argc, the arguments, a null pointer, the
+/// environment, a null pointer, the auxiliary vector.
+pub(crate) unsafe extern "C" fn run(stack: *mut usize) {
+    // SAFETY: the caller's promise.
+    let count = unsafe { *stack };
+    let environment = stack.wrapping_add(count + 2);
+    environ.store(environment.cast(), Ordering::Relaxed);
+    let mut at = environment;
+    // SAFETY: the environment ends in a null pointer.
+    while unsafe { *at } != 0 {
+        at = at.wrapping_add(1);
+    }
+    AUXILIARY.store(at.wrapping_add(1).cast(), Ordering::Relaxed);
+    // It starts the runtime, which looks for the note of the program.
+    // SAFETY: there is one thread, and no lock of a dynamic linker is held.
+    let _ = unsafe { jlctl_shim::capi::jlshim_find_linked() };
+    jlctl_shim::finish();
+}
+
+/// getauxval(3), without its errno.
+#[unsafe(no_mangle)]
+extern "C" fn getauxval(wanted: c_ulong) -> c_ulong {
+    let mut at = AUXILIARY.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: the vector ends in AT_NULL, which is not passed.
+        let [kind, value] = unsafe { *at };
+        match kind as c_ulong {
+            found if found == wanted => return value as c_ulong,
+            libc::AT_NULL => return 0,
+            _ => at = at.wrapping_add(1),
+        }
+    }
+}
+
+/// sysconf(3) as far as the runtime asks: the size of a page.
+#[unsafe(no_mangle)]
+extern "C" fn sysconf(name: c_int) -> core::ffi::c_long {
+    if name == libc::_SC_PAGESIZE { getauxval(libc::AT_PAGESZ).cast_signed() } else { -1 }
+}
+
+type Callback = unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> c_int;
+
+/// dl_iterate_phdr(3): there is one object, the program.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dl_iterate_phdr(callback: Option<Callback>, data: *mut c_void) -> c_int {
+    let Some(callback) = callback else { return 0 };
+    let headers =
+        ptr::with_exposed_provenance::<libc::Elf64_Phdr>(getauxval(libc::AT_PHDR) as usize);
+    let count = getauxval(libc::AT_PHNUM);
+    // SAFETY: the structure is plain numbers and pointers.
+    let mut info: libc::dl_phdr_info = unsafe { core::mem::zeroed() };
+    info.dlpi_name = c"".as_ptr();
+    info.dlpi_phdr = headers;
+    info.dlpi_phnum = u16::try_from(count).unwrap_or(0);
+    info.dlpi_addr = entry::bias();
+    // Nothing was loaded since: one object, as ever.
+    info.dlpi_adds = 1;
+    // SAFETY: the caller's callback, with what it expects.
+    unsafe { callback(&raw mut info, size_of::<libc::dl_phdr_info>(), data) }
+}
