@@ -204,11 +204,13 @@ impl Control {
     }
 
     fn exchange(&mut self, request: &str) -> io::Result<Result<Vec<String>, String>> {
-        self.stream.get_mut().write_all(format!("{request}\n").as_bytes())?;
+        // Who is refused is told so and hung up on, perhaps before all of this is sent.
+        let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
         let (mut lines, mut reply) = (Vec::new(), (&mut self.stream).take(LONGEST));
         loop {
             let mut line = String::new();
             if reply.read_line(&mut line)? == 0 {
+                sent?;
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has hung up"));
             }
             let line = line.trim_end().to_owned();
