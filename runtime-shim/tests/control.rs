@@ -257,6 +257,13 @@ fn other_users_are_refused() {
     let mut client = Client::connect(&path).expect("it listens");
     let report = client.ask("report").concat();
     assert!(report.contains("\"control_refused\": 2,"), "{report}");
+    drop(client);
+    drop(program);
+    // The socket of a program that ends by itself goes with it, whatever its mode is by now.
+    let program = Served::start(NAME, "serve", path.as_os_str());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+    program.end();
+    assert!(!path.exists());
 }
 
 #[test]

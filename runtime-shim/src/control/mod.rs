@@ -197,7 +197,7 @@ fn close() {
     // SAFETY: there is no thread, or it has ended.
     let Some((socket, path, status)) = (unsafe { &mut *OPENED.0.get() }).take() else { return };
     if let Ok(path) = CStr::from_bytes_with_nul(path.bytes())
-        && Status::of(path) == Ok(status)
+        && Status::of(path).is_ok_and(|now| now.is_file_of(&status))
     {
         let _ = socket::remove(path);
     }

@@ -221,6 +221,11 @@ impl Status {
         })
     }
 
+    /// Whether both are of one file, whatever its permissions and owner are by now.
+    pub(crate) const fn is_file_of(&self, other: &Self) -> bool {
+        self.device == other.device && self.number == other.number
+    }
+
     /// Whether it is a socket.
     pub(crate) const fn is_socket(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
