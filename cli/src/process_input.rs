@@ -6,13 +6,14 @@ use crate::progress::Progress;
 use crate::read::{self, Contents, Depth};
 use anyhow::Context as _;
 use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::{SECTION, STATIC_KEYS_SECTION};
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::process::{Bias, Control, Mapping, Memory, locate, mappings};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Section that a program with sites has (`include/jlctl/jump_label.h`).
-const TABLE: &str = "__jump_table";
+/// Sections of which a program with sites has one.
+const TABLES: [&str; 2] = [SECTION, STATIC_KEYS_SECTION];
 
 /// A file, and the mapping that it was found by.
 pub(crate) struct Mapped {
@@ -58,8 +59,9 @@ pub(crate) fn open(
             Kind::Refused,
             format!(
                 "process {pid}: none of the {} files that it executes has a jump table (section \
-                 {TABLE}): it has no static keys",
-                files.len()
+                 {}): it has no static keys",
+                files.len(),
+                TABLES.join(" or ")
             ),
         ));
     }
@@ -68,14 +70,17 @@ pub(crate) fn open(
 
 fn has_table(input: &Input) -> bool {
     Image::parse_sections(input.file().bytes())
-        .is_ok_and(|sections| sections.named(TABLE).is_some())
+        .is_ok_and(|sections| TABLES.iter().any(|name| sections.named(name).is_some()))
 }
 
 /// A path by which the mapped file itself can be opened: its own, as this process or as that
-/// one sees it, or the kernel's link to the program.
+/// one sees it, or the kernel's links to the program and to what is mapped (proc_pid_map_files(5)),
+/// which lead to files that were replaced too.
 fn path_of(pid: i32, mapping: &Mapping) -> Option<PathBuf> {
     let seen = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
-    let paths = [PathBuf::from(&mapping.path), seen, PathBuf::from(format!("/proc/{pid}/exe"))];
+    let program = PathBuf::from(format!("/proc/{pid}/exe"));
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+    let paths = [PathBuf::from(&mapping.path), seen, program, PathBuf::from(link)];
     paths.into_iter().find(|path| is_file(mapping, path))
 }
 

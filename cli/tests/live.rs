@@ -1,31 +1,21 @@
 //! `jlctl ctl`, `jlctl audit` and `jlctl apply --pid`, on programs of this very file: each test
 //! starts itself again as a program with static keys, and flips them from outside.
 //!
-//! Natively where the shim runs on this machine; an emulator's process is not its guest's.
+//! Natively, and under a real arm64 kernel in the virtual machine; an emulator's process is not
+//! its guest's.  There no other programs are: tests that need some are in `live_endings` and
+//! `live_refusals`.
 #![allow(unsafe_code, reason = "sites")]
 
 mod common;
 #[path = "live/target.rs"]
 mod target;
 
-use common::{Run, jlctl, root, run};
+use common::{jlctl, run};
+use jlctl_patch_engine::process::{Edit, Edits, Memory, apply};
 use serde_json::Value;
-use std::process::Command;
-use std::{env, thread};
-use target::{Target, is_target};
-
-fn ctl(target: &Target, args: &[&str]) -> Run {
-    run(jlctl(&["ctl", &target.pid()]).args(args))
-}
-
-fn json(run: &Run) -> Value {
-    assert_eq!(run.stderr, "", "{run:?}");
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
-}
-
-fn audit(target: &Target) -> Run {
-    run(&mut jlctl(&["audit", "--pid", &target.pid(), "--format", "json"]))
-}
+use std::env;
+use target::emulator::rounds;
+use target::{SPAWNS, Target, audit, ctl, is_target, json};
 
 /// The pattern of a key's name, whatever stands around it.
 fn pattern(name: &str) -> String {
@@ -143,85 +133,23 @@ fn a_plan_is_applied_and_taken_back() {
     assert_eq!(audit(&target).code, 0);
 }
 
-#[test]
-fn what_cannot_be_flipped_is_refused() {
-    if is_target() {
-        return;
-    }
-    let target = Target::with("what_cannot_be_flipped_is_refused", &[]);
-    let gone = run(&mut jlctl(&["ctl", "4194304", "list"]));
-    assert_eq!((gone.code, gone.stdout.as_str()), (3, ""), "{gone:?}");
-    assert!(gone.stderr.contains("there is none"), "{}", gone.stderr);
-    let unknown = ctl(&target, &["enable", "no_such_key"]);
-    assert_eq!(unknown.code, 4, "{unknown:?}");
-    // A program without a table.
-    let mut sleep = Command::new("sleep").arg("60").spawn().expect("sleep starts");
-    let without = run(&mut jlctl(&["ctl", &sleep.id().to_string(), "list"]));
-    sleep.kill().expect("it runs");
-    sleep.wait().expect("it ends");
-    assert_eq!(without.code, 4, "{without:?}");
-    assert!(without.stderr.contains("has a jump table"), "{}", without.stderr);
-    // Another build than what runs.
-    let demo = root().join("testdata/images/vmlinux-demo");
-    let other = ctl(&target, &["list", "--image", demo.to_str().expect("UTF-8")]);
-    assert_eq!(other.code, 4, "{other:?}");
-    let usage = run(&mut jlctl(&["ctl", "-1", "list"]));
-    assert_eq!(usage.code, 2, "{usage:?}");
-}
-
-#[test]
-fn a_process_that_is_traced_is_left_alone() {
-    if is_target() {
-        return;
-    }
-    let target = Target::with("a_process_that_is_traced_is_left_alone", &[]);
-    let pid = target.pid();
-    let mut strace = Command::new("strace")
-        .args(["-f", "-qq", "-o", "/dev/null", "-p", &pid])
-        .spawn()
-        .expect("this test needs strace");
-    let status = format!("/proc/{pid}/status");
-    let is_traced = || {
-        let status = std::fs::read_to_string(&status).expect("it runs");
-        !status.contains("TracerPid:\t0\n")
-    };
-    while !is_traced() {
-        assert_eq!(strace.try_wait().expect("a child"), None, "strace attaches");
-        thread::yield_now();
-    }
-    let refused = ctl(&target, &["enable", &pattern("LIVE_FALSE")]);
-    strace.kill().expect("it runs");
-    strace.wait().expect("it ends");
-    assert_eq!(refused.code, 5, "{refused:?}");
-    assert!(refused.stderr.contains("(strace) traces it already"), "{}", refused.stderr);
-}
-
-#[test]
-fn ten_thousand_flips_under_load() {
-    if is_target() {
-        return;
-    }
-    use jlctl_patch_engine::process::{Edit, Edits, Memory, apply};
-    let mut target = Target::with("ten_thousand_flips_under_load", &[]);
+/// A plan that turns both keys as the program has them at first, as edits of its memory, and
+/// what takes it back.
+fn both_ways(target: &Target) -> [Edits; 2] {
     let exe = env::current_exe().expect("this program");
-    let directory = tempfile::tempdir().expect("a directory");
-    let plan = directory.path().join("plan.json");
-    let (exe, plan_path) = (exe.to_str().expect("UTF-8"), plan.to_str().expect("UTF-8"));
-    let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan_path]));
-    assert_eq!(made.code, 0, "{made:?}");
-    let plan: Value = serde_json::from_slice(&std::fs::read(&plan).expect("a plan")).expect("JSON");
-    let audited = json(&audit(&target));
+    let made = ["plan", exe.to_str().expect("UTF-8"), "--flip", "/LIVE_/", "--no-source"];
+    let plan = json(&run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())));
     let number = |value: &Value| {
-        u64::from_str_radix(value.as_str().expect("text").trim_start_matches("0x"), 16)
-            .expect("hex")
+        let text = value.as_str().expect("text").trim_start_matches("0x");
+        u64::from_str_radix(text, 16).expect("hex")
     };
-    let bias = number(&audited["images"][0]["bias"]);
-    let bytes = |value: &Value| {
-        let text = value.as_str().expect("text").as_bytes();
+    let bias = number(&json(&audit(target))["images"][0]["bias"]);
+    let bytes = |value: &Value| -> Vec<u8> {
+        let digits = value.as_str().expect("text").as_bytes();
         let byte = |pair: &[u8]| {
             u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex")
         };
-        text.chunks(2).map(byte).collect::<Vec<u8>>()
+        digits.chunks(2).map(byte).collect()
     };
     let edit = |op: &Value| Edit {
         address: number(&op["address"]).wrapping_add(bias),
@@ -237,14 +165,44 @@ fn ten_thousand_flips_under_load() {
         edits.iter().map(turn).collect()
     };
     let back = Edits { code: turn(&there.code), words: turn(&there.words) };
+    [there, back]
+}
+
+/// Flips both keys of `target` so many times; of all threads, how many were stopped at least
+/// and at most.
+fn flip(target: &mut Target, count: usize) -> [usize; 2] {
+    let ways = both_ways(target);
     let memory = Memory::open(target.child.id().cast_signed(), true).expect("it may");
-    for flip in 0..10_000 {
-        let edits = if flip % 2 == 0 { &there } else { &back };
-        let pause = apply(&memory, edits, &|| false).expect("it is written");
-        assert_eq!(pause.threads, 9);
+    let mut stopped = [usize::MAX, 0];
+    for flip in 0..count {
+        let pause = apply(&memory, &ways[flip % 2], &|| false).expect("it is written");
+        stopped = [stopped[0].min(pause.threads), stopped[1].max(pause.threads)];
         if flip % 100 < 2 {
             let wanted = ["[1, 1, 0, 0] true false", "[0, 0, 1, 1] false true"][flip % 2];
             assert_eq!(target.ask("?"), wanted, "after {flip} flips");
         }
     }
+    stopped
+}
+
+#[test]
+fn ten_thousand_flips_under_load() {
+    if is_target() {
+        return;
+    }
+    let mut target = Target::with("ten_thousand_flips_under_load", &[]);
+    assert_eq!(flip(&mut target, rounds(10_000, 400)), [9, 9]);
+}
+
+#[test]
+fn threads_that_begin_and_end_meanwhile_are_stopped_too() {
+    if is_target() {
+        return;
+    }
+    const NAME: &str = "threads_that_begin_and_end_meanwhile_are_stopped_too";
+    let mut target = Target::with(NAME, &[(SPAWNS, "1")]);
+    // Those of the other tests, one that begins others, and at times one of these.
+    let [least, most] = flip(&mut target, rounds(1_000, 50));
+    assert!(least >= 10 && most >= 11, "{least} to {most}");
+    assert_eq!(audit(&target).code, 0);
 }

@@ -1,37 +1,44 @@
-//! `jlctl ctl` by ptrace when its writes fail, or when it is killed in the middle: strace makes
-//! them, at each write in turn.
+//! `jlctl ctl` by ptrace when its writes fail, when it is interrupted or killed in the middle,
+//! or its target is: strace makes them, at each write in turn.
 #![allow(unsafe_code, reason = "sites")]
 
 mod common;
 #[path = "live/target.rs"]
 mod target;
 
-use common::{Run, jlctl, run};
-use std::process::Command;
-use target::{Target, is_target};
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+use target::{Target, audit, is_target};
 
 const OFF: &str = "[0, 0, 1, 1] false true";
 const ON: &str = "[1, 1, 1, 1] true true";
 /// Writes of a flip of LIVE_FALSE: two sites, and the key's count.
 const WRITES: usize = 3;
 
-/// A flip under strace, which does `injection` to its writes into the process; and how jlctl
-/// ended, none if by a signal.
-fn flip(target: &Target, injection: &str) -> (Option<i32>, String) {
-    let output = Command::new("strace")
+/// A flip under strace, which does `injection` to its writes into the process.
+fn flipping(target: &Target, injection: &str) -> Child {
+    Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject=pwrite64:{injection}")])
         .args([env!("CARGO_BIN_EXE_jlctl"), "ctl", &target.pid(), "enable", "LIVE_FALSE"])
-        .output()
-        .expect("this test needs strace");
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("this test needs strace")
+}
+
+/// How jlctl ended, none if by a signal, and what it told.
+fn end(flip: Child) -> (Option<i32>, String) {
+    let output = flip.wait_with_output().expect("a child");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-fn audit(target: &Target) -> Run {
-    run(&mut jlctl(&["audit", "--pid", &target.pid()]))
+fn flip(target: &Target, injection: &str) -> (Option<i32>, String) {
+    end(flipping(target, injection))
 }
 
 fn ctl(target: &Target, action: &str) {
-    let run = run(&mut jlctl(&["ctl", &target.pid(), action, "LIVE_FALSE"]));
+    let run = target::ctl(target, &[action, "LIVE_FALSE"]);
     assert_eq!(run.code, 0, "{run:?}");
 }
 
@@ -78,5 +85,52 @@ fn whoever_is_killed_leaves_whole_sites_and_running_threads() {
         assert_eq!(target.ask("?"), ON, "{write}");
         ctl(&target, "disable");
         assert_eq!(target.ask("?"), OFF, "{write}");
+    }
+}
+
+#[test]
+fn whoever_is_interrupted_takes_back() {
+    if is_target() {
+        return;
+    }
+    let mut target = Target::with("whoever_is_interrupted_takes_back", &[]);
+    let flip = flipping(&target, "delay_enter=500000:when=1+");
+    let kill = format!("kill -INT {}", tracer(&target));
+    assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh starts").success());
+    let (code, told) = end(flip);
+    assert!(told.contains("interrupted; what was written was taken back"), "{code:?} {told}");
+    assert_eq!(code, Some(5), "{told}");
+    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.ask("?"), OFF);
+}
+
+/// Who traces the target, once somebody does.
+fn tracer(target: &Target) -> String {
+    let status = format!("/proc/{}/status", target.pid());
+    loop {
+        let status = fs::read_to_string(&status).expect("it runs");
+        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:\t"));
+        match tracer.expect("a line of every process") {
+            "0" => thread::yield_now(),
+            tracer => return tracer.to_owned(),
+        }
+    }
+}
+
+#[test]
+fn a_target_that_is_killed_is_told_to_be_gone() {
+    if is_target() {
+        return;
+    }
+    for write in 1..=WRITES {
+        let mut target = Target::with("a_target_that_is_killed_is_told_to_be_gone", &[]);
+        let flip = flipping(&target, &format!("delay_enter=2000000:when={write}"));
+        tracer(&target);
+        // Long enough for the write to begin, and not to end.
+        thread::sleep(Duration::from_millis(500));
+        target.child.kill().expect("it runs");
+        let (code, told) = end(flip);
+        assert!(told.contains("there is none; it has ended"), "{write}: {code:?} {told}");
+        assert_eq!(code, Some(3), "{write}: {told}");
     }
 }

@@ -1,8 +1,23 @@
 //! A program with static keys, which is a test of the same file, started again.
+#![allow(dead_code, reason = "each file of tests uses its part")]
 
+// Of the runtime's tests: what an emulated machine takes.
+#[path = "../../../runtime-shim/tests/common/emulator.rs"]
+pub(crate) mod emulator;
+#[path = "../../../runtime-shim/tests/common/memory.rs"]
+mod memory;
+#[path = "../../../runtime-shim/tests/common/refetch.rs"]
+mod refetch;
+#[path = "../../../runtime-shim/tests/common/sites.rs"]
+mod sites;
+
+use crate::common::{Run, jlctl, run};
 use jlctl_shim::{
     define_static_key_false, define_static_key_true, static_branch_likely, static_branch_unlikely,
 };
+use refetch::refetch;
+use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +30,8 @@ define_static_key_true!(static LIVE_TRUE);
 
 /// What makes a test of this file the program that is flipped.
 const ROLE: &str = "JLCTL_TEST_TARGET";
+/// A variable that makes it begin and end threads all the time.
+pub(crate) const SPAWNS: &str = "JLCTL_TEST_SPAWNS";
 
 #[inline(never)]
 fn sees() -> [bool; 4] {
@@ -57,12 +74,16 @@ fn serve() {
         let to = to.clone();
         thread::spawn(move || work(&to));
     }
+    if env::var_os(SPAWNS).is_some() {
+        thread::spawn(|| while thread::spawn(sees).join().is_ok() {});
+    }
     println!("ready");
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
         if line == "flip" {
             LIVE_FALSE.enable().expect("the shim flips");
         }
+        refetch(&[&LIVE_FALSE, &LIVE_TRUE]);
         let seen = sees();
         ASKED.fetch_add(1, Ordering::Release);
         let stale = answers.iter().take(WORKERS).filter(|other| *other != seen).count();
@@ -83,11 +104,21 @@ impl Target {
     /// A test's own program, with variables in its environment.
     pub(crate) fn with(test: &str, variables: &[(&str, &str)]) -> Self {
         let exe = env::current_exe().expect("this program");
-        let mut child = Command::new(exe)
+        Self::of_program(exe.as_os_str(), test, variables)
+    }
+
+    /// As [`Target::with`], of a copy of this program.
+    pub(crate) fn of_program(program: &OsStr, test: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
+        command.env_remove("JLSHIM_CONTROL").envs(variables.iter().copied());
+        Self::start(&mut command, test)
+    }
+
+    /// As [`Target::with`], by a command that executes this program.
+    pub(crate) fn start(command: &mut Command, test: &str) -> Self {
+        let mut child = command
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(ROLE, "1")
-            .env_remove("JLSHIM_CONTROL")
-            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -132,4 +163,20 @@ pub(crate) fn is_target() -> bool {
         serve();
     }
     is_it
+}
+
+/// `jlctl ctl` of a program.
+pub(crate) fn ctl(target: &Target, args: &[&str]) -> Run {
+    run(jlctl(&["ctl", &target.pid()]).args(args))
+}
+
+/// `jlctl audit` of a program.
+pub(crate) fn audit(target: &Target) -> Run {
+    run(&mut jlctl(&["audit", "--pid", &target.pid(), "--format", "json"]))
+}
+
+/// What a run told that had nothing to complain of.
+pub(crate) fn json(run: &Run) -> Value {
+    assert_eq!(run.stderr, "", "{run:?}");
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
 }

@@ -88,6 +88,12 @@ impl Stopped {
         Ok(stopped)
     }
 
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// How many threads are stopped.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -102,14 +108,16 @@ impl Stopped {
     #[cfg(target_arch = "x86_64")]
     pub fn program_counters(&self) -> Result<Vec<(i32, u64)>, ProcessError> {
         let of = |thread: &Thread| match ptrace::getregs(thread.id) {
-            Ok(registers) => Ok((thread.id.as_raw(), registers.rip)),
-            Err(error) => Err(ProcessError::System {
+            Ok(registers) => Some(Ok((thread.id.as_raw(), registers.rip))),
+            // It was killed, and goes on nowhere.
+            Err(Errno::ESRCH) => None,
+            Err(error) => Some(Err(ProcessError::System {
                 pid: self.pid,
                 what: format!("read the registers of thread {}", thread.id),
                 error: error.into(),
-            }),
+            })),
         };
-        self.threads.iter().map(of).collect()
+        self.threads.iter().filter_map(of).collect()
     }
 
     /// As on x86-64.

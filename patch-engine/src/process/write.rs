@@ -66,7 +66,7 @@ pub fn apply(
 ) -> Result<Pause, ProcessError> {
     let stopped = Stopped::stop(memory.pid())?;
     verify(memory, edits)?;
-    outside_of_sites(&stopped, memory.pid(), edits)?;
+    outside_of_sites(&stopped, edits)?;
     write(memory, edits, is_cancelled)?;
     let threads = stopped.threads();
     Ok(Pause { threads, time: stopped.resume() })
@@ -90,12 +90,13 @@ fn verify(memory: &Memory, edits: &Edits) -> Result<(), ProcessError> {
 
 /// That no thread goes on inside an instruction that changes: where one has stopped at a
 /// foreign breakpoint, for example.
-fn outside_of_sites(stopped: &Stopped, pid: i32, edits: &Edits) -> Result<(), ProcessError> {
+fn outside_of_sites(stopped: &Stopped, edits: &Edits) -> Result<(), ProcessError> {
     for (thread, pc) in stopped.program_counters()? {
         let is_inside =
             |edit: &&Edit| pc > edit.address && pc - edit.address < edit.new.len() as u64;
         if let Some(edit) = edits.code.iter().find(is_inside) {
-            return Err(ProcessError::InsideSite { pid, thread, pc, site: edit.address });
+            let (pid, site) = (stopped.pid(), edit.address);
+            return Err(ProcessError::InsideSite { pid, thread, pc, site });
         }
     }
     Ok(())
@@ -112,6 +113,10 @@ fn write(
             true => None,
             false => match memory.write(edit.address, &edit.new) {
                 Ok(()) => continue,
+                // What a process that ended has instead of memory: nothing is left to take back.
+                Err(error) if error.kind() == io::ErrorKind::WriteZero => {
+                    return Err(ProcessError::Gone { pid });
+                }
                 Err(error) => Some(error),
             },
         };

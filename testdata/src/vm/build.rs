@@ -6,9 +6,37 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Static programs that need neither a C compiler nor its linker.
-const TARGET: &str = "aarch64-unknown-linux-musl";
-const LINKER: (&str, &str) = ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
+/// What programs for the guest are built for, all of them static.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Those of Rust alone, which need neither a C compiler nor its linker.
+    Musl,
+    /// Those with parts in C: by Debian's cross compiler, with the GNU C library.
+    Gnu,
+}
+
+impl Target {
+    fn triple(self) -> &'static str {
+        match self {
+            Self::Musl => "aarch64-unknown-linux-musl",
+            Self::Gnu => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    /// Variables of cargo's environment.
+    fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Musl => &[("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")],
+            Self::Gnu => &[
+                ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
+                (
+                    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+                    "-Ctarget-feature=+crt-static",
+                ),
+            ],
+        }
+    }
+}
 
 /// The profile of `Cargo.toml`.
 const PROFILE: &str = "guest";
@@ -23,6 +51,27 @@ pub struct Suite {
     pub package: &'static str,
     /// Which of its tests, as options of `cargo test`: `--lib`, `--tests`, `--test NAME`.
     pub targets: &'static [&'static str],
+    /// What they are built for.
+    pub target: Target,
+    /// Files that they read, by paths from the workspace's root.
+    pub files: &'static [&'static str],
+}
+
+impl Suite {
+    /// Tests of Rust alone, which read no files.
+    #[must_use]
+    pub const fn new(package: &'static str, targets: &'static [&'static str]) -> Self {
+        Self { package, targets, target: Target::Musl, files: &[] }
+    }
+}
+
+/// What was built of a suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Its test programs.
+    pub tests: Vec<TestProgram>,
+    /// What they need in the guest: its files, and the programs of its package.
+    pub files: Vec<PathBuf>,
 }
 
 /// A test program for the guest.
@@ -50,7 +99,7 @@ pub struct ListedTest {
 /// If cargo cannot build it; cargo itself says on stderr why.
 pub fn init() -> Result<PathBuf, VmError> {
     let what = "jlctl-guest-init";
-    let mut command = cargo("build");
+    let mut command = cargo("build", Target::Musl);
     command.args(["--package", "jlctl-guest", "--bin", what]);
     let messages = output(&mut command)?;
     let mut built =
@@ -64,15 +113,18 @@ pub fn init() -> Result<PathBuf, VmError> {
 /// # Errors
 ///
 /// If cargo cannot build them, or builds none; cargo itself says on stderr why.
-pub fn tests(suite: &Suite) -> Result<Vec<TestProgram>, VmError> {
-    let mut command = cargo("test");
+pub fn tests(suite: &Suite) -> Result<Built, VmError> {
+    let mut command = cargo("test", suite.target);
     command.args(["--no-run", "--package", suite.package]).args(suite.targets);
     let messages = output(&mut command)?;
-    let tests: Vec<TestProgram> = executables(&messages)
-        .filter(|(_, is_test)| *is_test)
-        .map(|(program, _)| program)
-        .collect();
-    if tests.is_empty() { Err(not_built(&command, "tests")) } else { Ok(tests) }
+    let (tests, programs): (Vec<_>, Vec<_>) =
+        executables(&messages).partition(|(_, is_test)| *is_test);
+    if tests.is_empty() {
+        return Err(not_built(&command, "tests"));
+    }
+    let mut files: Vec<PathBuf> = suite.files.iter().map(|file| root().join(file)).collect();
+    files.extend(programs.into_iter().map(|(program, _)| program.path));
+    Ok(Built { tests: tests.into_iter().map(|(program, _)| program).collect(), files })
 }
 
 /// The tests of `program`, which tells them without a machine: by emulation of one
@@ -103,13 +155,18 @@ fn listed(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
-fn cargo(action: &str) -> Command {
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+fn cargo(action: &str, target: Target) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args([action, "--profile", PROFILE, "--target", TARGET])
+        .current_dir(root())
+        .args([action, "--profile", PROFILE, "--target", target.triple()])
         .arg("--message-format=json-render-diagnostics")
-        .env(LINKER.0, LINKER.1);
+        .envs(target.environment().iter().copied());
     command
 }
 
@@ -180,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_package_that_there_is_not_is_an_error() {
-        let suite = Suite { package: "jlctl-no-such-package", targets: &["--lib"] };
+        let suite = Suite::new("jlctl-no-such-package", &["--lib"]);
         let error = tests(&suite).expect_err("there is none");
         assert!(matches!(&error, VmError::Command { command, .. } if command.contains("no-such")));
     }

@@ -4,9 +4,9 @@ use super::VmError;
 use super::cpio::Archive;
 use super::program::Program;
 use jlctl_guest::{JOBS, Job};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What every program finds in its environment.
 const ENVIRONMENT: [(&str, &str); 3] =
@@ -36,7 +36,24 @@ pub(super) fn build(init: &Path, programs: &[Program]) -> Result<Vec<u8>, VmErro
         jobs.push('\n');
     }
     archive.file(JOBS, jobs.as_bytes())?;
+    add_files(&mut archive, programs)?;
     archive.finish()
+}
+
+/// Adds the files that `programs` need, each once, behind the directories that it is in.
+fn add_files(archive: &mut Archive, programs: &[Program]) -> Result<(), VmError> {
+    let files: BTreeSet<&Path> =
+        programs.iter().flat_map(|program| &program.files).map(PathBuf::as_path).collect();
+    let parents = files.iter().flat_map(|file| file.ancestors().skip(1));
+    let directories: BTreeSet<&Path> = parents.filter(|path| path.parent().is_some()).collect();
+    // A directory is less than what is in it.
+    for directory in directories {
+        archive.directory(&directory.to_string_lossy())?;
+    }
+    for file in files {
+        archive.file(&file.to_string_lossy(), &read(file)?)?;
+    }
+    Ok(())
 }
 
 /// Programs of the same name have different places.
@@ -75,6 +92,27 @@ mod tests {
             "60000 0 /programs/0-tests {environment}\n60000 1 /programs/0-tests -x {environment}\n"
         );
         assert!(text.contains(&jobs), "{text}");
+    }
+
+    #[test]
+    fn a_file_comes_once_behind_its_directories() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("init");
+        fs::write(&path, "FILE").expect("a file");
+        let mut program = Program::new(&path);
+        program.files = vec![path.clone()];
+        let bytes = build(&path, &[program.clone(), program]).expect("all is there");
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(text.matches("FILE").count(), 3, "as init, program and file: {text}");
+        let place = |path: &Path| {
+            let name = path.strip_prefix("/").expect("it is absolute").to_str().expect("UTF-8");
+            let found: Vec<_> = text.match_indices(&format!("{name}\0")).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            found[0].0
+        };
+        let parent = directory.path().parent().expect("it has one");
+        assert!(place(parent) < place(directory.path()));
+        assert!(place(directory.path()) < place(&path));
     }
 
     #[test]

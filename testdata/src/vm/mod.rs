@@ -12,8 +12,9 @@
 //! as one of its own. To add
 //!
 //! * a test of the machine itself: write a `#[test]` in `testdata/guest/tests/machine/`;
-//! * the tests of a package: add a line to `SUITES` in `testdata/tests/vm/main.rs`. Their
-//!   dependencies have to be Rust alone, since there is no C compiler for the guest;
+//! * the tests of a package: add a line to `SUITES` in `testdata/tests/vm/main.rs`. They
+//!   find the programs of their package where cargo has built them, and the files that the
+//!   line names; no other programs are there;
 //! * any other program: give [`Machine::run`] its path, or try it by hand with
 //!   `cargo run -p jlctl-testdata -- vm PROGRAM`.
 //!
@@ -41,7 +42,7 @@ mod machine;
 mod program;
 mod results;
 
-pub use build::{ListedTest, Suite, TestProgram, init, list, tests};
+pub use build::{Built, ListedTest, Suite, Target, TestProgram, init, list, tests};
 pub use error::VmError;
 pub use jlctl_guest::{Ending, Record, Stream};
 pub use machine::{Boot, Machine, Up};

@@ -13,6 +13,9 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Its environment by name, beside `HOME`, `PATH` and `TMPDIR`.
     pub environment: Vec<(String, String)>,
+    /// Files of the host that it finds in the guest, under the same absolute paths; anybody may
+    /// read and execute them there.
+    pub files: Vec<PathBuf>,
     /// How long it may take, to the millisecond.
     pub limit: Duration,
 }
@@ -25,6 +28,7 @@ impl Program {
             path: path.into(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            files: Vec::new(),
             limit: Duration::from_secs(60),
         }
     }

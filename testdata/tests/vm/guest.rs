@@ -57,18 +57,20 @@ impl Guest {
 
     /// Builds the programs of `suite`, and has them run.
     pub(crate) fn add_suite(&mut self, suite: &Suite) -> Result<Vec<Tests>, VmError> {
+        let vm::Built { tests, files } = vm::tests(suite)?;
         let add = |built: vm::TestProgram| {
             let tests = vm::list(&built.path)?;
             let mut program = Program::new(built.path)
                 .arguments(["--test-threads=1", "--show-output"])
                 .limit(LIMIT);
             program.environment.push((EMULATED.0.to_owned(), EMULATED.1.to_owned()));
+            program.files.clone_from(&files);
             if self.ignored_too {
                 program = program.arguments(["--include-ignored"]);
             }
             Ok(Tests { program: self.add(program), name: built.name, tests })
         };
-        vm::tests(suite)?.into_iter().map(add).collect()
+        tests.into_iter().map(add).collect()
     }
 
     /// What became of a program that came to its end.

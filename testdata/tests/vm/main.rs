@@ -8,7 +8,7 @@ mod guest;
 mod outcomes;
 
 use guest::Guest;
-use jlctl_testdata::vm::{Suite, VmError};
+use jlctl_testdata::vm::{Suite, Target, VmError};
 use libtest_mimic::{Arguments, Trial};
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,14 +16,22 @@ use std::sync::Arc;
 
 /// The packages whose tests run in the guest, and which of their tests.
 const SUITES: &[Suite] = &[
-    Suite { package: "jlctl-guest", targets: &["--test", "machine"] },
-    Suite { package: "jlctl-shim", targets: SHIM },
+    Suite::new("jlctl-guest", &["--test", "machine"]),
+    Suite::new("jlctl-shim", SHIM),
+    Suite { target: Target::Gnu, files: ROOT, ..Suite::new("jlctl", CLI) },
 ];
+
+/// Those that need no other programs than jlctl.
+const CLI: &[&str] =
+    &["--test=live", "--test=live_socket", "--test=live_yama", "--test=static_keys"];
+/// A file in the directory in which they run jlctl.
+const ROOT: &[&str] = &["Cargo.toml"];
 
 /// All but `lock_model`, which is about no machine, and `system_calls`, which needs strace.
 const SHIM: &[&str] = &[
     "--lib",
     "--test=bad_use",
+    "--test=control",
     "--test=crowd",
     "--test=endings",
     "--test=keys",
@@ -33,6 +41,7 @@ const SHIM: &[&str] = &[
     "--test=process",
     "--test=refusals",
     "--test=report",
+    "--test=startup",
 ];
 
 fn main() -> ExitCode {

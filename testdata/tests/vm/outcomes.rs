@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use std::sync::Arc;
 use std::time::Duration;
 
-const OUTCOMES: Suite = Suite { package: "jlctl-guest", targets: &["--test", "outcomes"] };
+const OUTCOMES: Suite = Suite::new("jlctl-guest", &["--test", "outcomes"]);
 
 /// Limit of the program that hangs.
 const SHORT: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ pub(crate) type Expected = (&'static str, usize, Check);
 pub(crate) fn add(guest: &mut Guest) -> Result<Vec<Expected>, VmError> {
     let mut expected = Vec::new();
     let mut add = |name, program, check| expected.push((name, guest.add(program), check));
-    for program in vm::tests(&OUTCOMES)? {
+    for program in vm::tests(&OUTCOMES)?.tests {
         let running = |tests: &[&str]| {
             Program::new(&program.path)
                 .arguments(["--test-threads=1", "--show-output", "--exact"])
