@@ -29,7 +29,7 @@ pub enum KeyStorage {
         initially_true: bool,
     },
     /// In the file, as the crate static-keys lays its keys out: a flag and a pointer to
-    /// entries, which is null until the program runs.  No plan writes it.
+    /// entries, which is null until the program runs.
     Flag {
         /// The flag, which says how the key was defined too.
         enabled: bool,
@@ -40,6 +40,53 @@ pub enum KeyStorage {
     Elsewhere,
     /// In no data section, or cut off: nothing is known.
     Unreadable,
+}
+
+/// The word of a key that says whether it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyWord {
+    /// Where it is in the key, in bytes.
+    pub offset: u64,
+    /// Its length in bytes: 4 for a count, 1 for a flag.
+    pub len: usize,
+}
+
+impl KeyWord {
+    /// `enabled` of the kernel's `struct static_key`, a count.
+    const COUNT: Self = Self { offset: StaticKey::ENABLED as u64, len: size_of::<i32>() };
+    /// `enabled` of `static_keys::GenericStaticKey` (static-keys 0.8), a flag, where nothing shows
+    /// its place: rustc lays the fields of a structure out by falling alignment.
+    const FLAG: Self = Self { offset: size_of::<u64>() as u64, len: 1 };
+
+    /// The word of all keys of the crate static-keys in a table: where one that is on has it.
+    pub(super) fn of_flags(image: &Image<'_>, keys: &[Key]) -> Self {
+        let is_first = |key: &Key| flag_words(image, key.address) == Some((1, 0));
+        if keys.iter().any(is_first) { Self { offset: 0, ..Self::FLAG } } else { Self::FLAG }
+    }
+
+    /// What `bytes` of the word say, as a count; `None` if they are none: too few, or a flag that
+    /// is neither 0 nor 1.
+    #[must_use]
+    pub fn value(self, bytes: &[u8], is_big_endian: bool) -> Option<i32> {
+        if self.len == 1 {
+            return match bytes {
+                [flag @ (0 | 1)] => Some(i32::from(*flag)),
+                _ => None,
+            };
+        }
+        let bytes = bytes.try_into().ok()?;
+        Some(if is_big_endian { i32::from_be_bytes(bytes) } else { i32::from_le_bytes(bytes) })
+    }
+
+    /// The bytes of the word for `count`, which is 0 or 1 for a flag.
+    #[must_use]
+    pub fn bytes(self, count: i32, is_big_endian: bool) -> Vec<u8> {
+        if self.len == 1 {
+            return vec![u8::from(StaticKey::is_on(count))];
+        }
+        let bytes = if is_big_endian { count.to_be_bytes() } else { count.to_le_bytes() };
+        bytes.to_vec()
+    }
 }
 
 /// One static key.
@@ -53,6 +100,8 @@ pub struct Key {
     pub section: Option<SectionId>,
     /// Where its bytes are, and what they say.
     pub storage: KeyStorage,
+    /// Which of them say whether it is on.
+    pub word: KeyWord,
     /// Its sites, in table order.
     pub sites: Vec<SiteId>,
 }
@@ -72,6 +121,7 @@ impl Key {
                 symbol: u64::try_from(offset).ok().map(|offset| SymbolOffset { symbol, offset }),
                 section: None,
                 storage: KeyStorage::Elsewhere,
+                word: KeyWord::COUNT,
                 sites,
             };
         }
@@ -81,6 +131,7 @@ impl Key {
             symbol: image.symbols().object_at(address),
             section,
             storage: storage(image, address, section),
+            word: KeyWord::COUNT,
             sites,
         }
     }
@@ -92,16 +143,18 @@ impl Key {
         if !matches!(key.storage, KeyStorage::File { .. }) {
             return key;
         }
-        let words = image
-            .read(address, StaticKey::SIZE as u64)
-            .ok()
-            .and_then(|bytes| Some((image.u64_from(bytes)?, image.u64_from(bytes.get(8..)?)?)));
-        key.storage = match words {
+        key.storage = match flag_words(image, address) {
             Some((0, 0)) => KeyStorage::Flag { enabled: false },
             Some((0, 1) | (1, 0)) => KeyStorage::Flag { enabled: true },
             _ => KeyStorage::Unreadable,
         };
         key
+    }
+
+    /// Address of the word that says whether it is on.
+    #[must_use]
+    pub fn word_address(&self) -> Svma {
+        self.address.wrapping_add(self.word.offset)
     }
 
     /// Whether a write to the file can change the key.
@@ -157,6 +210,12 @@ impl Key {
             }
         }
     }
+}
+
+/// Both words of a key of the crate static-keys.
+fn flag_words(image: &Image<'_>, address: Svma) -> Option<(u64, u64)> {
+    let bytes = image.read(address, StaticKey::SIZE as u64).ok()?;
+    Some((image.u64_from(bytes)?, image.u64_from(bytes.get(8..)?)?))
 }
 
 fn storage(image: &Image<'_>, address: Svma, section: Option<SectionId>) -> KeyStorage {

@@ -4,7 +4,8 @@
 //! `__start___jump_table` and `__stop___jump_table` (Linux 6.12
 //! `include/asm-generic/vmlinux.lds.h`, JUMP_TABLE_DATA).  User programs have
 //! the section `__jump_table`, and linkers make the same two symbols for it.
-//! Those with the crate static-keys have `__static_keys`.  Where nothing names it, it is found by structure ([`scan`]).
+//! Those with the crate static-keys have `__static_keys`.  Where nothing names it, it is found by
+//! structure ([`scan`]).
 
 use super::diagnostic::Defect;
 use super::scan::{self, Confidence, MIN_CHAIN};
@@ -19,7 +20,7 @@ pub const STOP_SYMBOL: &str = "__stop___jump_table";
 pub const SECTION: &str = "__jump_table";
 
 /// Section of the table of programs with the crate static-keys.
-pub(super) const STATIC_KEYS_SECTION: &str = "__static_keys";
+pub const STATIC_KEYS_SECTION: &str = "__static_keys";
 
 /// What showed where the table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

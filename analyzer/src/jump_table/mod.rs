@@ -22,10 +22,12 @@ pub use describe::KeyDescriptions;
 pub use diagnostic::{Defect, Diagnostic, Place, Severity};
 pub use dynamic_debug::{DdebugSite, KEY_OFFSET as DDEBUG_KEY_OFFSET};
 pub use entry::{JumpEntry, Layout};
-pub use key::{Key, KeyId, KeyStorage};
+pub use key::{Key, KeyId, KeyStorage, KeyWord};
 pub use kind::{Classifier, Holder, KeyKind};
 pub use linkage::{Definitions, Import, Resolution, exports, imports};
-pub use locate::{LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STOP_SYMBOL};
+pub use locate::{
+    LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STATIC_KEYS_SECTION, STOP_SYMBOL,
+};
 pub use name::{KeyName, KeyNames, KeyPath};
 pub use query::{KeyQuery, QueryError};
 pub use scan::{Confidence, MIN_CHAIN};
@@ -299,7 +301,7 @@ fn group_by_key(
     let mut by_key: Vec<SiteId> = (0u32..).map(SiteId).take(entries.len()).collect();
     by_key.sort_unstable_by_key(|id| (entries[id.index()].key, *id));
     let mut key_of = vec![KeyId(0); entries.len()];
-    let keys = (0u32..)
+    let mut keys: Vec<Key> = (0u32..)
         .map(KeyId)
         .zip(by_key.chunk_by(|a, b| entries[a.index()].key == entries[b.index()].key))
         .map(|(key, sites)| {
@@ -313,5 +315,9 @@ fn group_by_key(
             }
         })
         .collect();
+    if layout == Layout::StaticKeys {
+        let word = KeyWord::of_flags(image, &keys);
+        keys.iter_mut().for_each(|key| key.word = word);
+    }
     (keys, key_of)
 }

@@ -8,7 +8,6 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_patch_engine::key_set::{KeySet, SetKey};
 use jlctl_patch_engine::process::{Bias, Control, ControlKey, ControlOp, FlipError};
 use jlctl_patch_engine::wanted::Wish;
-use jlctl_shim::abi::StaticKey;
 
 /// The keys that are named, with their counts.
 pub(super) fn list(
@@ -66,7 +65,7 @@ pub(super) fn flip(
 
 /// Where a key is at run time, if an image of the process defines it.
 fn address(key: &SetKey, biases: &[Bias]) -> Option<u64> {
-    let word = key.key.address.wrapping_add(StaticKey::ENABLED as u64);
+    let word = key.key.word_address();
     Some(biases.get(key.home?)?.at_run_time(Svma(word.0)))
 }
 

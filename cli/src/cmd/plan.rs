@@ -11,7 +11,7 @@ use crate::report::plan as report;
 use crate::{output, source};
 use jlctl_analyzer::debug_info::Frame;
 use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{KeyQuery, Layout, SiteId};
+use jlctl_analyzer::jump_table::{KeyQuery, SiteId};
 use jlctl_patch_engine::check::check;
 use jlctl_patch_engine::digest::Digests;
 use jlctl_patch_engine::images::ReadImage;
@@ -82,7 +82,6 @@ fn checked_document<'a>(
     let depth = if args.no_source { Depth::Names } else { Depth::Source };
     let contents = read::contents(inputs, parsed, depth, progress)?;
     let read = read::read_images(inputs, parsed, &contents);
-    no_other_runtime(inputs, &read)?;
     let (document, involved) = document(args, wishes, inputs, &contents, &read, progress)?;
     let own: Vec<ReadImage<'_>> = involved.iter().map(|image| read[*image]).collect();
     // The sums are filled in afterwards, from the very same files.
@@ -99,25 +98,6 @@ fn checked_document<'a>(
     // The process ends soon: giving all this back would take a tenth of the run.
     std::mem::forget(contents);
     Ok((document, involved))
-}
-
-/// Keys of the crate static-keys are not planned: a file has them in the crate's own layout,
-/// which plans do not write.
-fn no_other_runtime(inputs: &[Input], read: &[ReadImage<'_>]) -> anyhow::Result<()> {
-    let has_one = |image: &ReadImage<'_>| {
-        image.table.is_some_and(|table| table.layout() == Layout::StaticKeys)
-    };
-    match inputs.iter().zip(read).find(|(_, image)| has_one(image)) {
-        Some((input, _)) => Err(failure(
-            Kind::Refused,
-            format!(
-                "{}: keys of the crate static-keys have a layout of their own, which plans do not \
-                 write; they are inspected, and flipped by the program alone",
-                input.path().display()
-            ),
-        )),
-        None => Ok(()),
-    }
 }
 
 fn document(

@@ -21,6 +21,15 @@ pub(super) struct TrueKey {
     pub(super) on: Option<bool>,
 }
 
+/// The key at an address, of whatever layout the image's table has.
+fn key_at(read: &ReadImage<'_>, address: Svma) -> Key {
+    let keys = read.table.map(JumpTable::keys).unwrap_or_default();
+    match keys.binary_search_by_key(&address, |key| key.address) {
+        Ok(at) => keys[at].clone(),
+        Err(_) => Key::at(read.image, address),
+    }
+}
+
 pub(super) fn check(
     document: &Document,
     images: &[ReadImage<'_>],
@@ -58,7 +67,7 @@ fn check_key(
     let of_key = sites.of(found).to_vec();
     findings.same(place("sites"), &of_key.len(), &claim.sites);
     let key = match found {
-        KeyAt::Image(home, address) => Some(Key::at(images[*home].image, *address)),
+        KeyAt::Image(home, address) => Some(key_at(&images[*home], *address)),
         KeyAt::Symbol(..) => None,
     };
     let enabled = key.as_ref().and_then(Key::enabled);

@@ -5,11 +5,11 @@ use super::finding::{Findings, element};
 use super::keys::TrueKey;
 use crate::images::ReadImage;
 use crate::plan_file::{Document, KeyRecord, KeyWriteRecord, OpRecord};
-use jlctl_analyzer::addr::{FileOffset, Svma};
+use jlctl_analyzer::addr::FileOffset;
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::ImageFile;
 use jlctl_analyzer::jump_table::JumpEntry;
-use jlctl_shim::abi::{JumpLabelType, StaticKey};
+use jlctl_shim::abi::JumpLabelType;
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(
@@ -151,16 +151,16 @@ fn check_write(
         return;
     };
     findings.same(place("image"), &claim.and_then(|claim| claim.image), &Some(write.image));
-    let enabled = Svma(true_key.address.0.wrapping_add(StaticKey::ENABLED as u64));
+    let (enabled, word) = (true_key.word_address(), true_key.word);
     findings.same(place("address"), &read.image.address_text(enabled), &write.address);
     let offset = read.image.file_offset(enabled).map(|offset| offset.0);
     findings.same(place("file_offset"), &offset, &write.file_offset);
     // A key without bytes in the file is zero when the image starts.
-    let there = offset.and_then(|offset| bytes_at(read.file, FileOffset(offset), 4));
-    findings.same(place("old"), there.unwrap_or(&[0; 4]), &write.old.0[..]);
-    let word = read.image.u32_from(&write.new.0).filter(|_| write.new.0.len() == 4);
+    let there = offset.and_then(|offset| bytes_at(read.file, FileOffset(offset), word.len));
+    findings.same(place("old"), there.unwrap_or(&vec![0; word.len]), &write.old.0[..]);
+    let count = word.value(&write.new.0, read.image.is_big_endian());
     let new = claim.and_then(|claim| claim.new_enabled);
-    findings.same(place("new"), &new, &word.map(u32::cast_signed));
+    findings.same(place("new"), &new, &count);
     if write.old == write.new {
         findings.add(place("new")(), "another word than before", write.new.to_string());
     }

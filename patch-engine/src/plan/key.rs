@@ -57,7 +57,7 @@ pub(super) fn against_key(
         }
         World::Kernel | World::User => {}
     }
-    if relocated[home].any_in(AddrRange::sized(key.key.address, 4)) {
+    if relocated[home].any_in(AddrRange::sized(key.key.word_address(), key.key.word.len as u64)) {
         objections.push((
             Reason::KeyRelocated,
             format!("found one at {}", image.address_text(key.key.address)),
@@ -83,9 +83,8 @@ pub(super) fn key_write(
     key: &SetKey,
     (old, new): (i32, i32),
 ) -> KeyWrite {
-    let bytes =
-        |word: i32| if image.is_big_endian() { word.to_be_bytes() } else { word.to_le_bytes() };
-    let address = key.key.address.wrapping_add(StaticKey::ENABLED as u64);
+    let bytes = |count| key.key.word.bytes(count, image.is_big_endian());
+    let address = key.key.word_address();
     KeyWrite {
         key: number,
         image: home,

@@ -108,7 +108,7 @@ pub struct Op<'a> {
 }
 
 /// The word of a key that changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyWrite {
     /// Index of the key in the plan.
     pub key: usize,
@@ -119,9 +119,9 @@ pub struct KeyWrite {
     /// Where it lies in the image; `None` if the file does not have it.
     pub offset: Option<FileOffset>,
     /// The bytes now, in the image's byte order.
-    pub old: [u8; 4],
+    pub old: Vec<u8>,
     /// The bytes afterwards.
-    pub new: [u8; 4],
+    pub new: Vec<u8>,
     /// The batch after whose sync it is written; `None` if no site changes.
     pub after_batch: Option<usize>,
 }

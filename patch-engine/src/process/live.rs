@@ -101,16 +101,15 @@ impl Live<'_> {
     /// If the memory cannot be read.
     pub fn enabled(&self, key: &SetKey) -> Result<Option<i32>, ProcessError> {
         let Some((address, _)) = self.word(key) else { return Ok(None) };
-        let bytes = self.memory.read(address, size_of::<i32>())?;
-        Ok(bytes.try_into().ok().map(i32::from_le_bytes))
+        let bytes = self.memory.read(address, key.key.word.len)?;
+        Ok(key.key.word.value(&bytes, false))
     }
 
     /// Where the count of a key is, and of which image.
     fn word(&self, key: &SetKey) -> Option<(u64, usize)> {
         let home = key.home?;
         let bias = self.biases.get(home)?;
-        let word = key.key.address.wrapping_add(StaticKey::ENABLED as u64);
-        Some((bias.at_run_time(word), home))
+        Some((bias.at_run_time(key.key.word_address()), home))
     }
 
     fn at(&self, image: usize, id: SiteId) -> Result<Option<AtSite>, ProcessError> {
@@ -184,7 +183,7 @@ impl Live<'_> {
             self.site(name, image, site, on, edits)?;
         }
         if let Some((address, _)) = self.word(key).filter(|_| old != new) {
-            let (old, new) = (old.to_le_bytes().to_vec(), new.to_le_bytes().to_vec());
+            let [old, new] = [old, new].map(|count| key.key.word.bytes(count, false));
             edits.words.push(Edit { address, old, new });
         }
         Ok(Flipped { old, new, sites: edits.code.len() - before })
