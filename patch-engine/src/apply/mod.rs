@@ -30,7 +30,7 @@ pub use error::{ApplyError, Difference, FailureClass, JournalDamage, WritesError
 pub use in_place::{in_place, recover};
 pub use journal::journal_path;
 pub use report::{ApplyReport, CopyMethod, Durability, Recovery};
-pub(crate) use rewrite::{Rewrite, rewrite};
+pub(crate) use rewrite::{Change, Original, rewrite};
 pub use source::Patch;
 pub use writes::{ByteWrite, ByteWrites};
 

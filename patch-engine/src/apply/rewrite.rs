@@ -8,33 +8,40 @@ use super::source::Source;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// What a copy is to be.
+/// A file that is copied; symbolic links are followed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rewrite<'a> {
-    /// The file; symbolic links are followed.
-    pub(crate) image: &'a Path,
+pub(crate) struct Original<'a> {
+    /// Its path.
+    pub(crate) path: &'a Path,
     /// Its length in bytes when it was read.
     pub(crate) length: u64,
-    /// How many of its bytes the copy begins with.
-    pub(crate) keep: u64,
-    /// What is written into the copy: file offsets and bytes, also behind its end.
-    pub(crate) writes: &'a [(u64, Vec<u8>)],
 }
 
-/// Writes the copy to `out`, in place of what is there; it gets the file's permissions.
+/// What becomes of the copy.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// How many of the file's bytes it begins with.
+    pub(crate) keep: u64,
+    /// What is written into it: file offsets and bytes, also behind its end.
+    pub(crate) writes: Vec<(u64, Vec<u8>)>,
+}
+
+/// Writes a changed copy to `out`, in place of what is there; it gets the file's permissions.
+/// `compose` finds out how it is changed while the bytes are copied; if it fails, nothing appears.
 ///
 /// # Errors
 /// If the file has changed its length, `out` is the file, or the operating system fails; `out`
 /// is then as it was.
-pub(crate) fn rewrite(
-    what: &Rewrite<'_>,
+pub(crate) fn rewrite<T: Send, E: From<ApplyError> + Send>(
+    original: Original<'_>,
     out: &Path,
     durability: Durability,
-) -> Result<CopyMethod, ApplyError> {
-    let source = Source::open(what.image, false)?;
-    let found = source.metadata.len();
-    if found != what.length {
-        return Err(ApplyError::Length { path: source.path, expected: what.length, found });
+    compose: impl FnOnce() -> Result<(Change, T), E> + Send,
+) -> Result<(CopyMethod, T), E> {
+    let source = Source::open(original.path, false)?;
+    let (expected, found) = (original.length, source.metadata.len());
+    if found != expected {
+        return Err(ApplyError::Length { path: source.path, expected, found }.into());
     }
     let target = target(&source, out)?;
     let at = directory(&target);
@@ -43,12 +50,17 @@ pub(crate) fn rewrite(
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(at)
         .map_err(system(at, "create a file in"))?;
-    let copied =
-        clone(&source.file, temporary.as_file(), what.keep).map_err(system(&target, "write"))?;
-    for (offset, bytes) in what.writes {
+    let (copied, composed) =
+        rayon::join(|| clone(&source.file, temporary.as_file(), expected), compose);
+    let (change, composed) = composed?;
+    let copied = copied.map_err(system(&target, "write"))?;
+    if change.keep < expected {
+        temporary.as_file().set_len(change.keep).map_err(system(&target, "write"))?;
+    }
+    for (offset, bytes) in &change.writes {
         let written = Real.write(temporary.as_file(), bytes, *offset);
         written.map_err(system(&target, "write"))?;
     }
     publish(temporary, &source, &target, at, durability)?;
-    Ok(copied)
+    Ok((copied, composed))
 }

@@ -23,7 +23,7 @@ mod undo;
 pub use error::{LinkError, Why};
 pub use shim::{SONAME, library};
 
-use crate::apply::{CopyMethod, Durability, Rewrite, rewrite};
+use crate::apply::{Change, CopyMethod, Durability, Original, rewrite};
 use compose::{Request, Runtime};
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
@@ -81,31 +81,31 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
     let file = open(image)?;
     let of = |why| LinkError::of(image, why);
     let program = Program::read(file.file_bytes()).map_err(of)?;
+    let original = Original { path: image, length: program.bytes.len() as u64 };
+    let (copied, report) = rewrite(original, out, options.durability, || {
+        compose_link(image, &file, &program, options)
+    })?;
+    Ok(LinkReport { copied, ..report })
+}
+
+/// What the link of `program` changes, and the report but for how it is copied.
+fn compose_link(
+    path: &Path,
+    file: &ImageFile,
+    program: &Program<'_>,
+    options: &Options,
+) -> Result<(Change, LinkReport), LinkError> {
+    let of = |why| LinkError::of(path, why);
     let parsed = Image::parse(file.file_bytes())
-        .map_err(|why| LinkError::Image { path: image.to_owned(), why })?;
-    refuse::check(image, &file, &parsed, &program).map_err(of)?;
-    let is_static = program.is_static();
-    if options.sync_icache && is_static {
-        return Err(of(Why::Static));
-    }
-    if options.sync_icache && refuse::has_clear_cache(&parsed) {
-        return Err(of(Why::OwnClearCache));
-    }
-    let table = match JumpTable::read(&parsed) {
-        // What has no sites may write code all the same.
-        Err(LocateError::NoTable { .. } | LocateError::NoChain { .. }) if options.sync_icache => {
-            None
-        }
-        Err(why) => return Err(LinkError::NoTable { path: image.to_owned(), why }),
-        Ok(table) => Some(table),
-    };
-    table.as_ref().map_or(Ok(()), sound).map_err(of)?;
-    let (shim, runpath, embedded) = if is_static {
-        let (shim, image) = embedded_runtime(&program, options)?;
+        .map_err(|why| LinkError::Image { path: path.to_owned(), why })?;
+    refuse::check(path, file, &parsed, program).map_err(of)?;
+    let table = table(path, &parsed, program, options)?;
+    let (shim, runpath, embedded) = if program.is_static() {
+        let (shim, image) = embedded_runtime(program, options)?;
         (shim, None, Some(image))
     } else {
         let shim = shim::library(&options.shim);
-        let runpath = check_shim(&shim, &program, options)?;
+        let runpath = check_shim(&shim, program, options)?;
         (shim, Some(runpath), None)
     };
     let names = table.as_ref().map(|table| names(&parsed, table)).unwrap_or_default();
@@ -119,15 +119,9 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
         },
         sync_icache: options.sync_icache,
     };
-    let linked = compose::compose(&program, &request).map_err(of)?;
+    let linked = compose::compose(program, &request).map_err(of)?;
     let old_length = program.bytes.len() as u64;
-    let new_length = linked.tail.offset + linked.tail.bytes.len() as u64;
-    let mut writes: Vec<_> =
-        linked.edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect();
-    writes.push((linked.tail.offset, linked.tail.bytes));
-    let whole = Rewrite { image, length: old_length, keep: old_length, writes: &writes };
-    let copied = rewrite(&whole, out, options.durability)?;
-    Ok(LinkReport {
+    let report = LinkReport {
         machine: shim::name(program.machine),
         is_library: program.is_library(),
         sites: table.as_ref().map_or(0, JumpTable::len),
@@ -137,9 +131,43 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
         runpath,
         moved_dynamic: linked.moved_dynamic,
         old_length,
-        new_length,
-        copied,
-    })
+        new_length: linked.tail.offset + linked.tail.bytes.len() as u64,
+        // The copy is under way.
+        copied: CopyMethod::ReadWrite,
+    };
+    let mut writes = written(linked.edits);
+    writes.push((linked.tail.offset, linked.tail.bytes));
+    Ok((Change { keep: old_length, writes }, report))
+}
+
+/// The table that the runtime is to work with; none where only its `__clear_cache` is wanted.
+fn table<'a>(
+    path: &Path,
+    image: &'a Image<'a>,
+    program: &Program<'_>,
+    options: &Options,
+) -> Result<Option<JumpTable<'a>>, LinkError> {
+    let of = |why| LinkError::of(path, why);
+    if options.sync_icache && program.is_static() {
+        return Err(of(Why::Static));
+    }
+    if options.sync_icache && refuse::has_clear_cache(image) {
+        return Err(of(Why::OwnClearCache));
+    }
+    let table = match JumpTable::read(image) {
+        // What has no sites may write code all the same.
+        Err(LocateError::NoTable { .. } | LocateError::NoChain { .. }) if options.sync_icache => {
+            None
+        }
+        Err(why) => return Err(LinkError::NoTable { path: path.to_owned(), why }),
+        Ok(table) => Some(table),
+    };
+    table.as_ref().map_or(Ok(()), sound).map_err(of)?;
+    Ok(table)
+}
+
+fn written(edits: Vec<undo::Edit>) -> Vec<(u64, Vec<u8>)> {
+    edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect()
 }
 
 /// What was taken out.
@@ -164,12 +192,13 @@ pub fn remove(image: &Path, out: &Path, durability: Durability) -> Result<Remove
     let file = open(image)?;
     let of = |why| LinkError::of(image, why);
     let program = Program::read(file.file_bytes()).map_err(of)?;
-    let removal = remove::compose(&program).map_err(of)?;
     let old_length = program.bytes.len() as u64;
-    let writes: Vec<_> = removal.edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect();
-    let whole = Rewrite { image, length: old_length, keep: removal.length, writes: &writes };
-    let copied = rewrite(&whole, out, durability)?;
-    let (is_exact, new_length) = (removal.is_exact, removal.length);
+    let original = Original { path: image, length: old_length };
+    let (copied, (is_exact, new_length)) = rewrite(original, out, durability, || {
+        let removal = remove::compose(&program).map_err(of)?;
+        let change = Change { keep: removal.length, writes: written(removal.edits) };
+        Ok::<_, LinkError>((change, (removal.is_exact, removal.length)))
+    })?;
     Ok(RemoveReport { is_exact, old_length, new_length, copied })
 }
 
