@@ -8,6 +8,7 @@ pub(crate) mod emulator;
 mod memory;
 #[path = "../../../runtime-shim/tests/common/refetch.rs"]
 mod refetch;
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "addresses of 64 bits")]
 #[path = "../../../runtime-shim/tests/common/sites.rs"]
 mod sites;
 
