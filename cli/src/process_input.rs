@@ -34,7 +34,8 @@ pub(crate) fn open(
     let all = mappings(pid)?;
     if !named.is_empty() {
         let open = |path: &PathBuf| {
-            let mapping = all.iter().find(|mapping| is_file(mapping, path)).cloned();
+            let is_it = |mapping: &&Mapping| mapping.is_executable && is_file(mapping, path);
+            let mapping = all.iter().find(is_it).cloned();
             Ok(Mapped { input: Input::open(path, debug_dirs, &quiet)?, mapping })
         };
         return named.iter().map(open).collect();
@@ -125,7 +126,7 @@ pub(crate) fn with_control<T>(
 ) -> anyhow::Result<T> {
     let pid = control.pid();
     let find = |image: &Image<'_>, mapped: &Mapped| {
-        control.locate(image).ok_or_else(|| {
+        control.locate(image, mapped.mapping.as_ref()).ok_or_else(|| {
             let text = format!(
                 "{}: process {pid} has no object of this build id with a jump table that its \
                  runtime knows; --ptrace reaches others",

@@ -4,8 +4,11 @@
 //! What is missing of compilers and emulators fails a test.
 
 mod common;
+#[path = "link/reads.rs"]
+mod reads;
 
 use common::{Run, jlctl, root, run};
+use reads::Names;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -124,9 +127,19 @@ impl Bench {
         let reply = BufReader::new(control).lines().nth(2).expect("three lines").expect("text");
         assert!(reply.starts_with("ok 2 strict "), "{program}: {reply}");
         assert_eq!(sees(), "seen: 1 0", "{program}");
+        if self.machine.emulator.is_empty() {
+            let pid = child.id().to_string();
+            self.ok(&["ctl", &pid, "disable", "off_key"]);
+            self.ok(&["ctl", &pid, "--ptrace", "enable", "on_key"]);
+            assert_eq!(sees(), "seen: 0 1", "{program}");
+        }
         drop(to);
         assert!(child.wait().expect("a child").success(), "{program}");
         assert!(!path.exists(), "{program}: the socket is removed");
+    }
+
+    fn reads(&self, program: &str, names: Names) {
+        reads::reads(self.directory.path(), program, self.machine.target.is_some(), names);
     }
 
     /// What a program prints, which must succeed.
@@ -160,7 +173,8 @@ impl Bench {
         assert_eq!(self.prints("linked", &[]), LINKED, "{name}");
         self.flipped_at_start("linked");
         self.well_formed(name, "linked");
-        assert!(self.ok(&["inspect", "linked", "--keys"]).contains("off_key"), "{name}");
+        self.reads(name, Names::Kept);
+        self.reads("linked", Names::Kept);
         for strip in [self.machine.strip, "llvm-strip-19", "eu-strip"] {
             fs::copy(self.path("linked"), self.path("stripped")).expect("a copy");
             succeeds(Command::new(strip).arg(self.path("stripped")));
@@ -169,8 +183,10 @@ impl Bench {
             self.flipped_by_socket("stripped");
             let bytes = fs::read(self.path("stripped")).expect("the program");
             assert!(holds(&bytes, b"off_key"), "{name}, {strip}: the names are gone");
+            self.reads("stripped", Names::Kept);
             self.ok(&["link", "--remove", "stripped", "-o", "bare"]);
             assert_eq!(self.prints("bare", &[]), UNLINKED, "{name}, {strip}");
+            self.reads("bare", Names::Stripped);
         }
         let report = self.ok(&["link", "--remove", "linked", "-o", "back", "--format", "json"]);
         assert!(report.contains("\"exact\": true"), "{report}");
@@ -443,6 +459,13 @@ fn damage_is_refused() {
     longer.extend([b'x'; 100]);
     fs::write(bench.path("longer"), longer).expect("a file");
     bench.refused("longer", 4, &["100 bytes follow"]);
+    // A signature as modules have it: its bytes, what they are, their length, and the marker
+    // (`include/linux/module_signature.h`, Linux 6.12).
+    let mut signed = whole.clone();
+    signed.extend([0x30; 16].into_iter().chain([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]));
+    signed.extend(b"~Module signature appended~\n");
+    fs::write(bench.path("signed"), signed).expect("a file");
+    bench.refused("signed", 4, &["a signature is appended", "link before that is done"]);
     fs::write(bench.path("shorter"), &whole[..whole.len() / 2]).expect("a file");
     bench.refused("shorter", 3, &["not within the file"]);
 }

@@ -9,6 +9,8 @@
 
 use core::ops::Range;
 
+/// The name of the section that has the note alone.
+pub const SECTION: &str = ".note.jlctl";
 /// The note's owner, as it lies in the note: with its NUL, padded to four bytes.
 pub const OWNER: [u8; 8] = *b"jlctl\0\0\0";
 /// Bytes of the owner's name with its NUL, without padding: the note's `namesz`.

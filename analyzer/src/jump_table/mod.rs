@@ -10,6 +10,7 @@ mod entry;
 mod key;
 mod kind;
 mod linkage;
+mod linked;
 mod locate;
 mod name;
 mod query;

@@ -6,8 +6,12 @@
 //! stands as the path that Rust or C++ gave it: `server::TRACE`.  Names that several
 //! keys of a table share are told apart by their symbols, as they are, or else by
 //! the file of their local symbols: `net/core/dev.c:___once_key.0`.
+//!
+//! Where a program that `jlctl link` made has lost its symbols, the names that the link
+//! left in it stand for them ([`linked`]).
 
 use super::key::{Key, KeyId};
+use super::linked;
 use crate::debug_info::demangled;
 use crate::image::{Image, SymbolId};
 use foldhash::{HashMap, HashMapExt as _};
@@ -64,6 +68,24 @@ impl KeyName {
         Self { full, mangled: None, unqualified: 0, symbol, path, offset: 0, file }
     }
 
+    /// The name that a link left: a symbol and a place in its object, and a file before it
+    /// where others share the rest (`KeyName::by_symbol` of the program as it was).
+    fn of_link(left: &str) -> Self {
+        let (file, rest) = match left.split_once(':') {
+            Some((file, rest)) if !rest.starts_with(':') => (Some(file), rest),
+            _ => (None, left),
+        };
+        let (symbol, place) = rest.split_at(rest.find('+').unwrap_or(rest.len()));
+        let path = demangled(symbol);
+        let (mut full, mangled) = spell(symbol, path.as_deref(), place);
+        let unqualified = file.map_or(0, |file| {
+            full.insert_str(0, &format!("{file}:"));
+            file.len() + 1
+        });
+        let file = file.map(str::to_owned);
+        Self { full, mangled, unqualified, symbol: None, path, offset: 0, file }
+    }
+
     /// The name, with the file in front where others share the rest.
     #[must_use]
     pub fn full(&self) -> &str {
@@ -115,8 +137,15 @@ impl KeyNames {
     pub fn new(image: &Image<'_>, keys: &[Key], paths: &[Option<KeyPath<'_>>]) -> Self {
         let path = |at: usize| paths.get(at).copied().flatten();
         let root = common_directory(paths.iter().flatten().filter_map(|path| path.file));
-        let mut names: Vec<KeyName> =
-            keys.iter().enumerate().map(|(at, key)| name(image, key, path(at), root)).collect();
+        let left = linked::names(image);
+        let mut names: Vec<KeyName> = keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| match left.get(&key.address) {
+                Some(left) if key.symbol.is_none() => KeyName::of_link(left),
+                _ => name(image, key, path(at), root),
+            })
+            .collect();
         // Of one path in the source there may be several statics: copies of a generic
         // function's, or those of two versions of a crate.
         for_each_shared(&mut names, |name| {

@@ -20,14 +20,14 @@ use super::room::{self, Span};
 use super::tail::{At, Tail};
 use super::undo::{self, Edit, Undo};
 use jlctl_analyzer::addr::AddrRange;
+use jlctl_shim::note::SECTION;
 
 /// Program headers that a link adds: a PT_LOAD and a PT_NOTE.  A static program has little that
 /// can be moved to make room; its own notes, which have to move, take in the runtime's.
 const MORE_SEGMENTS: usize = 2;
 const MORE_SEGMENTS_STATIC: usize = 1;
-/// Names of the sections that it adds.
-const NOTE_SECTION: &[u8] = b".note.jlctl\0";
-const DATA_SECTION: &[u8] = b".jlctl\0";
+/// Name of the section that it adds beside the note's.
+const DATA_SECTION: &str = ".jlctl";
 
 /// What a program is to be linked with.
 #[derive(Debug)]
@@ -254,12 +254,12 @@ fn sections(program: &Program<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves
     let names = program.sections.get(program.names);
     let old = names.and_then(|names| slice(program.bytes, names.offset, names.size));
     let mut text = old.unwrap_or_default().to_vec();
-    let mut add = |name: &[u8]| {
+    let mut add = |name: &str| {
         let at = u32::try_from(text.len()).unwrap_or(0);
-        text.extend(name);
+        text.extend(name.bytes().chain([0]));
         at
     };
-    let (note_name, data_name) = (add(NOTE_SECTION), add(DATA_SECTION));
+    let (note_name, data_name) = (add(SECTION), add(DATA_SECTION));
     let text = tail.place(1, &text);
     let mut out = Vec::new();
     for (index, section) in program.sections.iter().enumerate() {

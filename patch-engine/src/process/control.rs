@@ -2,7 +2,8 @@
 //! (`jlctl_shim`'s module `control` has the protocol).
 
 use super::error::ProcessError;
-use super::locate::Bias;
+use super::locate::{Bias, bias};
+use super::maps::Mapping;
 use jlctl_analyzer::image::Image;
 use rustix::net::sockopt::socket_peercred;
 use std::fmt::Write as _;
@@ -148,11 +149,15 @@ impl Control {
         &self.path
     }
 
-    /// Where an image is in the process, by its build id; none where it has none, or is not
-    /// there with a table.
+    /// Where an image is in the process, by its build id; one without by being the mapped file
+    /// itself, `own`. None where it is not there with a table.
     #[must_use]
-    pub fn locate(&self, image: &Image<'_>) -> Option<Bias> {
-        let id = image.build_id()?;
+    pub fn locate(&self, image: &Image<'_>, own: Option<&Mapping>) -> Option<Bias> {
+        let Some(id) = image.build_id() else {
+            let bias = bias(image, own?)?;
+            let is_it = |object: &Object| object.build_id.is_empty() && object.bias == bias.get();
+            return self.objects.iter().any(is_it).then_some(bias);
+        };
         let object = self.objects.iter().find(|object| object.build_id == id)?;
         Some(Bias::of_bytes(object.bias))
     }

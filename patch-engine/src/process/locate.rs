@@ -62,7 +62,7 @@ pub fn locate(
 }
 
 /// The bias with which `mapping` has a section of code of the image at its place.
-fn bias(image: &Image<'_>, mapping: &Mapping) -> Option<Bias> {
+pub(super) fn bias(image: &Image<'_>, mapping: &Mapping) -> Option<Bias> {
     let end = mapping.offset.checked_add(mapping.end.checked_sub(mapping.start)?)?;
     let code = image.sections().iter().filter(|section| section.is_executable());
     let mut inside = code.filter(|section: &&Section<'_>| {
