@@ -93,10 +93,15 @@ pub(crate) fn enter(wait: Wait) -> Result<Held, Error> {
 ///
 /// Called before a first batch and not by the constructor, since it would take half of its
 /// time and most processes never flip a key; and not in signal handlers, as the C library
-/// has a lock there.
+/// has a lock there, and allocates: whoever was cancelled in that would leave its allocator
+/// locked.
 pub(crate) fn handle_forks() {
     static IS_DONE: AtomicBool = AtomicBool::new(false);
-    if IS_DONE.load(Ordering::Relaxed) || IS_DONE.swap(true, Ordering::Relaxed) {
+    if IS_DONE.load(Ordering::Relaxed) {
+        return;
+    }
+    let _signals = Blocked::new();
+    if IS_DONE.swap(true, Ordering::Relaxed) {
         return;
     }
     let (before, parent, child) = (before_fork, after_fork_in_parent, after_fork_in_child);
