@@ -6,14 +6,17 @@
 mod common;
 #[path = "link/reads.rs"]
 mod reads;
+#[path = "link/tools.rs"]
+mod tools;
 
 use common::{Run, jlctl, root, run};
 use reads::Names;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use tools::{holds, install, succeeds, well_formed};
 
 /// What a program is built for, and by what it is looked at.
 struct Machine {
@@ -45,17 +48,8 @@ impl Bench {
     /// A directory with the library for `machine` in `lib`.
     fn with_library(machine: Machine) -> Self {
         let bench = Self::new(machine);
-        let mut install = Command::new(root().join("runtime-shim/install"));
-        install.arg(bench.path("prefix"));
-        install.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("link"));
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-            install.env_remove(name);
-        }
-        if let Some((target, linker)) = bench.machine.target {
-            install.arg(target).env(linker, bench.machine.gcc[0]);
-        }
-        let done = install.output().expect("runtime-shim/install starts");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let Machine { gcc, target, .. } = bench.machine;
+        install(&bench.path("prefix"), target, gcc[0]);
         bench
     }
 
@@ -194,36 +188,9 @@ impl Bench {
         assert!(read("back") == read(name), "{name}: not the file that it was");
     }
 
-    /// readelf has no complaint, and eu-elflint none that it does not have of the program as
-    /// its linker made it.  Of our note it says that it does not know the owner.
     fn well_formed(&self, before: &str, after: &str) {
-        let read = Command::new("readelf").args(["--all", "--wide"]).arg(self.path(after)).output();
-        let read = read.expect("readelf starts: is the package binutils there?");
-        assert_eq!(String::from_utf8_lossy(&read.stderr), "", "{before}");
-        let complaints = |name: &str| {
-            let lint = Command::new("eu-elflint").arg("--gnu-ld").arg(self.path(name)).output();
-            let lint = lint.expect("eu-elflint starts: is the package elfutils there?");
-            let text = String::from_utf8_lossy(&lint.stdout).into_owned();
-            let is_known = |line: &&str| {
-                line.ends_with(
-                    "unknown object file note type 1 with owner name 'jlctl' at offset 100",
-                ) || line.trim().is_empty()
-                    || *line == "No errors"
-            };
-            text.lines().filter(|line| !is_known(line)).map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(complaints(after), complaints(before), "{before}");
+        well_formed(&self.path(before), &self.path(after));
     }
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let run = run(command);
-    assert_eq!(run.code, 0, "{command:?}: {}{}", run.stdout, run.stderr);
-    run.stdout
-}
-
-fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 fn programs(machine: Machine) {

@@ -5,12 +5,15 @@
 mod common;
 #[path = "link/reads.rs"]
 mod reads;
+#[path = "link/tools.rs"]
+mod tools;
 
 use common::{Run, jlctl, root, run};
 use reads::Names;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use tools::{holds, install, succeeds, well_formed};
 
 /// What a program is built for.
 struct Machine {
@@ -39,16 +42,8 @@ struct Bench {
 impl Bench {
     fn new(machine: Machine) -> Self {
         let bench = Self { directory: tempfile::tempdir().expect("a directory"), machine };
-        let mut install = Command::new(root().join("runtime-shim/install"));
-        install.arg(bench.path("prefix"));
-        install.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("link"));
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-            install.env_remove(name);
-        }
-        if let Some((target, linker)) = bench.machine.target {
-            install.arg(target).env(linker, bench.machine.gcc);
-        }
-        succeeds(&mut install);
+        let Machine { gcc, target, .. } = bench.machine;
+        install(&bench.path("prefix"), target, gcc);
         bench
     }
 
@@ -115,7 +110,8 @@ impl Bench {
         for line in ["\"tables\": 1,", "\"sites\": 2,", "\"patches\": 1,", "\"uncovered\": 0,"] {
             assert!(report.contains(line), "{name}: {report}");
         }
-        self.well_formed(name);
+        let read = well_formed(&self.path(name), &self.path("linked"));
+        assert!(!read.contains(" RWE "), "{name}: no segment is writable and executable");
         let is_arm64 = self.machine.target.is_some();
         let reads = |name, names| reads::reads(self.directory.path(), name, is_arm64, names);
         reads(name, Names::Kept);
@@ -137,40 +133,6 @@ impl Bench {
         let read = |name| fs::read(self.path(name)).expect("a file");
         assert!(read("back") == read(name), "{name}: not the file that it was");
     }
-
-    /// readelf has no complaint, no segment is writable and executable, and eu-elflint knows
-    /// nothing against it that it does not know against the program before, but the note's owner.
-    fn well_formed(&self, before: &str) {
-        let read =
-            Command::new("readelf").args(["--all", "--wide"]).arg(self.path("linked")).output();
-        let read = read.expect("readelf starts: is the package binutils there?");
-        assert_eq!(String::from_utf8_lossy(&read.stderr), "", "{before}");
-        assert!(!String::from_utf8_lossy(&read.stdout).contains(" RWE "), "{before}");
-        let complaints = |name: &str| -> Vec<String> {
-            let lint = Command::new("eu-elflint").arg("--gnu-ld").arg(self.path(name)).output();
-            let lint = lint.expect("eu-elflint starts: is the package elfutils there?");
-            String::from_utf8_lossy(&lint.stdout).lines().map(str::to_owned).collect()
-        };
-        let known = complaints(before);
-        let new = complaints("linked");
-        let new = new.iter().filter(|line| !known.contains(line));
-        let new: Vec<_> = new.filter(|line| !line.contains("owner name 'jlctl'")).collect();
-        assert!(new.is_empty(), "{before}: {new:?}");
-    }
-}
-
-fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
-}
-
-fn succeeds(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 fn programs(machine: Machine) {
