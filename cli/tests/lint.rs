@@ -287,8 +287,9 @@ fn results(sarif: &Value) -> Vec<[String; 3]> {
     let mut found: Vec<[String; 3]> = results
         .iter()
         .map(|result| {
-            let function = &result["locations"][0]["logicalLocations"][0]["name"];
-            [text(&result["ruleId"]), text(&result["level"]), text(function)]
+            let function = &result["locations"][0]["logicalLocations"][0];
+            let symbol = function.get("decoratedName").unwrap_or(&function["name"]);
+            [text(&result["ruleId"]), text(&result["level"]), text(symbol)]
         })
         .collect();
     found.sort();

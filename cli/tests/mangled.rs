@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Run, jlctl, run};
+use jlctl_testdata::lint_cases;
 use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use serde_json::Value;
 use std::fs;
@@ -104,4 +105,70 @@ fn a_key_is_the_same_in_the_next_build() {
     let report = json(&["diff", a, b]);
     assert_eq!(report["summary"]["keys"]["added"], 0, "{report:#}");
     assert_eq!(report["summary"]["keys"]["removed"], 0, "{report:#}");
+}
+
+/// A library in Rust whose `demo::patch` never synchronises; `hash` is that of its symbol.
+fn patching(directory: &Path, name: &str, hash: &str) -> PathBuf {
+    let all = lint_cases::all();
+    let case = all.iter().find(|case| case.name == "jl001-user-mangled").expect("it is there");
+    let mut bytes = case.bytes.clone();
+    let known = b"0123456789abcdef";
+    let mut at = 0;
+    while let Some(next) = bytes[at..].windows(known.len()).position(|part| part == known) {
+        at += next;
+        bytes[at..at + known.len()].copy_from_slice(hash.as_bytes());
+    }
+    let path = directory.join(name);
+    fs::write(&path, bytes).expect("it can be written");
+    path
+}
+
+const PATCH: &str = "_ZN4demo5patch17h1111111111111111E";
+
+#[test]
+fn lint_calls_functions_by_their_paths() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = patching(directory.path(), "library.so", "1111111111111111");
+    let path = path.to_str().expect("UTF-8");
+    let report = |format| {
+        let run = run(&mut jlctl(&["lint", path, "--format", format]));
+        assert_eq!((run.code, run.stderr.as_str()), (1, ""));
+        run.stdout
+    };
+    let text = report("text");
+    assert!(text.contains("error JL001 demo::patch: "), "{text}");
+    assert!(!text.contains("_ZN"), "{text}");
+    let json: Value = serde_json::from_str(&report("json")).expect("it is JSON");
+    assert_eq!(json["findings"][0]["function"], PATCH, "as nm shows it");
+    let fingerprint = json["findings"][0]["fingerprint"].as_str().expect("a text");
+    assert!(fingerprint.contains("demo::patch") && !fingerprint.contains("_ZN"), "{fingerprint}");
+    let sarif: Value = serde_json::from_str(&report("sarif")).expect("it is JSON");
+    let result = &sarif["runs"][0]["results"][0];
+    let function = &result["locations"][0]["logicalLocations"][0];
+    assert_eq!([&function["name"], &function["decoratedName"]], ["demo::patch", PATCH]);
+    let message = result["message"]["text"].as_str().expect("a text");
+    assert!(message.starts_with("demo::patch patches instructions"), "{message}");
+    let flow = result["codeFlows"][0].to_string();
+    assert!(flow.contains("demo::patch can be entered"), "{flow}");
+}
+
+#[test]
+fn a_finding_is_known_in_the_next_build_and_suppressed_by_its_path() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let a = patching(directory.path(), "library.so", "1111111111111111");
+    let baseline = directory.path().join("baseline.json");
+    let baseline = baseline.to_str().expect("UTF-8");
+    let written =
+        run(&mut jlctl(&["lint", a.to_str().expect("UTF-8"), "--write-baseline", baseline]));
+    assert_eq!(written.stderr, "");
+    let b = patching(directory.path(), "library.so", "2222222222222222");
+    let b = b.to_str().expect("UTF-8");
+    done(&["lint", b, "--baseline", baseline]);
+    let config = directory.path().join("lint.toml");
+    for function in ["demo::patch", "demo::*", "_ZN4demo*"] {
+        let text = format!("[[suppress]]\nfunction = {function:?}\nreason = \"a test\"\n");
+        fs::write(&config, text).expect("it can be written");
+        let text = done(&["lint", b, "--config", config.to_str().expect("UTF-8")]);
+        assert!(text.contains("1 ignored with a reason"), "{text}");
+    }
 }

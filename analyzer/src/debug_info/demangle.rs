@@ -1,5 +1,7 @@
 //! What a mangled symbol was before: a path of Rust or C++.
 
+use std::borrow::Cow;
+
 use gimli::constants::{DW_LANG_C_plus_plus, DW_LANG_Rust};
 
 /// Symbols longer than this stand as they are: what demangles them may take a time and memory
@@ -22,6 +24,34 @@ pub fn demangled(symbol: &str) -> Option<String> {
         .filter(|path| !path.is_empty())
 }
 
+/// `text` with the paths that the symbols in it are mangled from in their place.
+#[must_use]
+pub fn with_paths(text: &str) -> Cow<'_, str> {
+    // What assemblers take as a symbol without quotes.
+    let is_end = |c: char| !(c.is_ascii_alphanumeric() || "_$.".contains(c));
+    let mut out = String::new();
+    // All before it is in `out`.
+    let mut done = 0;
+    let mut from = 0;
+    while from < text.len() {
+        let rest = &text[from..];
+        let length = rest.find(is_end).unwrap_or(rest.len());
+        // The end of a sentence is no part of the name.
+        let word = rest[..length].trim_end_matches('.');
+        if let Some(path) = demangled(word) {
+            out += &text[done..from];
+            out += &path;
+            done = from + word.len();
+        }
+        from += length + rest[length..].chars().next().map_or(0, char::len_utf8);
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out += &text[done..];
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +72,16 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(demangled(symbol).as_deref(), path, "{symbol}");
+        }
+        for (text, expected) in [
+            ("", ""),
+            ("f calls é.", "f calls é."),
+            ("JL001:_RNvCsabc123_6server3run>_ZL1f:x", "JL001:server::run>f:x"),
+            ("_ZN6server3runEv.", "server::run()."),
+            ("é_ZL1f, _ZL1g… of _ZL1h", "éf, g… of h"),
+            ("__ZL1f and x_ZL1f", "__ZL1f and x_ZL1f"),
+        ] {
+            assert_eq!(with_paths(text), expected);
         }
         let long = format!("_ZN{}17h0123456789abcdefE", "1a".repeat(LONGEST));
         assert_eq!(demangled(&long), None);

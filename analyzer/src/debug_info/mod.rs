@@ -36,7 +36,7 @@ mod unit;
 mod unwind;
 mod variables;
 
-pub use demangle::demangled;
+pub use demangle::{demangled, with_paths};
 pub use error::{DebugFault, DebugInfoError};
 pub use frames::{Frame, FrameId, Frames, StringId};
 pub use objects::{Declaration, ObjectPath, ObjectPaths, ObjectQuery};

@@ -112,7 +112,8 @@ pub struct Finding {
     /// Why upstream holds it to be right, if it does.
     pub tolerated: Option<String>,
     /// What tells the finding from others and does not change with addresses: rule,
-    /// symbols and call chain.
+    /// functions and call chain; functions by the paths that their symbols are mangled from,
+    /// so that those of generic functions may have it together.
     pub fingerprint: String,
 }
 

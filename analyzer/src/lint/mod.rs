@@ -41,6 +41,7 @@ pub use kernel::KernelSummary;
 pub use model::{Config, ConfigError, FunctionModel, FunctionRole, Suppression};
 pub use rule::{Level, RuleDescriptor};
 
+use crate::debug_info::with_paths;
 use crate::image::Image;
 use crate::jump_table::JumpTable;
 use crate::program::{Barrier, FuncId, Insn};
@@ -153,6 +154,10 @@ pub fn lint_in(
         (b.level, a.rule, &a.function, a.address).cmp(&(a.level, b.rule, &b.function, b.address))
     });
     report.findings = one_for_each_cause(std::mem::take(&mut report.findings));
+    for finding in &mut report.findings {
+        // Hashes in symbols change with the compiler and the directory of a build.
+        finding.fingerprint = with_paths(&finding.fingerprint).into_owned();
+    }
     cover(&mut report, &subject, &syncs, &roots, given_up);
     (report, summary)
 }

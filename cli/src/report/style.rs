@@ -3,7 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
-use jlctl_analyzer::debug_info::demangled;
+use jlctl_analyzer::debug_info::{demangled, with_paths};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -97,6 +97,11 @@ pub(super) fn printable(text: &str) -> String {
 /// A function by its symbol: the path that it is mangled from, or itself.
 pub(super) fn function_name(symbol: &str) -> String {
     printable(&demangled(symbol).unwrap_or_else(|| symbol.to_owned()))
+}
+
+/// A sentence with functions in it, by their symbols, as [`function_name`] has them.
+pub(super) fn sentence(text: &str) -> String {
+    printable(&with_paths(text))
 }
 
 /// The directory that all source files lie in, with its last slash.

@@ -19,6 +19,9 @@ pub(super) const SYNC_CORE: u64 = 0x20;
 pub(super) const REGISTER: u64 = 0x40;
 const MEMBARRIER: u64 = 283;
 
+/// The path `demo::patch`, and a hash, as rustc mangles them.
+const MANGLED: &str = "_ZN4demo5patch17h0123456789abcdefE";
+
 /// How a program calls membarrier(2).
 type Membarrier = fn(u64) -> Code;
 
@@ -49,6 +52,10 @@ fn protect(protection: u64) -> Code {
 
 /// Changes `demo_target`, a function of the program itself.
 fn patch_own_text(maintain: Code, sync: Code) -> Function {
+    patch_own_text_in("demo_patch", maintain, sync)
+}
+
+fn patch_own_text_in(name: &str, maintain: Code, sync: Code) -> Function {
     let body = [
         enter(),
         address(x(19), "demo_target"),
@@ -60,7 +67,7 @@ fn patch_own_text(maintain: Code, sync: Code) -> Function {
         sync,
         leave_ret(),
     ];
-    Function::new("demo_patch", body).exported()
+    Function::new(name, body).exported()
 }
 
 /// The function that is called at the start.
@@ -94,6 +101,8 @@ fn unsynced() -> Vec<LintCase> {
     };
     let buggy = || patches(flush(), nop(), nop()).functions([noise()]);
     let fixed = || sound_patches().functions([noise()]);
+    let in_rust =
+        |sync| library([patch_own_text_in(MANGLED, flush(), sync), start(by_libc(REGISTER))]);
     let emit = |sync| {
         let map = [
             load(x(0), 0),
@@ -132,6 +141,13 @@ fn unsynced() -> Vec<LintCase> {
             EXPECTED,
             &buggy().stripped().without_frames(),
             &fixed().stripped().without_frames(),
+        ),
+        pair(
+            "jl001-user-mangled",
+            "the same function in Rust",
+            ("JL001", "error", MANGLED),
+            &in_rust(nop()),
+            &in_rust(by_libc(SYNC_CORE)),
         ),
         pair(
             "jl001-user-fresh",

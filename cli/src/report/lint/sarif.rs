@@ -14,6 +14,7 @@ use super::sarif_model::{
 };
 use super::uri;
 use crate::report::record::FrameRecord;
+use jlctl_analyzer::debug_info::{demangled, with_paths};
 use jlctl_analyzer::lint::{Evidence, RULES, Role, RuleDescriptor};
 use serde_json::json;
 use std::io::Write;
@@ -265,13 +266,16 @@ impl RunWriter<'_> {
     }
 }
 
-fn function(name: &str) -> LogicalLocation {
-    LogicalLocation { name: name.to_owned(), kind: "function" }
+fn function(symbol: &str) -> LogicalLocation {
+    let path = demangled(symbol);
+    let decorated_name = path.is_some().then(|| symbol.to_owned());
+    let name = path.unwrap_or_else(|| symbol.to_owned());
+    LogicalLocation { name, decorated_name, kind: "function" }
 }
 
 /// What a result says: with whom it reaches, and why it is tolerated.
 fn text(finding: &FindingRecord) -> String {
-    let mut text = format!("{}.", finding.message.trim_end_matches('.'));
+    let mut text = format!("{}.", with_paths(finding.message.trim_end_matches('.')));
     let affected = &finding.affected;
     if affected.functions > 0 {
         text += &format!(
@@ -312,8 +316,8 @@ fn kind(role: Role) -> &'static str {
 }
 
 fn step_text(step: &StepRecord) -> String {
-    let (function, address) = (&step.function, &step.address.text);
-    let callee = step.callee.as_deref();
+    let (function, address) = (with_paths(&step.function), &step.address.text);
+    let callee = step.callee.as_deref().map(with_paths);
     match (step.role, callee) {
         (Role::Entry, Some(callee)) => {
             format!("{function} can be entered; it calls {callee} ({address})")

@@ -192,5 +192,8 @@ pub(super) struct Address {
 #[serde(rename_all = "camelCase")]
 pub(super) struct LogicalLocation {
     pub(super) name: String,
+    /// The symbol, where it is mangled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decorated_name: Option<String>,
     pub(super) kind: &'static str,
 }

@@ -5,7 +5,9 @@ use super::page::{LABEL, Page, whole};
 use super::record::{Compared, Document, FindingRecord, StepRecord, Suppressed};
 use crate::output::Sink;
 use crate::report::record::FrameRecord;
-use crate::report::style::{Palette, common_root, count, grouped, printable};
+use crate::report::style::{
+    Palette, common_root, count, function_name, grouped, printable, sentence,
+};
 use jlctl_analyzer::lint::{Evidence, Level, RULES, RuleDescriptor};
 
 /// Columns of the roles of steps.
@@ -64,7 +66,7 @@ fn heading(page: &mut Page<'_>, finding: &FindingRecord) -> anyhow::Result<()> {
         Some(_) => page.palette.faint,
         None => page.palette.of_severity(finding.level.name()),
     };
-    let what = printable(finding.function.as_deref().unwrap_or(&finding.file));
+    let what = finding.function.as_deref().map_or_else(|| printable(&finding.file), function_name);
     let (level, rule) = (finding.level.name(), finding.rule);
     let title = descriptor(rule).map_or("", |rule| rule.title);
     Ok(writeln!(page.out, "{style}{level} {rule}{style:#} {what}: {title}")?)
@@ -84,7 +86,7 @@ fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Re
         }
         (None, _) => {}
     }
-    page.label("  what", &finding.message)?;
+    page.label("  what", &sentence(&finding.message))?;
     if let Some(reason) = &finding.tolerated {
         page.label("  tolerated", reason)?;
     }
@@ -127,7 +129,8 @@ fn reach(finding: &FindingRecord) -> String {
             (number, what) => text += &format!(", {}", count(number, what)),
         }
     }
-    let names: Vec<&str> = affected.best_known.iter().take(NAMES).map(String::as_str).collect();
+    let best_known = affected.best_known.iter().take(NAMES);
+    let names: Vec<String> = best_known.map(|symbol| function_name(symbol)).collect();
     if names.is_empty() { text } else { format!("{text}: {}", names.join(", ")) }
 }
 
@@ -177,7 +180,7 @@ struct Line {
 
 /// The function of a step, and how the call there is known if it is no plain one.
 fn step_text(step: &StepRecord) -> String {
-    let function = printable(&step.function);
+    let function = function_name(&step.function);
     match step.evidence {
         None | Some(Evidence::Call) => function,
         Some(Evidence::TailCall) => format!("{function}, tail call"),
