@@ -1,5 +1,6 @@
 //! The files that a process has mapped, read, with where they are.
 
+use crate::args::Global;
 use crate::exit::{Kind, failure};
 use crate::input::Input;
 use crate::progress::Progress;
@@ -15,21 +16,44 @@ use std::path::{Path, PathBuf};
 /// Sections of which a program with sites has one.
 const TABLES: [&str; 2] = [SECTION, STATIC_KEYS_SECTION];
 
+/// What ELF files begin with (gABI, "ELF Identification").
+const MAGIC: &[u8] = b"\x7fELF";
+
 /// A file, and the mapping that it was found by.
 pub(crate) struct Mapped {
     pub(crate) input: Input,
     mapping: Option<Mapping>,
 }
 
+/// The files that a command works on.
+pub(crate) struct Files {
+    pub(crate) mapped: Vec<Mapped>,
+    /// Those that the process executes too and that could not be opened, by their paths there:
+    /// whether they have keys or sites is not known. `None` where files are named.
+    pub(crate) unread: Option<Vec<String>>,
+}
+
+impl Files {
+    /// Says on standard error which files are missing.
+    pub(crate) fn warn(&self, global: &Global, pid: i32) {
+        for path in self.unread.iter().flatten() {
+            Progress::new(global).warn(&format!("process {pid}: {}", not_opened(path)));
+        }
+    }
+}
+
+fn not_opened(path: &str) -> String {
+    format!(
+        "{path} was replaced or removed since it was mapped, and cannot be opened by this user: \
+         keys and sites in it are left out; root can open it"
+    )
+}
+
 /// The files named, or all with a jump table that process `pid` has mapped for execution.
 ///
 /// # Errors
 /// If the process cannot be looked at, a file that is named cannot be read, or there is none.
-pub(crate) fn open(
-    pid: i32,
-    named: &[PathBuf],
-    debug_dirs: &[PathBuf],
-) -> anyhow::Result<Vec<Mapped>> {
+pub(crate) fn open(pid: i32, named: &[PathBuf], debug_dirs: &[PathBuf]) -> anyhow::Result<Files> {
     let quiet = Progress::none();
     let all = mappings(pid)?;
     if !named.is_empty() {
@@ -38,7 +62,8 @@ pub(crate) fn open(
             let mapping = all.iter().find(is_it).cloned();
             Ok(Mapped { input: Input::open(path, debug_dirs, &quiet)?, mapping })
         };
-        return named.iter().map(open).collect();
+        let mapped = named.iter().map(open).collect::<anyhow::Result<_>>()?;
+        return Ok(Files { mapped, unread: None });
     }
     let mut files: Vec<&Mapping> = Vec::new();
     for mapping in all.iter().filter(|mapping| mapping.is_executable) {
@@ -46,9 +71,12 @@ pub(crate) fn open(
             files.push(mapping);
         }
     }
-    let mut mapped = Vec::new();
+    let (mut mapped, mut unread) = (Vec::new(), Vec::new());
     for mapping in &files {
-        let Some(path) = path_of(pid, mapping) else { continue };
+        let Some(path) = path_of(pid, mapping) else {
+            unread.extend(may_be_elf(pid, &all, mapping).then(|| mapping.path.clone()));
+            continue;
+        };
         // What cannot be read has no table that could be.
         let Ok(input) = Input::open(&path, debug_dirs, &quiet) else { continue };
         if has_table(&input) {
@@ -56,17 +84,29 @@ pub(crate) fn open(
         }
     }
     if mapped.is_empty() {
-        return Err(failure(
-            Kind::Refused,
-            format!(
-                "process {pid}: none of the {} files that it executes has a jump table (section \
-                 {}): it has no static keys",
-                files.len(),
-                TABLES.join(" or ")
-            ),
-        ));
+        let mut text = format!(
+            "process {pid}: none of the {} files that it executes has a jump table (section {})",
+            files.len() - unread.len(),
+            TABLES.join(" or ")
+        );
+        if unread.is_empty() {
+            text += ": it has no static keys";
+        }
+        for path in &unread {
+            text += &format!("; {}", not_opened(path));
+        }
+        return Err(failure(Kind::Refused, text));
     }
-    Ok(mapped)
+    Ok(Files { mapped, unread: Some(unread) })
+}
+
+/// Whether the file of a mapping begins as ELF files do, or cannot be looked at: memory that a
+/// JIT compiler maps twice is no file that could have a table.
+fn may_be_elf(pid: i32, all: &[Mapping], mapping: &Mapping) -> bool {
+    let first = all.iter().find(|other| other.is_of_file(mapping) && other.offset == 0);
+    let Some(first) = first else { return false };
+    let magic = Memory::open(pid, false).and_then(|memory| memory.read(first.start, MAGIC.len()));
+    magic.map_or(true, |magic| magic == MAGIC)
 }
 
 fn has_table(input: &Input) -> bool {

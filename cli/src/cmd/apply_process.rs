@@ -29,7 +29,7 @@ pub(crate) fn run(
     let progress = Progress::new(global);
     verify(document, &all, false, &args.debug_dir, &progress)?;
     let paths: Vec<PathBuf> = all.iter().map(|change| change.path.clone()).collect();
-    let mapped = process_input::open(pid, &paths, &args.debug_dir)?;
+    let mapped = process_input::open(pid, &paths, &args.debug_dir)?.mapped;
     let by_socket = match control(global, pid, &args.way)? {
         Some(mut control) => by_socket(&mut control, &mapped, document, args)?,
         None => None,

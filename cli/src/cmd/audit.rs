@@ -17,11 +17,12 @@ pub(crate) fn run(global: &Global, args: &Audit) -> anyhow::Result<Outcome> {
     let Some(pid) = args.pid else {
         return Err(failure(Kind::Usage, "expected --pid PID"));
     };
-    let mapped = process_input::open(pid, &args.images, &args.debug_dir)?;
-    let report = process_input::with(pid, &mapped, false, |process| {
+    let files = process_input::open(pid, &args.images, &args.debug_dir)?;
+    files.warn(global, pid);
+    let report = process_input::with(pid, &files.mapped, false, |process| {
         let set = KeySet::new(process.read);
         let live = Live { images: process.read, biases: &process.biases, memory: process.memory };
-        let mut report = AuditReport::new(pid, &live, &set);
+        let mut report = AuditReport::new(pid, &live, &set, files.unread.clone());
         for key in set.keys() {
             match live.enabled(key)? {
                 None => report.unknown(key),

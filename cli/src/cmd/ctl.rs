@@ -21,14 +21,17 @@ pub(crate) fn run(global: &Global, args: &Ctl) -> anyhow::Result<Outcome> {
         Action::Disable(keys) => (&keys.keys, &keys.common, Some(Wish::Disable)),
     };
     let control = control(global, args.pid, &args.way)?;
-    let mapped = process_input::open(args.pid, &common.image, &common.debug_dir)?;
-    let report = match (wish, control) {
-        (Some(wish), Some(mut control)) => socket::flip(&mut control, &mapped, keys, wish)?,
+    let files = process_input::open(args.pid, &common.image, &common.debug_dir)?;
+    files.warn(global, args.pid);
+    let mapped = &files.mapped;
+    let mut report = match (wish, control) {
+        (Some(wish), Some(mut control)) => socket::flip(&mut control, mapped, keys, wish)?,
         (None, Some(mut control)) if !can_be_read(args) => {
-            socket::list(&mut control, &mapped, keys)?
+            socket::list(&mut control, mapped, keys)?
         }
-        _ => by_memory(args.pid, &mapped, keys, wish)?,
+        _ => by_memory(args.pid, mapped, keys, wish)?,
     };
+    report.unread = files.unread;
     write(global, common, &report)?;
     Ok(Outcome::Clean)
 }

@@ -20,6 +20,9 @@ pub(crate) struct CtlReport {
     #[serde(flatten)]
     reached: Reached,
     keys: Vec<CtlKey>,
+    /// Files that the process executes and that could not be opened: their keys are missing, and
+    /// their sites not patched. Null where files were named.
+    pub(crate) unread: Option<Vec<String>>,
 }
 
 /// A key of a process.
@@ -75,7 +78,7 @@ fn hex(address: u64) -> String {
 
 impl CtlReport {
     pub(crate) fn new(pid: i32, action: &'static str, reached: Reached, keys: Vec<CtlKey>) -> Self {
-        Self { schema: "jlctl.ctl/1", pid, action, reached, keys }
+        Self { schema: "jlctl.ctl/1", pid, action, reached, keys, unread: None }
     }
 }
 
@@ -138,6 +141,9 @@ pub(crate) struct AuditReport {
     sites: usize,
     /// Keys that no object of the process defines: their sites were not compared.
     unknown_keys: Vec<String>,
+    /// Files that the process executes and that could not be opened: nothing of them was
+    /// compared. Null where files were named.
+    unread: Option<Vec<String>>,
     stale: Vec<StaleSite>,
 }
 
@@ -174,7 +180,12 @@ const fn name(kind: JumpLabelType) -> &'static str {
 }
 
 impl AuditReport {
-    pub(crate) fn new(pid: i32, live: &Live<'_>, set: &KeySet) -> Self {
+    pub(crate) fn new(
+        pid: i32,
+        live: &Live<'_>,
+        set: &KeySet,
+        unread: Option<Vec<String>>,
+    ) -> Self {
         let image = |(read, bias): (&ReadImage<'_>, &Bias)| AuditImage {
             path: read.file.path().display().to_string(),
             build_id: read
@@ -190,6 +201,7 @@ impl AuditReport {
             keys: set.keys().len(),
             sites: set.keys().iter().map(|key| key.sites.len()).sum(),
             unknown_keys: Vec::new(),
+            unread,
             stale: Vec::new(),
         }
     }

@@ -1,0 +1,129 @@
+//! A library whose file was replaced while a program has it mapped: the kernel's link to what is
+//! mapped still leads to it, for root.
+
+mod common;
+
+use common::{Run, jlctl, root, run};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A program and its two libraries, with a key each, below `directory`.
+fn build(directory: &Path) {
+    let tests = root().join("cli/tests");
+    let gcc = |args: &[&str], source: &str, out: &str| {
+        let mut gcc = Command::new("gcc");
+        gcc.current_dir(directory).arg("-I").arg(root().join("runtime-shim/include"));
+        let done = run(gcc.arg("-O2").arg(tests.join(source)).args(args).args(["-o", out]));
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
+    };
+    gcc(&["-fPIC", "-shared", "-Wl,--build-id"], "link/library.c", "library.so");
+    let other = ["-Dlibrary_key=kept_key", "-Dlibrary_value=value", "-Dlibrary_address=address"];
+    let other = [&["-fPIC", "-shared", "-Wl,--build-id"], &other[..]].concat();
+    gcc(&other, "link/library.c", "kept.so");
+    let linked = ["-Wl,--no-as-needed", "./library.so", "./kept.so", "-Wl,-rpath,$ORIGIN"];
+    gcc(&linked, "live/host.c", "host");
+}
+
+struct Host {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Host {
+    fn start(directory: &Path) -> Self {
+        let mut command = Command::new(directory.join("host"));
+        command.current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let to = child.stdin.take().expect("a pipe");
+        let from = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut host = Self { child, to, from };
+        assert_eq!(host.value(), "0");
+        host
+    }
+
+    fn value(&mut self) -> String {
+        writeln!(self.to).expect("it listens");
+        let mut line = String::new();
+        self.from.read_line(&mut line).expect("an answer");
+        line.trim_end().to_owned()
+    }
+
+    fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn parsed(run: &Run) -> Value {
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    serde_json::from_str(&run.stdout).expect("it is JSON")
+}
+
+#[test]
+fn a_library_whose_file_was_replaced_is_flipped() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    build(directory);
+    let mut host = Host::start(directory);
+    let pid = host.pid();
+    let other = directory.join("other");
+    fs::write(&other, "its successor").expect("it is written");
+    fs::rename(&other, directory.join("library.so")).expect("it is replaced");
+    let flip = |action| run(&mut jlctl(&["ctl", &pid, action, "library_key", "--format", "json"]));
+    let flipped = parsed(&flip("enable"));
+    assert_eq!((&flipped["keys"][0]["enabled"], &flipped["unread"]), (&1.into(), &json!([])));
+    assert_eq!(host.value(), "1");
+    let audit = parsed(&run(&mut jlctl(&["audit", "--pid", &pid, "--format", "json"])));
+    assert_eq!((&audit["sites"], &audit["unread"]), (&2.into(), &json!([])));
+    parsed(&flip("disable"));
+    assert_eq!(host.value(), "0");
+}
+
+/// What may open the kernel's links to what is mapped (proc_pid_map_files(5)).
+const CAPABILITIES: &str = "-sys_admin,-checkpoint_restore";
+
+#[test]
+fn who_cannot_open_it_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    build(directory);
+    let mut host = Host::start(directory);
+    let pid = host.pid();
+    let library = directory.join("library.so");
+    fs::remove_file(&library).expect("it is ours");
+    let library = library.to_str().expect("UTF-8");
+    let without = |args: &[&str]| {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES]);
+        run(setpriv.arg(env!("CARGO_BIN_EXE_jlctl")).args(args))
+    };
+    let told = format!("process {pid}: {library} was replaced or removed since it was mapped");
+    for args in [&["ctl", &pid, "enable", "kept_key"][..], &["audit", "--pid", &pid]] {
+        let done = without(&[args, &["--format", "json"]].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.stderr.starts_with(&format!("jlctl: warning: {told}")), "{}", done.stderr);
+        let report: Value = serde_json::from_str(&done.stdout).expect("it is JSON");
+        assert_eq!(report["unread"], json!([library]), "{report}");
+    }
+    let kept = directory.join("kept.so");
+    let named = ["--image", kept.to_str().expect("UTF-8"), "--format", "json"];
+    let named = parsed(&without(&[&["ctl", &pid, "list"], &named[..]].concat()));
+    assert_eq!((&named["keys"][0]["enabled"], &named["unread"]), (&json!(1), &Value::Null));
+    // With nothing left that could be read.
+    fs::remove_file(&kept).expect("it is ours");
+    let refused = without(&["ctl", &pid, "enable", "library_key"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (4, ""), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("; {library} was replaced")), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("it has no static keys"), "{}", refused.stderr);
+    assert_eq!(host.value(), "0");
+}
