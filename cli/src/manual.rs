@@ -25,6 +25,8 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("diff", |diff| diff.after_long_help(help_text(&[examples_of_diff()])))
         .mut_subcommand("plan", |plan| plan.after_long_help(help_text(&[examples_of_plan()])))
         .mut_subcommand("apply", |apply| apply.after_long_help(help_text(&[examples_of_apply()])))
+        .mut_subcommand("ctl", |ctl| ctl.after_long_help(help_text(&[examples_of_ctl()])))
+        .mut_subcommand("audit", |audit| audit.after_long_help(help_text(&[examples_of_audit()])))
         .mut_subcommand("link", |link| link.after_long_help(help_text(&[examples_of_link()])))
         .mut_subcommand("lint", |lint| {
             lint.after_long_help(help_text(&[rules_in_short(), examples_of_lint()]))
@@ -48,6 +50,8 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
         "simulate" => vec![verdicts(), not_modelled(), exit_status(), examples_of_simulate()],
         "apply" => vec![files_of_apply(), exit_status(), examples_of_apply()],
         "link" => vec![exit_status(), examples_of_link()],
+        "ctl" => vec![exit_status(), examples_of_ctl()],
+        "audit" => vec![exit_status(), examples_of_audit()],
         "lint" => vec![rules(), configuration_of_lint(), exit_status(), examples_of_lint()],
         _ => vec![exit_status()],
     }
@@ -221,6 +225,37 @@ fn examples_of_link() -> Section {
                 "The same, for a library that is installed beside the program.",
             ),
             ("jlctl link --remove server-linked -o server", "Back."),
+        ],
+    )
+}
+
+fn examples_of_ctl() -> Section {
+    section(
+        "Examples",
+        &[
+            ("jlctl ctl 4711 list", "The keys of a process, on or off, with their sites."),
+            (
+                "jlctl ctl 4711 enable TRACE",
+                "On, by its control socket, or with its threads stopped.",
+            ),
+            ("jlctl ctl 4711 --ptrace disable TRACE", "Off, by stopping it in any case."),
+            (
+                "jlctl ctl 4711 list --format json | jq '.keys[] | select(.enabled > 0)'",
+                "What is on.",
+            ),
+        ],
+    )
+}
+
+fn examples_of_audit() -> Section {
+    section(
+        "Examples",
+        &[
+            ("jlctl audit --pid 4711", "Every site against its key."),
+            (
+                "jlctl audit --pid 4711 --format json | jq '.stale, .unread'",
+                "Sites that differ, and files that nothing is known of.",
+            ),
         ],
     )
 }

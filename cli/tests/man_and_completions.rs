@@ -45,7 +45,14 @@ fn the_pages_say_what_scripts_rely_on() {
     assert!(pages["jlctl.1"].to_lowercase().contains("exit status"), "exit codes are explained");
     for page in pages.values() {
         assert!(page.contains(".TH ") && page.contains(".SH NAME"));
+        let words = page.split_whitespace().filter_map(|word| word.split_once("(1)"));
+        for (name, _) in words.filter(|(name, _)| name.starts_with("jlctl")) {
+            let file = format!("{}.1", name.replace('\\', ""));
+            assert!(pages.contains_key(&file), "{file} is referred to");
+        }
     }
+    let list = &pages["jlctl-ctl-list.1"];
+    assert!(list.contains("jlctl ctl <PID> list") && list.contains("IMAGE"), "{list}");
 }
 
 #[test]

@@ -15,22 +15,33 @@ pub(crate) fn run(args: &Man) -> anyhow::Result<Outcome> {
     Ok(Outcome::Clean)
 }
 
-/// File name and content of each page: `jlctl.1`, `jlctl-inspect.1`, …
+/// File name and content of each page: `jlctl.1`, `jlctl-inspect.1`, `jlctl-ctl-list.1`, …
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = manual::command().disable_help_subcommand(true);
     command.build();
-    let mut pages = vec![page(&command, "jlctl")?];
-    for subcommand in command.get_subcommands() {
-        pages.push(page(subcommand, &format!("jlctl-{}", subcommand.get_name()))?);
-    }
+    let mut pages = Vec::new();
+    add_pages(&command, "jlctl", &mut pages)?;
     Ok(pages)
+}
+
+/// The page of a command and those of its subcommands, which it refers to.
+fn add_pages(
+    command: &clap::Command,
+    name: &str,
+    pages: &mut Vec<(String, Vec<u8>)>,
+) -> std::io::Result<()> {
+    pages.push(page(command, name)?);
+    let mut subcommands = command.get_subcommands();
+    subcommands.try_for_each(|sub| add_pages(sub, &format!("{name}-{}", sub.get_name()), pages))
 }
 
 fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>)> {
     let mut page = Vec::new();
     // The sections below stand in for the help texts made of them.  No date:
     // the pages are committed and must not change with the day.
-    let man = clap_mangen::Man::new(command.clone().after_long_help("").after_help(""))
+    let command = command.clone().after_long_help("").after_help("");
+    let bin_name = invocation(&command);
+    let man = clap_mangen::Man::new(command.clone().bin_name(bin_name))
         .title(name.to_owned())
         .source(concat!("jlctl ", env!("CARGO_PKG_VERSION")))
         .manual("jlctl manual");
@@ -51,4 +62,11 @@ fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>
         roff.to_writer(&mut page)?;
     }
     Ok((format!("{name}.1"), page))
+}
+
+/// How a command is called, up to its own options: `jlctl ctl <PID> enable`.
+fn invocation(command: &clap::Command) -> String {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ");
+    usage.split(" [").next().unwrap_or(usage).to_owned()
 }
