@@ -377,7 +377,8 @@ fn configuration_of_lint() -> Section {
                 "[[suppress]]",
                 "Findings that do not count: rule, function and file, each of which may be left \
                  out, and a reason, which may not. function and file are a name, a glob or \
-                 /REGEX/; function is a symbol, or the path that it is mangled from; file is matched with the path as given and with the file's name.",
+                 /REGEX/; function is a symbol, or the path that it is mangled from; file is \
+                 matched with the path as given and with the file's name.",
             ),
             (
                 "--baseline",

@@ -10,6 +10,7 @@ use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{SECTION, STATIC_KEYS_SECTION};
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::process::{Bias, Control, Mapping, Memory, locate, mappings};
+use serde::Serialize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,9 @@ const TABLES: [&str; 2] = [SECTION, STATIC_KEYS_SECTION];
 
 /// What ELF files begin with (gABI, "ELF Identification").
 const MAGIC: &[u8] = b"\x7fELF";
+
+/// Why a file has no path that leads to it.
+const REPLACED: &str = "it was replaced or removed since it was mapped, and only root can open it";
 
 /// A file, and the mapping that it was found by.
 pub(crate) struct Mapped {
@@ -28,25 +32,27 @@ pub(crate) struct Mapped {
 /// The files that a command works on.
 pub(crate) struct Files {
     pub(crate) mapped: Vec<Mapped>,
-    /// Those that the process executes too and that could not be opened, by their paths there:
-    /// whether they have keys or sites is not known. `None` where files are named.
-    pub(crate) unread: Option<Vec<String>>,
+    /// Those that the process executes too and that could not be read: whether they have keys or
+    /// sites is not known. `None` where files are named.
+    pub(crate) unread: Option<Vec<Unread>>,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Unread {
+    /// Its path, as the process has it.
+    path: String,
+    reason: String,
 }
 
 impl Files {
-    /// Says on standard error which files are missing.
+    /// Says on standard error which files are left out.
     pub(crate) fn warn(&self, global: &Global, pid: i32) {
-        for path in self.unread.iter().flatten() {
-            Progress::new(global).warn(&format!("process {pid}: {}", not_opened(path)));
+        for Unread { path, reason } in self.unread.iter().flatten() {
+            Progress::new(global)
+                .warn(&format!("process {pid}: keys and sites in {path} are left out: {reason}"));
         }
     }
-}
-
-fn not_opened(path: &str) -> String {
-    format!(
-        "{path} was replaced or removed since it was mapped, and cannot be opened by this user: \
-         keys and sites in it are left out; root can open it"
-    )
 }
 
 /// The files named, or all with a jump table that process `pid` has mapped for execution.
@@ -73,14 +79,20 @@ pub(crate) fn open(pid: i32, named: &[PathBuf], debug_dirs: &[PathBuf]) -> anyho
     }
     let (mut mapped, mut unread) = (Vec::new(), Vec::new());
     for mapping in &files {
-        let Some(path) = path_of(pid, mapping) else {
-            unread.extend(may_be_elf(pid, &all, mapping).then(|| mapping.path.clone()));
-            continue;
+        let opened = match path_of(pid, mapping) {
+            Some(path) => {
+                Input::open(&path, debug_dirs, &quiet).map_err(|error| format!("{error:#}"))
+            }
+            None => Err(REPLACED.to_owned()),
         };
-        // What cannot be read has no table that could be.
-        let Ok(input) = Input::open(&path, debug_dirs, &quiet) else { continue };
-        if has_table(&input) {
-            mapped.push(Mapped { input, mapping: Some((*mapping).clone()) });
+        match opened {
+            Ok(input) if has_table(&input) => {
+                mapped.push(Mapped { input, mapping: Some((*mapping).clone()) });
+            }
+            Err(reason) if may_be_elf(pid, &all, mapping) => {
+                unread.push(Unread { path: mapping.path.clone(), reason });
+            }
+            Ok(_) | Err(_) => {}
         }
     }
     if mapped.is_empty() {
@@ -92,8 +104,8 @@ pub(crate) fn open(pid: i32, named: &[PathBuf], debug_dirs: &[PathBuf]) -> anyho
         if unread.is_empty() {
             text += ": it has no static keys";
         }
-        for path in &unread {
-            text += &format!("; {}", not_opened(path));
+        for Unread { path, reason } in &unread {
+            text += &format!("; {path} could not be read: {reason}");
         }
         return Err(failure(Kind::Refused, text));
     }

@@ -159,10 +159,14 @@ fn in_section(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: Sit
 
 fn in_function(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {
     filter.function.as_ref().is_none_or(|(_, pattern)| {
-        table.site(id).function.is_some_and(|function| {
-            let symbol = image.symbols().name(function.symbol);
-            pattern.matches(&symbol)
-                || demangled(&symbol).is_some_and(|path| pattern.matches(&path))
-        })
+        table
+            .site(id)
+            .function
+            .is_some_and(|function| names_function(pattern, &image.symbols().name(function.symbol)))
     })
+}
+
+/// Whether `pattern` matches a function's symbol, or the path that it is mangled from.
+pub(crate) fn names_function(pattern: &Pattern, symbol: &str) -> bool {
+    pattern.matches(symbol) || demangled(symbol).is_some_and(|path| pattern.matches(&path))
 }

@@ -7,6 +7,7 @@ use common::{Run, jlctl, root, run};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -89,8 +90,9 @@ fn a_library_whose_file_was_replaced_is_flipped() {
     assert_eq!(host.value(), "0");
 }
 
-/// What may open the kernel's links to what is mapped (proc_pid_map_files(5)).
-const CAPABILITIES: &str = "-sys_admin,-checkpoint_restore";
+/// What may open the kernel's links to what is mapped (proc_pid_map_files(5)), and files that
+/// can only be executed.
+const CAPABILITIES: &str = "-sys_admin,-checkpoint_restore,-dac_override,-dac_read_search";
 
 #[test]
 fn who_cannot_open_it_is_told() {
@@ -107,23 +109,28 @@ fn who_cannot_open_it_is_told() {
         setpriv.args(["--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES]);
         run(setpriv.arg(env!("CARGO_BIN_EXE_jlctl")).args(args))
     };
-    let told = format!("process {pid}: {library} was replaced or removed since it was mapped");
+    let replaced = "it was replaced or removed since it was mapped, and only root can open it";
+    let told = format!("process {pid}: keys and sites in {library} are left out: {replaced}");
     for args in [&["ctl", &pid, "enable", "kept_key"][..], &["audit", "--pid", &pid]] {
         let done = without(&[args, &["--format", "json"]].concat());
         assert_eq!(done.code, 0, "{done:?}");
         assert!(done.stderr.starts_with(&format!("jlctl: warning: {told}")), "{}", done.stderr);
         let report: Value = serde_json::from_str(&done.stdout).expect("it is JSON");
-        assert_eq!(report["unread"], json!([library]), "{report}");
+        assert_eq!(report["unread"], json!([{ "path": library, "reason": replaced }]), "{report}");
     }
     let kept = directory.join("kept.so");
     let named = ["--image", kept.to_str().expect("UTF-8"), "--format", "json"];
     let named = parsed(&without(&[&["ctl", &pid, "list"], &named[..]].concat()));
     assert_eq!((&named["keys"][0]["enabled"], &named["unread"]), (&json!(1), &Value::Null));
     // With nothing left that could be read.
-    fs::remove_file(&kept).expect("it is ours");
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o111)).expect("it is ours");
     let refused = without(&["ctl", &pid, "enable", "library_key"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (4, ""), "{refused:?}");
-    assert!(refused.stderr.contains(&format!("; {library} was replaced")), "{}", refused.stderr);
+    for (path, why) in [(library, replaced), (kept.to_str().expect("UTF-8"), "")] {
+        let told = format!("; {path} could not be read: {why}");
+        assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    }
+    assert!(refused.stderr.contains("Permission denied"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("it has no static keys"), "{}", refused.stderr);
     assert_eq!(host.value(), "0");
 }

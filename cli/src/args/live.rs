@@ -66,8 +66,8 @@ pub(crate) struct Common {
     /// A file that the process has mapped (may be repeated); all that have a jump table if
     /// none is named
     ///
-    /// It is known by its build id, wherever it lies. Without a name, files that were replaced
-    /// since and cannot be opened (libraries, but by root) are left out with a warning.
+    /// It is known by its build id, wherever it lies. Without a name, files that cannot be
+    /// read (libraries that were replaced since, but by root) are left out with a warning.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Vec<PathBuf>,
 

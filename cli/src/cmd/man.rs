@@ -39,9 +39,8 @@ fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>
     let mut page = Vec::new();
     // The sections below stand in for the help texts made of them.  No date:
     // the pages are committed and must not change with the day.
-    let command = command.clone().after_long_help("").after_help("");
-    let bin_name = invocation(&command);
-    let man = clap_mangen::Man::new(command.clone().bin_name(bin_name))
+    let bare = command.clone().after_long_help("").after_help("");
+    let man = clap_mangen::Man::new(bare.bin_name(invocation(command)))
         .title(name.to_owned())
         .source(concat!("jlctl ", env!("CARGO_PKG_VERSION")))
         .manual("jlctl manual");

@@ -4,6 +4,7 @@ use super::style::{Palette, count, function_name, label, printable};
 use super::way::Reached;
 use crate::args::live::LiveFormat;
 use crate::output::Sink;
+use crate::process_input::Unread;
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::{KeySet, SetKey};
 use jlctl_patch_engine::process::{Bias, Live, Stale};
@@ -20,9 +21,9 @@ pub(crate) struct CtlReport {
     #[serde(flatten)]
     reached: Reached,
     keys: Vec<CtlKey>,
-    /// Files that the process executes and that could not be opened: their keys are missing, and
+    /// Files that the process executes and that could not be read: their keys are missing, and
     /// their sites not patched. Null where files were named.
-    pub(crate) unread: Option<Vec<String>>,
+    pub(crate) unread: Option<Vec<Unread>>,
 }
 
 /// A key of a process.
@@ -141,9 +142,9 @@ pub(crate) struct AuditReport {
     sites: usize,
     /// Keys that no object of the process defines: their sites were not compared.
     unknown_keys: Vec<String>,
-    /// Files that the process executes and that could not be opened: nothing of them was
+    /// Files that the process executes and that could not be read: nothing of them was
     /// compared. Null where files were named.
-    unread: Option<Vec<String>>,
+    unread: Option<Vec<Unread>>,
     stale: Vec<StaleSite>,
 }
 
@@ -184,7 +185,7 @@ impl AuditReport {
         pid: i32,
         live: &Live<'_>,
         set: &KeySet,
-        unread: Option<Vec<String>>,
+        unread: Option<Vec<Unread>>,
     ) -> Self {
         let image = |(read, bias): (&ReadImage<'_>, &Bias)| AuditImage {
             path: read.file.path().display().to_string(),
