@@ -11,11 +11,11 @@
 //! note with this reason.  A flag in place of a pointer, and pointers in objects that are
 //! allocated, are not recognised; a model can name what executes the ISB (consumer-syncs).
 
-use super::mentions::Mentions;
+use super::address_filter::Mentions;
 use super::obligation::Root;
 use super::reach::Reach;
+use super::registers::{Body, Origin, Registers, Values};
 use super::subject::Subject;
-use super::values::{Body, Origin, Registers, Values};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, solve};
 use crate::program::{AccessKind, Barrier, Block, Cfg, Event, FuncId, INSN_BYTES, Insn, access};

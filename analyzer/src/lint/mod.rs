@@ -6,246 +6,30 @@
 //!
 //! What this is not for: architectures other than arm64, and sources.
 
-mod arguments;
+mod address_filter;
+mod call_arguments;
 mod consumers;
+mod executable_memory;
 mod exports;
 mod finding;
-mod half;
-mod jl001;
-mod jl002;
-mod jl003;
-mod jl004;
-mod jl005;
-mod jl006;
-mod jl007;
-mod jl008;
-mod jl009;
-mod jl010;
-mod jl011;
 mod kernel;
-mod mentions;
 mod model;
+mod neighbours;
 mod obligation;
+mod path_state;
 mod paths;
-mod place;
 mod reach;
-mod regions;
+mod registers;
 mod rule;
+mod rules;
+mod run;
 mod subject;
 mod syncs;
-mod values;
-mod way;
+mod witness;
 
 pub use finding::{Affected, Coverage, Evidence, Finding, LintReport, Phase, Role, Step};
 pub use kernel::KernelSummary;
 pub use model::{Config, ConfigError, FunctionModel, FunctionRole, Suppression};
 pub use rule::{Level, RuleDescriptor};
-
-use crate::debug_info::with_paths;
-use crate::image::Image;
-use crate::jump_table::JumpTable;
-use crate::program::{Barrier, FuncId, Insn};
-use std::collections::{HashMap, HashSet};
-use std::time::Instant;
-use subject::Subject;
-use syncs::Syncs;
-
-/// All rules, by code.
-pub static RULES: &[&RuleDescriptor] = &[
-    &jl001::JL001,
-    &jl002::JL002,
-    &jl003::JL003,
-    &jl004::JL004,
-    &jl005::JL005,
-    &jl006::JL006,
-    &jl007::JL007,
-    &jl008::JL008,
-    &jl009::JL009,
-    &jl010::JL010,
-    &jl011::JL011,
-];
-
-/// The architecture whose code is read.
-pub const ARCHITECTURE: &str = "arm64";
-
-/// Most functions through which an obligation is followed.
-const MAX_AFFECTED: usize = 20_000;
-/// The same for what is a note at most.
-const MAX_AFFECTED_NOTE: usize = 512;
-
-/// Looks at the code of `image`, whose jump table is `table`.  Of an architecture other
-/// than [`ARCHITECTURE`] only the table is looked at, and the report says so.
-#[must_use]
-pub fn lint(image: &Image<'_>, table: Option<&JumpTable<'_>>, config: &Config) -> LintReport {
-    lint_in(image, table, config, None).0
-}
-
-/// As [`lint`], of a module that is loaded into the kernel of `kernel`; and what modules
-/// need to know of the image if it is a kernel itself.
-#[must_use]
-pub fn lint_in(
-    image: &Image<'_>,
-    table: Option<&JumpTable<'_>>,
-    config: &Config,
-    kernel: Option<&KernelSummary>,
-) -> (LintReport, KernelSummary) {
-    let mut summary = KernelSummary::default();
-    let mut report = LintReport::default();
-    let mut start = Instant::now();
-    let mut phase = |report: &mut LintReport, name| {
-        report.phases.push(Phase { name, time: start.elapsed() });
-        start = Instant::now();
-    };
-    report.findings.extend(table.map(|table| jl010::findings(image, table)).unwrap_or_default());
-    if image.arch().name() != ARCHITECTURE {
-        let found = image.arch().name();
-        report.coverage.caps.push(format!("code of {found} is not read, only its jump table"));
-        return (report, summary);
-    }
-    let subject = Subject::new(image, table, config, kernel);
-    phase(&mut report, "recover the program");
-    let syncs = Syncs::find(&subject);
-    phase(&mut report, "find what synchronises");
-    let roots = obligation::roots(&subject);
-    let mut given_up = syncs.given_up + subject.unfollowed.get();
-    for root in &roots {
-        let is_note =
-            !root.patches || matches!(subject.role(root.function), Some(FunctionRole::Tolerated));
-        let limit = if is_note { MAX_AFFECTED_NOTE } else { MAX_AFFECTED };
-        let reach = reach::reach(&subject, &syncs, root, limit, &mut given_up);
-        let finding = jl001::finding(&subject, &syncs, root, &reach);
-        if root.patches {
-            let is_unsynced = finding.as_ref().is_some_and(|found| found.level > Level::Note);
-            summary.patchers.insert(subject.name(root.function), is_unsynced);
-        }
-        if finding.as_ref().is_some_and(|finding| finding.level == Level::Error) {
-            exports::add(&mut summary, &subject, &subject.name(root.function), &reach);
-        }
-        report.findings.extend(finding);
-    }
-    exports::add_syncs(&mut summary, &subject, &syncs);
-    phase(&mut report, "follow obligations");
-    report.findings.extend(jl002::findings(&subject));
-    report.findings.extend(jl003::findings(&subject));
-    report.findings.extend(jl006::findings(&subject, &syncs));
-    report.findings.extend(jl007::findings(&subject, &roots));
-    report.findings.extend(jl008::findings(&subject, &syncs));
-    report.findings.extend(jl009::findings(&subject, &syncs, !roots.is_empty()));
-    report.findings.extend(jl011::findings(&subject));
-    phase(&mut report, "other rules");
-    // One finding for one cause: the wrong command is why nothing is synchronised.
-    let unsynced: Vec<(Option<String>, Level)> = report
-        .findings
-        .iter()
-        .filter(|finding| finding.rule == jl001::JL001.code)
-        .map(|finding| (finding.function.clone(), finding.level))
-        .collect();
-    let mut wrong_command = HashSet::new();
-    for finding in report.findings.iter_mut().filter(|found| found.rule == jl009::JL009.code) {
-        let same = unsynced.iter().filter(|(function, _)| *function == finding.function);
-        finding.level = same.map(|(_, level)| *level).fold(finding.level, Level::max);
-        wrong_command.insert(finding.function.clone());
-    }
-    let is_same_cause = |finding: &Finding| {
-        finding.rule == jl001::JL001.code && wrong_command.contains(&finding.function)
-    };
-    report.findings.retain(|finding| !is_same_cause(finding));
-    report.findings.sort_by(|a, b| {
-        (b.level, a.rule, &a.function, a.address).cmp(&(a.level, b.rule, &b.function, b.address))
-    });
-    report.findings = one_for_each_cause(std::mem::take(&mut report.findings));
-    for finding in &mut report.findings {
-        // Hashes in symbols change with the compiler and the directory of a build.
-        finding.fingerprint = with_paths(&finding.fingerprint).into_owned();
-    }
-    cover(&mut report, &subject, &syncs, &roots, given_up);
-    (report, summary)
-}
-
-/// Of findings with one fingerprint the first, with what all of them reach.
-fn one_for_each_cause(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut first: HashMap<String, usize> = HashMap::new();
-    let mut kept: Vec<Finding> = Vec::new();
-    for finding in findings {
-        match first.get(&finding.fingerprint) {
-            Some(at) => {
-                let (all, more) = (&mut kept[*at].affected, finding.affected);
-                all.functions += more.functions;
-                all.exported += more.exported;
-                all.system_calls += more.system_calls;
-            }
-            None => {
-                first.insert(finding.fingerprint.clone(), kept.len());
-                kept.push(finding);
-            }
-        }
-    }
-    kept
-}
-
-/// Functions that a model says to synchronise and that come to nothing that could.
-fn doubts(subject: &Subject<'_, '_>) -> Vec<String> {
-    let is_said_to = |id: &FuncId| {
-        matches!(subject.role(*id), Some(FunctionRole::Syncs | FunctionRole::ConsumerSyncs))
-    };
-    let may_sync = |id: FuncId| {
-        let by_call = matches!(
-            subject.role(id),
-            Some(FunctionRole::SyncsIfArgument(_) | FunctionRole::SyncsIfCallbackIsbs(_))
-        );
-        let mut events = subject.program.events_of(id).iter();
-        by_call
-            || events.any(|event| {
-                matches!(event.insn, Insn::SupervisorCall | Insn::Barrier(Barrier::Isb))
-            })
-    };
-    subject
-        .program
-        .ids()
-        .filter(is_said_to)
-        .filter(|id| subject.program.import_name(*id).is_none())
-        .filter(|id| !place::callees(subject, *id, 3).into_iter().any(may_sync))
-        .map(|id| {
-            format!(
-                "{}: the model says that it synchronises; expected an interrupt, an ISB \
-                 or a system call in it, found none",
-                subject.name(id)
-            )
-        })
-        .collect()
-}
-
-fn cover(
-    report: &mut LintReport,
-    subject: &Subject<'_, '_>,
-    syncs: &Syncs,
-    roots: &[obligation::Root],
-    given_up: usize,
-) {
-    let program = &subject.program;
-    let is_patcher = |role| {
-        matches!(role, FunctionRole::Patches | FunctionRole::Writes | FunctionRole::Maintains)
-    };
-    let primitives = program
-        .ids()
-        .filter(|id| subject.role(*id).is_some_and(is_patcher))
-        .filter(|id| program.import_name(*id).is_none())
-        .count();
-    let coverage = &mut report.coverage;
-    coverage.functions = program.functions().len();
-    coverage.instructions = program.instructions();
-    coverage.undecoded = program.undecoded();
-    coverage.unresolved_calls = program.unresolved_calls();
-    let guessed = program.branch_tables().iter().filter(|table| table.is_guess).count();
-    coverage.guessed_jumps = guessed;
-    coverage.resolved_jumps = program.branch_tables().len() - guessed;
-    coverage.unresolved_jumps = program.jumps().count() - program.branch_tables().len();
-    coverage.patchers = roots.len() + primitives;
-    coverage.syncs = syncs.count(subject);
-    if given_up > 0 {
-        let what = "were not analysed to the end (too many steps, or too much to keep in mind)";
-        coverage.caps.push(format!("{given_up} functions {what}"));
-    }
-    report.is_applicable = !roots.is_empty() || primitives > 0;
-    report.model_warnings = doubts(subject);
-}
+pub use rules::RULES;
+pub use run::{ARCHITECTURE, lint, lint_in};

@@ -4,11 +4,11 @@
 //! fulfilled; where ways meet, all of them may hold. Obligations of different roots do not
 //! meet, so that each is followed by itself ([`super::reach`]).
 
+use super::executable_memory;
 use super::model::FunctionRole;
-use super::regions;
+use super::registers::Body;
 use super::subject::Subject;
 use super::syncs::{Effect, Syncs};
-use super::values::Body;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, StepsExceeded, at_exits, solve};
 use crate::program::{Barrier, Block, Cfg, Exit, FuncId, Insn};
@@ -35,7 +35,7 @@ pub(super) struct Root {
     pub(super) stores: Vec<Svma>,
     /// Whether existing code is patched; else some was written and caches maintained.
     pub(super) patches: bool,
-    /// Whether that existing code is patched is no more than supposed ([`super::regions`]).
+    /// Whether that existing code is patched is no more than supposed ([`super::executable_memory`]).
     pub(super) is_supposed: bool,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
             root.patches = true;
         }
     }
-    for stores in regions::stores(subject) {
+    for stores in executable_memory::stores(subject) {
         if may_be_root(subject, stores.function) {
             let root = roots.entry(stores.function).or_insert_with(|| Root::new(stores.function));
             root.is_supposed = stores.is_supposed && !root.patches;

@@ -17,11 +17,11 @@
 //! for pending. Counts are taken not to overflow, and [`Half`] for what only this function
 //! changes.
 
-use super::half::{Half, Words};
 use super::obligation::Root;
+use super::path_state::{Half, Words};
+use super::registers::{Body, Origin, Value, Values};
 use super::subject::Subject;
 use super::syncs::{Effect, Guard, Syncs};
-use super::values::{Body, Origin, Value, Values};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, Next, StepsExceeded, at_exits, solve};
 use crate::program::{Block, Cfg, Condition, Event, Exit, FuncId, INSN_BYTES, Insn, condition};

@@ -1,7 +1,7 @@
 //! The program that is looked at, with what is known of its functions by name and by
 //! what they do.
 
-use super::arguments::registers_at;
+use super::call_arguments::registers_at;
 use super::kernel::KernelSummary;
 use super::model::{Config, FunctionModel, FunctionRole, built_in};
 use crate::addr::Svma;
@@ -48,7 +48,7 @@ pub(super) struct Subject<'a, 'data> {
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
     call_order: OnceCell<CallOrder>,
-    /// Functions whose memory was not followed to the end ([`super::regions`]).
+    /// Functions whose memory was not followed to the end ([`super::executable_memory`]).
     pub(super) unfollowed: Cell<usize>,
     /// Instructions that may still be read in search of readers.
     pub(super) reader_budget: Cell<u64>,

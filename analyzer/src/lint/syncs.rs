@@ -1,6 +1,6 @@
 //! Which calls make other CPUs synchronise, and which functions always do.
 
-use super::arguments::registers_at;
+use super::call_arguments::registers_at;
 use super::model::FunctionRole;
 use super::subject::Subject;
 use crate::addr::Svma;

@@ -6,13 +6,13 @@
 //! that the index passed, or its width, or the object that the table is.  Where nothing
 //! says it, entries are read as long as they lead into the function: a guess.
 
-use super::Program;
 use super::cfg::{BranchTable, Cfg, tables_in};
 use super::function::FuncId;
 use super::insn::{INSN_BYTES, Register};
 use super::reaching::{Flow, Found};
+use super::recovered::Program;
+use super::symbolic_value::{Base, Entry, Value};
 use super::trace::{Trace, is_constant};
-use super::value::{Base, Entry, Value};
 use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
 use rayon::prelude::*;

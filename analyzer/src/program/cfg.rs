@@ -1,8 +1,9 @@
 //! The control flow of one function: basic blocks and where each goes on.
 
+use super::function::FuncId;
 use super::insn::{INSN_BYTES, Insn, Register};
+use super::recovered::Program;
 use super::scan::Event;
-use super::{FuncId, Program};
 use crate::addr::{AddrRange, Svma};
 use jlctl_shim::insn::aarch64;
 use std::ops::Range;

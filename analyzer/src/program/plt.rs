@@ -1,8 +1,9 @@
 //! Stubs through which a program calls what another one defines (AAELF64, "Procedure
 //! linkage table").
 
+use super::function::FuncId;
 use super::insn::{Constant, INSN_BYTES, Insn, decode};
-use super::{FuncId, Program};
+use super::recovered::Program;
 use crate::addr::Svma;
 
 /// Instructions of the longest stub before its branch: BTI, ADRP, LDR, ADD, and what a

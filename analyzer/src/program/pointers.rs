@@ -4,8 +4,9 @@
 //! their addends are all there is of a pointer, as linkers leave the slots 0.  The slot says
 //! what a pointer is for.
 
+use super::function::FuncId;
+use super::recovered::Program;
 use super::trace::is_constant;
-use super::{FuncId, Program};
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
 use rayon::prelude::*;

@@ -1,10 +1,10 @@
 //! What a register holds where a BR is, over all ways that lead there.
 
-use super::Program;
 use super::cfg::{BlockId, Cfg};
 use super::insn::{INSN_BYTES, Insn};
+use super::recovered::Program;
+use super::symbolic_value::{Location, Value};
 use super::trace::Trace;
-use super::value::{Location, Value};
 use crate::addr::Svma;
 use crate::image::Image;
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};

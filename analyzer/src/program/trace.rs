@@ -1,11 +1,11 @@
 //! What registers hold on a way through a function, as far as the table of a BR needs
 //! it: constants, bounds of indexes, entries of tables, and sums of these.
 
-use super::Program;
 use super::access::also_writes;
 use super::insn::{Constant, INSN_BYTES, Insn, Register};
 use super::operation::{self, Extend, Index, Operand, Operation};
-use super::value::{Base, Entry, Known, Location, Value, ValueId, base_of, slot};
+use super::recovered::Program;
+use super::symbolic_value::{Base, Entry, Known, Location, Value, ValueId, base_of, slot};
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
 

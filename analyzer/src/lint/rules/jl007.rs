@@ -11,18 +11,18 @@
 //! # False negatives
 //! Words that come from elsewhere; long functions, which are taken for code generators.
 
-use super::arguments::registers_at;
-use super::finding::Finding;
-use super::model::FunctionRole;
-use super::obligation::Root;
-use super::place::finding;
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
 use crate::addr::Svma;
+use crate::lint::call_arguments::registers_at;
+use crate::lint::finding::Finding;
+use crate::lint::model::FunctionRole;
+use crate::lint::neighbours::finding;
+use crate::lint::obligation::Root;
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
 use crate::program::{Constant, FuncId, INSN_BYTES, Insn, decode};
 use jlctl_shim::insn::aarch64::is_concurrently_modifiable;
 
-pub(super) static JL007: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL007: RuleDescriptor = RuleDescriptor {
     code: "JL007",
     title: "patches an instruction that may not be modified concurrently",
     level: Level::Warning,
@@ -44,7 +44,7 @@ pub(super) static JL007: RuleDescriptor = RuleDescriptor {
 /// Instructions of the longest function that is taken for a patcher.
 const LONGEST: u64 = 96;
 
-pub(super) fn findings(subject: &Subject<'_, '_>, roots: &[Root]) -> Vec<Finding> {
+pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, roots: &[Root]) -> Vec<Finding> {
     roots.iter().filter_map(|root| of_root(subject, root)).collect()
 }
 

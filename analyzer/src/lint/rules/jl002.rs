@@ -19,19 +19,19 @@
 //! program: Linux from 4.9 on shows every program the smallest (116c81f427ff), and libgcc
 //! relies on it.
 
-use super::finding::Finding;
-use super::model::FunctionRole;
-use super::place::{callees, finding, reaches};
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
-use super::values::{Body, Origin, Values};
 use crate::addr::Svma;
 use crate::dataflow::solve;
+use crate::lint::finding::Finding;
+use crate::lint::model::FunctionRole;
+use crate::lint::neighbours::{callees, finding, reaches};
+use crate::lint::registers::{Body, Origin, Values};
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
 use crate::program::{
     AccessKind, CacheOp, Cfg, Event, FuncId, INSN_BYTES, Insn, Program, access, decode,
 };
 
-pub(super) static JL002: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
     code: "JL002",
     title: "patch without instruction-cache maintenance",
     level: Level::Warning,
@@ -54,9 +54,9 @@ pub(super) static JL002: RuleDescriptor = RuleDescriptor {
 };
 
 /// PROT_EXEC of mmap(2) and mprotect(2).
-pub(super) const PROT_EXEC: u64 = 4;
+pub(in crate::lint) const PROT_EXEC: u64 = 4;
 
-pub(super) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
+pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     if !subject.is_kernel {
         return executable_memory(subject);
     }

@@ -1,7 +1,7 @@
 //! What registers and data hold on those ways through a function on which the obligation is
 //! pending, or on those on which it is not.
 
-use super::values::{Origin, Registers, Value};
+use super::registers::{Origin, Registers, Value};
 use crate::addr::Svma;
 use crate::dataflow::Lattice;
 use crate::image::Image;

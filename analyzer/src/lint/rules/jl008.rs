@@ -10,16 +10,16 @@
 //! # False negatives
 //! Loops whose body is another function.
 
-use super::finding::Finding;
-use super::model::FunctionRole;
-use super::place::{finding, reaches};
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
-use super::syncs::{Effect, Syncs};
 use crate::addr::Svma;
+use crate::lint::finding::Finding;
+use crate::lint::model::FunctionRole;
+use crate::lint::neighbours::{finding, reaches};
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
+use crate::lint::syncs::{Effect, Syncs};
 use crate::program::{FuncId, Insn};
 
-pub(super) static JL008: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL008: RuleDescriptor = RuleDescriptor {
     code: "JL008",
     title: "sync per site where a batch would do",
     level: Level::Note,
@@ -34,7 +34,7 @@ pub(super) static JL008: RuleDescriptor = RuleDescriptor {
     fix: "Queue the patches, synchronise once.",
 };
 
-pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
+pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
     let program = &subject.program;
     let is_sync = |id: &FuncId| {
         matches!(

@@ -10,14 +10,14 @@
 //! # False negatives
 //! Callbacks that are no constants.
 
-use super::finding::{Evidence, Finding, Role, Step};
-use super::model::{FunctionRole, level_of};
-use super::place::{callees, finding};
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
-use super::syncs::Syncs;
+use crate::lint::finding::{Evidence, Finding, Role, Step};
+use crate::lint::model::{FunctionRole, level_of};
+use crate::lint::neighbours::{callees, finding};
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
+use crate::lint::syncs::Syncs;
 
-pub(super) static JL006: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL006: RuleDescriptor = RuleDescriptor {
     code: "JL006",
     title: "stop_machine callback without ISB",
     level: Level::Error,
@@ -32,7 +32,7 @@ pub(super) static JL006: RuleDescriptor = RuleDescriptor {
     fix: "Execute isb() on the CPUs that waited, before the callback returns.",
 };
 
-pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
+pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
     let is_source = |role| matches!(role, FunctionRole::Patches | FunctionRole::Maintains);
     let patch = |callback| {
         let functions = callees(subject, callback, 3);

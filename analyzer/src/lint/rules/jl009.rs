@@ -10,13 +10,13 @@
 //! # False negatives
 //! Commands that are computed; registration in another file.
 
-use super::finding::Finding;
-use super::place::finding;
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
-use super::syncs::{REGISTER_SYNC_CORE, SYNC_CORE, Syncs};
+use crate::lint::finding::Finding;
+use crate::lint::neighbours::finding;
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
+use crate::lint::syncs::{REGISTER_SYNC_CORE, SYNC_CORE, Syncs};
 
-pub(super) static JL009: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL009: RuleDescriptor = RuleDescriptor {
     code: "JL009",
     title: "membarrier with the wrong command, or never registered",
     level: Level::Warning,
@@ -38,7 +38,7 @@ pub(super) static JL009: RuleDescriptor = RuleDescriptor {
 /// PRIVATE_EXPEDITED, and the RSEQ variant.
 const FOR_DATA: [u64; 4] = [1 << 0, 1 << 1, 1 << 3, 1 << 7];
 
-pub(super) fn findings(
+pub(in crate::lint) fn findings(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
     writes_code: bool,
@@ -47,7 +47,7 @@ pub(super) fn findings(
         return Vec::new();
     }
     let has = |command| syncs.membarriers.iter().any(|call| call.command == Some(command));
-    let place = |call: &super::syncs::Membarrier| (call.function, call.at);
+    let place = |call: &crate::lint::syncs::Membarrier| (call.function, call.at);
     let mut found = Vec::new();
     if has(SYNC_CORE) && !has(REGISTER_SYNC_CORE) {
         found.extend(syncs.membarriers.iter().find(|call| call.command == Some(SYNC_CORE)).map(

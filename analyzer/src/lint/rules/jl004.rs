@@ -10,10 +10,10 @@
 //! # False negatives
 //! As JL001.
 
-use super::rule::{Level, RuleDescriptor};
+use crate::lint::rule::{Level, RuleDescriptor};
 
 /// Synchronisation at the wrong place.
-pub(super) static JL004: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL004: RuleDescriptor = RuleDescriptor {
     code: "JL004",
     title: "sync issued before the last patch",
     level: Level::Error,

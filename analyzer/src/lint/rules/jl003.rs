@@ -12,18 +12,18 @@
 //! # False negatives
 //! Functions that execute no IC IVAU, but one for everything.
 
-use super::finding::Finding;
-use super::model::{FunctionRole, level_of};
-use super::place::finding;
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, at_exits, solve};
+use crate::lint::finding::Finding;
+use crate::lint::model::{FunctionRole, level_of};
+use crate::lint::neighbours::finding;
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
 use crate::program::{Barrier, Block, CacheOp, FuncId, Insn};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-pub(super) static JL003: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL003: RuleDescriptor = RuleDescriptor {
     code: "JL003",
     title: "DSB missing before or after the cache maintenance",
     level: Level::Warning,
@@ -43,7 +43,7 @@ pub(super) static JL003: RuleDescriptor = RuleDescriptor {
 const CLEANED: Bits = Bits(1);
 const INVALIDATED: Bits = Bits(2);
 
-pub(super) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
+pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let program = &subject.program;
     let mut functions: Vec<FuncId> = program
         .events()

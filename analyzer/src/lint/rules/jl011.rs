@@ -9,13 +9,13 @@
 //! # False negatives
 //! Protections that are no constants; a second mapping of the same pages.
 
-use super::finding::{Affected, Finding};
 use super::jl002::PROT_EXEC;
-use super::place::finding;
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
+use crate::lint::finding::{Affected, Finding};
+use crate::lint::neighbours::finding;
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
 
-pub(super) static JL011: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL011: RuleDescriptor = RuleDescriptor {
     code: "JL011",
     title: "text writable and executable at once",
     level: Level::Note,
@@ -33,7 +33,7 @@ pub(super) static JL011: RuleDescriptor = RuleDescriptor {
 
 const PROT_WRITE: u64 = 2;
 
-pub(super) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
+pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     if subject.is_kernel {
         return Vec::new();
     }

@@ -179,8 +179,8 @@ impl Config {
 #[must_use]
 pub(super) fn built_in(is_kernel: bool) -> Config {
     let text = match is_kernel {
-        true => include_str!("arm64-kernel.toml"),
-        false => include_str!("arm64-user.toml"),
+        true => include_str!("model/arm64-kernel.toml"),
+        false => include_str!("model/arm64-user.toml"),
     };
     // A test reads both.
     Config::parse(text).unwrap_or_default()
@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn built_in_models_are_read() {
-        for text in [include_str!("arm64-kernel.toml"), include_str!("arm64-user.toml")] {
+        for text in [include_str!("model/arm64-kernel.toml"), include_str!("model/arm64-user.toml")]
+        {
             let config = Config::parse(text).unwrap();
             assert!(!config.functions.is_empty());
         }

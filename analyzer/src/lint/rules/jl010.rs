@@ -1,11 +1,11 @@
 //! JL010 jump table inconsistent: what inspect says of it.
 
-use super::finding::{Affected, Finding};
-use super::rule::{Level, RuleDescriptor};
 use crate::image::Image;
 use crate::jump_table::{Defect, JumpTable, Severity};
+use crate::lint::finding::{Affected, Finding};
+use crate::lint::rule::{Level, RuleDescriptor};
 
-pub(super) static JL010: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL010: RuleDescriptor = RuleDescriptor {
     code: "JL010",
     title: "jump table inconsistent",
     level: Level::Error,
@@ -19,7 +19,7 @@ pub(super) static JL010: RuleDescriptor = RuleDescriptor {
     fix: "See jlctl-inspect(1) for the code in the message.",
 };
 
-pub(super) fn findings(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<Finding> {
+pub(in crate::lint) fn findings(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<Finding> {
     table
         .diagnostics()
         .iter()

@@ -10,10 +10,10 @@
 //! # False negatives
 //! As JL001.
 
-use super::rule::{Level, RuleDescriptor};
+use crate::lint::rule::{Level, RuleDescriptor};
 
 /// Only this CPU synchronises.
-pub(super) static JL005: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL005: RuleDescriptor = RuleDescriptor {
     code: "JL005",
     title: "only a local ISB",
     level: Level::Error,

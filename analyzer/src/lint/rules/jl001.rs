@@ -9,35 +9,35 @@
 //! that nobody is seen to call.
 //!
 //! In programs a store through a pointer to memory that the function made executable patches
-//! as well, if others may execute it by then ([`super::regions`]).
+//! as well, if others may execute it by then ([`crate::lint::executable_memory`]).
 //!
 //! A synchronisation that is skipped where nothing was patched fulfils it as well, where a
-//! result, count, flag or parameter says so ([`super::paths`]).
+//! result, count, flag or parameter says so ([`crate::lint::paths`]).
 //!
-//! Where readers synchronise on their own side ([`super::consumers`]) it is a note.
+//! Where readers synchronise on their own side ([`crate::lint::consumers`]) it is a note.
 //!
 //! # False positives
 //! Synchronisation through a pointer, or by means that no model knows. One that depends on
-//! what [`super::paths`] does not understand.
+//! what [`crate::lint::paths`] does not understand.
 //!
 //! # False negatives
 //! Callers through pointers are not followed; a callback is taken for run where it is
 //! registered.
 
-use super::consumers;
-use super::finding::{Finding, Role};
 use super::jl004::JL004;
 use super::jl005::JL005;
-use super::model::{FunctionRole, level_of};
-use super::obligation::{LATE, LOCAL, Root};
-use super::reach::Reach;
-use super::rule::{Level, RuleDescriptor};
-use super::subject::Subject;
-use super::syncs::Syncs;
-use super::way::{EntryKind, affected, best_entry, chain, steps};
+use crate::lint::consumers;
+use crate::lint::finding::{Finding, Role};
+use crate::lint::model::{FunctionRole, level_of};
+use crate::lint::obligation::{LATE, LOCAL, Root};
+use crate::lint::reach::Reach;
+use crate::lint::rule::{Level, RuleDescriptor};
+use crate::lint::subject::Subject;
+use crate::lint::syncs::Syncs;
+use crate::lint::witness::{EntryKind, affected, best_entry, chain, steps};
 
 /// Patch without synchronisation.
-pub(super) static JL001: RuleDescriptor = RuleDescriptor {
+pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
     code: "JL001",
     title: "patch without cross-CPU sync",
     level: Level::Error,
@@ -79,7 +79,7 @@ pub(super) static JL001: RuleDescriptor = RuleDescriptor {
 };
 
 /// The finding that `root` is, if its obligation gets out.
-pub(super) fn finding(
+pub(in crate::lint) fn finding(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
     root: &Root,

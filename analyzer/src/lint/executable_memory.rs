@@ -2,7 +2,7 @@
 //! may execute already.
 //!
 //! Memory is followed in one function, by where the pointer to it comes from
-//! ([`super::values`]); mprotect and mmap are known by their names, and so are functions that
+//! ([`super::registers`]); mprotect and mmap are known by their names, and so are functions that
 //! hand their parameters on to mprotect. A store through the pointer changes existing code if
 //! - it was executed here, or the pointer to it published by a store with release semantics,
 //!   after it was made executable, whatever its protection is now; or
@@ -14,8 +14,8 @@
 //! All else is fresh code. Not followed are pointers on the stack and other mappings of the
 //! same memory.
 
+use super::registers::{Body, Origin, Registers, Values};
 use super::subject::Subject;
-use super::values::{Body, Origin, Registers, Values};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, solve};
 use crate::program::{AccessKind, Block, CallSite, Event, FuncId, INSN_BYTES, Insn, access};
@@ -256,7 +256,7 @@ impl Regions<'_, '_, '_> {
 
     fn call(&self, callee: FuncId, at: Svma, (registers, memory): &mut (Registers, Memory)) {
         let argument = |number: usize| registers.argument(number);
-        let protection = |number| argument(number).and_then(super::values::Value::as_number);
+        let protection = |number| argument(number).and_then(super::registers::Value::as_number);
         let (origin, protection) = match self.settings.get(&callee) {
             Some(Setting::Maps) => {
                 memory.forget(Origin::Result(at));
