@@ -14,25 +14,25 @@
 //! core (testdata/BENCH.md).  addr2line remains the demangler, and the oracle of
 //! the tests on synthetic images.
 
-mod aranges;
 mod budget;
 mod cursor;
 mod demangle;
+mod dwarf;
 mod entries;
 mod error;
 mod frames;
 mod functions;
+mod key_path;
 mod line_program;
 mod lines;
 mod look_up;
-mod members;
 mod names;
 mod objects;
 mod ranges;
-mod sections;
 mod separate;
 mod split;
-mod unit;
+mod unit_frames;
+mod units;
 mod unwind;
 mod variables;
 
@@ -46,12 +46,12 @@ pub use unwind::unwind_ranges;
 use crate::addr::Svma;
 use crate::image::Sections;
 use budget::Budget;
+use dwarf::DwarfSections;
 use frames::FrameSet;
 use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian};
 use look_up::{LookUp, Probe, UnitFrames};
 use names::UnitStarts;
 use rayon::prelude::*;
-use sections::DwarfSections;
 use std::path::Path;
 
 /// The reader of all DWARF here: a slice of a section.
@@ -96,11 +96,11 @@ impl<'data> DebugInfo<'data> {
         let budget = Budget::new(&dwarf);
         let mut frames = FrameSet::new(addresses);
         self.sections.faults().iter().for_each(|fault| frames.fault(fault.clone()));
-        let index = match aranges::UnitIndex::from_aranges(&dwarf) {
+        let index = match units::UnitIndex::from_aranges(&dwarf) {
             Ok(index) => index,
             Err(error) => {
                 frames.fault(DebugFault { unit: None, error: error.to_string() });
-                aranges::UnitIndex::default()
+                units::UnitIndex::default()
             }
         };
         let starts = UnitStarts::default();
@@ -110,7 +110,7 @@ impl<'data> DebugInfo<'data> {
             work.par_iter()
                 .with_max_len(1)
                 .map(|(start, probes)| {
-                    let found = unit::resolve(&shared, *start, probes);
+                    let found = unit_frames::resolve(&shared, *start, probes);
                     progress(probes.len());
                     found
                 })
@@ -118,7 +118,7 @@ impl<'data> DebugInfo<'data> {
         };
         // The nearest unit is nearly always the right one; what it does not
         // know is asked of the next that covers the address.
-        for candidate in 0..aranges::CANDIDATES {
+        for candidate in 0..units::CANDIDATES {
             let work = index.assign(&frames.open(), candidate);
             if work.is_empty() {
                 break;
@@ -127,9 +127,9 @@ impl<'data> DebugInfo<'data> {
         }
         // Units that no .debug_aranges lists are known only by their roots.
         if !frames.open().is_empty() {
-            let (roots, faults) = aranges::UnitIndex::from_roots(&dwarf, &index, &budget);
+            let (roots, faults) = units::UnitIndex::from_roots(&dwarf, &index, &budget);
             faults.into_iter().for_each(|fault| frames.fault(fault));
-            for candidate in 0..aranges::CANDIDATES {
+            for candidate in 0..units::CANDIDATES {
                 let work = roots.assign(&frames.open(), candidate);
                 if work.is_empty() {
                     break;

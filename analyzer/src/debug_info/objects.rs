@@ -7,15 +7,15 @@
 //! holds it, so that every unit with a site of the key has a variable of its
 //! name, if only a declaration.
 
-use super::aranges::{CANDIDATES, UnitIndex};
 use super::budget::{Budget, Failure};
 use super::entries::{Entries, Entry, Place};
 use super::error::DebugFault;
+use super::key_path::Members;
 use super::lines;
 use super::look_up::LookUp;
-use super::members::Members;
 use super::names::UnitStarts;
 use super::split;
+use super::units::{CANDIDATES, UnitIndex};
 use super::variables::{self, Wanted};
 use super::{Dwarf, Unit, UnitRef, UnitStart};
 use crate::addr::Svma;

@@ -1,8 +1,8 @@
 //! Split debug information: `.dwo` files beside the objects, or one `.dwp`
 //! package beside the image (DWARF 5, 7.3.2; GNU extensions before it).
 
+use super::dwarf::DwarfSections;
 use super::look_up::LookUp;
-use super::sections::DwarfSections;
 use super::{Dwarf, Slice, Unit};
 use crate::image::{Image, MappedFile, Sections};
 use gimli::{DwarfPackage, DwoId, UnitType};

@@ -5,8 +5,8 @@
 
 use super::error::{ImageError, ImageFault};
 use super::identity::Identity;
-use super::layout;
-use super::relocations::Relocations;
+use super::module_layout;
+use super::relocation_sections::Relocations;
 use super::section::{Section, SectionFlags, SectionId, SectionIndex};
 use super::symbol::{Binding, SYM, Symbol, SymbolId, SymbolKind, Symbols};
 use super::{Image, ImageFormat, ImageKind};
@@ -59,14 +59,16 @@ impl<'data> RawImage<'data> {
         let mut sections = sections(data, &headers, usize::from(header.e_shstrndx), &mut faults);
         if kind == ImageKind::Rel {
             let align: Vec<u64> = headers.iter().map(|header| header.sh_addralign).collect();
-            faults.extend(layout::place_sections(&mut sections, &align).into_iter().map(|id| {
-                let section = &sections[id.index()];
-                ImageFault::SectionTooLarge {
-                    name: section.name.to_owned(),
-                    size: headers[id.index()].sh_size,
-                    placed: section.range.size(),
-                }
-            }));
+            faults.extend(module_layout::place_sections(&mut sections, &align).into_iter().map(
+                |id| {
+                    let section = &sections[id.index()];
+                    ImageFault::SectionTooLarge {
+                        name: section.name.to_owned(),
+                        size: headers[id.index()].sh_size,
+                        placed: section.range.size(),
+                    }
+                },
+            ));
         }
         Ok(Self { machine: header.e_machine, big_endian, ctx, sections, kind, faults })
     }
@@ -340,7 +342,7 @@ fn place_symbols(symbols: &mut [Symbol], sections: &[Section<'_>]) -> Vec<Symbol
         if let Some(section) = symbol.section.and_then(|id| sections.get(id.index())) {
             symbol.address = section.range.start().wrapping_add(symbol.address.0);
         } else if symbol.is_undefined {
-            symbol.address = layout::external_address(externals.len());
+            symbol.address = module_layout::external_address(externals.len());
             externals.push(id);
         }
     }

@@ -2,33 +2,33 @@
 
 mod compressed;
 pub mod container;
+mod debug_sections;
 mod elf;
 mod error;
 mod file;
 mod identity;
 mod imports;
 pub mod kallsyms;
-mod layout;
+mod kallsyms_symbols;
 mod mapped;
+mod module_layout;
 mod raw;
-mod recovered;
-mod reloc;
-mod relocations;
+mod relocate;
+mod relocation_sections;
 mod section;
-mod sections;
 mod signature;
 mod symbol;
 mod symbolic;
 
 pub use compressed::{CompressedError, section_bytes};
+pub use debug_sections::{Contents, Sections};
 pub use error::{ImageError, ImageFault, ReadError};
 pub use file::ImageFile;
 pub use identity::DebugLink;
 pub use mapped::MappedFile;
-pub use reloc::Relocated;
-pub use relocations::RelocatedPlaces;
+pub use relocate::Relocated;
+pub use relocation_sections::RelocatedPlaces;
 pub use section::{Section, SectionFlags, SectionId};
-pub use sections::{Contents, Sections};
 pub use signature::{
     MessageFault, ModuleSignature, SignatureFault, Signer, SignerKey, module_signature,
 };
@@ -86,7 +86,7 @@ pub struct Image<'data> {
     symbols: Symbols<'data>,
     has_recovered_symbols: bool,
     identity: identity::Identity<'data>,
-    relocations: relocations::Relocations<'data>,
+    relocations: relocation_sections::Relocations<'data>,
     faults: Vec<ImageFault>,
 }
 
@@ -132,7 +132,9 @@ impl<'data> Image<'data> {
         }
         // Symbols name sections by index, and those of the file may be others.
         let ids = match self.kind {
-            ImageKind::Rel => layout::place_sections_as(&mut raw.sections, &self.sections).ok(),
+            ImageKind::Rel => {
+                module_layout::place_sections_as(&mut raw.sections, &self.sections).ok()
+            }
             ImageKind::Exec | ImageKind::Dyn => is_same_layout(&self.sections, &raw.sections)
                 .then(|| (0..).map(SectionId).map(Some).take(self.sections.len()).collect()),
         };

@@ -1,6 +1,6 @@
 //! The symbol table: names, scopes by file, and what covers an address.
 
-use super::layout;
+use super::module_layout;
 use super::section::{Section, SectionId};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::Architecture;
@@ -138,14 +138,14 @@ impl<'data> Symbols<'data> {
     /// and the offset in bytes from it.
     #[must_use]
     pub fn external_at(&self, address: Svma) -> Option<(SymbolId, i64)> {
-        let (index, offset) = layout::external_at(address, self.externals.len())?;
+        let (index, offset) = module_layout::external_at(address, self.externals.len())?;
         Some((*self.externals.get(index)?, offset))
     }
 
     /// The undefined symbols of a relocatable file, each with the address that stands for
     /// it.
     pub fn externals(&self) -> impl Iterator<Item = (Svma, SymbolId)> {
-        (0..).map(layout::external_address).zip(self.externals.iter().copied())
+        (0..).map(module_layout::external_address).zip(self.externals.iter().copied())
     }
 
     /// The symbol of an id from a file, if there is one.

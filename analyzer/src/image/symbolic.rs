@@ -1,10 +1,10 @@
 //! What an address means to a person.
 //!
 //! In a linked image an address is itself.  The addresses of a relocatable file
-//! are given to it here ([`super::layout`]) and mean nothing to anybody: they are
+//! are given to it here ([`super::module_layout`]) and mean nothing to anybody: they are
 //! shown as section or undefined symbol and offset.
 
-use super::{Image, ImageKind, SectionId, SymbolId, layout};
+use super::{Image, ImageKind, SectionId, SymbolId, module_layout};
 use crate::addr::Svma;
 use std::borrow::Cow;
 
@@ -91,7 +91,7 @@ impl Image<'_> {
             let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
             let address = u64::from_str_radix(&digits[..end], 16).ok().map(Svma);
             text.push_str(&rest[..at]);
-            match address.filter(|address| layout::is_placed(*address)) {
+            match address.filter(|address| module_layout::is_placed(*address)) {
                 Some(address) => text.push_str(&self.address_text(address)),
                 None => text.push_str(&rest[at..at + 2 + end]),
             }

@@ -8,10 +8,10 @@
 //! the file of their local symbols: `net/core/dev.c:___once_key.0`.
 //!
 //! Where a program that `jlctl link` made has lost its symbols, the names that the link
-//! left in it stand for them ([`linked`]).
+//! left in it stand for them ([`link_note`]).
 
 use super::key::{Key, KeyId};
-use super::linked;
+use super::link_note;
 use crate::debug_info::demangled;
 use crate::image::{Image, SymbolId};
 use foldhash::{HashMap, HashMapExt as _};
@@ -137,7 +137,7 @@ impl KeyNames {
     pub fn new(image: &Image<'_>, keys: &[Key], paths: &[Option<KeyPath<'_>>]) -> Self {
         let path = |at: usize| paths.get(at).copied().flatten();
         let root = common_directory(paths.iter().flatten().filter_map(|path| path.file));
-        let left = linked::names(image);
+        let left = link_note::names(image);
         let mut names: Vec<KeyName> = keys
             .iter()
             .enumerate()

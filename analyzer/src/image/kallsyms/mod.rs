@@ -14,11 +14,11 @@
 //! 32-bit kernels are not read.
 
 mod addresses;
+mod base;
 mod bytes;
 mod error;
 mod markers;
 mod names;
-mod place;
 mod rela;
 mod sequence;
 mod tokens;
@@ -259,7 +259,7 @@ impl Tables {
     /// With the addresses of the symbols, as far as the image says them.
     fn placed(self, image: FlatImage<'_>, bytes: Bytes<'_>) -> Kallsyms {
         let name = |index: usize| self.expanded.get(index).map_or("", |at| name(&self.pool, *at));
-        let placed = place::place(image, bytes, self.addresses, &name);
+        let placed = base::place(image, bytes, self.addresses, &name);
         let symbol = |(address, name)| KallsymsSymbol { address: Svma(address), name };
         let addresses = placed.addresses.into_iter();
         Kallsyms {

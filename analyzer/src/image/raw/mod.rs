@@ -13,8 +13,8 @@ pub(super) use header::Header;
 
 use super::identity::Identity;
 use super::kallsyms::{self, AddressEncoding, FlatImage, Kallsyms};
-use super::recovered;
-use super::relocations::Relocations;
+use super::kallsyms_symbols;
+use super::relocation_sections::Relocations;
 use super::section::{Section, SectionFlags, SectionIndex};
 use super::symbol::Symbols;
 use super::{Image, ImageFault, ImageFormat, ImageKind};
@@ -67,7 +67,7 @@ pub(super) fn parse<'data>(
         regions.iter().map(|region| section(data, load, region)).collect();
     let index = SectionIndex::new(&sections);
     let symbols = match &kallsyms {
-        Some(kallsyms) => recovered::symbols(kallsyms, &sections, &index, arch),
+        Some(kallsyms) => kallsyms_symbols::symbols(kallsyms, &sections, &index, arch),
         None => Symbols::default(),
     };
     Image {

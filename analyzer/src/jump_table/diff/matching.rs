@@ -1,6 +1,6 @@
 //! Pairs of things of two sides, the best first.
 
-use super::name::permille;
+use super::stable_name::permille;
 use foldhash::{HashMap, HashMapExt as _};
 use std::collections::VecDeque;
 use std::hash::Hash;

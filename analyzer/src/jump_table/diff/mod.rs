@@ -1,22 +1,22 @@
 //! What differs between two jump tables.
 //!
 //! Addresses say nothing about two builds of a program, and neither do the
-//! numbers in names that compilers and macros make up ([`name`]).  Keys are
+//! numbers in names that compilers and macros make up ([`stable_name`]).  Keys are
 //! matched by what survives a rebuild ([`Identity`]), sites within a key by
 //! function and order ([`SitesDiff`]).  Both matchings are one to one, and do not
 //! depend on which table is the first.
 
-mod identity;
+mod key_match;
 mod matching;
 mod model;
-pub mod name;
 mod prepared;
-mod sites;
+mod site_match;
+pub mod stable_name;
 
-pub use identity::Identity;
+pub use key_match::Identity;
 pub use model::{Insn, KeyModel, SiteModel, Storage, TableModel};
-pub use name::KeyName;
-pub use sites::{SitePair, SitesDiff};
+pub use site_match::{SitePair, SitesDiff};
+pub use stable_name::KeyName;
 
 use prepared::{Functions, Prepared};
 
@@ -100,18 +100,18 @@ impl TableDiff {
         let mut functions = Functions::default();
         let side_a = Prepared::new(a, 0, &mut functions);
         let side_b = Prepared::new(b, 1, &mut functions);
-        let found = identity::key_pairs(&side_a, &side_b);
+        let found = key_match::key_pairs(&side_a, &side_b);
         let pair = |&(key_a, key_b, identity): &(usize, usize, Identity)| KeyPair {
             a: key_a,
             b: key_b,
             identity,
             changes: KeyChanges::between(&a.keys[key_a], &b.keys[key_b], identity),
-            sites: sites::site_pairs((&side_a, key_a), (&side_b, key_b), &functions),
+            sites: site_match::site_pairs((&side_a, key_a), (&side_b, key_b), &functions),
         };
         Self {
             pairs: found.iter().map(pair).collect(),
-            removed: identity::alone(a.keys.len(), found.iter().map(|pair| pair.0)),
-            added: identity::alone(b.keys.len(), found.iter().map(|pair| pair.1)),
+            removed: key_match::alone(a.keys.len(), found.iter().map(|pair| pair.0)),
+            added: key_match::alone(b.keys.len(), found.iter().map(|pair| pair.1)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::matching::Counts;
 use super::model::TableModel;
-use super::name::{KeyName, function_base};
+use super::stable_name::{KeyName, function_base};
 use foldhash::HashMap;
 
 /// The function of a site, as a number that both tables share.

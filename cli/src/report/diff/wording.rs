@@ -1,7 +1,7 @@
 //! Sites by function, and names of changes: what text and JSON share.
 
 use super::Comparison;
-use jlctl_analyzer::jump_table::diff::name::without_numbering;
+use jlctl_analyzer::jump_table::diff::stable_name::without_numbering;
 use jlctl_analyzer::jump_table::diff::{Identity, KeyPair, SitePair, Storage, TableModel};
 use std::collections::BTreeMap;
 

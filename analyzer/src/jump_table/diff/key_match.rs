@@ -13,8 +13,8 @@
 //!    its address, in builds with the same layout, or has its sites.
 
 use super::matching::{Candidate, Counts, best_pairs, equal_pairs, overlap, remove, sharing};
-use super::name::similarity;
 use super::prepared::Prepared;
+use super::stable_name::similarity;
 use foldhash::{HashMap, HashMapExt as _};
 
 /// What makes two keys one.

@@ -5,7 +5,7 @@
 //! file (a kernel module) are full of zeros with a relocation each, also for
 //! what lies in another debug section, and [`Sections::contents`] applies these.
 //! Addresses become those that [`super::Image`] gives to the same file
-//! ([`super::layout`]), so that debug information can be asked by them.
+//! ([`super::module_layout`]), so that debug information can be asked by them.
 //!
 //! The debug file of a module is another relocatable file, with sections of its
 //! own: [`Sections::placed_as`] gives those the addresses of the module's.
@@ -14,9 +14,9 @@ use super::compressed::{CompressedError, section_bytes};
 use super::elf;
 use super::error::{ImageError, ImageFault};
 use super::identity::{DebugLink, Identity};
-use super::relocations::RELA;
+use super::relocation_sections::RELA;
 use super::section::Section;
-use super::{ImageKind, layout};
+use super::{ImageKind, module_layout};
 use crate::addr::Svma;
 use crate::arch::{self, Architecture, Relocation, RelocationError};
 use goblin::container::{Container, Ctx, Endian};
@@ -75,7 +75,7 @@ impl<'data> Sections<'data> {
     /// If a section's size is not the image's: then offsets mean something else.
     pub fn placed_as(mut self, of: &[Section<'_>]) -> Result<Self, ImageError> {
         if self.kind == ImageKind::Rel {
-            layout::place_sections_as(&mut self.sections, of).map_err(other_layout)?;
+            module_layout::place_sections_as(&mut self.sections, of).map_err(other_layout)?;
             self.symbols = OnceLock::new();
         }
         Ok(self)
@@ -240,7 +240,7 @@ impl<'data> Sections<'data> {
     }
 }
 
-fn other_layout(mismatch: layout::OtherSize) -> ImageError {
-    let layout::OtherSize { name, expected, found } = mismatch;
+fn other_layout(mismatch: module_layout::OtherSize) -> ImageError {
+    let module_layout::OtherSize { name, expected, found } = mismatch;
     ImageError::OtherLayout { name, expected, found }
 }

@@ -6,8 +6,8 @@
 //! them all, or if the functions have similar names; else it is removed or added.
 
 use super::matching::{Candidate, best_pairs, equal_pairs, remove};
-use super::name::{similarity_of_words, words};
 use super::prepared::{FunctionId, Functions, Prepared};
+use super::stable_name::{similarity_of_words, words};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 

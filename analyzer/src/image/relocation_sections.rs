@@ -5,7 +5,7 @@
 
 use super::ImageKind;
 use super::error::ImageFault;
-use super::reloc::{self, Rela, Relocated};
+use super::relocate::{self, Rela, Relocated};
 use super::section::Section;
 use super::symbol::{SYM, SymbolId, Symbols};
 use crate::addr::{AddrRange, Svma};
@@ -115,7 +115,7 @@ impl<'data> Relocations<'data> {
     ) -> Relocated<'data> {
         let rela = self.rela.iter().flat_map(|table| table.inside(range, symbols));
         let mut relocated =
-            reloc::apply(range, bytes, self.big_endian, self.is_relocatable, arch, rela);
+            relocate::apply(range, bytes, self.big_endian, self.is_relocatable, arch, rela);
         relocated.words += self.relr_addresses().filter(|at| range.contains_bytes(*at, 8)).count();
         relocated
     }
@@ -123,7 +123,7 @@ impl<'data> Relocations<'data> {
     /// What the relocations inside `range` refer to (S + A), by where they are.
     pub(super) fn targets_in(&self, range: AddrRange, symbols: &Symbols<'_>) -> Vec<(Svma, Svma)> {
         let all = self.rela.iter().flat_map(|table| table.inside(range, symbols));
-        let target = |rela: reloc::Rela| {
+        let target = |rela: relocate::Rela| {
             Some((rela.at, Svma(rela.symbol.ok()?.wrapping_add_signed(rela.addend))))
         };
         let mut targets: Vec<(Svma, Svma)> = all.filter_map(target).collect();
@@ -149,7 +149,7 @@ impl<'data> Relocations<'data> {
         let words = self.relr.iter().flat_map(|section| section.as_chunks().0).map(|word| {
             if self.big_endian { u64::from_be_bytes(*word) } else { u64::from_le_bytes(*word) }
         });
-        reloc::relr_addresses(words)
+        relocate::relr_addresses(words)
     }
 }
 
