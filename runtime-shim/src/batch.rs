@@ -3,15 +3,15 @@
 //! Everything is verified and encoded before the first byte is written.  What fails later is
 //! taken back.
 
-use crate::change::{self, Applied};
-use crate::changes::Changes;
+use crate::patching::apply::{self, Applied};
+use crate::patching::changes::Changes;
 use crate::error::Error;
 use crate::key::{Key, TypedKey};
-use crate::op::Op;
-use crate::page_vec::PageVec;
+use crate::key::Op;
+use crate::sys::page_vec::PageVec;
 use crate::process;
-use crate::runtime::{self, Wait};
-use crate::settings::Allowed;
+use crate::patching::runtime::{self, Wait};
+use crate::sync::{self, Allowed, Refusal, SyncLevel};
 use crate::sys::errno::Errno;
 
 /// Changes of keys that take effect together, or not at all.
@@ -189,9 +189,18 @@ pub(crate) fn apply_ops(
     let mut changes = Changes::new();
     let result = ops
         .try_for_each(|(key, op)| changes.add(key, op))
-        .and_then(|()| change::apply(&mut held, changes.as_slice(), allowed));
+        .and_then(|()| apply::changes(&mut held, changes.as_slice(), allowed));
     if result.is_err() {
         held.record.counts.failed_batches += 1;
     }
     result
+}
+
+/// The synchronisation that a batch would get now.
+///
+/// # Errors
+/// Why a batch would be refused.
+pub fn sync_level() -> Result<SyncLevel, Refusal> {
+    process::ensure_started();
+    sync::choose(Allowed::in_process())
 }

@@ -6,22 +6,22 @@
 #![allow(unsafe_code, reason = "the C interface")]
 
 use crate::abi::{JumpLabelType, RelativeEntry};
-use crate::batch::{Batch, apply_ops};
-use crate::clear_cache;
+use crate::batch::{self, Batch, apply_ops};
+use crate::sync::clear_cache;
 use crate::error::Error;
 use crate::key::Key;
-use crate::linked;
-use crate::low;
+use crate::object::linked;
+use crate::patching::transform;
 use crate::object;
-use crate::op::Op;
-use crate::page_vec::PageVec;
+use crate::key::Op;
+use crate::sys::page_vec::PageVec;
 use crate::process;
-use crate::query;
-use crate::report::{Counts, Uncovered, UncoveredPatch};
-use crate::runtime::Wait;
-use crate::settings::{self, Allowed};
+use crate::report;
+use crate::patching::record::{Counts, Uncovered, UncoveredPatch};
+use crate::patching::runtime::Wait;
+use crate::sync::{self, Allowed};
 use crate::sync::{Method, Refusal, SyncLevel};
-use crate::table::Object;
+use crate::patching::table::Object;
 use core::ffi::{CStr, c_char, c_int, c_uint};
 use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
@@ -185,7 +185,7 @@ one_key!(jlshim_decrement, Op::Decrement);
 /// without `std`.
 mod queue {
     use super::{Batch, c_int};
-    use crate::sys::{map_anonymous, unmap};
+    use crate::sys::memory::{map_anonymous, unmap};
     use core::sync::atomic::{AtomicU32, Ordering};
 
     /// The key of the C library and 1 more; 0 before there is one.
@@ -295,31 +295,31 @@ pub unsafe extern "C" fn jlshim_transform_queue(entry: *const RelativeEntry, kin
     };
     // SAFETY: the caller's promise.
     let Some(entry) = (unsafe { entry.as_ref() }) else { return -libc::EINVAL };
-    low::queue(entry, to).map_or_else(|error| code_of(&error), c_int::from)
+    transform::queue(entry, to).map_or_else(|error| code_of(&error), c_int::from)
 }
 
 /// As the header says.
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_transform_apply() -> c_int {
-    low::apply().map_or_else(|error| code_of(&error), |_| 0)
+    transform::apply().map_or_else(|error| code_of(&error), |_| 0)
 }
 
 /// As the header says.
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_allow(allowed: c_uint) {
-    settings::allow(allowed_of(allowed));
+    sync::allow(allowed_of(allowed));
 }
 
 /// As the header says.
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_forbid_membarrier() {
-    settings::forbid_membarrier();
+    sync::forbid_membarrier();
 }
 
 /// As the header says.
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_sync_level() -> c_int {
-    match query::sync_level() {
+    match batch::sync_level() {
         Ok(SyncLevel::Strict(_)) => 2,
         Ok(SyncLevel::BestEffort(_)) => 1,
         Err(refusal) => code_of(&Error::NoSync(refusal)),
@@ -329,7 +329,7 @@ pub extern "C" fn jlshim_sync_level() -> c_int {
 /// As the header says.
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_sync_method() -> *const c_char {
-    let name: &CStr = match query::sync_level().map(SyncLevel::method) {
+    let name: &CStr = match batch::sync_level().map(SyncLevel::method) {
         Ok(Method::SyncCore) => c"membarrier-sync-core",
         Ok(Method::FlushIcache) => c"riscv-flush-icache",
         Ok(Method::SingleThread) => c"single-thread",
@@ -348,7 +348,7 @@ pub extern "C" fn jlshim_sync_method() -> *const c_char {
 pub unsafe extern "C" fn jlshim_report(counts: *mut Counts) -> c_int {
     // SAFETY: the caller's promise.
     let Some(counts) = (unsafe { counts.as_mut() }) else { return -libc::EINVAL };
-    match query::report() {
+    match report::report() {
         Ok(found) => {
             *counts = found;
             0
@@ -364,13 +364,13 @@ pub unsafe extern "C" fn jlshim_uncovered(patches: *mut CUncovered, count: usize
     let mut copy = PageVec::new();
     let none = UncoveredPatch { site: 0, key: 0, why: Uncovered::Queued };
     let count = count.min(c_int::MAX.unsigned_abs() as usize);
-    let wanted = query::report().map_or(0, |counts| counts.uncovered - counts.forgotten);
+    let wanted = report::report().map_or(0, |counts| counts.uncovered - counts.forgotten);
     for _ in 0..usize::try_from(wanted).unwrap_or(0).min(count) {
         if let Err(errno) = copy.push(none) {
             return -errno.0;
         }
     }
-    let found = match query::uncovered(copy.as_mut_slice()) {
+    let found = match report::uncovered(copy.as_mut_slice()) {
         Ok(found) => found,
         Err(error) => return code_of(&error),
     };

@@ -40,9 +40,10 @@
 #![warn(missing_docs)]
 
 pub mod abi;
-pub mod embed;
 pub mod insn;
-pub mod note;
+mod link;
+
+pub use link::{embed, note};
 
 /// Declares the runtime's modules, which exist on the systems that it supports.
 macro_rules! runtime {
@@ -58,57 +59,32 @@ macro_rules! runtime {
 
 runtime! {
     mod batch;
-    mod cache;
     #[cfg(feature = "capi")]
     pub mod capi;
-    mod change;
-    mod changes;
-    #[cfg(feature = "capi")]
-    mod clear_cache;
-    mod code;
     mod control;
     mod error;
-    mod json;
     mod key;
-    #[cfg(feature = "capi")]
-    mod linked;
-    mod lock;
-    mod mangled;
-    mod names;
-    mod startup;
-    mod text;
-    pub mod low;
     mod macros;
-    mod maps;
+    mod names;
     pub mod object;
-    mod op;
-    mod page_vec;
-    mod path;
+    mod patching;
     mod process;
     mod report;
-    mod runtime;
-    mod settings;
     mod sync;
     mod sys;
-    mod table;
-    mod window;
-    mod word;
-    mod write;
 
-    pub use batch::Batch;
-    pub use change::Applied;
+    pub use batch::{Batch, sync_level};
     pub use error::{Error, WritePolicy};
-    pub use key::{Key, StaticKeyFalse, StaticKeyTrue, TypedKey};
+    pub use key::{Key, Op, StaticKeyFalse, StaticKeyTrue, TypedKey};
     #[doc(hidden)]
     pub use macros::starts_as_jump;
-    pub use op::Op;
+    pub use patching::apply::Applied;
+    pub use patching::record::{Counts, Uncovered, UncoveredPatch};
+    pub use patching::table::Object;
+    pub use patching::transform;
     #[doc(hidden)]
     pub use process::{attach, detach, finish};
-    pub use report::{Counts, Uncovered, UncoveredPatch};
-    pub use settings::{Allowed, allow, forbid_membarrier};
-    pub use sync::{Method, Refusal, SyncLevel};
+    pub use report::{report, uncovered};
+    pub use sync::{Allowed, Method, Refusal, SyncLevel, allow, forbid_membarrier};
     pub use sys::errno::Errno;
-    pub use table::Object;
-    pub use query::{report, sync_level, uncovered};
-    mod query;
 }

@@ -5,14 +5,13 @@
 
 use crate::abi::RelativeEntry;
 use crate::control;
-use crate::json;
+use crate::report;
 use crate::object;
-use crate::op::Op;
-use crate::settings::{self, Allowed};
-use crate::startup;
-use crate::sync;
+use crate::key::Op;
+use crate::object::initial;
+use crate::sync::{self, Allowed};
 use crate::sys;
-use crate::table::Object;
+use crate::patching::table::Object;
 use core::ffi::CStr;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -38,12 +37,12 @@ extern "C" fn start() {
     if STARTED.swap(true, Ordering::Relaxed) {
         return;
     }
-    sys::for_each_variable(PREFIX, hear);
+    sys::process::for_each_variable(PREFIX, hear);
     sync::register();
     attach(&OBJECT);
     // Who has the runtime in itself has no need of it: `jlctl link` refuses such programs.
     #[cfg(feature = "capi")]
-    crate::linked::find();
+    crate::object::linked::find();
     control::start();
 }
 
@@ -53,19 +52,19 @@ extern "C" fn start() {
 fn hear(variable: &'static CStr) {
     let allowed = Allowed::in_process();
     match variable.to_bytes() {
-        b"NO_MEMBARRIER=1" => settings::forbid_membarrier(),
-        b"BEST_EFFORT=1" => settings::allow(Allowed { best_effort: true, ..allowed }),
-        b"PROC_MEM=1" => settings::allow(Allowed { proc_mem: true, ..allowed }),
+        b"NO_MEMBARRIER=1" => sync::forbid_membarrier(),
+        b"BEST_EFFORT=1" => sync::allow(Allowed { best_effort: true, ..allowed }),
+        b"PROC_MEM=1" => sync::allow(Allowed { proc_mem: true, ..allowed }),
         bytes => {
             let value = |name: &[u8]| {
                 let rest = bytes.strip_prefix(name)?;
                 let rest = variable.to_bytes_with_nul().get(bytes.len() - rest.len()..)?;
                 CStr::from_bytes_with_nul(rest).ok().filter(|value| !value.is_empty())
             };
-            value(b"REPORT=").into_iter().for_each(json::write_at_exit);
+            value(b"REPORT=").into_iter().for_each(report::write_at_exit);
             value(b"CONTROL=").into_iter().for_each(control::want);
-            value(b"ENABLE=").into_iter().for_each(|names| startup::want(Op::Enable, names));
-            value(b"DISABLE=").into_iter().for_each(|names| startup::want(Op::Disable, names));
+            value(b"ENABLE=").into_iter().for_each(|names| initial::want(Op::Enable, names));
+            value(b"DISABLE=").into_iter().for_each(|names| initial::want(Op::Disable, names));
         }
     }
 }
@@ -74,8 +73,8 @@ fn hear(variable: &'static CStr) {
 /// of a process; in a static program, where keys are flipped at its start alone, then.
 #[doc(hidden)]
 pub fn finish() {
-    startup::tell_unknown();
-    json::write_report();
+    initial::tell_unknown();
+    report::write_report();
 }
 
 extern "C" fn end() {

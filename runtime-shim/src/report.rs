@@ -1,181 +1,270 @@
-//! What was patched, and by what synchronisation it is covered.
+//! The report as JSON, at exit: schema `jlshim.report/1`.
 
-use crate::page_vec::PageVec;
-use crate::sync::SyncLevel;
+#![allow(unsafe_code, reason = "the path, out of the environment")]
 
-/// Why a patch is not known to have reached all threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Uncovered {
-    /// It was written by the low-level queue, and no apply has followed.
-    Queued,
-    /// The synchronisation that would have covered it failed.
-    SyncFailed,
-    /// Only a best-effort synchronisation has covered it.
-    BestEffort,
-    /// The site does not follow its key: its object came after the key was flipped, and it
-    /// could not be brought up to date.
-    Stale,
+#[cfg(feature = "capi")]
+use crate::sync::clear_cache;
+use crate::error::Error;
+use crate::sys::page_vec::PageVec;
+use crate::sys::text::expand;
+use crate::patching::record::{Counts, UncoveredPatch};
+use crate::patching::runtime::{self, Wait};
+use crate::sync::Allowed;
+use crate::object::initial;
+use crate::sync;
+use crate::sys::errno::Errno;
+use crate::sys::file::File;
+use crate::sys::{loaded, process};
+use crate::sys::text::Text;
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// What was patched and synchronised so far.
+///
+/// # Errors
+/// [`Error::ForeignProcess`], [`Error::Busy`] in a signal handler inside a fork handler.
+pub fn report() -> Result<Counts, Error> {
+    Ok(runtime::enter(Wait::Yes)?.record.counts)
 }
 
-impl Uncovered {
-    /// Its name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::SyncFailed => "sync-failed",
-            Self::BestEffort => "best-effort",
-            Self::Stale => "stale",
+/// Copies the first of the patches that no strict synchronisation has covered into `into`;
+/// how many it copied.
+///
+/// # Errors
+/// As [`report`].
+pub fn uncovered(into: &mut [UncoveredPatch]) -> Result<usize, Error> {
+    let held = runtime::enter(Wait::Yes)?;
+    let patches = held.record.patches();
+    let count = patches.len().min(into.len());
+    into.iter_mut().zip(patches).for_each(|(to, from)| *to = *from);
+    Ok(count)
+}
+
+/// The path as the environment gave it; null where no report is wanted.
+static PATH: AtomicPtr<core::ffi::c_char> = AtomicPtr::new(ptr::null_mut());
+/// The process that read it.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Has [`write_report`] write to `path`, in which `%p` stands for the process's id.
+pub(crate) fn write_at_exit(path: &'static CStr) {
+    PATH.store(path.as_ptr().cast_mut(), Ordering::Relaxed);
+    PROCESS.store(process::id(), Ordering::Relaxed);
+}
+
+/// Writes the report, if one is wanted.  A child made by fork writes its own only where the
+/// path has a `%p`, so that it does not overwrite its parent's.
+pub(crate) fn write_report() {
+    let path = PATH.load(Ordering::Relaxed);
+    if path.is_null() {
+        return;
+    }
+    // SAFETY: it was made from a string that stays, by `write_at_exit`.
+    let path = unsafe { CStr::from_ptr(path) };
+    let mut name = Text::<4096>::new();
+    let is_own = expand(path, process::id(), &mut name);
+    if !is_own && PROCESS.load(Ordering::Relaxed) != process::id() {
+        return;
+    }
+    let Ok(name) = CStr::from_bytes_with_nul(name.bytes()) else { return };
+    let Ok(known) = Known::now() else { return };
+    if let Ok(file) = File::create(name) {
+        let mut out = Buffered { file, text: Text::new(), result: Ok(()) };
+        let _ = write_json(&mut out, &known);
+        out.flush();
+    }
+}
+
+/// A count, with its name in the report.
+pub(crate) struct Count {
+    name: &'static str,
+    value: AtomicU64,
+}
+
+impl Count {
+    const fn new(name: &'static str) -> Self {
+        Self { name, value: AtomicU64::new(0) }
+    }
+
+    /// Counts one more.
+    pub(crate) fn add(&self) {
+        self.value.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Requests, of whatever kind and outcome.
+pub(crate) static CONTROL_REQUESTS: Count = Count::new("control_requests");
+/// Batches that were applied.
+pub(crate) static CONTROL_BATCHES: Count = Count::new("control_batches");
+/// Connections of users who may not.
+pub(crate) static CONTROL_REFUSED: Count = Count::new("control_refused");
+
+/// All counts, with their names.
+fn control_counts() -> [(&'static str, u64); 3] {
+    [&CONTROL_REQUESTS, &CONTROL_BATCHES, &CONTROL_REFUSED].map(|count| (count.name, count.value.load(Ordering::Relaxed)))
+}
+
+/// What `__clear_cache` did, which only libjlshim has.
+fn icache() -> [(&'static str, u64); 4] {
+    #[cfg(feature = "capi")]
+    let [calls, syncs, shared, failed] = {
+        let counts = clear_cache::counts();
+        [counts.calls, counts.syncs, counts.shared, counts.failed]
+    };
+    #[cfg(not(feature = "capi"))]
+    let [calls, syncs, shared, failed] = [0; 4];
+    [
+        ("icache_calls", calls),
+        ("icache_syncs", syncs),
+        ("icache_shared", shared),
+        ("icache_failed", failed),
+    ]
+}
+
+/// What the report says of the runtime's state: a copy, since the dynamic linker is asked where
+/// patches lie, and who holds its lock may wait for the runtime's.
+pub(crate) struct Known {
+    counts: Counts,
+    /// Tables, and entries in all of them.
+    tables: (usize, usize),
+    patches: PageVec<UncoveredPatch>,
+}
+
+impl Known {
+    /// What is known now.
+    ///
+    /// # Errors
+    /// As of [`runtime::enter`], and [`Error::NoMemory`].
+    pub(crate) fn now() -> Result<Self, Error> {
+        let held = runtime::enter(Wait::Yes)?;
+        let mut patches = PageVec::new();
+        let uncovered = held.record.patches().iter();
+        uncovered.copied().try_for_each(|patch| patches.push(patch)).map_err(Error::NoMemory)?;
+        Ok(Self { counts: held.record.counts, tables: held.tables.most(), patches })
+    }
+}
+
+/// Writes one JSON object, its lists one element a line.
+pub(crate) fn write_json(out: &mut impl Write, known: &Known) -> fmt::Result {
+    let level = sync::choose(Allowed::in_process());
+    let Known { counts, tables: (tables, sites), patches } = known;
+    writeln!(out, "{{\n  \"schema\": \"jlshim.report/1\",\n  \"pid\": {},", process::id())?;
+    match level {
+        Ok(level) => {
+            let strength = if level.is_strict() { "strict" } else { "best-effort" };
+            writeln!(out, "  \"sync_level\": \"{strength}\",")?;
+            writeln!(out, "  \"sync_method\": \"{}\",", level.method())?;
+            writeln!(out, "  \"sync_refusal\": null,")?;
+        }
+        Err(refusal) => {
+            writeln!(out, "  \"sync_level\": \"refused\",\n  \"sync_method\": null,")?;
+            writeln!(out, "  \"sync_refusal\": \"{refusal}\",")?;
         }
     }
-}
-
-/// A patch that is not known to have reached all threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UncoveredPatch {
-    /// Address of the site.
-    pub site: usize,
-    /// Address of its key.
-    pub key: usize,
-    /// Why.
-    pub why: Uncovered,
-}
-
-/// What the runtime has done in this process so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(C)]
-pub struct Counts {
-    /// Batches that were applied; those that found nothing to flip are none.
-    pub batches: u64,
-    /// Batches that were refused or taken back.
-    pub failed_batches: u64,
-    /// Sites written, those taken back not counted.
-    pub patches: u64,
-    /// Strict synchronisations.
-    pub strict_syncs: u64,
-    /// Best-effort synchronisations.
-    pub best_effort_syncs: u64,
-    /// Synchronisations that failed.
-    pub failed_syncs: u64,
-    /// Patches that no strict synchronisation has covered yet.
-    pub uncovered: u64,
-    /// Of those, the ones that there was no room to remember.
-    pub forgotten: u64,
-    /// Runs of pages that could not be given back their protection.
-    pub open_pages: u64,
-}
-
-/// The record that the runtime keeps.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) counts: Counts,
-    uncovered: PageVec<UncoveredPatch>,
-}
-
-impl Record {
-    /// Patches that are remembered one by one, at most.
-    const ROOM: usize = 1 << 16;
-
-    pub(crate) const fn new() -> Self {
-        let counts = Counts {
-            batches: 0,
-            failed_batches: 0,
-            patches: 0,
-            strict_syncs: 0,
-            best_effort_syncs: 0,
-            failed_syncs: 0,
-            uncovered: 0,
-            forgotten: 0,
-            open_pages: 0,
-        };
-        Self { counts, uncovered: PageVec::new() }
+    writeln!(out, "  \"tables\": {tables},\n  \"sites\": {sites},")?;
+    for (name, count) in [
+        ("batches", counts.batches),
+        ("failed_batches", counts.failed_batches),
+        ("patches", counts.patches),
+        ("strict_syncs", counts.strict_syncs),
+        ("best_effort_syncs", counts.best_effort_syncs),
+        ("failed_syncs", counts.failed_syncs),
+        ("open_pages", counts.open_pages),
+        ("uncovered", counts.uncovered),
+        ("forgotten", counts.forgotten),
+    ] {
+        writeln!(out, "  \"{name}\": {count},")?;
     }
+    for (name, count) in icache() {
+        writeln!(out, "  \"{name}\": {count},")?;
+    }
+    for (name, count) in control_counts() {
+        writeln!(out, "  \"{name}\": {count},")?;
+    }
+    let (flipped, unknown) = initial::counts();
+    writeln!(out, "  \"startup_flipped\": {flipped},\n  \"startup_unknown\": {unknown},")?;
+    write!(out, "  \"uncovered_patches\": [")?;
+    for (index, patch) in patches.as_slice().iter().enumerate() {
+        write!(out, "{}\n    ", if index == 0 { "" } else { "," })?;
+        write_uncovered(out, patch)?;
+    }
+    writeln!(out, "{}]\n}}", if patches.as_slice().is_empty() { "" } else { "\n  " })
+}
 
-    /// A synchronisation took place: everything before it is covered, or at its level.
-    pub(crate) fn synced(&mut self, level: SyncLevel) {
-        if level.is_strict() {
-            self.counts.strict_syncs += 1;
-            self.cover();
-        } else {
-            self.counts.best_effort_syncs += 1;
-            for patch in self.uncovered.as_mut_slice() {
-                if patch.why != Uncovered::Stale {
-                    patch.why = Uncovered::BestEffort;
-                }
+/// Addresses as the process has them, and as its file does: without the load bias, as
+/// `jlctl inspect` shows them.
+fn write_uncovered(out: &mut impl Write, patch: &UncoveredPatch) -> fmt::Result {
+    let UncoveredPatch { site, key, why } = *patch;
+    write!(out, "{{\"site\": \"{site:#x}\", \"key\": \"{key:#x}\", \"why\": \"{}\", ", why.name())?;
+    match loaded::containing(site) {
+        Some(object) => {
+            let svma = |address: usize| address.wrapping_sub(object.bias);
+            write!(out, "\"site_svma\": \"{:#x}\", \"key_svma\": \"{:#x}\", ", svma(site), svma(key))?;
+            write!(out, "\"object\": \"")?;
+            escape(out, object.name())?;
+            write!(out, "\"}}")
+        }
+        None => write!(out, "\"site_svma\": null, \"key_svma\": null, \"object\": null}}"),
+    }
+}
+
+/// `bytes` within a JSON string; what is no ASCII stands as U+FFFD, as in other reports of
+/// names that are no UTF-8.
+fn escape(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => write!(out, "\\{character}")?,
+                '\0'..='\x1f' => write!(out, "\\u{:04x}", u32::from(character))?,
+                _ => out.write_char(character)?,
             }
         }
+        if !chunk.invalid().is_empty() {
+            out.write_char('\u{fffd}')?;
+        }
     }
+    Ok(())
+}
 
-    /// A stale site is not: it has not been written at all.
-    fn cover(&mut self) {
-        let mut kept = 0;
-        let patches = self.uncovered.as_mut_slice();
-        for index in 0..patches.len() {
-            if patches[index].why == Uncovered::Stale {
-                patches.swap(kept, index);
-                kept += 1;
+/// A file that is written in larger pieces.
+struct Buffered {
+    file: File,
+    text: Text<4096>,
+    result: Result<(), Errno>,
+}
+
+impl Buffered {
+    fn flush(&mut self) {
+        if self.result.is_ok() {
+            self.result = self.file.write_all(self.text.bytes());
+        }
+        self.text.clear();
+    }
+}
+
+impl Write for Buffered {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if self.text.is_full() {
+                self.flush();
             }
+            self.text.push(byte);
         }
-        self.uncovered.truncate(kept);
-        self.counts.uncovered = kept as u64;
-        self.counts.forgotten = 0;
-    }
-
-    /// A synchronisation failed.
-    pub(crate) fn sync_failed(&mut self) {
-        self.counts.failed_syncs += 1;
-    }
-
-    /// A patch that is not covered.
-    pub(crate) fn uncovered(&mut self, patch: UncoveredPatch) {
-        self.counts.uncovered += 1;
-        let has_room = self.uncovered.as_slice().len() < Self::ROOM;
-        if !has_room || self.uncovered.push(patch).is_err() {
-            self.counts.forgotten += 1;
-        }
-    }
-
-    /// The patches that are not covered, as far as they are remembered.
-    pub(crate) fn patches(&self) -> &[UncoveredPatch] {
-        self.uncovered.as_slice()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
-    use crate::sync::Method;
-
-    fn patch(site: usize, why: Uncovered) -> UncoveredPatch {
-        UncoveredPatch { site, key: 1, why }
-    }
+    use std::string::String;
 
     #[test]
-    fn a_strict_sync_covers_all_that_was_written() {
-        let mut record = Record::new();
-        record.uncovered(patch(1, Uncovered::Queued));
-        record.uncovered(patch(2, Uncovered::Stale));
-        record.uncovered(patch(3, Uncovered::SyncFailed));
-        assert_eq!((record.counts.uncovered, record.patches().len()), (3, 3));
-        record.synced(SyncLevel::BestEffort(Method::GlobalMembarrier));
-        let why = |record: &Record, index: usize| record.patches()[index].why;
-        assert_eq!(why(&record, 0), Uncovered::BestEffort);
-        assert_eq!(why(&record, 1), Uncovered::Stale);
-        assert_eq!(record.counts.uncovered, 3);
-        record.synced(SyncLevel::Strict(Method::SyncCore));
-        assert_eq!(record.patches(), [patch(2, Uncovered::Stale)]);
-        assert_eq!(record.counts.uncovered, 1);
-        assert_eq!((record.counts.strict_syncs, record.counts.best_effort_syncs), (1, 1));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "65,536 patches take minutes")]
-    fn what_is_forgotten_is_counted() {
-        let mut record = Record::new();
-        for site in 0..Record::ROOM + 5 {
-            record.uncovered(patch(site, Uncovered::Queued));
-        }
-        assert_eq!(record.counts.uncovered, Record::ROOM as u64 + 5);
-        assert_eq!(record.counts.forgotten, 5);
+    fn names_are_escaped() {
+        let mut out = String::new();
+        escape(&mut out, b"a\"b\\c\n\xff\xc3\xa9").unwrap();
+        assert_eq!(out, "a\\\"b\\\\c\\u000a\u{fffd}\u{e9}");
     }
 }

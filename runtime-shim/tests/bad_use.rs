@@ -14,7 +14,7 @@ use common::snapshot::Snapshot;
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
 use jlctl_shim::insn::{EncodeError, InsnBytes};
 use jlctl_shim::{Batch, Errno, Error, Key, Object, Op, Uncovered, UncoveredPatch};
-use jlctl_shim::{define_static_key_false, low, object, report, uncovered};
+use jlctl_shim::{define_static_key_false, object, report, transform, uncovered};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
 use std::fs::OpenOptions;
 use std::hint::black_box;
@@ -140,7 +140,7 @@ impl Craft {
         let error = self.key.enable().unwrap_err();
         assert_eq!(Batch::new().enable(&OTHER).with(self.key, Op::Increment).apply(), Err(error));
         snapshot.assert_unchanged(2);
-        assert_eq!(low::queue(table.entry(0), JumpLabelType::Jmp), Err(error));
+        assert_eq!(transform::queue(table.entry(0), JumpLabelType::Jmp), Err(error));
         snapshot.assert_unchanged(2);
         assert_eq!((error.site(), self.key.count(), good.all_jump()), (Some(site.code), 0, false));
         drop(table);
@@ -341,7 +341,7 @@ fn an_object_that_comes_late() {
         let stale = UncoveredPatch { site: site.code, key: site.key, why: Uncovered::Stale };
         assert_eq!(listed[0], stale);
         // A sync covers no site that was never written.
-        low::apply().unwrap();
+        transform::apply().unwrap();
         assert_eq!((uncovered(&mut listed), listed[0]), (Ok(1), stale));
         assert_eq!(resolve(table.entry(0)), site);
     });

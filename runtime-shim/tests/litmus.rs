@@ -14,7 +14,7 @@ use common::over::Over;
 use common::refetch::refetch;
 use common::sites::{assert_follow, entries_of};
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
-use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, low};
+use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, transform};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -217,12 +217,12 @@ fn without_the_sync_threads_may_be_late() {
     let seen = run(&sites, 2, flips, is_odd, |number| {
         for entry in &entries {
             let is_likely = entry.key & 1 != 0;
-            let changed = low::queue(entry, JumpLabelType::wanted(is_odd(number), is_likely));
+            let changed = transform::queue(entry, JumpLabelType::wanted(is_odd(number), is_likely));
             assert_eq!(changed, Ok(true));
         }
     });
     println!("{flips} flips without a sync: {} of {seen:?} were late", seen.violations);
-    assert!(low::apply().expect("a sync").is_strict());
+    assert!(transform::apply().expect("a sync").is_strict());
     assert!(seen.judged[0] + seen.judged[1] > 0, "{seen:?}");
     // The last flip was an even one, and so the code is that of the key's state again.
     assert_follow(&QUEUED);

@@ -1,4 +1,4 @@
-//! The lock of the runtime, `src/lock.rs` itself, under the model checker loom: all orders of
+//! The lock of the runtime, `src/sys/lock.rs` itself, under the model checker loom: all orders of
 //! two and three threads, as far as the memory model allows them, within a bound of
 //! preemptions.
 //!
@@ -6,11 +6,11 @@
 //! in which the value is compared, as futex(2) promises it.
 
 #[allow(dead_code, reason = "the runtime's own lock")]
-#[path = "../src/lock.rs"]
+#[path = "../src/sys/lock.rs"]
 mod lock;
 
-/// What the lock is made of here; see `src/word.rs`.
-mod word {
+/// What the lock is made of here; see `src/sys/futex.rs`.
+mod futex {
     pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
     use loom::sync::{Condvar, Mutex};
 
@@ -50,12 +50,12 @@ mod word {
     }
 }
 
+use futex::sleepers;
 use lock::{Lock, NotTaken};
 use loom::cell::Cell;
 use loom::sync::atomic::AtomicU32;
 use loom::thread;
 use std::sync::Arc;
-use word::sleepers;
 
 /// What the lock guards: loom fails where two threads access it without an order.
 struct Guarded {
@@ -217,7 +217,7 @@ mod mutants {
     #[should_panic(expected = "deadlock")]
     fn wake_ups_that_are_lost() {
         check(2, || {
-            word::lose_wake_ups();
+            futex::lose_wake_ups();
             contended(2, 1);
         });
     }

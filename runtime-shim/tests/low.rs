@@ -9,7 +9,9 @@ use common::child::must_succeed;
 use common::memory::{code, page, sum_of_code, writable_code};
 use common::sites::{Site, decode, entries_of, resolve};
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
-use jlctl_shim::{Counts, Error, Uncovered, UncoveredPatch, define_static_key_false, low, report};
+use jlctl_shim::{
+    Counts, Error, Uncovered, UncoveredPatch, define_static_key_false, report, transform,
+};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely, sync_level, uncovered};
 use std::hint::black_box;
 use std::ptr;
@@ -61,7 +63,7 @@ fn what_is_queued_is_uncovered_until_it_is_applied() {
             let (before, after) =
                 (JumpLabelType::wanted(false, is_likely), JumpLabelType::wanted(true, is_likely));
             assert_eq!(decode(code).0, before);
-            let counts = change(|| assert_eq!(low::queue(entry, after), Ok(true)));
+            let counts = change(|| assert_eq!(transform::queue(entry, after), Ok(true)));
             wanted.push(UncoveredPatch { site: code, key, why: Uncovered::Queued });
             assert_eq!(
                 counts,
@@ -72,12 +74,15 @@ fn what_is_queued_is_uncovered_until_it_is_applied() {
         // The code is not the key's affair here.
         assert!(is_unlikely_on() && is_likely_on() && !KEY.is_enabled());
         let level = sync_level().unwrap();
-        let counts = change(|| assert_eq!(low::apply(), Ok(level)));
+        let counts = change(|| assert_eq!(transform::apply(), Ok(level)));
         assert_eq!(counts, Counts { strict_syncs: 1, ..Counts::default() });
         assert_eq!((listed(), writable_code()), (vec![], vec![]));
         // A batch's own sync covers as well.
         assert_eq!(
-            low::queue(entries[0], JumpLabelType::wanted(false, resolve(entries[0]).is_likely)),
+            transform::queue(
+                entries[0],
+                JumpLabelType::wanted(false, resolve(entries[0]).is_likely)
+            ),
             Ok(true)
         );
         assert_eq!(listed().len(), 1);
@@ -100,12 +105,12 @@ fn what_is_so_already_is_left_alone() {
             (JumpLabelType::Nop, true),
             (JumpLabelType::Nop, false),
         ] {
-            let counts = change(|| assert_eq!(low::queue(entry, to), Ok(changes)));
+            let counts = change(|| assert_eq!(transform::queue(entry, to), Ok(changes)));
             assert_eq!(counts.patches, u64::from(changes));
             assert_eq!((arena.jumps(0), arena.jumps(1)), (false, to == JumpLabelType::Jmp));
         }
         assert_eq!(report().unwrap().uncovered, 2);
-        low::apply().unwrap();
+        transform::apply().unwrap();
     });
 }
 
@@ -116,7 +121,7 @@ fn an_entry_in_no_table_is_refused() {
         let (arena, sum) = (Arena::new(3, 64), sum_of_code());
         let refused = |entry: &RelativeEntry| {
             let wanted = Err(Error::NotAnEntry { entry: ptr::from_ref(entry).addr() });
-            let counts = change(|| assert_eq!(low::queue(entry, JumpLabelType::Jmp), wanted));
+            let counts = change(|| assert_eq!(transform::queue(entry, JumpLabelType::Jmp), wanted));
             assert_eq!(counts, Counts::default());
         };
         let copy = *arena.table.entry(0);
@@ -146,7 +151,7 @@ fn other_code_is_refused() {
         let table = Table::new(at, &[inside]);
         assert_eq!(table.registered, Ok(()));
         for to in [JumpLabelType::Jmp, JumpLabelType::Nop] {
-            let error = low::queue(table.entry(0), to).unwrap_err();
+            let error = transform::queue(table.entry(0), to).unwrap_err();
             assert_eq!(error.site(), Some(first.target), "{error}");
         }
         assert_eq!((sum_of_code(), listed(), writable_code()), (sum, vec![], vec![]));

@@ -11,7 +11,9 @@ use common::emulator;
 use common::memory::{data_bytes, page, writable_code};
 use common::sites::Site;
 use common::snapshot::Snapshot;
-use jlctl_shim::{Allowed, Applied, Batch, Errno, Error, Op, WritePolicy, allow, low, sync_level};
+use jlctl_shim::{
+    Allowed, Applied, Batch, Errno, Error, Op, WritePolicy, allow, sync_level, transform,
+};
 use std::fs;
 use std::io;
 use std::sync::mpsc;
@@ -64,7 +66,7 @@ fn memory_deny_write_execute() {
         deny_write_execute();
         assert_eq!(refused(&arena), protect_error(&arena, 0, libc::EACCES, WritePolicy::Mdwe));
         let wanted = Err(protect_error(&arena, 2, libc::EACCES, WritePolicy::Mdwe));
-        let queued = low::queue(arena.table.entry(2), jlctl_shim::abi::JumpLabelType::Jmp);
+        let queued = transform::queue(arena.table.entry(2), jlctl_shim::abi::JumpLabelType::Jmp);
         assert_eq!(queued, wanted);
         assert_eq!(writable_code(), []);
     });

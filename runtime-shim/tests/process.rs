@@ -114,7 +114,7 @@ fn children_that_share_memory_are_refused() {
             let results = [
                 KEY.enable().err() == Some(refusal),
                 Batch::new().enable(&KEY).try_apply().err() == Some(refusal),
-                jlctl_shim::low::apply().err() == Some(refusal),
+                jlctl_shim::transform::apply().err() == Some(refusal),
                 report().err() == Some(refusal),
             ];
             SEEN.store(results.into_iter().map(u32::from).sum(), Ordering::Relaxed);

@@ -11,7 +11,7 @@ use common::emulator;
 use common::rerun::{must_run, rerun, role};
 use common::sites::{Site, entries_of, resolve, table};
 use jlctl_shim::abi::JumpLabelType;
-use jlctl_shim::{Error, WritePolicy, define_static_key_false, low, report, sync_level};
+use jlctl_shim::{Error, WritePolicy, define_static_key_false, report, sync_level, transform};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
 use serde_json::Value;
 use std::hint::black_box;
@@ -159,7 +159,7 @@ fn everything_covered() {
 fn what_is_uncovered_is_listed() {
     if role().is_some() {
         for entry in entries_of(&QUEUED) {
-            low::queue(entry, JumpLabelType::wanted(true, resolve(entry).is_likely)).unwrap();
+            transform::queue(entry, JumpLabelType::wanted(true, resolve(entry).is_likely)).unwrap();
         }
         return;
     }
@@ -199,7 +199,7 @@ fn a_long_list() {
     if role().is_some() {
         let arena = Arena::new(SITES, 64);
         for index in 0..SITES {
-            assert_eq!(low::queue(arena.table.entry(index), JumpLabelType::Jmp), Ok(true));
+            assert_eq!(transform::queue(arena.table.entry(index), JumpLabelType::Jmp), Ok(true));
         }
         // Its table has to stay for the report, as a library's does.
         std::mem::forget(arena);

@@ -9,7 +9,7 @@ use common::arena::Arena;
 use common::memory::page;
 use common::rerun::{must_run, rerun_under, role};
 use jlctl_shim::abi::JumpLabelType;
-use jlctl_shim::{Batch, Op, low};
+use jlctl_shim::{Batch, Op, transform};
 use std::collections::BTreeMap;
 use std::{env, fs, process, thread};
 
@@ -60,10 +60,10 @@ fn child() {
     marked("batch none", || batch.apply().unwrap().page_runs);
     let entry = arenas[0].table.entry(0);
     // The report's list of what is uncovered is made once.
-    low::queue(arenas[1].table.entry(0), JumpLabelType::Nop).unwrap();
-    marked("queue one", || low::queue(entry, JumpLabelType::Nop).map(usize::from).unwrap());
-    marked("queue one", || low::queue(entry, JumpLabelType::Jmp).map(usize::from).unwrap());
-    marked("apply none", || low::apply().map(|_| 0).unwrap());
+    transform::queue(arenas[1].table.entry(0), JumpLabelType::Nop).unwrap();
+    marked("queue one", || transform::queue(entry, JumpLabelType::Nop).map(usize::from).unwrap());
+    marked("queue one", || transform::queue(entry, JumpLabelType::Jmp).map(usize::from).unwrap());
+    marked("apply none", || transform::apply().map(|_| 0).unwrap());
 }
 
 /// The number of a pair of marks, and the system calls between them by name.

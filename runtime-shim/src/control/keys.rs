@@ -7,17 +7,17 @@
 #![allow(unsafe_code, reason = "keys by address")]
 
 use super::request::{Called, Malformed, Wish, wishes};
-use crate::change::{self, Applied};
-use crate::changes::Changes;
+use crate::patching::apply::{self, Applied};
+use crate::patching::changes::Changes;
 use crate::error::Error;
 use crate::key::Key;
 #[cfg(feature = "capi")]
-use crate::linked;
-use crate::mangled::is_called;
-use crate::names;
-use crate::page_vec::PageVec;
-use crate::runtime::{self, State, Wait};
-use crate::settings::Allowed;
+use crate::object::linked;
+use crate::names::mangling::is_called;
+use crate::names::symbols;
+use crate::sys::page_vec::PageVec;
+use crate::patching::runtime::{self, State, Wait};
+use crate::sync::Allowed;
 use crate::sys::errno::Errno;
 use core::fmt;
 use core::ptr;
@@ -138,7 +138,7 @@ pub(super) fn for_each_name(
         of_table.iter().try_for_each(|listed| keys.push(listed.key))?;
         let [Listed { table, .. }, ..] = *of_table else { continue };
         // What cannot be read has no names.
-        let _ = names::for_each(table, keys.as_slice(), take);
+        let _ = symbols::for_each(table, keys.as_slice(), take);
     }
     #[cfg(feature = "capi")]
     linked::for_each_name(take);
@@ -216,5 +216,5 @@ fn apply_held<'a>(
         let key = ptr::from_ref(change.key).addr();
         changed.push(Changed { key, before: change.before, count: change.count })?;
     }
-    Ok(change::apply(state, changes.as_slice(), Allowed::in_process())?)
+    Ok(apply::changes(state, changes.as_slice(), Allowed::in_process())?)
 }

@@ -1,6 +1,6 @@
 //! What a line of the control socket asks for.
 
-use crate::op::Op;
+use crate::key::Op;
 use core::fmt;
 
 /// A request.

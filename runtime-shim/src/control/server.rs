@@ -1,17 +1,15 @@
 //! One client of the control socket after the other.
 
-use super::counts::{BATCHES, REFUSED, REQUESTS};
 use super::keys::{self, Refused};
-use super::reply::Reply;
 use super::request::{self, Request};
 use crate::error::Error;
-use crate::json;
-use crate::page_vec::PageVec;
-use crate::settings::Allowed;
+use crate::report::{self, CONTROL_BATCHES, CONTROL_REFUSED, CONTROL_REQUESTS};
+use crate::sys::page_vec::PageVec;
+use crate::sync::Allowed;
 use crate::sync;
 use crate::sys::errno::Errno;
 use crate::sys::socket::{self, Peer, Socket};
-use crate::sys::{self, object};
+use crate::sys::{loaded, process, thread};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -59,7 +57,7 @@ pub(super) fn serve(listener: &Socket) {
             // It was shut down, or closed.
             Err(Errno(libc::EINVAL | libc::EBADF | libc::ENOTSOCK)) => return,
             // There are no descriptors or no memory now.
-            Err(_) => socket::rest(),
+            Err(_) => thread::rest(),
         }
     }
 }
@@ -79,8 +77,8 @@ impl Client {
     fn serve(&mut self) -> Result<End, Errno> {
         self.socket.set_patience(PATIENCE)?;
         if let Some(peer) = stranger(self.socket.peer()?) {
-            REFUSED.add();
-            let (own, user) = (socket::user(), peer.user);
+            CONTROL_REFUSED.add();
+            let (own, user) = (process::user(), peer.user);
             let text = format_args!("user {user} may not control a process of user {own}");
             self.fail(Errno(libc::EPERM), &text);
             self.send();
@@ -98,7 +96,7 @@ impl Client {
 
     /// Waits for a whole line: where it ends.
     fn line(&mut self) -> Result<Option<usize>, Errno> {
-        let (began, mut seen) = (socket::seconds(), 0);
+        let (began, mut seen) = (thread::seconds(), 0);
         loop {
             let rest = self.lines.as_slice().get(seen..).unwrap_or_default();
             if let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
@@ -121,7 +119,7 @@ impl Client {
                 Err(Errno(libc::EINTR)) => {}
                 Err(error) => return Err(error),
             }
-            if socket::seconds() - began > LONGEST {
+            if thread::seconds() - began > LONGEST {
                 return Ok(None);
             }
         }
@@ -143,11 +141,11 @@ impl Client {
         let written = match request::parse(line) {
             Ok(None) => return,
             Ok(Some(request)) => {
-                REQUESTS.add();
+                CONTROL_REQUESTS.add();
                 answer(&request, reply)
             }
             Err(malformed) => {
-                REQUESTS.add();
+                CONTROL_REQUESTS.add();
                 refused(reply, &Refused::Malformed(malformed))
             }
         };
@@ -164,14 +162,14 @@ impl Client {
 
     /// Sends the reply; whether all of it was taken.
     fn send(&self) -> bool {
-        let (began, mut rest) = (socket::seconds(), self.reply.bytes());
+        let (began, mut rest) = (thread::seconds(), self.reply.bytes());
         while !rest.is_empty() {
             match self.socket.send(rest) {
                 Ok(count) => rest = rest.get(count..).unwrap_or_default(),
                 Err(Errno(libc::EINTR)) => {}
                 Err(_) => return false,
             }
-            if socket::seconds() - began > LONGEST {
+            if thread::seconds() - began > LONGEST {
                 return false;
             }
         }
@@ -179,9 +177,39 @@ impl Client {
     }
 }
 
+/// The lines of a reply.
+struct Reply(PageVec<u8>);
+
+impl Reply {
+    const fn new() -> Self {
+        Self(PageVec::new())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds `bytes` as far as they are printable; they stand between others that are.
+    fn push_printable(&mut self, bytes: &[u8]) -> fmt::Result {
+        let printable = |byte: &u8| if byte.is_ascii_control() { b'?' } else { *byte };
+        bytes.iter().map(printable).try_for_each(|byte| self.0.push(byte)).map_err(|_| fmt::Error)
+    }
+}
+
+impl Write for Reply {
+    /// An error says that there is no memory.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().try_for_each(|byte| self.0.push(byte)).map_err(|_| fmt::Error)
+    }
+}
+
 /// The peer, if it may control nothing here.
 fn stranger(peer: Peer) -> Option<Peer> {
-    (peer.user != 0 && peer.user != socket::user()).then_some(peer)
+    (peer.user != 0 && peer.user != process::user()).then_some(peer)
 }
 
 fn error(reply: &mut Reply, errno: Errno, text: &dyn fmt::Display) -> fmt::Result {
@@ -196,7 +224,7 @@ fn answer(request: &Request<'_>, reply: &mut Reply) -> fmt::Result {
     match request {
         Request::Hello => hello(reply),
         Request::List => list(reply),
-        Request::Report => report(reply),
+        Request::Report => send_report(reply),
         Request::Batch(line) => batch(line, reply),
     }
 }
@@ -204,7 +232,7 @@ fn answer(request: &Request<'_>, reply: &mut Reply) -> fmt::Result {
 /// Who answers: `jlshim.control/1 PID`, then a line for each object with a table:
 /// `object BIAS BUILDID PATH`.
 fn hello(reply: &mut Reply) -> fmt::Result {
-    writeln!(reply, "{PROTOCOL} {}", sys::process_id())?;
+    writeln!(reply, "{PROTOCOL} {}", process::id())?;
     match sync::choose(Allowed::in_process()) {
         Ok(level) => {
             let strength = if level.is_strict() { "strict" } else { "best-effort" };
@@ -217,7 +245,7 @@ fn hello(reply: &mut Reply) -> fmt::Result {
         Err(why) => return failed(reply, why),
     };
     for of_table in listed.as_slice().chunk_by(|a, b| a.table == b.table) {
-        let Some(object) = of_table.first().and_then(|first| object::containing(first.table))
+        let Some(object) = of_table.first().and_then(|first| loaded::containing(first.table))
         else {
             continue;
         };
@@ -256,9 +284,9 @@ fn list(reply: &mut Reply) -> fmt::Result {
 }
 
 /// The report, then `ok`.
-fn report(reply: &mut Reply) -> fmt::Result {
-    match json::Known::now() {
-        Ok(known) => json::report(reply, &known)?,
+fn send_report(reply: &mut Reply) -> fmt::Result {
+    match report::Known::now() {
+        Ok(known) => report::write_json(reply, &known)?,
         Err(why) => return failed(reply, why),
     }
     reply.write_str("ok\n")
@@ -272,7 +300,7 @@ fn batch(line: &[u8], reply: &mut Reply) -> fmt::Result {
         Ok(applied) => applied,
         Err(why) => return refused(reply, &why),
     };
-    BATCHES.add();
+    CONTROL_BATCHES.add();
     for key in changed.as_slice() {
         writeln!(reply, "key {:#x} {} {}", key.key, key.before, key.count)?;
     }

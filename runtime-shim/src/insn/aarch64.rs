@@ -1,7 +1,7 @@
 //! A64: NOP and B.  Arm ARM (DDI 0487) C6.2 "NOP" and "B"; B2.2.5 lists both
 //! among the instructions that may be modified while other PEs execute them.
 
-use super::EncodeError;
+use super::encoding::EncodeError;
 
 /// Bytes in an A64 instruction, and the length of a jump-label site.
 pub const INSN_BYTES: u64 = 4;

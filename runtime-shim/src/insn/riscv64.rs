@@ -5,7 +5,7 @@
 //! and keeps them uncompressed; targets are aligned to two, as compressed code
 //! may stand there.
 
-use super::EncodeError;
+use super::encoding::EncodeError;
 
 /// Bytes of a site.
 pub const INSN_BYTES: u64 = 4;

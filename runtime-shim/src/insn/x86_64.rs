@@ -4,7 +4,7 @@
 //! `arch/x86/kernel/jump_label.c`, which takes the length of a site from the
 //! instruction that stands there.
 
-use super::{EncodeError, InsnBytes};
+use super::encoding::{EncodeError, InsnBytes};
 
 /// Bytes of the short site: JMP rel8.
 pub const SHORT_BYTES: usize = 2;

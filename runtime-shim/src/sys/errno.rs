@@ -1,5 +1,7 @@
 //! Error numbers of system calls.
 
+#![allow(unsafe_code, reason = "errno of the C library")]
+
 use core::fmt;
 
 /// An error number of the kernel, positive (`errno(3)`).
@@ -61,4 +63,9 @@ pub(crate) fn last() -> Errno {
 fn of_thread() -> *mut i32 {
     // SAFETY: the C library gives every thread an errno that is valid while it runs.
     unsafe { libc::__errno_location() }
+}
+
+/// Turns a result of the C library into ours: -1 says that errno holds the reason.
+pub(super) fn checked(result: libc::c_long) -> Result<libc::c_long, Errno> {
+    if result == -1 { Err(last()) } else { Ok(result) }
 }

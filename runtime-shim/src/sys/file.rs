@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "system calls")]
 
-use super::errno::{self, Errno};
+use super::errno::{Errno, checked};
 use core::ffi::CStr;
 
 /// An open file.
@@ -31,7 +31,7 @@ impl File {
         // SAFETY: `path` ends in NUL.  The call itself and not open(3), which is a
         // cancellation point.
         let result = unsafe { libc::syscall(libc::SYS_openat, at, path.as_ptr(), flags, mode) };
-        super::checked(result).map(|fd| Self(i32::try_from(fd).unwrap_or(-1)))
+        checked(result).map(|fd| Self(i32::try_from(fd).unwrap_or(-1)))
     }
 
     /// Reads into `buffer`; 0 at the end of the file.
@@ -39,7 +39,7 @@ impl File {
         loop {
             let (to, len) = (buffer.as_mut_ptr(), buffer.len());
             // SAFETY: the buffer is ours for its length.
-            match super::checked(unsafe { libc::syscall(libc::SYS_read, self.0, to, len) }) {
+            match checked(unsafe { libc::syscall(libc::SYS_read, self.0, to, len) }) {
                 Err(Errno(libc::EINTR)) => {}
                 result => return result.map(|count| usize::try_from(count).unwrap_or(0)),
             }
@@ -56,7 +56,7 @@ impl File {
             let (to, len, at) = (rest.as_mut_ptr(), rest.len(), offset.wrapping_add(done as u64));
             // SAFETY: the buffer is ours for its length.
             let result = unsafe { libc::syscall(libc::SYS_pread64, self.0, to, len, at) };
-            match super::checked(result) {
+            match checked(result) {
                 Ok(0) => return Err(Errno(libc::EIO)),
                 Ok(count) => done += usize::try_from(count).unwrap_or(0),
                 Err(Errno(libc::EINTR)) => {}
@@ -71,7 +71,7 @@ impl File {
         while !bytes.is_empty() {
             let (from, len) = (bytes.as_ptr(), bytes.len());
             // SAFETY: the bytes are readable for their length.
-            match super::checked(unsafe { libc::syscall(libc::SYS_write, self.0, from, len) }) {
+            match checked(unsafe { libc::syscall(libc::SYS_write, self.0, from, len) }) {
                 Ok(0) => return Err(Errno(libc::EIO)),
                 Ok(count) => {
                     let count = usize::try_from(count).unwrap_or(0);
@@ -89,7 +89,7 @@ impl File {
         let (from, len) = (bytes.as_ptr(), bytes.len());
         // SAFETY: the bytes are readable for their length.
         let result = unsafe { libc::syscall(libc::SYS_pwrite64, self.0, from, len, offset) };
-        let written = super::checked(result)?;
+        let written = checked(result)?;
         if usize::try_from(written) == Ok(len) { Ok(()) } else { Err(Errno(libc::EIO)) }
     }
 }
@@ -105,22 +105,4 @@ impl Drop for File {
 pub(crate) fn complain(line: &[u8]) {
     // SAFETY: the bytes are readable for their length.
     let _ = unsafe { libc::syscall(libc::SYS_write, 2, line.as_ptr(), line.len()) };
-}
-
-/// How many threads this process has: the entries of /proc/self/task.
-///
-/// # Errors
-/// Where /proc is not mounted.
-pub(crate) fn thread_count() -> Result<u64, Errno> {
-    // SAFETY: the structure is plain numbers, which stat fills.
-    let mut status: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: the path ends in NUL and the structure is ours.
-    let result = unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut status) };
-    if result != 0 {
-        return Err(errno::last());
-    }
-    // A directory's own entry and its parent's count too.
-    #[allow(clippy::useless_conversion, reason = "the width depends on the architecture")]
-    let links = u64::from(status.st_nlink);
-    Ok(links.saturating_sub(2))
 }

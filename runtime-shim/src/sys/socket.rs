@@ -3,8 +3,7 @@
 
 #![allow(unsafe_code, reason = "system calls")]
 
-use super::checked;
-use super::errno::Errno;
+use super::errno::{self, Errno, checked};
 use core::ffi::CStr;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -210,7 +209,7 @@ impl Status {
         let mut found: libc::stat = unsafe { core::mem::zeroed() };
         // SAFETY: the path ends in NUL and the structure is ours.
         if unsafe { libc::lstat(path.as_ptr(), &raw mut found) } != 0 {
-            return Err(super::errno::last());
+            return Err(errno::last());
         }
         #[allow(clippy::useless_conversion, reason = "widths depend on the architecture")]
         Ok(Self {
@@ -238,26 +237,4 @@ pub(crate) fn remove(path: &CStr) -> Result<(), Errno> {
     // SAFETY: the path ends in NUL.
     checked(unsafe { libc::syscall(libc::SYS_unlinkat, at, path.as_ptr(), 0) })?;
     Ok(())
-}
-
-/// The effective user id of this process.
-pub(crate) fn user() -> u32 {
-    // SAFETY: geteuid takes nothing and always works.
-    unsafe { libc::syscall(libc::SYS_geteuid) }.try_into().unwrap_or(u32::MAX)
-}
-
-/// Seconds since some time in the past (CLOCK_MONOTONIC).
-pub(crate) fn seconds() -> i64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut now) };
-    now.tv_sec
-}
-
-/// Does nothing for a tenth of a second.
-pub(crate) fn rest() {
-    let time = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-    let null = core::ptr::null::<libc::c_void>();
-    // SAFETY: the structure is valid; what remains of an interrupted sleep is not asked for.
-    unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, null) };
 }

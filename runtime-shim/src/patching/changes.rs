@@ -1,0 +1,223 @@
+//! The changes of keys that the operations of a batch come to, each key once.
+
+use crate::abi::StaticKey;
+use crate::error::Error;
+use crate::key::Key;
+use crate::key::Op;
+use crate::sys::page_vec::PageVec;
+use crate::sys::errno::Errno;
+
+/// A key, its count, and the count it is to have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) key: &'static Key,
+    pub(crate) before: i32,
+    pub(crate) count: i32,
+}
+
+impl Change {
+    pub(super) fn flips(&self) -> bool {
+        StaticKey::is_on(self.before) != StaticKey::is_on(self.count)
+    }
+}
+
+/// The changes, in the order in which their keys came first.  One, the rule, needs no memory.
+pub(crate) struct Changes {
+    first: Option<Change>,
+    more: PageVec<Change>,
+    index: Index,
+}
+
+impl Changes {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        Self { first: None, more: PageVec::new(), index: Index::new() }
+    }
+
+    /// Adds `op` on `key`, which starts from what the operations before it have left.
+    ///
+    /// # Errors
+    /// Where the count cannot be changed so, and [`Error::NoMemory`].
+    pub(crate) fn add(&mut self, key: &'static Key, op: Op) -> Result<(), Error> {
+        let address = address_of(key);
+        if let Some(change) = self.find(address) {
+            change.count = op.after(address, change.count)?;
+            return Ok(());
+        }
+        let before = key.count();
+        let change = Change { key, before, count: op.after(address, before)? };
+        self.push(change).map_err(Error::NoMemory)
+    }
+
+    /// All of them.
+    pub(crate) fn as_slice(&self) -> &[Change] {
+        if self.first.is_some() { self.first.as_slice() } else { self.more.as_slice() }
+    }
+
+    fn find(&mut self, key: usize) -> Option<&mut Change> {
+        if self.first.is_some() {
+            return self.first.as_mut().filter(|change| address_of(change.key) == key);
+        }
+        let changes = self.more.as_slice();
+        let is_it = |at: usize| changes.get(at).is_some_and(|change| address_of(change.key) == key);
+        let at = self.index.find(key, changes.len(), is_it)?;
+        self.more.as_mut_slice().get_mut(at)
+    }
+
+    fn push(&mut self, change: Change) -> Result<(), Errno> {
+        if self.first.is_none() && self.more.as_slice().is_empty() {
+            self.first = Some(change);
+            return Ok(());
+        }
+        if let Some(first) = self.first.take() {
+            self.more.push(first)?;
+        }
+        self.more.push(change)?;
+        let changes = self.more.as_slice();
+        self.index.extend(changes.len(), |at| changes.get(at).map(|change| address_of(change.key)))
+    }
+}
+
+fn address_of(key: &Key) -> usize {
+    core::ptr::from_ref(key).addr()
+}
+
+/// Which element of a list has a key: a hash table of positions with open addressing and
+/// linear probing, at most half full.  Short lists have none, and are gone through.
+#[derive(Debug)]
+struct Index {
+    /// Positions plus 1, or 0; a power of two of them.
+    slots: PageVec<usize>,
+}
+
+impl Index {
+    /// Up to so many elements a look at each is as fast, and needs no memory.
+    const SHORT: usize = 16;
+
+    const fn new() -> Self {
+        Self { slots: PageVec::new() }
+    }
+
+    /// The position of `key` among `len` elements; `is_it` says whether it is there.
+    fn find(&self, key: usize, len: usize, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
+        let slots = self.slots.as_slice();
+        if slots.is_empty() {
+            return (0..len).find(|at| is_it(*at));
+        }
+        let found = |at: &usize| (*at).checked_sub(1);
+        probe(key, slots.len())
+            .map_while(|slot| slots.get(slot).and_then(found))
+            .find(|at| is_it(*at))
+    }
+
+    /// Takes in the last of `len` elements, whose keys `key_of` gives by position.
+    fn extend(
+        &mut self,
+        len: usize,
+        key_of: impl Fn(usize) -> Option<usize>,
+    ) -> Result<(), Errno> {
+        if len <= Self::SHORT {
+            return Ok(());
+        }
+        let is_full = 2 * len > self.slots.as_slice().len();
+        if is_full {
+            self.slots.clear();
+            // Twice as many as are needed now, so that each is put in twice on average.
+            (0..(4 * len).next_power_of_two()).try_for_each(|_| self.slots.push(0))?;
+        }
+        let first = if is_full { 0 } else { len - 1 };
+        for at in first..len {
+            key_of(at).into_iter().for_each(|key| self.put(key, at));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: usize, at: usize) {
+        let slots = self.slots.as_mut_slice();
+        for slot in probe(key, slots.len()) {
+            if let Some(empty @ 0) = slots.get_mut(slot) {
+                *empty = at + 1;
+                return;
+            }
+        }
+    }
+}
+
+/// All of `slots` slots, a power of two, beginning with that of `key`.
+fn probe(key: usize, slots: usize) -> impl Iterator<Item = usize> {
+    let first = spread(key);
+    (0..slots).map(move |step| first.wrapping_add(step) & slots.wrapping_sub(1))
+}
+
+/// Bits of `key` in which each depends on all.
+///
+/// Statics lie at equal distances, which one multiplication would map to equal distances
+/// again, and so to clusters: there are two, by 2^64 divided by the golden ratio (Knuth, The
+/// Art of Computer Programming 3, 6.4), and the upper half, to which all bits below it
+/// contribute, is folded into the lower.
+#[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits")]
+const fn spread(key: usize) -> usize {
+    const RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+    let once = (key as u64).wrapping_mul(RATIO);
+    let twice = (once ^ once >> 32).wrapping_mul(RATIO);
+    (twice ^ twice >> 32) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    /// Adds `count` keys, `stride` bytes apart, and looks for each: how often an element was
+    /// looked at.
+    fn looks(count: usize, stride: usize) -> usize {
+        let key = |at: usize| 0x7f12_3456_7010 + at * stride;
+        let (mut index, looks) = (Index::new(), Cell::new(0));
+        let look = |found: usize, wanted: usize| {
+            looks.set(looks.get() + 1);
+            found == wanted
+        };
+        for at in 0..count {
+            assert_eq!(index.find(key(at), at, |found| look(found, at)), None);
+            index.extend(at + 1, |at| Some(key(at))).unwrap();
+        }
+        for at in 0..count {
+            assert_eq!(index.find(key(at), count, |found| look(found, at)), Some(at));
+        }
+        looks.get()
+    }
+
+    #[test]
+    fn many_keys_are_found_in_few_steps() {
+        // Miri takes a thousand times as long.
+        let counts: &[usize] = if cfg!(miri) { &[17, 100] } else { &[17, 100, 1_000, 10_000] };
+        for stride in [16, 24, 32, 64, 4096, 1 << 20] {
+            for count in counts.iter().copied() {
+                let looks = looks(count, stride);
+                assert!(looks < 4 * count + 300, "{looks} for {count} keys of {stride}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_keys_need_no_memory() {
+        let mut index = Index::new();
+        (1..=Index::SHORT).for_each(|len| index.extend(len, Some).unwrap());
+        assert!(index.slots.as_slice().is_empty());
+        assert_eq!(index.find(3, Index::SHORT, |at| at == 3), Some(3));
+        assert_eq!(index.find(99, Index::SHORT, |at| at == 99), None);
+    }
+
+    /// The worst keys, which all begin in one slot, are found too.
+    #[test]
+    fn keys_of_one_slot_are_found() {
+        let mut all = [0; 40];
+        let mut same = (1usize..).filter(|key| probe(*key, 1 << 8).next() == Some(7));
+        all.iter_mut().for_each(|key| *key = same.next().unwrap());
+        let mut index = Index::new();
+        (1..=all.len()).for_each(|len| index.extend(len, |at| all.get(at).copied()).unwrap());
+        for (at, key) in all.iter().enumerate() {
+            assert_eq!(index.find(*key, all.len(), |found| found == at), Some(at));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The two steps of a patch, for who batches himself: *queue* writes sites, and one *apply*
+//! synchronises all threads.
+//!
+//! They are the kernel's `arch_jump_label_transform_queue` and `_apply` (Linux 6.12
+//! `kernel/jump_label.c`).  Keys' counts are not theirs to change.  What is queued and not
+//! applied is in the [report](crate::report).
+
+#![allow(unsafe_code, reason = "entries by address")]
+
+use crate::abi::{JumpLabelType, RelativeEntry};
+use crate::patching::apply;
+use crate::error::Error;
+use crate::patching::record::{Uncovered, UncoveredPatch};
+use crate::patching::runtime::{self, State, Wait};
+use crate::sync::Allowed;
+use crate::sync::{self, SyncLevel};
+use crate::patching::table::Tables;
+use crate::patching::window;
+use crate::patching::write;
+
+/// Writes the site of `entry` so that it executes `to`; whether that changed it.
+///
+/// This thread executes the new code from now on, others the old or the new until
+/// [`apply`] returns.  A site that is so already is left alone.
+///
+/// # Errors
+/// [`Error::NotAnEntry`] for what is in no registered table, or why nothing was written.
+pub fn queue(entry: &RelativeEntry, to: JumpLabelType) -> Result<bool, Error> {
+    runtime::handle_forks();
+    let mut held = runtime::enter(Wait::Yes)?;
+    let state = &mut *held;
+    let address = core::ptr::from_ref(entry);
+    if !state.tables.holds(address) {
+        return Err(Error::NotAnEntry { entry: address.addr() });
+    }
+    // SAFETY: a table holds it.
+    let site = unsafe { Tables::resolve(address) };
+    let Some(patch) = apply::needed(&mut state.mappings, site, to)? else { return Ok(false) };
+    state.patches.clear();
+    state.patches.push(patch).map_err(Error::NoMemory)?;
+    write_unsynced(state)?;
+    let patch = UncoveredPatch { site: site.code, key: site.key, why: Uncovered::Queued };
+    state.record.counts.patches += 1;
+    state.record.uncovered(patch);
+    Ok(true)
+}
+
+/// Writes without a sync, but only where one will be possible.
+fn write_unsynced(state: &mut State) -> Result<(), Error> {
+    let allowed = Allowed::in_process();
+    let level = sync::choose(allowed).map_err(Error::NoSync)?;
+    let (patches, runs) = (state.patches.as_slice(), &mut state.runs);
+    window::plan(patches, &mut state.mappings, runs)?;
+    write::all(patches, runs.as_slice(), level, allowed, &mut state.record).map(drop)
+}
+
+/// Synchronises all threads with everything that was queued before.
+///
+/// # Errors
+/// [`Error::NoSync`], [`Error::SyncFailed`]; what was queued stays written and uncovered.
+pub fn apply() -> Result<SyncLevel, Error> {
+    let mut held = runtime::enter(Wait::Yes)?;
+    let level = sync::choose(Allowed::in_process()).map_err(Error::NoSync)?;
+    if let Err(errno) = sync::synchronise(level) {
+        held.record.sync_failed();
+        return Err(Error::SyncFailed(errno));
+    }
+    held.record.synced(level);
+    Ok(level)
+}
