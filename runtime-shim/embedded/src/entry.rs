@@ -4,6 +4,8 @@
 
 #![allow(unsafe_code, reason = "the entry of a program")]
 
+use super::config::jlshim_embedded_config;
+use super::process;
 use jlctl_shim::embed::Embedded;
 
 /// What is told where the image cannot relocate itself.
@@ -19,7 +21,7 @@ macro_rules! entry {
         core::arch::naked_asm!(
             $($line,)+
             config = sym jlshim_embedded_config,
-            run = sym super::process::run,
+            run = sym process::run,
             data = const Embedded::DATA,
             data_len = const Embedded::DATA_LEN,
             base = const Embedded::BASE,
@@ -30,24 +32,6 @@ macro_rules! entry {
         )
     };
 }
-
-/// Filled by `jlctl link`; in a section of its own that is never written at run time.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".jlshim.config")]
-static jlshim_embedded_config: Embedded = Embedded::EMPTY;
-
-/// What is added to addresses in the program's file.
-pub(crate) fn bias() -> u64 {
-    let config = &raw const jlshim_embedded_config;
-    let address = config.cast::<u8>().wrapping_add(Embedded::ADDRESS).cast::<u64>();
-    // SAFETY: a field of the structure; volatile, since it is not as it was compiled.
-    let address = unsafe { address.read_volatile() };
-    (config.addr() as u64).wrapping_sub(address)
-}
-
-/// The node of the program's table.
-#[unsafe(no_mangle)]
-static jlshim_embedded_node: jlctl_shim::Object = jlctl_shim::Object::new();
 
 // The kernel enters with the stack pointer at argc (System V ABI, "Process Initialization") and
 // a word in RDX that the program's entry is to get as it is.

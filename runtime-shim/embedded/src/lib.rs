@@ -9,6 +9,8 @@
 #![cfg_attr(feature = "freestanding", no_std)]
 
 #[cfg(feature = "freestanding")]
+mod config;
+#[cfg(feature = "freestanding")]
 mod entry;
 #[cfg(feature = "freestanding")]
 mod libc_functions;

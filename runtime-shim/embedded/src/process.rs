@@ -7,7 +7,7 @@
     reason = "words of 64 bits, and results that the kernel gives as 32"
 )]
 
-use crate::entry;
+use super::config;
 use core::ffi::{c_char, c_int, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -78,7 +78,7 @@ unsafe extern "C" fn dl_iterate_phdr(callback: Option<Callback>, data: *mut c_vo
     info.dlpi_name = c"".as_ptr();
     info.dlpi_phdr = headers;
     info.dlpi_phnum = u16::try_from(count).unwrap_or(0);
-    info.dlpi_addr = entry::bias();
+    info.dlpi_addr = config::bias();
     // Nothing was loaded since: one object, as ever.
     info.dlpi_adds = 1;
     // SAFETY: the caller's callback, with what it expects.
