@@ -5,7 +5,7 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::{InitBitOnDisk, SiteInsn};
 use jlctl_analyzer::image::{Image, ImageFault};
 use jlctl_analyzer::jump_table::{Defect, JumpTable, KeyStorage, Layout, SiteId};
-use jlctl_testdata::elf::{Content, Elf, Endian, Place, Section, Symbol, consts};
+use jlctl_synthetic::elf::{Content, Elf, Endian, Place, Section, Symbol, consts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

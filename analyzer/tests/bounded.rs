@@ -4,8 +4,8 @@
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{JumpTable, LocatedBy};
-use jlctl_testdata::broken::table;
-use jlctl_testdata::elf::{Content, Place, Section, Symbol, consts};
+use jlctl_synthetic::broken::table;
+use jlctl_synthetic::elf::{Content, Place, Section, Symbol, consts};
 use std::time::{Duration, Instant};
 
 /// Far more than a few million steps take, even unoptimised on a loaded machine.

@@ -1,15 +1,15 @@
 //! Where BRs go: each case of a switch begins with a MOV of a number of its own, by which
 //! targets are told.
 
-use jlctl_analyzer::addr::{AddrRange, Svma};
-use jlctl_analyzer::image::Image;
-use jlctl_analyzer::program::{BranchTable, Cfg, Program as Recovered};
-use jlctl_testdata::code::asm::table::{add_entry, and_low, ldrsw, load_entry};
-use jlctl_testdata::code::asm::{
+use jlctl_a64::code::asm::table::{add_entry, and_low, ldrsw, load_entry};
+use jlctl_a64::code::asm::{
     Cond, SP, XZR, add, address, adr, b, b_cond, bl, br, bti_j, cbz, cmp_imm, label, ldr, load,
     mov, movz, nop, quad, ret, str, sub_imm, ubfx, w, word, x,
 };
-use jlctl_testdata::code::{Code, Entries, Function, Object, ObjectSection, Program, code};
+use jlctl_a64::code::{Code, Entries, Function, Object, ObjectSection, Program, code};
+use jlctl_analyzer::addr::{AddrRange, Svma};
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::program::{BranchTable, Cfg, Program as Recovered};
 
 /// What is found of the BRs of the function `demo`, by address.
 #[derive(Debug, PartialEq, Eq)]
@@ -236,12 +236,7 @@ fn constants_are_followed() {
     let jump = Function::new("demo", [address(x(16), "next"), br(x(16))]);
     let literal = Function::new(
         "far",
-        [
-            jlctl_testdata::code::asm::ldr_literal(x(16), "pool"),
-            br(x(16)),
-            label("pool"),
-            quad("next"),
-        ],
+        [jlctl_a64::code::asm::ldr_literal(x(16), "pool"), br(x(16)), label("pool"), quad("next")],
     );
     let program = Program::kernel().functions([jump, literal, Function::new("next", [ret()])]);
     let bytes = program.build();

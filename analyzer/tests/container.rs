@@ -4,7 +4,7 @@
 #[path = "common/container.rs"]
 mod container;
 
-use jlctl_testdata::wrap;
+use jlctl_synthetic::wrap;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -91,7 +91,7 @@ proptest! {
 
 #[test]
 fn every_kept_input_survives() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/regressions");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/regressions");
     let entries = fs::read_dir(&directory).expect("the inputs are committed");
     let paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
     assert!(!paths.is_empty(), "no inputs in {}", directory.display());

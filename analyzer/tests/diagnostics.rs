@@ -4,9 +4,9 @@ use jlctl_analyzer::image::{Image, ImageError};
 use jlctl_analyzer::jump_table::{
     Diagnostic, JumpTable, LocateError, MAX_ENTRIES, Severity, SiteId,
 };
-use jlctl_testdata::broken::{self, debug, headers, sites, table};
-use jlctl_testdata::elf::Content;
-use jlctl_testdata::{demo, spec::ImageSpec};
+use jlctl_synthetic::broken::{self, debug, headers, sites, table};
+use jlctl_synthetic::elf::Content;
+use jlctl_synthetic::{demo, spec::ImageSpec};
 use std::collections::BTreeSet;
 
 /// What is wrong with an image: a code and, for codes of sites, the entry.
@@ -41,8 +41,8 @@ fn sound_images_have_none() {
         ("base", broken::base().build()),
         ("demo", demo::vmlinux()),
         ("exec", table::with_section().build()),
-        ("rela", relocated(jlctl_testdata::spec::Relocations::Rela)),
-        ("relr", relocated(jlctl_testdata::spec::Relocations::Relr)),
+        ("rela", relocated(jlctl_synthetic::spec::Relocations::Rela)),
+        ("relr", relocated(jlctl_synthetic::spec::Relocations::Relr)),
         ("big_endian", headers::big_endian()),
         ("empty", table::empty()),
         ("program_headers_outside_file", headers::program_headers_outside_file()),

@@ -12,10 +12,10 @@ use chain::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, Frames, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};
-use jlctl_testdata::broken::{self, debug};
-use jlctl_testdata::elf::Endian;
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec};
-use jlctl_testdata::{compress, demo, link::Linked, split};
+use jlctl_synthetic::broken::{self, debug};
+use jlctl_synthetic::elf::Endian;
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec};
+use jlctl_synthetic::{compress, demo, link::Linked, split};
 use std::fs;
 use std::path::Path;
 

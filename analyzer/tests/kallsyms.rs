@@ -7,7 +7,7 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::kallsyms::{
     AddressBase, AddressEncoding, FlatImage, Kallsyms, KallsymsError,
 };
-use jlctl_testdata::kallsyms::{Addresses, KallsymsSpec, Release, Symbol};
+use jlctl_synthetic::kallsyms::{Addresses, KallsymsSpec, Release, Symbol};
 use proptest::prelude::*;
 
 /// R_AARCH64_RELATIVE, R_RISCV_RELATIVE.

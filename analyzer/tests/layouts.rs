@@ -4,13 +4,13 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::{Image, ImageKind};
 use jlctl_analyzer::jump_table::{JumpTable, KeyStorage, Layout, LocatedBy};
 use jlctl_shim::abi::StaticKey;
-use jlctl_testdata::demo;
-use jlctl_testdata::elf::Endian;
-use jlctl_testdata::link::Linked;
-use jlctl_testdata::spec::{
+use jlctl_synthetic::demo;
+use jlctl_synthetic::elf::Endian;
+use jlctl_synthetic::link::Linked;
+use jlctl_synthetic::spec::{
     DataSection, ElfType, Flavour, FunctionSpec, ImageSpec, KeySpec, Locate, Relocations, SiteSpec,
 };
-use jlctl_testdata::spec::{Layout as SpecLayout, Scope};
+use jlctl_synthetic::spec::{Layout as SpecLayout, Scope};
 use std::collections::BTreeMap;
 
 /// Keys in every section and state, and sites of both senses.

@@ -4,13 +4,13 @@
 mod check_lint;
 
 use check_lint::check;
+use jlctl_a64::code::{Code, Function, Program, asm};
+use jlctl_a64::lint_cases::{self, LintCase};
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{
     Config, Evidence, KernelSummary, Level, LintReport, RULES, Role, lint_in,
 };
-use jlctl_testdata::code::{Code, Function, Program, asm};
-use jlctl_testdata::lint_cases::{self, LintCase};
 use proptest::prelude::*;
 use std::sync::OnceLock;
 
@@ -90,8 +90,8 @@ fn rules_have_pages() {
 
 #[test]
 fn other_architectures_are_said_not_to_be_read() {
-    use jlctl_testdata::demo;
-    use jlctl_testdata::spec::Machine;
+    use jlctl_synthetic::demo;
+    use jlctl_synthetic::spec::Machine;
     let bytes = demo::spec().on(Machine::X86_64).build();
     let (report, _) = lint(&bytes, None);
     assert!(!report.is_applicable);

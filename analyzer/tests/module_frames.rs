@@ -10,10 +10,10 @@ use chain::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, find_debug_file};
 use jlctl_analyzer::image::{Image, ImageError};
-use jlctl_testdata::elf::{Content, Elf, Endian, Place, Relocation, Section, SymbolRef, consts};
-use jlctl_testdata::link::{Linked, Location};
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec, TextSection};
-use jlctl_testdata::{compress, split};
+use jlctl_synthetic::elf::{Content, Elf, Endian, Place, Relocation, Section, SymbolRef, consts};
+use jlctl_synthetic::link::{Linked, Location};
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec, TextSection};
+use jlctl_synthetic::{compress, split};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,9 +3,9 @@
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::{Image, ImageKind};
 use jlctl_analyzer::jump_table::{JumpTable, KeyStorage, LocateError, LocatedBy, Severity};
-use jlctl_testdata::elf::Endian;
-use jlctl_testdata::link::{Linked, Location};
-use jlctl_testdata::spec::{
+use jlctl_synthetic::elf::Endian;
+use jlctl_synthetic::link::{Linked, Location};
+use jlctl_synthetic::spec::{
     DataSection, FunctionSpec, ImageSpec, KeySpec, Layout, Machine, SiteSpec, TextSection,
 };
 

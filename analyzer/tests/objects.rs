@@ -7,7 +7,7 @@ use gimli::constants;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, ObjectPaths, ObjectQuery};
 use jlctl_analyzer::image::Image;
-use jlctl_testdata::elf::Endian;
+use jlctl_synthetic::elf::Endian;
 use std::path::Path;
 use types::{Draft, file};
 

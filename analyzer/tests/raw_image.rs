@@ -9,12 +9,12 @@ use bare::with_kallsyms;
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::{Image, ImageError, ImageFault, ImageFormat};
 use jlctl_analyzer::jump_table::{Confidence, Defect, JumpTable, LocateError, LocatedBy, SiteId};
-use jlctl_testdata::elf::Endian;
-use jlctl_testdata::flat::{self, Header};
-use jlctl_testdata::kallsyms::Release;
-use jlctl_testdata::link::Linked;
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, Layout, Relocations, SiteSpec};
-use jlctl_testdata::{demo, split};
+use jlctl_synthetic::elf::Endian;
+use jlctl_synthetic::flat::{self, Header};
+use jlctl_synthetic::kallsyms::Release;
+use jlctl_synthetic::link::Linked;
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, Layout, Relocations, SiteSpec};
+use jlctl_synthetic::{demo, split};
 
 const ALL_ENTRIES: Confidence = Confidence { entries: 12, next_longest: 0 };
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 #[test]
 fn every_kept_input_survives() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/regressions");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/regressions");
     let entries = fs::read_dir(&directory).expect("the inputs are committed");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
     paths.sort();

@@ -6,8 +6,8 @@ mod check;
 
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
-use jlctl_testdata::spec::{ImageSpec, Machine};
-use jlctl_testdata::{broken, demo};
+use jlctl_synthetic::spec::{ImageSpec, Machine};
+use jlctl_synthetic::{broken, demo};
 use std::time::{Duration, Instant};
 
 /// Far more than any input of a few kilobytes takes, even unoptimised on a

@@ -246,8 +246,8 @@ fn place(image: &Image<'_>, address: Svma) -> Place {
 mod tests {
     use super::*;
     use jlctl_analyzer::lint::{Affected, Evidence, Level, Role, Step};
-    use jlctl_testdata::demo;
-    use jlctl_testdata::spec::{FunctionSpec, ImageSpec};
+    use jlctl_synthetic::demo;
+    use jlctl_synthetic::spec::{FunctionSpec, ImageSpec};
 
     fn report(address: Svma) -> LintReport {
         let step = |role, evidence| Step {

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Run, jlctl, run};
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
-use jlctl_testdata::{demo, wrap};
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_synthetic::{demo, wrap};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

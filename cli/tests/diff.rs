@@ -1,12 +1,12 @@
 //! `jlctl diff` of images that differ in one of everything, compared with
-//! testdata/expect (`UPDATE_EXPECT=1 cargo test -p jlctl --test diff` rewrites
+//! testdata/golden/expect (`UPDATE_EXPECT=1 cargo test -p jlctl --test diff` rewrites
 //! it); its options, exit status and refusals.
 
 mod common;
 
 use common::{Run, jlctl, root, run};
-use jlctl_testdata::demo;
-use jlctl_testdata::spec::{
+use jlctl_synthetic::demo;
+use jlctl_synthetic::spec::{
     Branch, DataSection, FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec, TextSection,
 };
 use serde_json::Value;
@@ -112,7 +112,7 @@ fn upgrade() -> Images {
 
 /// Compares a report with the committed one, or replaces that.
 fn expect(name: &str, found: &str) {
-    let path = root().join("testdata/expect").join(name);
+    let path = root().join("testdata/golden/expect").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(&path, found).expect("the expected report can be written");
         return;

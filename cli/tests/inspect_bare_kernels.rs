@@ -3,7 +3,7 @@
 mod common;
 
 use common::inspect;
-use jlctl_testdata::{demo, flat, split};
+use jlctl_synthetic::{demo, flat, split};
 use serde_json::{Value, json};
 use std::fs;
 

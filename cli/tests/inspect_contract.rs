@@ -4,7 +4,7 @@
 mod common;
 
 use common::{DEMO, inspect, report};
-use jlctl_testdata::{broken, demo, spec::ImageSpec};
+use jlctl_synthetic::{broken, demo, spec::ImageSpec};
 use serde_json::Value;
 
 /// What a field may hold.

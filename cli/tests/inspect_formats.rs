@@ -1,4 +1,4 @@
-//! Reports of the demo image in every format, compared with testdata/expect.
+//! Reports of the demo image in every format, compared with testdata/golden/expect.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl --test inspect_formats` rewrites them.
 
 mod common;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Compares a report with the committed one, or replaces that.
 fn expect(name: &str, args: &[&str]) {
     let found = report(args);
-    let path = root().join("testdata/expect").join(name);
+    let path = root().join("testdata/golden/expect").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(&path, found).expect("the expected report can be written");
         return;
@@ -111,7 +111,7 @@ fn csv_has_a_header_and_a_line_for_each_element() {
 #[test]
 fn findings_make_the_exit_status_1() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for (name, bytes) in jlctl_testdata::broken::sites::all() {
+    for (name, bytes) in jlctl_synthetic::broken::sites::all() {
         let path = directory.path().join(name);
         std::fs::write(&path, bytes).expect("it can be written");
         let path = path.to_str().expect("it is UTF-8");

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{DEMO, Run, inspect, jlctl, of_program, run};
-use jlctl_testdata::broken::{headers, table};
-use jlctl_testdata::demo;
+use jlctl_synthetic::broken::{headers, table};
+use jlctl_synthetic::demo;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;

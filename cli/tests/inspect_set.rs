@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Run, inspect};
-use jlctl_testdata::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec};
-use jlctl_testdata::{broken, wrap};
+use jlctl_synthetic::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_synthetic::{broken, wrap};
 use serde_json::Value;
 use std::path::Path;
 

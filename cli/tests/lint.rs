@@ -4,8 +4,8 @@
 mod common;
 
 use common::{DEMO, Run, jlctl, root, run};
-use jlctl_testdata::lint_cases::{self, LintCase};
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec};
+use jlctl_a64::lint_cases::{self, LintCase};
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec};
 use rayon::prelude::*;
 use serde_json::Value;
 use std::fs;
@@ -300,7 +300,8 @@ fn results(sarif: &Value) -> Vec<[String; 3]> {
 #[test]
 fn every_case_is_a_log_with_its_schema() {
     let directory = tempfile::tempdir().expect("a directory");
-    let schema = fs::read(root().join("testdata/schemas/sarif-2.1.0.json")).expect("the schema");
+    let schema =
+        fs::read(root().join("testdata/golden/schemas/sarif-2.1.0.json")).expect("the schema");
     let schema: Value = serde_json::from_slice(&schema).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("it is a schema");
     lint_cases::all().par_iter().for_each(|case| {

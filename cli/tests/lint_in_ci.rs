@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Run, jlctl, root, run};
-use jlctl_testdata::lint_cases;
+use jlctl_a64::lint_cases;
 use std::fs;
 use std::path::Path;
 

@@ -37,7 +37,7 @@ fn what_has_no_keys_or_is_not_there_is_refused() {
     assert_eq!(without.code, 4, "{without:?}");
     assert!(without.stderr.contains("has a jump table"), "{}", without.stderr);
     // Another build than what runs.
-    let demo = root().join("testdata/images/vmlinux-demo");
+    let demo = root().join("testdata/golden/images/vmlinux-demo");
     let other = ctl(&target, &["list", "--image", demo.to_str().expect("UTF-8")]);
     assert_eq!(other.code, 4, "{other:?}");
     let usage = run(&mut jlctl(&["ctl", "-1", "list"]));

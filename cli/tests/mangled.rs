@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Run, jlctl, run};
-use jlctl_testdata::lint_cases;
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_a64::lint_cases;
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

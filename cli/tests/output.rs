@@ -3,7 +3,7 @@
 mod common;
 
 use common::{DEMO, inspect, jlctl, report, root, run, wait};
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _, pipe};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};

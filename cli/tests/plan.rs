@@ -1,12 +1,12 @@
 //! `jlctl plan`: golden output, the schema, what is refused and how.
-//! `UPDATE_EXPECT=1 cargo test -p jlctl --test plan` rewrites testdata/expect.
+//! `UPDATE_EXPECT=1 cargo test -p jlctl --test plan` rewrites testdata/golden/expect.
 
 mod common;
 
 use common::{DEMO, Run, jlctl, root, run};
-use jlctl_testdata::demo;
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
-use jlctl_testdata::wrap;
+use jlctl_synthetic::demo;
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_synthetic::wrap;
 use std::fs;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn json(args: &[&str]) -> serde_json::Value {
 }
 
 fn expect(name: &str, text: &str) {
-    let path = root().join("testdata/expect").join(name);
+    let path = root().join("testdata/golden/expect").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&path, text).expect("it can be written");
     }

@@ -1,11 +1,11 @@
 //! `jlctl simulate`: golden output, litmus tests, what is refused and how.
-//! `UPDATE_EXPECT=1 cargo test -p jlctl --test simulate` rewrites testdata/expect.
+//! `UPDATE_EXPECT=1 cargo test -p jlctl --test simulate` rewrites testdata/golden/expect.
 
 mod common;
 
 use common::{DEMO, Run, jlctl, root, run};
-use jlctl_testdata::demo;
-use jlctl_testdata::spec::FunctionSpec;
+use jlctl_synthetic::demo;
+use jlctl_synthetic::spec::FunctionSpec;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,7 +27,7 @@ fn plan(directory: &Path, image: &str) -> String {
 }
 
 fn expect(name: &str, text: &str) {
-    let path = root().join("testdata/expect").join(name);
+    let path = root().join("testdata/golden/expect").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&path, text).expect("it can be written");
     }

@@ -1,6 +1,6 @@
 //! Debug information that cannot be read costs source lines and nothing else.
 
-use jlctl_testdata::broken::debug;
+use jlctl_synthetic::broken::debug;
 use std::process::Command;
 
 #[test]

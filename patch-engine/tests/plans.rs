@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn demo() -> Document {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/expect/plan.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/expect/plan.json");
     plan_file::read(&std::fs::read(path).expect("it is there")).expect("it is a plan")
 }
 
@@ -57,7 +57,7 @@ fn an_empty_plan_is_safe_and_other_architectures_are_refused() {
 #[test]
 fn the_strategy_of_a_kernel_is_what_its_code_does() {
     use jlctl_analyzer::image::Image;
-    let cases = jlctl_testdata::lint_cases::all();
+    let cases = jlctl_a64::lint_cases::all();
     let document = demo();
     for (name, scheme, basis) in [
         ("jl001-transform", Scheme::IsbSelf, Basis::LintUnsynchronised),

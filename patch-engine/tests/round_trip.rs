@@ -15,9 +15,9 @@ use jlctl_patch_engine::plan::{self, Options};
 use jlctl_patch_engine::plan_file::{self, Document};
 use jlctl_patch_engine::reason::Reason;
 use jlctl_patch_engine::wanted::Wish;
-use jlctl_testdata::broken;
-use jlctl_testdata::elf::Endian;
-use jlctl_testdata::spec::{
+use jlctl_synthetic::broken;
+use jlctl_synthetic::elf::Endian;
+use jlctl_synthetic::spec::{
     DataSection, FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec, TextSection,
 };
 use proptest::prelude::*;
@@ -323,7 +323,7 @@ fn a_module_is_refused_what_its_loader_would_undo() {
 fn tampered(change: impl FnOnce(&mut Document)) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vmlinux-demo");
-    std::fs::write(&path, jlctl_testdata::demo::vmlinux()).unwrap();
+    std::fs::write(&path, jlctl_synthetic::demo::vmlinux()).unwrap();
     let keys = with_image(&path, |read, _| read.table.unwrap().keys().len());
     let wishes = (0..keys).map(|key| (key, Wish::Flip)).collect();
     let mut document = checked_plan(&path, &wishes, Some(5));

@@ -1,10 +1,10 @@
 //! The demo kernel without a symbol table: raw images and stripped files, with
 //! and without kallsyms.
 
-use jlctl_testdata::elf::{Elf, consts};
-use jlctl_testdata::kallsyms::{KallsymsSpec, Release, Symbol};
-use jlctl_testdata::link::Linked;
-use jlctl_testdata::spec::ImageSpec;
+use jlctl_synthetic::elf::{Elf, consts};
+use jlctl_synthetic::kallsyms::{KallsymsSpec, Release, Symbol};
+use jlctl_synthetic::link::Linked;
+use jlctl_synthetic::spec::ImageSpec;
 
 /// Where the tables of kallsyms lie in the image.
 const ROOM: &str = "kallsyms_room";

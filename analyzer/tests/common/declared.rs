@@ -1,9 +1,9 @@
 //! The chains that the declaration of an image means.
 
 use crate::chain::{Chain, Frame};
-use jlctl_testdata::dwarf::COMP_DIR;
-use jlctl_testdata::link::{Entry, Linked};
-use jlctl_testdata::spec::{FunctionSpec, ImageSpec, SiteSpec};
+use jlctl_synthetic::dwarf::COMP_DIR;
+use jlctl_synthetic::link::{Entry, Linked};
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, SiteSpec};
 
 /// From an inline function's declaration to the call in it.
 const CALL_DISTANCE: u32 = 3;

@@ -5,7 +5,7 @@ use gimli::write::{
     Unit, UnitEntryId,
 };
 use gimli::{DwAt, DwTag, Encoding, Format, RunTimeEndian, constants};
-use jlctl_testdata::elf::{Elf, Endian, Section, consts};
+use jlctl_synthetic::elf::{Elf, Endian, Section, consts};
 
 /// One unit in the making.
 pub(crate) struct Draft {

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The image that reports are made of, from the workspace's root.
-pub(crate) const DEMO: &str = "testdata/images/vmlinux-demo";
+pub(crate) const DEMO: &str = "testdata/golden/images/vmlinux-demo";
 
 /// Far more than any of these commands takes; a hang ends here.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Writes seeds for the target `container` into the directory that is named.
 
-use jlctl_testdata::wrap;
+use jlctl_synthetic::wrap;
 use std::fs;
 use std::path::PathBuf;
 

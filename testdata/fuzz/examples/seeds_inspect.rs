@@ -1,8 +1,8 @@
 //! Writes seeds for the target `inspect` into the directory that is named.
 
-use jlctl_testdata::broken::{self, debug, headers, modules, sites, table};
-use jlctl_testdata::spec::{ImageSpec, Machine, Relocations};
-use jlctl_testdata::{demo, split};
+use jlctl_synthetic::broken::{self, debug, headers, modules, sites, table};
+use jlctl_synthetic::spec::{ImageSpec, Machine, Relocations};
+use jlctl_synthetic::{demo, split};
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Writes seeds for the target `kallsyms` into the directory that is named.
 
-use jlctl_testdata::kallsyms::{Addresses, KallsymsSpec, Release};
+use jlctl_synthetic::kallsyms::{Addresses, KallsymsSpec, Release};
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Writes seeds for the target `lint` into the directory that is named.
 
-use jlctl_testdata::lint_cases;
+use jlctl_a64::lint_cases;
 use std::fs;
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ const TYPED: &str = "libraries have typed errors, not anyhow";
 /// What is shipped: each may depend on those before it.
 const SHIPPED: [&str; 4] = ["runtime-shim", "analyzer", "patch-engine", "cli"];
 /// Test data: packages here may depend on each other and on the ABI.
-const TESTDATA: &str = "testdata";
+const TESTDATA: &str = "testdata/";
 
 /// A package of the workspace.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ fn may_depend(from: &str, on: &str, kind: Kind) -> bool {
 }
 
 fn has_programs(folder: &str) -> bool {
-    folder == "cli" || folder == TESTDATA || folder.starts_with("testdata/")
+    folder == "cli" || folder.starts_with(TESTDATA)
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
             Package::new(of, &text).expect("the manifest is sound")
         };
         let folders =
-            ["runtime-shim", "analyzer", "patch-engine", "cli", "testdata", "testdata/vm"];
+            ["runtime-shim", "analyzer", "patch-engine", "cli", "testdata/a64", "testdata/vm"];
         let packages: Vec<Package> = folders.into_iter().map(manifest).collect();
         check(&packages).into_iter().map(|violation| violation.line).collect()
     }
@@ -143,22 +143,22 @@ mod tests {
             ("patch-engine", &[][..]),
             ("cli", &[]),
             ("runtime-shim", &[4]),
-            ("testdata", &[4]),
+            ("testdata/a64", &[4]),
             ("testdata/vm", &[4]),
         ] {
             assert_eq!(lines(folder, text), found, "{folder}");
         }
-        assert_eq!(lines("testdata/vm", "[dependencies]\njlctl-testdata = \"1\"\n"), []);
+        assert_eq!(lines("testdata/vm", "[dependencies]\njlctl-testdata-a64 = \"1\"\n"), []);
     }
 
     #[test]
     fn only_tests_may_use_the_test_data() {
-        let text = "[dev-dependencies]\njlctl-testdata = { path = \"../testdata\" }\n\
-            [dependencies.jlctl-testdata]\nworkspace = true\n";
+        let text = "[dev-dependencies]\njlctl-testdata-a64 = { path = \"../testdata/a64\" }\n\
+            [dependencies.jlctl-testdata-a64]\nworkspace = true\n";
         assert_eq!(lines("cli", text).len(), 1);
-        let text = "[target.'cfg(unix)'.dependencies]\njlctl-testdata.workspace = true\n";
+        let text = "[target.'cfg(unix)'.dependencies]\njlctl-testdata-a64.workspace = true\n";
         assert_eq!(lines("cli", text), [4]);
-        let text = "[dev-dependencies]\njlctl-testdata.workspace = true\n";
+        let text = "[dev-dependencies]\njlctl-testdata-a64.workspace = true\n";
         assert_eq!(lines("cli", text), []);
     }
 

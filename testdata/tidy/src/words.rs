@@ -36,9 +36,10 @@ const RULES: [Rule; 7] = [
         words: &["println!", "print!", "eprintln!", "eprint!"],
         allowed: &[
             "cli/src/",
-            "testdata/src/",
-            "testdata/guest/src/init/",
+            "testdata/corpus/src/main.rs",
             "testdata/tidy/src/main.rs",
+            "testdata/vm/src/main.rs",
+            "testdata/vm/guest/src/init/",
         ],
         rule: "only programs print",
     },
@@ -47,9 +48,9 @@ const RULES: [Rule; 7] = [
         allowed: &[
             "cli/src/main.rs",
             "cli/src/exit.rs",
-            "testdata/src/main.rs",
             "testdata/tidy/src/main.rs",
-            "testdata/guest/src/init/main.rs",
+            "testdata/vm/src/main.rs",
+            "testdata/vm/guest/src/init/main.rs",
         ],
         rule: "only main exits",
     },
@@ -65,11 +66,11 @@ const UNSAFE: [&str; 6] = [
     "runtime-shim/",
     "analyzer/src/image/mapped.rs",
     "patch-engine/src/process/detach.rs",
-    "testdata/guest/tests/",
+    "testdata/vm/guest/tests/",
     // A program with keys of another crate, whose functions are unsafe.
     "cli/tests/static_keys.rs",
     // A library that a test builds, and what it exports.
-    "testdata/tests/programs/rust/plugin.rs",
+    "testdata/programs/rust/plugin.rs",
 ];
 
 fn is_allowed(path: &str, allowed: &[&str]) -> bool {
@@ -168,7 +169,7 @@ mod tests {
             ("use addr2line::Context;", "analyzer/src/debug_info/frames.rs"),
             ("use yaxpeax_arm::armv8;", "analyzer/src/arch/a64.rs"),
             ("println!();", "cli/src/report/text.rs"),
-            ("eprint!();", "testdata/src/main.rs"),
+            ("eprint!();", "testdata/corpus/src/main.rs"),
             ("std::process::exit(1)", "cli/src/exit.rs"),
             ("use std::process::ExitCode;", "cli/src/main.rs"),
             ("use anyhow::Context;", "cli/src/cmd/keys.rs"),
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(rules("runtime-shim/src/text.rs", reasoned), []);
         assert_eq!(rules("analyzer/src/image/mapped.rs", reasoned), []);
         assert_eq!(rules("analyzer/src/image/elf.rs", reasoned).len(), 1);
-        assert_eq!(rules("testdata/guest/tests/machine/code.rs", reasoned), []);
+        assert_eq!(rules("testdata/vm/guest/tests/machine/code.rs", reasoned), []);
         assert_eq!(rules("cli/tests/run.rs", reasoned).len(), 1);
         let stale = "// SAFETY: of g.\ng();\nunsafe { f() };";
         assert_eq!(rules("runtime-shim/src/text.rs", stale).len(), 1);

@@ -1,5 +1,5 @@
 use super::*;
-use jlctl_testdata::wrap;
+use jlctl_synthetic::wrap;
 
 const DICTIONARY: u32 = 1 << 20;
 

@@ -1,5 +1,5 @@
 use super::*;
-use jlctl_testdata::wrap;
+use jlctl_synthetic::wrap;
 
 const MODULE: &[u8] = b"\x7fELF and more";
 

@@ -1,4 +1,4 @@
-//! Reports as they are expected (testdata/expect; `UPDATE_EXPECT=1 cargo test -p jlctl
+//! Reports as they are expected (testdata/golden/expect; `UPDATE_EXPECT=1 cargo test -p jlctl
 //! report::lint` rewrites them), and SARIF against its own schema.
 
 use super::record::{Document, Suppressed};
@@ -26,7 +26,7 @@ fn json(document: &Document, format: LintFormat) -> Value {
 }
 
 fn expect(name: &str, text: &str) {
-    let path = testdata().join("expect").join(name);
+    let path = testdata().join("golden/expect").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(&path, text).unwrap();
     }
@@ -118,7 +118,7 @@ fn the_contract_is_kept() {
 
 #[test]
 fn sarif_has_its_schema() {
-    let schema = std::fs::read(testdata().join("schemas/sarif-2.1.0.json")).unwrap();
+    let schema = std::fs::read(testdata().join("golden/schemas/sarif-2.1.0.json")).unwrap();
     let schema: Value = serde_json::from_slice(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for document in [document(), judged(), compared()] {

@@ -1,0 +1,219 @@
+//! Kernels for the other rules.
+
+use super::case::{Expected, LintCase, pair, sound};
+use super::linkage::callback;
+use super::primitives::{NOP, demo, entries, kernel, kick, maintenance, patch, patch_with};
+use crate::code::asm::{
+    Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cmp, dc_cvau, dsb, enter,
+    ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, sub_imm, w, x,
+};
+use crate::code::{Code, Function, code};
+use jlctl_synthetic::broken;
+
+const PATCH: &str = "demo_patch";
+/// The word of `adrp x0, .`: no instruction that may be modified while others execute it.
+const ADRP: u32 = 0x9000_0000;
+
+/// A pair of kernels by the body of `demo_patch`.
+fn bodies<const N: usize, const M: usize>(
+    name: &str,
+    trap: &'static str,
+    (rule, level): (&'static str, &'static str),
+    buggy: [Code; N],
+    fixed: [Code; M],
+) -> [LintCase; 2] {
+    pair(name, trap, (rule, level, PATCH), &demo(buggy), &demo(fixed))
+}
+
+fn order() -> Vec<LintCase> {
+    let interrupt = |wait| {
+        let arguments = [address(x(0), "smp.c:do_nothing"), load(x(1), 0), load(w(2), wait)];
+        [enter(), patch(), code(arguments), bl("smp_call_function"), leave_ret()]
+    };
+    let per_site = |inside, behind| {
+        let next = [sub_imm(x(19), x(19), 1), cbnz(x(19), "next")];
+        let all = code([label("next"), patch(), inside, code(next)]);
+        [enter(), add_imm(x(19), x(0), 1), all, behind, leave_ret()]
+    };
+    [
+        bodies(
+            "jl001-no-wait",
+            "an interrupt that is not waited for",
+            ("JL001", "error"),
+            interrupt(0),
+            interrupt(1),
+        ),
+        bodies(
+            "jl004-kick-before-patch",
+            "the synchronisation comes before the last patch",
+            ("JL004", "error"),
+            [enter(), patch(), kick(), patch(), leave_ret()],
+            [enter(), patch(), patch(), kick(), leave_ret()],
+        ),
+        bodies(
+            "jl005-local-isb",
+            "an ISB synchronises the CPU that executes it and no other",
+            ("JL005", "error"),
+            [enter(), patch(), isb(), leave_ret()],
+            [enter(), patch(), isb(), kick(), leave_ret()],
+        ),
+        bodies(
+            "jl008-kick-per-site",
+            "a synchronisation for each site where one for all would do",
+            ("JL008", "note"),
+            per_site(kick(), nop()),
+            per_site(nop(), kick()),
+        ),
+    ]
+    .concat()
+}
+
+fn words() -> Vec<LintCase> {
+    let write = |maintain| {
+        let target = || address(x(0), "demo_target");
+        let write = [target(), load(w(1), NOP.into()), bl("insn.c:__aarch64_insn_write")];
+        [enter(), code(write), target(), add_imm(x(1), x(0), 4), maintain, kick(), leave_ret()]
+    };
+    let pointers = code([address(x(0), "demo_patch_cb"), address(x(1), "demo_state")]);
+    let stop = [enter(), pointers, load(x(2), 0), bl("stop_machine"), leave_ret()];
+    let text = [
+        enter(),
+        address(x(0), "demo_target"),
+        load(w(1), ADRP.into()),
+        bl("aarch64_insn_patch_text"),
+        leave_ret(),
+    ];
+    let stopped = kernel([
+        callback(isb()),
+        Function::new("aarch64_insn_patch_text", stop).in_file("demo.c"),
+        Function::new(PATCH, text).local(),
+    ]);
+    let mut all = [
+        bodies(
+            "jl002-raw-write",
+            "an instruction is written and no cache maintained",
+            ("JL002", "warning"),
+            write(nop()),
+            write(bl("__flush_icache_range")),
+        ),
+        bodies(
+            "jl007-adrp",
+            "an ADRP may not be written while others execute it, a NOP may",
+            ("JL007", "warning"),
+            [enter(), patch_with(ADRP), kick(), leave_ret()],
+            [enter(), patch_with(NOP), kick(), leave_ret()],
+        ),
+    ]
+    .concat();
+    let trap = "any instruction may be written while all other CPUs are stopped";
+    all.push(sound("jl007-stopped", trap, &stopped.functions(entries(PATCH))));
+    all
+}
+
+/// Maintenance of lines whose size was read once, on whatever CPU that was.
+fn line_sizes() -> [LintCase; 2] {
+    let lines = |name: &str, size: Code, operation: Code| {
+        let step = [size, sub_imm(x(3), x(2), 1), bic(x(4), x(0), x(3)), label(name), operation];
+        code([
+            code(step),
+            add(x(4), x(4), x(2)),
+            cmp(x(4), x(1)),
+            b_cond(Cond::Lo, name),
+            dsb(Domain::Ish),
+        ])
+    };
+    let kept = |offset| code([address(x(5), "demo_state"), ldr(x(2), x(5), offset)]);
+    let body =
+        [lines("dc", kept(0), dc_cvau(x(4))), lines("ic", kept(8), ic_ivau(x(4))), isb(), ret()];
+    let program = |body: Code| kernel([Function::new("demo_flush", [body]).exported()]);
+    pair(
+        "jl002-kept-line-size",
+        "the size of a line is that of the CPU that read it, which need not be this one",
+        ("JL002", "warning", "demo_flush"),
+        &program(code(body)),
+        &program(maintenance(dsb(Domain::Ish), dsb(Domain::Ish))),
+    )
+}
+
+/// Fresh text of a module, which is freed where something fails before it may run.
+fn load_module() -> [LintCase; 2] {
+    let expected: Expected = ("JL001", "note", "load_module");
+    let program = |before: Code, behind: Code| {
+        let body = [
+            enter(),
+            mov(x(19), x(0)),
+            add_imm(x(1), x(0), 64),
+            bl("__flush_icache_range"),
+            before,
+            bl("parse_args"),
+            cbnz(w(0), "free"),
+            behind,
+            leave_ret(),
+            label("free"),
+            mov(x(0), x(19)),
+            bl("module_memfree"),
+            load(w(0), 22),
+            leave_ret(),
+        ];
+        let nothing = |name| Function::new(name, [load(w(0), 0), ret()]).in_file("module.c");
+        kernel([
+            nothing("parse_args"),
+            nothing("module_memfree"),
+            Function::new("load_module", body).in_file("module.c"),
+        ])
+        .functions(entries("load_module"))
+    };
+    pair(
+        "jl001-load-module",
+        "an exit for errors behind fresh text: no more than a note, and none where it is synced",
+        expected,
+        &program(nop(), kick()),
+        &program(kick(), nop()),
+    )
+}
+
+/// Rows that upstream argues for: a note.
+fn tolerated() -> Vec<LintCase> {
+    let expected: Expected = ("JL001", "note", "ftrace_make_nop");
+    let program = |sync| {
+        let body = [enter(), mov(x(19), x(0)), patch(), sync, leave_ret()];
+        kernel([Function::new("ftrace_make_nop", body)]).functions(entries("ftrace_make_nop"))
+    };
+    let trap = "tolerated by design, with the reason";
+    pair("jl001-tolerated", trap, expected, &program(nop()), &program(kick())).into()
+}
+
+/// A jump table with a bad entry, and its sound kernel.
+fn tables() -> [LintCase; 2] {
+    let case = |name: &str, bytes, expected: &[Expected]| LintCase {
+        name: name.to_owned(),
+        trap: "a site whose B goes elsewhere than its entry says",
+        bytes,
+        kernel: None,
+        expected: expected.to_vec(),
+    };
+    [
+        case(
+            "jl010-jump-elsewhere",
+            broken::sites::jump_elsewhere(),
+            &[("JL010", "error", "broken_fn")],
+        ),
+        case("jl010-jump-elsewhere-fixed", broken::base().build(), &[]),
+    ]
+}
+
+/// A kernel in which nothing patches.
+fn nothing() -> LintCase {
+    let body = [enter(), bl("panic"), b("out"), label("out"), leave_ret()];
+    let trap = "primitives that nobody calls";
+    sound("primitives-alone", trap, &kernel([Function::new("demo_read", body).exported()]))
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<LintCase> {
+    let mut all =
+        [order(), words(), line_sizes().into(), load_module().into(), tolerated(), tables().into()]
+            .concat();
+    all.push(nothing());
+    all
+}

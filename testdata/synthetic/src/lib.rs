@@ -1,0 +1,25 @@
+//! Synthetic images, each of which shows one thing.
+//!
+//! * [`spec`] declares an image, [`link`] gives it addresses and [`elf`] writes
+//!   it; [`dwarf`] describes its source lines.
+//! * [`demo`] is the image that documentation and golden tests use.
+//! * [`broken`] has an image for every way in which a table or a file is wrong;
+//!   [`raw`], [`compress`] and [`split`] are the tools for that.
+//! * [`flat`] makes the raw `Image` of a kernel.
+//! * [`kallsyms`] writes the symbol table that a kernel carries in itself.
+//! * [`wrap`] puts files into containers and appends signatures, as
+//!   distributions do.
+#![warn(missing_docs)]
+
+pub mod broken;
+pub mod compress;
+pub mod demo;
+pub mod dwarf;
+pub mod elf;
+pub mod flat;
+pub mod kallsyms;
+pub mod link;
+pub mod raw;
+pub mod spec;
+pub mod split;
+pub mod wrap;

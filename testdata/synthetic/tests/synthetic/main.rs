@@ -1,0 +1,8 @@
+//! Tests of the synthetic images.
+
+mod debug_info;
+mod files;
+mod images;
+mod keys;
+mod machines;
+mod modules;

@@ -1,0 +1,217 @@
+//! Boots the guest, and follows what it does.
+
+use crate::VmError;
+use crate::console;
+use crate::emulator::{self, CONSOLE, Emulator, INITRAMFS, STDERR};
+use crate::initramfs;
+use crate::program::{Program, Run};
+use crate::results::Results;
+use jlctl_guest::Record;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long booting may take: twenty times what it takes two CPUs of the host.
+const BOOT: Duration = Duration::from_secs(120);
+
+/// How long a record may be: init sends a kilobyte at most, escaped.
+const MAX_RECORD: u64 = 64 << 10;
+
+/// How much may come out of the guest.
+const MAX_OUTPUT: usize = 64 << 20;
+
+/// A virtual machine: four arm64 CPUs under a real kernel.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// QEMU's program.
+    pub emulator: PathBuf,
+    /// The kernel's boot image.
+    pub kernel: PathBuf,
+    /// The guest's first process.
+    pub init: PathBuf,
+    /// How long it may take, beside the limits of the programs.
+    pub limit: Duration,
+}
+
+/// That the guest was up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// The kernel's release.
+    pub release: String,
+    /// How many CPUs it has.
+    pub cpus: usize,
+    /// When, since the emulator was started.
+    pub after: Duration,
+}
+
+/// What became of the guest and all programs.
+#[derive(Debug)]
+pub struct Boot {
+    /// That it was up.
+    pub up: Option<Up>,
+    /// What became of each program, in order.
+    pub runs: Vec<Run>,
+    /// Why not all of them ran to their end.
+    pub failure: Option<VmError>,
+    /// How long all took, by the host's clock.
+    pub duration: Duration,
+}
+
+impl Machine {
+    /// The machine with the emulator of this host ([`emulator::find`]), and two minutes.
+    #[must_use]
+    pub fn new(kernel: impl Into<PathBuf>, init: impl Into<PathBuf>) -> Self {
+        let (kernel, init) = (kernel.into(), init.into());
+        Self { emulator: emulator::find(), kernel, init, limit: BOOT }
+    }
+
+    /// Boots it, runs `programs` one after the other, and switches it off. `watch` is told
+    /// of everything at once.
+    ///
+    /// # Errors
+    ///
+    /// If the emulator cannot be started. What goes wrong later is [`Boot::failure`].
+    pub fn run(
+        &self,
+        programs: &[Program],
+        watch: &mut dyn FnMut(&Record),
+    ) -> Result<Boot, VmError> {
+        let directory = tempfile::tempdir().map_err(VmError::io("create", "a directory"))?;
+        let initramfs = directory.path().join(INITRAMFS);
+        fs::write(&initramfs, initramfs::build(&self.init, programs)?)
+            .map_err(VmError::io("write", &initramfs))?;
+        let start = Instant::now();
+        let limit = self.limit + programs.iter().map(|program| program.limit).sum::<Duration>();
+        let mut emulator = Emulator::start(&self.emulator, &self.kernel, directory.path())?;
+        let (sender, lines) = mpsc::sync_channel(64);
+        let stdout = emulator.stdout();
+        // It ends with the emulator, whose output it reads.
+        thread::spawn(move || forward(stdout, &sender));
+        let mut guest = Guest {
+            directory: directory.path(),
+            programs,
+            start,
+            limit,
+            up: None,
+            results: Results::new(programs.len()),
+        };
+        let failure = guest.follow(&lines, &mut emulator, watch).err();
+        let Guest { up, results, .. } = guest;
+        Ok(Boot { up, runs: results.runs, failure, duration: start.elapsed() })
+    }
+}
+
+/// Sends each line of `stdout`.
+fn forward(stdout: impl Read, lines: &SyncSender<Vec<u8>>) {
+    let mut reader = BufReader::new(stdout);
+    loop {
+        let mut line = Vec::new();
+        match reader.by_ref().take(MAX_RECORD).read_until(b'\n', &mut line) {
+            Ok(length) if length > 0 && lines.send(line).is_ok() => {}
+            _ => return,
+        }
+    }
+}
+
+/// A guest as it runs.
+struct Guest<'a> {
+    /// The emulator's files.
+    directory: &'a Path,
+    programs: &'a [Program],
+    start: Instant,
+    limit: Duration,
+    up: Option<Up>,
+    results: Results,
+}
+
+impl Guest<'_> {
+    /// Takes in all records until the emulator ends.
+    fn follow(
+        &mut self,
+        lines: &Receiver<Vec<u8>>,
+        emulator: &mut Emulator,
+        watch: &mut dyn FnMut(&Record),
+    ) -> Result<(), VmError> {
+        let deadline = self.start + self.limit;
+        let mut length = 0_usize;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) => {
+                    length = length.saturating_add(line.len());
+                    self.take(&line, length, watch)?;
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(self.timed_out()),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        match emulator.end(deadline) {
+            Some(_) if self.results.off => Ok(()),
+            Some(status) => Err(self.ended_early(status.to_string())),
+            None => Err(self.timed_out()),
+        }
+    }
+
+    fn take(
+        &mut self,
+        line: &[u8],
+        length: usize,
+        watch: &mut dyn FnMut(&Record),
+    ) -> Result<(), VmError> {
+        if length > MAX_OUTPUT {
+            return Err(VmError::TooMuch { limit: MAX_OUTPUT });
+        }
+        let text = String::from_utf8_lossy(line);
+        let record = Record::parse(text.trim_end()).filter(|record| self.results.add(record));
+        // A line that is cut short is the last: what ended the emulator says more.
+        let Some(record) = record else {
+            if line.ends_with(b"\n") {
+                return Err(VmError::Protocol { line: text.trim_end().to_owned() });
+            }
+            return Ok(());
+        };
+        if let Record::Ready { release, cpus } = &record {
+            let after = self.start.elapsed();
+            self.up = Some(Up { release: release.clone(), cpus: *cpus, after });
+        }
+        watch(&record);
+        Ok(())
+    }
+
+    fn timed_out(&self) -> VmError {
+        let doing = match (&self.up, self.results.running) {
+            (None, _) => "before its init was up".to_owned(),
+            (Some(_), None) => "with no program running".to_owned(),
+            (Some(_), Some(job)) => {
+                let program = self.programs.get(job).map(|program| program.path.display());
+                program.map_or_else(String::new, |path| format!("running {path}"))
+            }
+        };
+        VmError::TimedOut { limit: self.limit, doing, console: console::tail(&self.console()) }
+    }
+
+    fn ended_early(&self, status: String) -> VmError {
+        let console = self.console();
+        let shown = console::tail(&console);
+        match console::panic(&console) {
+            Some(message) => VmError::Panicked { message, console: shown },
+            None => VmError::EndedEarly { status, emulator: self.read(STDERR), console: shown },
+        }
+    }
+
+    fn console(&self) -> String {
+        self.read(CONSOLE)
+    }
+
+    /// A file of the emulator; it has none if it never came so far.
+    fn read(&self, name: &str) -> String {
+        let bytes = fs::read(self.directory.join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests;
