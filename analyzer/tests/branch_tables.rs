@@ -9,7 +9,7 @@ use jlctl_a64::code::asm::{
 use jlctl_a64::code::{Code, Entries, Function, Object, ObjectSection, Program, code};
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::Image;
-use jlctl_analyzer::program::{BranchTable, Cfg, Program as Recovered};
+use jlctl_analyzer::program::{BranchTable, Cfg, RecoveredProgram};
 
 /// What is found of the BRs of the function `demo`, by address.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ struct Found {
 
 fn tables(bytes: &[u8]) -> (Vec<BranchTable>, Vec<Found>, usize) {
     let image = Image::parse(bytes).expect("an image");
-    let mut program = Recovered::recover(&image, None);
+    let mut program = RecoveredProgram::recover(&image, None);
     program.resolve_jumps(&image);
     let number = |at: &Svma| {
         // MOVZ behind an optional BTI.
@@ -203,7 +203,7 @@ fn without_a_bound_the_end_is_a_guess() {
     assert_eq!(found_one, &Found { entries: 16, ..guess(6) });
     let image = elf.write();
     let parsed = Image::parse(&image).expect("an image");
-    let mut recovered = Recovered::recover(&parsed, None);
+    let mut recovered = RecoveredProgram::recover(&parsed, None);
     recovered.resolve_jumps(&parsed);
     let demo = recovered.ids().find(|id| recovered.function(*id).range.size() > 64);
     assert!(Cfg::new(&recovered, demo.expect("it is long")).has_guessed_edges);
@@ -241,7 +241,7 @@ fn constants_are_followed() {
     let program = Program::kernel().functions([jump, literal, Function::new("next", [ret()])]);
     let bytes = program.build();
     let image = Image::parse(&bytes).expect("an image");
-    let mut recovered = Recovered::recover(&image, None);
+    let mut recovered = RecoveredProgram::recover(&image, None);
     recovered.resolve_jumps(&image);
     let next = image.symbols().named("next").next().expect("it is there").1.address;
     let tables = recovered.branch_tables();

@@ -245,12 +245,12 @@ fn place(image: &Image<'_>, address: Svma) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jlctl_analyzer::lint::{Affected, Evidence, Level, Role, Step};
+    use jlctl_analyzer::lint::{Affected, Evidence, Level, Role, WitnessStep};
     use jlctl_synthetic::demo;
     use jlctl_synthetic::spec::{FunctionSpec, ImageSpec};
 
     fn report(address: Svma) -> LintReport {
-        let step = |role, evidence| Step {
+        let step = |role, evidence| WitnessStep {
             role,
             function: "demo_open".to_owned(),
             address,

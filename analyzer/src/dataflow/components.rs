@@ -1,7 +1,7 @@
 //! The call graph's strongly connected components, each behind those that it calls
 //! (R. Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion).
 
-use crate::program::{CallSite, FuncId, Program};
+use crate::program::{CallSite, FuncId, RecoveredProgram};
 
 /// Which component each function is in.
 ///
@@ -19,17 +19,17 @@ pub struct CallOrder {
 impl CallOrder {
     /// The components of `program` by its direct calls, in time linear in these.
     #[must_use]
-    pub fn of(program: &Program<'_>) -> Self {
+    pub fn of(program: &RecoveredProgram<'_>) -> Self {
         Self::new(program.functions().len(), program.calls())
     }
 
     /// The components of `functions` functions by `calls`, which are sorted by caller.
     fn new(functions: usize, calls: &[CallSite]) -> Self {
-        let mut search = Search {
+        let mut search = Tarjan {
             calls,
             starts: starts(functions, calls),
             number: vec![UNSEEN; functions],
-            low: vec![0; functions],
+            lowlink: vec![0; functions],
             open: Vec::new(),
             next: 0,
             order: Self {
@@ -75,49 +75,49 @@ fn starts(functions: usize, calls: &[CallSite]) -> Vec<usize> {
     starts
 }
 
-struct Search<'a> {
+struct Tarjan<'a> {
     calls: &'a [CallSite],
     starts: Vec<usize>,
     /// When the search came to each function.
     number: Vec<u32>,
     /// The least number that is reached from a function through functions still open.
-    low: Vec<u32>,
+    lowlink: Vec<u32>,
     /// Functions that are in no component yet.
     open: Vec<usize>,
     next: u32,
     order: CallOrder,
 }
 
-impl Search<'_> {
+impl Tarjan<'_> {
     fn enter(&mut self, function: usize) {
         self.number[function] = self.next;
-        self.low[function] = self.next;
+        self.lowlink[function] = self.next;
         self.next += 1;
         self.open.push(function);
     }
 
     fn from(&mut self, root: usize) {
         // Functions with their next call.
-        let mut way = vec![(root, self.starts[root])];
+        let mut path = vec![(root, self.starts[root])];
         self.enter(root);
-        while let Some((function, call)) = way.last_mut() {
+        while let Some((function, call)) = path.last_mut() {
             let function = *function;
             if *call < self.starts[function + 1] {
                 let callee = self.calls[*call].callee.index();
                 *call += 1;
                 if self.number[callee] == UNSEEN {
-                    way.push((callee, self.starts[callee]));
+                    path.push((callee, self.starts[callee]));
                     self.enter(callee);
                 } else if self.order.component[callee] == UNSEEN {
-                    self.low[function] = self.low[function].min(self.number[callee]);
+                    self.lowlink[function] = self.lowlink[function].min(self.number[callee]);
                 }
                 continue;
             }
-            way.pop();
-            if let Some((caller, _)) = way.last() {
-                self.low[*caller] = self.low[*caller].min(self.low[function]);
+            path.pop();
+            if let Some((caller, _)) = path.last() {
+                self.lowlink[*caller] = self.lowlink[*caller].min(self.lowlink[function]);
             }
-            if self.low[function] == self.number[function] {
+            if self.lowlink[function] == self.number[function] {
                 self.close(function);
             }
         }

@@ -17,7 +17,7 @@ pub trait Analysis {
 
     /// Makes `state`, what holds behind `block`, what holds on its way to `next`; whether
     /// that way can be gone.
-    fn follow(&self, block: &Block, next: Next, state: &mut Self::State) -> bool {
+    fn follow(&self, block: &Block, next: Successor, state: &mut Self::State) -> bool {
         let _ = (block, next, state);
         true
     }
@@ -25,7 +25,7 @@ pub trait Analysis {
 
 /// Where a block goes on to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum Successor {
     /// A block of the function.
     Block(BlockId),
     /// Out of the function.
@@ -74,7 +74,7 @@ pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State
         analysis.transfer(block, &mut state);
         for next in &block.successors {
             let mut there = state.clone();
-            if !analysis.follow(block, Next::Block(*next), &mut there) {
+            if !analysis.follow(block, Successor::Block(*next), &mut there) {
                 continue;
             }
             let grows = match &mut before[next.index()] {
@@ -105,7 +105,7 @@ pub fn at_exits<'a, A: Analysis>(
             analysis.transfer(block, &mut state);
             block.exits.iter().filter_map(move |exit| {
                 let mut there = state.clone();
-                let can_be = analysis.follow(block, Next::Exit(*exit), &mut there);
+                let can_be = analysis.follow(block, Successor::Exit(*exit), &mut there);
                 can_be.then_some((block, *exit, there))
             })
         },
@@ -210,10 +210,10 @@ mod tests {
             Passed.transfer(block, state);
         }
 
-        fn follow(&self, _: &Block, next: Next, state: &mut Bits) -> bool {
+        fn follow(&self, _: &Block, next: Successor, state: &mut Bits) -> bool {
             match next {
-                Next::Block(to) => !state.meets(Bits(0b10)) || to.index().is_multiple_of(2),
-                Next::Exit(exit) => exit != Exit::Return { at: Svma(12) },
+                Successor::Block(to) => !state.meets(Bits(0b10)) || to.index().is_multiple_of(2),
+                Successor::Exit(exit) => exit != Exit::Return { at: Svma(12) },
             }
         }
     }

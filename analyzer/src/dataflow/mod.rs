@@ -6,6 +6,6 @@ mod lattice;
 mod summary;
 
 pub use components::CallOrder;
-pub use engine::{Analysis, Next, StepsExceeded, at_exits, reverse_post_order, solve};
+pub use engine::{Analysis, StepsExceeded, Successor, at_exits, reverse_post_order, solve};
 pub use lattice::{Bits, Lattice};
 pub use summary::{Summaries, summarize};

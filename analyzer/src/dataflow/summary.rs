@@ -2,7 +2,7 @@
 //! those that call it begin, and within one it goes on until nothing grows.
 
 use super::components::CallOrder;
-use crate::program::{FuncId, Program};
+use crate::program::{FuncId, RecoveredProgram};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -30,7 +30,7 @@ const EVALUATIONS: usize = 64;
 /// Evaluates `seeds`, then whatever calls a function whose summary grew.  How many functions
 /// were given up.
 pub fn summarize<S: Summaries>(
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     order: &CallOrder,
     seeds: impl IntoIterator<Item = FuncId>,
     summaries: &mut S,
@@ -51,8 +51,12 @@ fn drive<S: Summaries>(
     seeds: impl IntoIterator<Item = FuncId>,
     summaries: &mut S,
 ) -> usize {
-    let mut queue =
-        Queue { order, waiting: BinaryHeap::new(), is_waiting: vec![false; functions], added: 0 };
+    let mut queue = Worklist {
+        order,
+        waiting: BinaryHeap::new(),
+        is_waiting: vec![false; functions],
+        added: 0,
+    };
     seeds.into_iter().for_each(|id| queue.add(id));
     let (mut component, mut left, mut given_up) = (u32::MAX, 0, 0);
     while let Some(id) = queue.next().filter(|_| !summaries.is_enough()) {
@@ -75,14 +79,14 @@ fn drive<S: Summaries>(
 }
 
 /// Functions to evaluate: by component, and in one those first that have waited longest.
-struct Queue<'a> {
+struct Worklist<'a> {
     order: &'a CallOrder,
     waiting: BinaryHeap<Reverse<(u32, usize, FuncId)>>,
     is_waiting: Vec<bool>,
     added: usize,
 }
 
-impl Queue<'_> {
+impl Worklist<'_> {
     fn add(&mut self, id: FuncId) {
         if !std::mem::replace(&mut self.is_waiting[id.index()], true) {
             self.waiting.push(Reverse((self.order.component(id), self.added, id)));
@@ -105,14 +109,14 @@ mod tests {
 
     /// A number for each function that grows up to `most`: the greatest of what it calls,
     /// and one more.
-    struct Depth<'a> {
+    struct CallDepth<'a> {
         edges: &'a [(u32, u32)],
         depth: Vec<usize>,
         most: usize,
         evaluated: Vec<u32>,
     }
 
-    impl<'a> Depth<'a> {
+    impl<'a> CallDepth<'a> {
         fn new(count: usize, edges: &'a [(u32, u32)], most: usize) -> Self {
             Self { edges, depth: vec![0; count], most, evaluated: Vec::new() }
         }
@@ -129,7 +133,7 @@ mod tests {
         }
     }
 
-    impl Summaries for Depth<'_> {
+    impl Summaries for CallDepth<'_> {
         fn evaluate(&mut self, id: FuncId) -> bool {
             self.evaluated.push(id.0);
             let called = self.edges.iter().filter(|(from, _)| *from == id.0);
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn without_cycles_each_function_is_evaluated_once() {
         let edges = [(0, 1), (0, 2), (1, 3), (2, 3), (0, 3)];
-        let mut depth = Depth::new(4, &edges, 100);
+        let mut depth = CallDepth::new(4, &edges, 100);
         assert_eq!(depth.solve(), 0);
         assert_eq!(depth.depth, [3, 2, 2, 1]);
         assert_eq!(depth.evaluated.len(), 4);
@@ -156,7 +160,7 @@ mod tests {
     #[test]
     fn a_cycle_that_grows_for_ever_is_given_up() {
         let edges = [(0, 1), (1, 0), (2, 0)];
-        let mut depth = Depth::new(3, &edges, usize::MAX);
+        let mut depth = CallDepth::new(3, &edges, usize::MAX);
         assert_eq!(depth.solve(), 3, "both functions, and the first by what the second got");
         assert_eq!(depth.evaluated.len(), EVALUATIONS + 2 * PER_FUNCTION + 1);
         assert_eq!(depth.depth, [usize::MAX; 3], "callers see what was given up");
@@ -168,7 +172,7 @@ mod tests {
         fn summaries_are_fixpoints(
             edges in proptest::collection::vec((0u32..10, 0u32..10), 0..30),
         ) {
-            let mut depth = Depth::new(10, &edges, 10);
+            let mut depth = CallDepth::new(10, &edges, 10);
             if depth.solve() > 0 {
                 return Ok(());
             }

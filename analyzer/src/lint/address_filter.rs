@@ -5,7 +5,9 @@
 //! are rare; a function that has one of them counts as making every address.
 
 use crate::image::Image;
-use crate::program::{Constant, FuncId, INSN_BYTES, Insn, Program, constant_at, constants};
+use crate::program::{
+    Constant, FuncId, INSN_BYTES, Insn, RecoveredProgram, constant_at, constants,
+};
 use std::collections::BTreeSet;
 
 /// What an ADD or SUB without a shift and the displacement of an access add to an address at
@@ -15,12 +17,12 @@ const ADDED: u64 = 0x1000 + 0x1_0000;
 const TAKEN: u64 = 0x1000 + 0x200;
 
 /// Addresses, and the constants of the program that lead to them.
-pub(super) struct Mentions {
+pub(super) struct AddressFilter {
     /// In ascending order.
     targets: Vec<u64>,
 }
 
-impl Mentions {
+impl AddressFilter {
     /// Of `addresses` in `image`.
     pub(super) fn of(image: &Image<'_>, addresses: &BTreeSet<u64>) -> Self {
         let own = Self { targets: addresses.iter().copied().collect() };
@@ -32,7 +34,12 @@ impl Mentions {
     }
 
     /// Whether an instruction of `id` can bring about one of the addresses.
-    pub(super) fn can_be_in(&self, program: &Program<'_>, image: &Image<'_>, id: FuncId) -> bool {
+    pub(super) fn can_be_in(
+        &self,
+        program: &RecoveredProgram<'_>,
+        image: &Image<'_>,
+        id: FuncId,
+    ) -> bool {
         let range = program.function(id).range;
         let places = (0..range.size() / INSN_BYTES)
             .map(|index| range.start().wrapping_add(index * INSN_BYTES));
@@ -64,7 +71,7 @@ mod tests {
 
     #[test]
     fn near_is_what_two_displacements_reach() {
-        let mentions = Mentions { targets: vec![0x10_0000, 0x50_0000] };
+        let mentions = AddressFilter { targets: vec![0x10_0000, 0x50_0000] };
         for (value, is_near) in [
             (0x10_0000, true),
             (0x10_0000 - ADDED, true),

@@ -2,24 +2,24 @@
 
 use crate::addr::Svma;
 use crate::image::Image;
-use crate::program::{BlockId, Cfg, Constant, INSN_BYTES, Insn, Program, also_writes, constant_at};
+use crate::program::{
+    BlockId, CALLEE_SAVED, Cfg, Constant, INSN_BYTES, Insn, RecoveredProgram, also_writes,
+    constant_at,
+};
 
-/// Registers with their values where these are known; number 31 is none.
-pub(super) type Registers = [Option<u64>; 32];
+/// KnownConstants with their values where these are known; number 31 is none.
+pub(super) type KnownConstants = [Option<u64>; 32];
 
 /// Blocks that are followed backwards from a call.
 const DEPTH: usize = 12;
-/// Registers that a call leaves as they are: x19 to x29 (AAPCS64, 6.1.1).
-const KEPT: std::ops::Range<usize> = 19..30;
-
 /// What the registers hold before the instruction at `at`, as far as the blocks that
 /// alone lead there say.
 pub(super) fn registers_at(
     image: &Image<'_>,
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     cfg: &Cfg,
     at: Svma,
-) -> Registers {
+) -> KnownConstants {
     let mut registers = [None; 32];
     let Some(last) = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1) else {
         return registers;
@@ -56,8 +56,8 @@ pub(super) fn registers_at(
     registers
 }
 
-fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut Registers) {
-    let known = |registers: &Registers, number: u8| match number {
+fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut KnownConstants) {
+    let known = |registers: &KnownConstants, number: u8| match number {
         31 => None,
         number => registers[usize::from(number)],
     };
@@ -83,7 +83,7 @@ fn execute(image: &Image<'_>, word: u32, insn: Insn, registers: &mut Registers) 
         Insn::Other { writes: Some(register) } => registers[usize::from(register.number())] = None,
         Insn::Call { .. } | Insn::CallRegister { .. } => {
             for (number, register) in registers.iter_mut().enumerate() {
-                if !KEPT.contains(&number) {
+                if !CALLEE_SAVED.contains(&number) {
                     *register = None;
                 }
             }

@@ -11,10 +11,10 @@
 //! note with this reason.  A flag in place of a pointer, and pointers in objects that are
 //! allocated, are not recognised; a model can name what executes the ISB (consumer-syncs).
 
-use super::address_filter::Mentions;
+use super::address_filter::AddressFilter;
 use super::obligation::Root;
 use super::reach::Reach;
-use super::registers::{Body, Origin, Registers, Values};
+use super::registers::{FunctionBody, RegisterAnalysis, RegisterState, ValueOrigin};
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, solve};
@@ -35,7 +35,7 @@ pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> 
     }
     let is_indirect =
         |event: &Event| matches!(event.insn, Insn::CallRegister { .. } | Insn::JumpRegister { .. });
-    let mentions = Mentions::of(subject.image, &published);
+    let mentions = AddressFilter::of(subject.image, &published);
     let left = &subject.reader_budget;
     let mut found = Vec::new();
     for id in subject.program.ids() {
@@ -58,7 +58,7 @@ pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> 
 
 /// What happened on some way, of the two that a barrier decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Order {
+struct BarrierOrder {
     /// Publisher: something was patched. Reader: the word was loaded.
     has_begun: bool,
     /// No barrier stands behind that.
@@ -67,7 +67,7 @@ struct Order {
     lacks_isb: bool,
 }
 
-impl Order {
+impl BarrierOrder {
     const BEGUN: Self = Self { has_begun: true, lacks_barrier: true, lacks_isb: true };
 
     /// A barrier was executed, or an access that is one.
@@ -80,7 +80,7 @@ impl Order {
     }
 }
 
-impl crate::dataflow::Lattice for Order {
+impl crate::dataflow::Lattice for BarrierOrder {
     fn join(&mut self, other: &Self) -> bool {
         let before = *self;
         self.has_begun |= other.has_begun;
@@ -97,10 +97,10 @@ const FOR_STORES: u32 = 2 << 8;
 /// Executes the instructions of a block with what registers hold.
 fn each(
     subject: &Subject<'_, '_>,
-    values: &Values<'_, '_>,
+    values: &RegisterAnalysis<'_, '_>,
     block: &Block,
-    registers: &mut Registers,
-    mut then: impl FnMut(&Registers, Svma, u32, Insn),
+    registers: &mut RegisterState,
+    mut then: impl FnMut(&RegisterState, Svma, u32, Insn),
 ) {
     let mut events = subject.program.events()[block.events.clone()].iter().peekable();
     for (at, word, insn) in values.body.instructions(block) {
@@ -134,13 +134,16 @@ fn values<'a, 'data>(
     subject: &'a Subject<'_, 'data>,
     cfg: &'a Cfg,
     id: FuncId,
-) -> Values<'a, 'data> {
-    Values { image: subject.image, body: Body { program: &subject.program, cfg, id } }
+) -> RegisterAnalysis<'a, 'data> {
+    RegisterAnalysis {
+        image: subject.image,
+        body: FunctionBody { program: &subject.program, cfg, id },
+    }
 }
 
 struct Publishes<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
-    values: Values<'a, 'data>,
+    values: RegisterAnalysis<'a, 'data>,
     root: &'a Root,
     reach: &'a Reach,
     found: RefCell<BTreeSet<u64>>,
@@ -161,16 +164,16 @@ impl Publishes<'_, '_, '_> {
 }
 
 impl Analysis for Publishes<'_, '_, '_> {
-    type State = (Registers, Order);
+    type State = (RegisterState, BarrierOrder);
 
     fn entry(&self) -> Self::State {
-        (Registers::at_entry(), Order::default())
+        (RegisterState::at_entry(), BarrierOrder::default())
     }
 
     fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
         each(self.subject, &self.values, block, registers, |registers, at, word, insn| {
             if self.patches(at, insn) {
-                *order = Order::BEGUN;
+                *order = BarrierOrder::BEGUN;
             }
             match insn {
                 Insn::Barrier(Barrier::Isb) => {}
@@ -204,17 +207,17 @@ fn reads(subject: &Subject<'_, '_>, published: &BTreeSet<u64>, id: FuncId) -> Op
 
 struct Reads<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
-    values: Values<'a, 'data>,
+    values: RegisterAnalysis<'a, 'data>,
     published: &'a BTreeSet<u64>,
     /// Branches through what was published, with whether an ISB stands before them.
     found: RefCell<BTreeSet<(Svma, bool)>>,
 }
 
 impl Analysis for Reads<'_, '_, '_> {
-    type State = (Registers, Order);
+    type State = (RegisterState, BarrierOrder);
 
     fn entry(&self) -> Self::State {
-        (Registers::at_entry(), Order::default())
+        (RegisterState::at_entry(), BarrierOrder::default())
     }
 
     fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
@@ -228,7 +231,7 @@ impl Analysis for Reads<'_, '_, '_> {
                 Insn::Barrier(_) if word & FOR_LOADS != 0 => order.barrier(),
                 Insn::CallRegister { register } | Insn::JumpRegister { register } => {
                     let target = registers.get(register).map(|value| value.origin);
-                    if let Some(Origin::Word(word)) = target
+                    if let Some(ValueOrigin::Word(word)) = target
                         && self.published.contains(&word)
                     {
                         let is_behind = order.has_begun && !order.lacks_isb;
@@ -239,7 +242,7 @@ impl Analysis for Reads<'_, '_, '_> {
                     let load = access(word).filter(|access| access.kind == AccessKind::Load);
                     let from = load.and_then(|access| registers.address(access));
                     if from.is_some_and(|from| self.published.contains(&from)) {
-                        *order = Order::BEGUN;
+                        *order = BarrierOrder::BEGUN;
                         if load.is_some_and(|access| access.is_ordered) {
                             order.barrier();
                         }

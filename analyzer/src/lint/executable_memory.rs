@@ -1,7 +1,7 @@
 //! Writes into memory that a program made executable: which of them change code that others
 //! may execute already.
 //!
-//! Memory is followed in one function, by where the pointer to it comes from
+//! TrackedMemory is followed in one function, by where the pointer to it comes from
 //! ([`super::registers`]); mprotect and mmap are known by their names, and so are functions that
 //! hand their parameters on to mprotect. A store through the pointer changes existing code if
 //! - it was executed here, or the pointer to it published by a store with release semantics,
@@ -14,8 +14,8 @@
 //! All else is fresh code. Not followed are pointers on the stack and other mappings of the
 //! same memory.
 
-use super::registers::{Body, Origin, Registers, Values};
-use super::subject::Subject;
+use super::registers::{FunctionBody, RegisterAnalysis, RegisterState, ValueOrigin};
+use super::subject::{PROT_EXEC, PROT_WRITE, Subject};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, solve};
 use crate::program::{AccessKind, Block, CallSite, Event, FuncId, INSN_BYTES, Insn, access};
@@ -23,17 +23,13 @@ use foldhash::{HashMap, HashMapExt as _};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// PROT_WRITE and PROT_EXEC of mmap(2) and mprotect(2).
-const WRITE: u64 = 2;
-const EXECUTE: u64 = 4;
-
 /// Functions of libc that write to what their first argument points to.
 const COPIES: [&str; 6] =
     ["memcpy", "memmove", "memset", "__memcpy_chk", "__memmove_chk", "__memset_chk"];
 
 /// How a call sets the protection of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Setting {
+enum ProtectionSetter {
     /// Of new memory, which it returns; to what the third argument says.
     Maps,
     /// Of the memory that the argument of this number points into, to the protection in
@@ -43,9 +39,9 @@ enum Setting {
     SetsTo { memory: usize, protection: u64 },
 }
 
-/// Stores of one function that change code which others may execute.
+/// ExecutableStores of one function that change code which others may execute.
 #[derive(Debug)]
-pub(super) struct Stores {
+pub(super) struct ExecutableStores {
     pub(super) function: FuncId,
     /// The instructions, by address; calls where it copies by one.
     pub(super) places: Vec<Svma>,
@@ -54,7 +50,7 @@ pub(super) struct Stores {
 }
 
 /// The stores that change code which others may execute, by function.
-pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<Stores> {
+pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<ExecutableStores> {
     if subject.is_kernel {
         return Vec::new();
     }
@@ -66,10 +62,11 @@ pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<Stores> {
     callers.dedup();
     let of = |id: FuncId| {
         let cfg = subject.cfg(id);
-        let body = Body { program: &subject.program, cfg: &cfg, id };
-        let values = Values { image: subject.image, body };
+        let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
+        let values = RegisterAnalysis { image: subject.image, body };
         let found = RefCell::default();
-        let regions = Regions { subject, values, settings: &settings, copies: &copies, found };
+        let regions =
+            MemoryAnalysis { subject, values, settings: &settings, copies: &copies, found };
         let solved = solve(&cfg, &regions);
         if !solved.is_ok_and(|before| before.iter().flatten().all(|(_, memory)| memory.is_all)) {
             subject.unfollowed.set(subject.unfollowed.get() + 1);
@@ -77,7 +74,7 @@ pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<Stores> {
         let found = regions.found.into_inner();
         let is_supposed = found.values().all(|is_supposed| *is_supposed);
         let places: Vec<Svma> = found.into_keys().collect();
-        (!places.is_empty()).then_some(Stores { function: id, places, is_supposed })
+        (!places.is_empty()).then_some(ExecutableStores { function: id, places, is_supposed })
     };
     callers.into_iter().filter_map(of).collect()
 }
@@ -97,12 +94,12 @@ const LAYERS: usize = 3;
 const LONGEST: u64 = 256;
 
 /// The functions that set protections: mmap, mprotect, and those that hand parameters on.
-fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, Setting> {
+fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
     let mut all = HashMap::new();
     for (id, name) in imports(subject, &["mmap", "mmap64", "mprotect"]) {
         let setting = match name {
-            "mprotect" => Setting::Sets { memory: 0, protection: 2 },
-            _ => Setting::Maps,
+            "mprotect" => ProtectionSetter::Sets { memory: 0, protection: 2 },
+            _ => ProtectionSetter::Maps,
         };
         all.insert(id, setting);
     }
@@ -110,7 +107,7 @@ fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, Setting> {
         let calls = all.iter().flat_map(|(id, setting)| {
             subject.program.callers(*id).map(move |call| (call, *setting))
         });
-        let new: Vec<(FuncId, Setting)> =
+        let new: Vec<(FuncId, ProtectionSetter)> =
             calls.filter_map(|(call, setting)| handed_on(subject, call, setting)).collect();
         let before = all.len();
         for (id, setting) in new {
@@ -127,37 +124,39 @@ fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, Setting> {
 fn handed_on(
     subject: &Subject<'_, '_>,
     call: CallSite,
-    setting: Setting,
-) -> Option<(FuncId, Setting)> {
+    setting: ProtectionSetter,
+) -> Option<(FuncId, ProtectionSetter)> {
     if subject.program.function(call.caller).range.size() > LONGEST * INSN_BYTES {
         return None;
     }
     let (memory, protection) = match setting {
-        Setting::Maps => return None,
-        Setting::Sets { memory, protection } => (memory, Err(protection)),
-        Setting::SetsTo { memory, protection } => (memory, Ok(protection)),
+        ProtectionSetter::Maps => return None,
+        ProtectionSetter::Sets { memory, protection } => (memory, Err(protection)),
+        ProtectionSetter::SetsTo { memory, protection } => (memory, Ok(protection)),
     };
     let registers = registers_before(subject, call.caller, call.at)?;
     let parameter = |number: usize| match registers.argument(number)?.origin {
-        Origin::Entry(number @ 0..8) => Some(usize::from(number)),
+        ValueOrigin::Entry(number @ 0..8) => Some(usize::from(number)),
         _ => None,
     };
     let memory = parameter(memory)?;
     let setting = match protection {
-        Ok(protection) => Setting::SetsTo { memory, protection },
+        Ok(protection) => ProtectionSetter::SetsTo { memory, protection },
         Err(number) => match registers.argument(number)?.as_number() {
-            Some(protection) => Setting::SetsTo { memory, protection },
-            None => Setting::Sets { memory, protection: parameter(number)? },
+            Some(protection) => ProtectionSetter::SetsTo { memory, protection },
+            None => ProtectionSetter::Sets { memory, protection: parameter(number)? },
         },
     };
     Some((call.caller, setting))
 }
 
 /// What the registers hold before the instruction at `at` of `id`.
-fn registers_before(subject: &Subject<'_, '_>, id: FuncId, at: Svma) -> Option<Registers> {
+fn registers_before(subject: &Subject<'_, '_>, id: FuncId, at: Svma) -> Option<RegisterState> {
     let cfg = subject.cfg(id);
-    let values =
-        Values { image: subject.image, body: Body { program: &subject.program, cfg: &cfg, id } };
+    let values = RegisterAnalysis {
+        image: subject.image,
+        body: FunctionBody { program: &subject.program, cfg: &cfg, id },
+    };
     let before = solve(&cfg, &values).ok()?;
     let index = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1)?;
     let (block, mut registers) = (cfg.blocks.get(index)?, before.get(index).copied()??);
@@ -169,7 +168,7 @@ fn registers_before(subject: &Subject<'_, '_>, id: FuncId, at: Svma) -> Option<R
 
 /// What happened to memory on some way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Region {
+struct MemoryUse {
     /// It is writable and executable.
     is_both: bool,
     /// It was made executable.
@@ -178,49 +177,49 @@ struct Region {
     is_in_use: bool,
 }
 
-/// Memory that was made executable, by where the pointer to it comes from.
+/// TrackedMemory that was made executable, by where the pointer to it comes from.
 #[derive(Debug, Clone)]
-struct Memory {
-    regions: Vec<(Origin, Region)>,
+struct TrackedMemory {
+    regions: Vec<(ValueOrigin, MemoryUse)>,
     /// Whether there was room for all of it.
     is_all: bool,
 }
 
-/// Memory that is followed in one function.
+/// TrackedMemory that is followed in one function.
 const MOST_REGIONS: usize = 8;
 
-impl Memory {
-    fn get(&self, origin: Origin) -> Region {
+impl TrackedMemory {
+    fn get(&self, origin: ValueOrigin) -> MemoryUse {
         let found = self.regions.iter().find(|(known, _)| *known == origin);
-        found.map_or(Region::default(), |(_, region)| *region)
+        found.map_or(MemoryUse::default(), |(_, region)| *region)
     }
 
     /// Notes what happened to memory, as far as there is room; whether that is new.
-    fn set(&mut self, origin: Origin, region: Region) -> bool {
+    fn set(&mut self, origin: ValueOrigin, region: MemoryUse) -> bool {
         let has_room = self.regions.len() < MOST_REGIONS;
         match self.regions.iter_mut().find(|(known, _)| *known == origin) {
             Some((_, known)) => std::mem::replace(known, region) != region,
             None if has_room => {
                 self.regions.push((origin, region));
-                region != Region::default()
+                region != MemoryUse::default()
             }
             None => std::mem::replace(&mut self.is_all, false),
         }
     }
 
     /// The call that returned `origin` is made again: what it returns now is other memory.
-    fn forget(&mut self, origin: Origin) {
+    fn forget(&mut self, origin: ValueOrigin) {
         self.regions.retain(|(known, _)| *known != origin);
     }
 }
 
-impl Lattice for Memory {
+impl Lattice for TrackedMemory {
     fn join(&mut self, other: &Self) -> bool {
         let mut grows = self.is_all && !other.is_all;
         self.is_all &= other.is_all;
         for (origin, there) in &other.regions {
             let here = self.get(*origin);
-            let both = Region {
+            let both = MemoryUse {
                 is_both: here.is_both || there.is_both,
                 was_executable: here.was_executable || there.was_executable,
                 is_in_use: here.is_in_use || there.is_in_use,
@@ -231,41 +230,49 @@ impl Lattice for Memory {
     }
 }
 
-struct Regions<'a, 'b, 'data> {
+struct MemoryAnalysis<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
-    values: Values<'a, 'data>,
-    settings: &'a HashMap<FuncId, Setting>,
+    values: RegisterAnalysis<'a, 'data>,
+    settings: &'a HashMap<FuncId, ProtectionSetter>,
     copies: &'a [FuncId],
     /// Places with whether that they change code in use is no more than supposed.
     found: RefCell<BTreeMap<Svma, bool>>,
 }
 
-impl Regions<'_, '_, '_> {
+impl MemoryAnalysis<'_, '_, '_> {
     /// A pointer is written through at `at`.
-    fn write(&self, origin: Origin, at: Svma, memory: &Memory) {
+    fn write(&self, origin: ValueOrigin, at: Svma, memory: &TrackedMemory) {
         let region = memory.get(origin);
         let is_in_use = match origin {
-            Origin::Number(address) => self.subject.program.function_at(Svma(address)).is_some(),
+            ValueOrigin::Number(address) => {
+                self.subject.program.function_at(Svma(address)).is_some()
+            }
             _ => region.is_in_use,
         };
-        let is_from_elsewhere = matches!(origin, Origin::Entry(_) | Origin::Word(_));
+        let is_from_elsewhere = matches!(origin, ValueOrigin::Entry(_) | ValueOrigin::Word(_));
         if is_in_use || is_from_elsewhere && region.is_both {
             *self.found.borrow_mut().entry(at).or_insert(true) &= !is_in_use;
         }
     }
 
-    fn call(&self, callee: FuncId, at: Svma, (registers, memory): &mut (Registers, Memory)) {
+    fn call(
+        &self,
+        callee: FuncId,
+        at: Svma,
+        (registers, memory): &mut (RegisterState, TrackedMemory),
+    ) {
         let argument = |number: usize| registers.argument(number);
-        let protection = |number| argument(number).and_then(super::registers::Value::as_number);
+        let protection =
+            |number| argument(number).and_then(super::registers::RegisterValue::as_number);
         let (origin, protection) = match self.settings.get(&callee) {
-            Some(Setting::Maps) => {
-                memory.forget(Origin::Result(at));
-                (Some(Origin::Result(at)), protection(2))
+            Some(ProtectionSetter::Maps) => {
+                memory.forget(ValueOrigin::Result(at));
+                (Some(ValueOrigin::Result(at)), protection(2))
             }
-            Some(Setting::Sets { memory, protection: number }) => {
+            Some(ProtectionSetter::Sets { memory, protection: number }) => {
                 (argument(*memory).map(|value| value.origin), protection(*number))
             }
-            Some(Setting::SetsTo { memory, protection }) => {
+            Some(ProtectionSetter::SetsTo { memory, protection }) => {
                 (argument(*memory).map(|value| value.origin), Some(*protection))
             }
             None => {
@@ -276,22 +283,22 @@ impl Regions<'_, '_, '_> {
         };
         if let (Some(origin), Some(protection)) = (origin, protection) {
             let region = memory.get(origin);
-            let is_executable = protection & EXECUTE != 0;
-            let is_both = is_executable && protection & WRITE != 0;
+            let is_executable = protection & PROT_EXEC != 0;
+            let is_both = is_executable && protection & PROT_WRITE != 0;
             let was_executable = region.was_executable || is_executable;
-            memory.set(origin, Region { is_both, was_executable, ..region });
+            memory.set(origin, MemoryUse { is_both, was_executable, ..region });
         }
     }
 
     /// Something goes to where a register points, or is told of it.
-    fn use_of(origin: Origin, memory: &mut Memory) {
+    fn use_of(origin: ValueOrigin, memory: &mut TrackedMemory) {
         let region = memory.get(origin);
         if region.was_executable {
-            memory.set(origin, Region { is_in_use: true, ..region });
+            memory.set(origin, MemoryUse { is_in_use: true, ..region });
         }
     }
 
-    fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut (Registers, Memory)) {
+    fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut (RegisterState, TrackedMemory)) {
         match insn {
             Insn::Call { to } => {
                 if let Some(callee) = self.subject.program.function_at(to) {
@@ -309,7 +316,7 @@ impl Regions<'_, '_, '_> {
             let base = state.0.get(access.base).map(|value| value.origin);
             // A number is the place itself: another offset is another place.
             let place = match base {
-                Some(Origin::Number(_)) => state.0.address(access).map(Origin::Number),
+                Some(ValueOrigin::Number(_)) => state.0.address(access).map(ValueOrigin::Number),
                 other => other,
             };
             place.into_iter().for_each(|place| self.write(place, at, &state.1));
@@ -320,11 +327,11 @@ impl Regions<'_, '_, '_> {
     }
 }
 
-impl Analysis for Regions<'_, '_, '_> {
-    type State = (Registers, Memory);
+impl Analysis for MemoryAnalysis<'_, '_, '_> {
+    type State = (RegisterState, TrackedMemory);
 
     fn entry(&self) -> Self::State {
-        (Registers::at_entry(), Memory { regions: Vec::new(), is_all: true })
+        (RegisterState::at_entry(), TrackedMemory { regions: Vec::new(), is_all: true })
     }
 
     fn transfer(&self, block: &Block, state: &mut Self::State) {

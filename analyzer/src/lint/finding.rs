@@ -1,7 +1,9 @@
 //! Findings, and what was looked at.
 
-use super::rule::Level;
+use super::rule::{Level, RuleDescriptor};
+use super::subject::Subject;
 use crate::addr::Svma;
+use crate::program::FuncId;
 use std::time::Duration;
 
 /// What happens at a step of a witness.
@@ -65,7 +67,7 @@ impl Evidence {
 
 /// One step of the way that shows a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct WitnessStep {
     /// What happens there.
     pub role: Role,
     /// The function that it happens in.
@@ -106,7 +108,7 @@ pub struct Finding {
     pub message: String,
     /// The way from an entry point to the patch to the return; empty where the
     /// finding is about one place.
-    pub witness: Vec<Step>,
+    pub witness: Vec<WitnessStep>,
     /// Functions that it reaches.
     pub affected: Affected,
     /// Why upstream holds it to be right, if it does.
@@ -115,6 +117,32 @@ pub struct Finding {
     /// functions and call chain; functions by the paths that their symbols are mangled from,
     /// so that those of generic functions may have it together.
     pub fingerprint: String,
+}
+
+impl Finding {
+    /// A finding about the instruction at `at` in `function`.  `detail` tells it from others
+    /// of the rule in the function.
+    pub(super) fn at(
+        subject: &Subject<'_, '_>,
+        rule: &'static RuleDescriptor,
+        level: Level,
+        (function, at): (FuncId, Svma),
+        detail: &str,
+        message: String,
+    ) -> Self {
+        let name = subject.name(function);
+        Self {
+            rule: rule.code,
+            level,
+            fingerprint: format!("{}:{name}:{detail}", rule.code),
+            function: Some(name),
+            address: Some(at),
+            message,
+            witness: Vec::new(),
+            affected: Affected::default(),
+            tolerated: None,
+        }
+    }
 }
 
 /// What was looked at, and what could not be.

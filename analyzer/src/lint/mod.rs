@@ -1,6 +1,6 @@
 //! Finds code that patches code and never tells the other CPUs.
 //!
-//! A [`crate::program::Program`] is recovered from the code; models say by name, and
+//! A [`crate::program::RecoveredProgram`] is recovered from the code; models say by name, and
 //! shapes by instructions, which functions patch, maintain caches and synchronise; each
 //! rule has a file of its own that says what it finds, how, and what it misses.
 //!
@@ -10,11 +10,8 @@ mod address_filter;
 mod call_arguments;
 mod consumers;
 mod executable_memory;
-mod exports;
 mod finding;
-mod kernel;
 mod model;
-mod neighbours;
 mod obligation;
 mod path_state;
 mod paths;
@@ -27,9 +24,8 @@ mod subject;
 mod syncs;
 mod witness;
 
-pub use finding::{Affected, Coverage, Evidence, Finding, LintReport, Phase, Role, Step};
-pub use kernel::KernelSummary;
-pub use model::{Config, ConfigError, FunctionModel, FunctionRole, Suppression};
+pub use finding::{Affected, Coverage, Evidence, Finding, LintReport, Phase, Role, WitnessStep};
+pub use model::{Config, ConfigError, FunctionModel, FunctionRole, KernelSummary, Suppression};
 pub use rule::{Level, RuleDescriptor};
 pub use rules::RULES;
 pub use run::{ARCHITECTURE, lint, lint_in};

@@ -3,6 +3,7 @@
 use super::rule::Level;
 use crate::pattern::{Pattern, PatternError};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a function does to code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +59,19 @@ impl FunctionModel {
     pub fn is_plain(&self) -> bool {
         !self.names.iter().any(|name| Pattern::is_pattern(name))
     }
+}
+
+/// What the exported functions of a kernel do, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KernelSummary {
+    /// Functions that may return with existing code patched and other CPUs not
+    /// synchronised, with the function that patches.
+    pub pending: BTreeMap<String, String>,
+    /// Functions that patch existing code, exported or not, each with whether it is a
+    /// finding above a note that nobody synchronises.
+    pub patchers: BTreeMap<String, bool>,
+    /// Functions that make other CPUs synchronise on every way through them.
+    pub syncs: BTreeSet<String>,
 }
 
 /// Findings that are not to count.
@@ -116,7 +130,7 @@ pub enum ConfigError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     #[serde(default)]
     function: Vec<FunctionEntry>,
     #[serde(default)]
@@ -164,7 +178,7 @@ impl Config {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let file: File = toml::from_str(text)?;
+        let file: ConfigFile = toml::from_str(text)?;
         let functions = file.function.into_iter().enumerate().map(|(at, entry)| model(at, entry));
         let suppressions =
             file.suppress.into_iter().enumerate().map(|(at, entry)| suppression(at, entry));

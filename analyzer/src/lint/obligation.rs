@@ -6,7 +6,7 @@
 
 use super::executable_memory;
 use super::model::FunctionRole;
-use super::registers::Body;
+use super::registers::FunctionBody;
 use super::subject::Subject;
 use super::syncs::{Effect, Syncs};
 use crate::addr::Svma;
@@ -186,7 +186,7 @@ impl Pending<'_, '_, '_> {
         if self.id != self.root.function || self.root.stores.is_empty() {
             return &[];
         }
-        let body = Body { program: &self.subject.program, cfg: &self.cfg, id: self.id };
+        let body = FunctionBody { program: &self.subject.program, cfg: &self.cfg, id: self.id };
         let first = self.root.stores.partition_point(|at| *at < block.start);
         let stores = &self.root.stores[first..];
         &stores[..stores.partition_point(|at| *at < body.end(block))]

@@ -1,28 +1,28 @@
 //! What registers and data hold on those ways through a function on which the obligation is
 //! pending, or on those on which it is not.
 
-use super::registers::{Origin, Registers, Value};
+use super::registers::{RegisterState, RegisterValue, ValueOrigin};
 use crate::addr::Svma;
 use crate::dataflow::Lattice;
 use crate::image::Image;
 use crate::program::{Access, AccessKind, Condition, Insn, Test, access};
 
-/// Words of data with what they hold, by address.
+/// TrackedWords of data with what they hold, by address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Words(Vec<(u64, Value)>);
+pub(super) struct TrackedWords(Vec<(u64, RegisterValue)>);
 
-/// Words that are kept in mind at once.
+/// TrackedWords that are kept in mind at once.
 const MOST_WORDS: usize = 8;
 
-impl Words {
-    pub(super) fn get(&self, address: u64) -> Option<Value> {
+impl TrackedWords {
+    pub(super) fn get(&self, address: u64) -> Option<RegisterValue> {
         let at = self.0.binary_search_by_key(&address, |(at, _)| *at).ok()?;
         Some(self.0[at].1)
     }
 
     /// Notes what the word at `address` holds; the words beside it that it may reach into are
     /// no longer known.
-    pub(super) fn set(&mut self, address: u64, value: Option<Value>) {
+    pub(super) fn set(&mut self, address: u64, value: Option<RegisterValue>) {
         self.0.retain(|(at, _)| at.abs_diff(address) >= 8);
         let value = value.filter(|value| value.is_number());
         if let Some(value) = value.filter(|_| self.0.len() < MOST_WORDS) {
@@ -46,14 +46,14 @@ impl Words {
 
 /// What holds on one half of the ways.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Half {
-    pub(super) registers: Registers,
-    pub(super) words: Words,
+pub(super) struct PathState {
+    pub(super) registers: RegisterState,
+    pub(super) words: TrackedWords,
     /// Whether no data but the stack was changed since the entry, for all that is known.
     pub(super) keeps: bool,
 }
 
-impl Lattice for Half {
+impl Lattice for PathState {
     fn join(&mut self, other: &Self) -> bool {
         let registers = self.registers.join(&other.registers);
         let words = self.words.join(&other.words);
@@ -63,10 +63,10 @@ impl Lattice for Half {
     }
 }
 
-impl Half {
+impl PathState {
     /// What holds at the entry of a function.
     pub(super) fn at_entry() -> Self {
-        Self { registers: Registers::at_entry(), words: Words::default(), keeps: true }
+        Self { registers: RegisterState::at_entry(), words: TrackedWords::default(), keeps: true }
     }
 
     /// What a call at `at` leaves that may change all data.
@@ -76,7 +76,7 @@ impl Half {
     }
 
     fn change_all(&mut self) {
-        self.words = Words::default();
+        self.words = TrackedWords::default();
         self.keeps = false;
         self.registers.forget_words(None);
     }
@@ -86,7 +86,7 @@ impl Half {
         let access = access(word);
         let address = access.and_then(|access| self.registers.address(access));
         let stored = access.and_then(|access| match access.register.number() {
-            31 => Some(Value::number(0)),
+            31 => Some(RegisterValue::number(0)),
             _ => self.registers.get(access.register),
         });
         self.registers.execute(image, at, word, insn);
@@ -122,13 +122,15 @@ impl Half {
             return false;
         }
         let learnt = match (condition.test, answer) {
-            (Test::Is(number), true) => Some(Value::number(number)),
-            (Test::Is(0), false) | (Test::HasClear(_), false) => Some(Value::new(Origin::NotZero)),
+            (Test::Is(number), true) => Some(RegisterValue::number(number)),
+            (Test::Is(0), false) | (Test::HasClear(_), false) => {
+                Some(RegisterValue::new(ValueOrigin::NotZero))
+            }
             _ => None,
         };
         if let Some(learnt) = learnt.filter(|_| value.is_itself && !value.is_number()) {
             self.registers.learn(value, learnt);
-            if let Origin::Word(address) = value.origin {
+            if let ValueOrigin::Word(address) = value.origin {
                 self.words.set(address, Some(learnt));
             }
         }
@@ -137,8 +139,8 @@ impl Half {
 }
 
 /// Whether a number fits a byte, so that a store of one keeps it.
-fn is_small(value: Option<Value>) -> bool {
-    value.and_then(Value::as_number).is_some_and(|number| number < 0x100)
+fn is_small(value: Option<RegisterValue>) -> bool {
+    value.and_then(RegisterValue::as_number).is_some_and(|number| number < 0x100)
 }
 
 /// Whether an instruction may store elsewhere than to the stack (SP, or the frame pointer).

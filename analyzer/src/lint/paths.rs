@@ -14,34 +14,34 @@
 //!
 //! Comparisons other than for equality with a number, counts on the stack, and words of data
 //! across calls of functions that are not understood are not: the obligation is then taken
-//! for pending. Counts are taken not to overflow, and [`Half`] for what only this function
+//! for pending. Counts are taken not to overflow, and [`PathState`] for what only this function
 //! changes.
 
 use super::obligation::Root;
-use super::path_state::{Half, Words};
-use super::registers::{Body, Origin, Value, Values};
+use super::path_state::{PathState, TrackedWords};
+use super::registers::{FunctionBody, RegisterAnalysis, RegisterValue, ValueOrigin};
 use super::subject::Subject;
 use super::syncs::{Effect, Guard, Syncs};
 use crate::addr::Svma;
-use crate::dataflow::{Analysis, Lattice, Next, StepsExceeded, at_exits, solve};
+use crate::dataflow::{Analysis, Lattice, StepsExceeded, Successor, at_exits, solve};
 use crate::program::{Block, Cfg, Condition, Event, Exit, FuncId, INSN_BYTES, Insn, condition};
 use std::rc::Rc;
 
 /// The two halves; each `None` if there is no such way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct State {
-    clear: Option<Half>,
-    pending: Option<Half>,
+pub(super) struct PathStates {
+    clear: Option<PathState>,
+    pending: Option<PathState>,
 }
 
-impl Lattice for State {
+impl Lattice for PathStates {
     fn join(&mut self, other: &Self) -> bool {
         let clear = join(&mut self.clear, other.clear.clone());
         join(&mut self.pending, other.pending.clone()) || clear
     }
 }
 
-fn join(half: &mut Option<Half>, other: Option<Half>) -> bool {
+fn join(half: &mut Option<PathState>, other: Option<PathState>) -> bool {
     match (half, other) {
         (_, None) => false,
         (Some(half), Some(other)) => half.join(&other),
@@ -54,17 +54,17 @@ fn join(half: &mut Option<Half>, other: Option<Half>) -> bool {
 
 /// What a function leaves on one half of its ways.
 #[derive(Debug, Clone)]
-pub(super) struct Left {
-    result: Option<Value>,
-    words: Words,
+pub(super) struct ReturnState {
+    result: Option<RegisterValue>,
+    words: TrackedWords,
     keeps: bool,
 }
 
 /// What a function that is called with nothing pending leaves.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    clear: Option<Left>,
-    pub(super) pending: Option<Left>,
+    clear: Option<ReturnState>,
+    pub(super) pending: Option<ReturnState>,
 }
 
 /// What is known of the functions that are called.
@@ -90,9 +90,9 @@ pub(super) fn outcomes(
     callees: &dyn Callees,
     id: FuncId,
 ) -> Result<Outcomes, StepsExceeded> {
-    let entry = State { clear: Some(Half::at_entry()), pending: None };
+    let entry = PathStates { clear: Some(PathState::at_entry()), pending: None };
     let state = Paths::new(subject, syncs, Some(root), callees, id).solve(entry)?;
-    let left = |half: Half| Left {
+    let left = |half: PathState| ReturnState {
         result: half.registers.argument(0).filter(|result| result.is_number()),
         words: half.words,
         keeps: half.keeps,
@@ -139,8 +139,8 @@ const MOST_GUARDS: usize = 4;
 /// Parameters and words of data that branches of `id` ask for.
 fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
     let cfg = subject.cfg(id);
-    let body = Body { program: &subject.program, cfg: &cfg, id };
-    let values = Values { image: subject.image, body };
+    let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
+    let values = RegisterAnalysis { image: subject.image, body };
     let Ok(before) = solve(&cfg, &values) else { return Vec::new() };
     let mut found: Vec<Guard> = Vec::new();
     for (block, registers) in cfg.blocks.iter().zip(before) {
@@ -151,8 +151,8 @@ fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
         values.transfer(block, &mut registers);
         let value = registers.get(condition.register).filter(|value| value.is_itself);
         let guard = match value.map(|value| value.origin) {
-            Some(Origin::Entry(number @ 0..8)) => Guard::Argument(number.into()),
-            Some(Origin::Word(address)) => Guard::Word(address),
+            Some(ValueOrigin::Entry(number @ 0..8)) => Guard::Argument(number.into()),
+            Some(ValueOrigin::Word(address)) => Guard::Word(address),
             _ => continue,
         };
         if !found.contains(&guard) && found.len() < MOST_GUARDS {
@@ -164,13 +164,13 @@ fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
 
 /// Whether nothing stays pending in `id` if `guard` is not zero.
 fn fulfils(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId, guard: Guard) -> bool {
-    let mut half = Half::at_entry();
-    let not_zero = Some(Value::new(Origin::NotZero));
+    let mut half = PathState::at_entry();
+    let not_zero = Some(RegisterValue::new(ValueOrigin::NotZero));
     match guard {
         Guard::Argument(number) => half.registers.set_argument(number, not_zero),
         Guard::Word(address) => half.words.set(address, not_zero),
     }
-    let entry = State { clear: None, pending: Some(half) };
+    let entry = PathStates { clear: None, pending: Some(half) };
     let solved = Paths::new(subject, syncs, None, &NothingPatches, id).solve(entry);
     solved.is_ok_and(|state| state.pending.is_none() && state.clear.is_some())
 }
@@ -208,7 +208,7 @@ struct Paths<'a, 'b, 'data> {
     callees: &'a dyn Callees,
     id: FuncId,
     cfg: Rc<Cfg>,
-    entry: State,
+    entry: PathStates,
 }
 
 impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
@@ -219,14 +219,22 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
         callees: &'a dyn Callees,
         id: FuncId,
     ) -> Self {
-        Self { subject, syncs, root, callees, id, cfg: subject.cfg(id), entry: State::default() }
+        Self {
+            subject,
+            syncs,
+            root,
+            callees,
+            id,
+            cfg: subject.cfg(id),
+            entry: PathStates::default(),
+        }
     }
 
     /// What holds where it returns.
-    fn solve(mut self, entry: State) -> Result<State, StepsExceeded> {
+    fn solve(mut self, entry: PathStates) -> Result<PathStates, StepsExceeded> {
         self.entry = entry;
         let before = solve(&self.cfg, &self)?;
-        let mut all = State::default();
+        let mut all = PathStates::default();
         for (_, exit, mut state) in at_exits(&self.cfg, &self, before) {
             if let Exit::TailCall { at, to } = exit {
                 self.call(to, at, &mut state);
@@ -236,9 +244,9 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
         Ok(all)
     }
 
-    fn call(&self, callee: FuncId, at: Svma, state: &mut State) {
+    fn call(&self, callee: FuncId, at: Svma, state: &mut PathStates) {
         let effect = self.syncs.effect(self.subject, self.id, callee, at);
-        let is_fulfilled = |half: &Half| {
+        let is_fulfilled = |half: &PathState| {
             effect == Effect::Syncs
                 || self.callees.guards(callee).iter().any(|guard| holds(*guard, half))
         };
@@ -266,7 +274,7 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
         }
     }
 
-    fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut State) {
+    fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut PathStates) {
         match insn {
             Insn::Call { to } if let Some(callee) = self.subject.program.function_at(to) => {
                 self.call(callee, at, state);
@@ -293,40 +301,40 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
 }
 
 /// Whether a guard is known not to be zero.
-fn holds(guard: Guard, half: &Half) -> bool {
+fn holds(guard: Guard, half: &PathState) -> bool {
     let value = match guard {
         Guard::Argument(number) => half.registers.argument(number),
         Guard::Word(address) => half.words.get(address),
     };
-    value.and_then(Value::is_zero) == Some(false)
+    value.and_then(RegisterValue::is_zero) == Some(false)
 }
 
 /// What a call at `at` of a function with `outcomes` makes of `state`.
-fn after(outcomes: &Outcomes, at: Svma, state: &State) -> State {
-    let leave = |half: &Option<Half>, left: &Option<Left>| -> Option<Half> {
+fn after(outcomes: &Outcomes, at: Svma, state: &PathStates) -> PathStates {
+    let leave = |half: &Option<PathState>, left: &Option<ReturnState>| -> Option<PathState> {
         let (half, left) = (half.as_ref()?, left.as_ref()?);
         let words = if left.keeps { half.words.clone() } else { left.words.clone() };
         let mut behind = half.clone();
         behind.call(at);
         behind.registers.set_argument(0, left.result.or(behind.registers.argument(0)));
-        Some(Half { words, keeps: half.keeps && left.keeps, ..behind })
+        Some(PathState { words, keeps: half.keeps && left.keeps, ..behind })
     };
     let mut pending = leave(&state.clear, &outcomes.pending);
     join(&mut pending, leave(&state.pending, &outcomes.clear));
     join(&mut pending, leave(&state.pending, &outcomes.pending));
-    State { clear: leave(&state.clear, &outcomes.clear), pending }
+    PathStates { clear: leave(&state.clear, &outcomes.clear), pending }
 }
 
 impl Analysis for Paths<'_, '_, '_> {
-    type State = State;
+    type State = PathStates;
 
-    fn entry(&self) -> State {
+    fn entry(&self) -> PathStates {
         self.entry.clone()
     }
 
-    fn transfer(&self, block: &Block, state: &mut State) {
+    fn transfer(&self, block: &Block, state: &mut PathStates) {
         let program = &self.subject.program;
-        let body = Body { program, cfg: &self.cfg, id: self.id };
+        let body = FunctionBody { program, cfg: &self.cfg, id: self.id };
         let mut events = program.events()[block.events.clone()].iter().peekable();
         for (at, word, insn) in body.instructions(block) {
             // Calls through constants in registers are resolved there.
@@ -335,15 +343,15 @@ impl Analysis for Paths<'_, '_, '_> {
         }
     }
 
-    fn follow(&self, block: &Block, next: Next, state: &mut State) -> bool {
+    fn follow(&self, block: &Block, next: Successor, state: &mut PathStates) -> bool {
         let Some((condition, to)) = condition_of(self.subject, block) else { return true };
         let range = self.subject.program.function(self.id).range;
         let is_taken = match next {
-            Next::Block(next) => self.cfg.blocks[next.index()].start == to,
-            Next::Exit(Exit::TailCall { to: callee, .. }) => {
+            Successor::Block(next) => self.cfg.blocks[next.index()].start == to,
+            Successor::Exit(Exit::TailCall { to: callee, .. }) => {
                 !range.contains(to) && self.subject.program.function_at(to) == Some(callee)
             }
-            Next::Exit(_) => return true,
+            Successor::Exit(_) => return true,
         };
         let answer = is_taken == condition.is_taken_if;
         for half in [&mut state.clear, &mut state.pending] {

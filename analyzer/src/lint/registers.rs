@@ -1,7 +1,7 @@
 //! What registers hold at any place in a function, as far as its own instructions say:
 //! constants, and values by where they come from.
 //!
-//! Registers of 32 bits are taken for the 64-bit ones that hold the same; the stack is not
+//! RegisterState of 32 bits are taken for the 64-bit ones that hold the same; the stack is not
 //! followed.
 
 use crate::addr::Svma;
@@ -9,14 +9,13 @@ use crate::dataflow::{Analysis, Lattice};
 use crate::image::Image;
 use crate::program::constant_at;
 use crate::program::{
-    Access, AccessKind, Block, Cfg, Constant, FuncId, INSN_BYTES, Insn, Program, Register, access,
-    also_writes,
+    Access, AccessKind, Block, CALLEE_SAVED, Cfg, Constant, FuncId, INSN_BYTES, Insn,
+    RecoveredProgram, Register, access, also_writes,
 };
-use std::ops::Range;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Origin {
+pub(super) enum ValueOrigin {
     /// It is this number.
     Number(u64),
     /// It is some number above zero, and below 2^31.
@@ -35,25 +34,25 @@ pub(super) enum Origin {
 
 /// A value, or an address at some distance from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Value {
-    pub(super) origin: Origin,
+pub(super) struct RegisterValue {
+    pub(super) origin: ValueOrigin,
     /// Whether it is the value itself, nothing having been added to it.
     pub(super) is_itself: bool,
 }
 
-impl Value {
-    pub(super) const fn new(origin: Origin) -> Self {
+impl RegisterValue {
+    pub(super) const fn new(origin: ValueOrigin) -> Self {
         Self { origin, is_itself: true }
     }
 
     pub(super) const fn number(number: u64) -> Self {
-        Self::new(Origin::Number(number))
+        Self::new(ValueOrigin::Number(number))
     }
 
     /// The number that it is, if that is known.
     pub(super) const fn as_number(self) -> Option<u64> {
         match self.origin {
-            Origin::Number(number) => Some(number),
+            ValueOrigin::Number(number) => Some(number),
             _ => None,
         }
     }
@@ -61,8 +60,8 @@ impl Value {
     /// Whether it is zero, if that is known.
     pub(super) const fn is_zero(self) -> Option<bool> {
         match self.origin {
-            Origin::Number(number) => Some(number == 0),
-            Origin::Positive | Origin::NotZero => Some(false),
+            ValueOrigin::Number(number) => Some(number == 0),
+            ValueOrigin::Positive | ValueOrigin::NotZero => Some(false),
             _ => None,
         }
     }
@@ -76,23 +75,25 @@ impl Value {
     /// is known by where it comes from.
     const fn signs(self) -> u8 {
         match self.origin {
-            Origin::Number(0) => ZERO,
-            Origin::Number(number) if number < 1 << 31 => POSITIVE,
-            Origin::Number(_) => NEGATIVE,
-            Origin::Positive => POSITIVE,
-            Origin::Count => ZERO | POSITIVE,
-            Origin::NotZero => POSITIVE | NEGATIVE,
-            Origin::Entry(_) | Origin::Result(_) | Origin::Word(_) => 0,
+            ValueOrigin::Number(0) => ZERO,
+            ValueOrigin::Number(number) if number < 1 << 31 => POSITIVE,
+            ValueOrigin::Number(_) => NEGATIVE,
+            ValueOrigin::Positive => POSITIVE,
+            ValueOrigin::Count => ZERO | POSITIVE,
+            ValueOrigin::NotZero => POSITIVE | NEGATIVE,
+            ValueOrigin::Entry(_) | ValueOrigin::Result(_) | ValueOrigin::Word(_) => 0,
         }
     }
 
     /// It and a number.
     fn plus(self, add: i64) -> Option<Self> {
         match self.origin {
-            Origin::Number(number) => Some(Self::number(number.wrapping_add_signed(add))),
+            ValueOrigin::Number(number) => Some(Self::number(number.wrapping_add_signed(add))),
             _ if add == 0 => Some(self),
-            Origin::Positive | Origin::Count if add > 0 => Some(Self::new(Origin::Positive)),
-            Origin::Positive | Origin::Count | Origin::NotZero => None,
+            ValueOrigin::Positive | ValueOrigin::Count if add > 0 => {
+                Some(Self::new(ValueOrigin::Positive))
+            }
+            ValueOrigin::Positive | ValueOrigin::Count | ValueOrigin::NotZero => None,
             _ => Some(Self { is_itself: false, ..self }),
         }
     }
@@ -106,9 +107,9 @@ impl Value {
             return None;
         }
         match self.signs() | other.signs() {
-            POSITIVE => Some(Self::new(Origin::Positive)),
-            both if both == ZERO | POSITIVE => Some(Self::new(Origin::Count)),
-            both if both & ZERO == 0 => Some(Self::new(Origin::NotZero)),
+            POSITIVE => Some(Self::new(ValueOrigin::Positive)),
+            both if both == ZERO | POSITIVE => Some(Self::new(ValueOrigin::Count)),
+            both if both & ZERO == 0 => Some(Self::new(ValueOrigin::NotZero)),
             _ => None,
         }
     }
@@ -121,50 +122,47 @@ const NEGATIVE: u8 = 4;
 
 /// The registers x0 to x30.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Registers([Option<Value>; 31]);
+pub(super) struct RegisterState([Option<RegisterValue>; 31]);
 
-/// Registers that a call leaves as they are: x19 to x29 (AAPCS64, 6.1.1).
-const KEPT: Range<usize> = 19..30;
-
-impl Registers {
+impl RegisterState {
     /// Those at the entry of a function.
     pub(super) fn at_entry() -> Self {
         let mut registers = [None; 31];
         for (number, register) in (0u8..).zip(&mut registers) {
-            *register = Some(Value::new(Origin::Entry(number)));
+            *register = Some(RegisterValue::new(ValueOrigin::Entry(number)));
         }
         Self(registers)
     }
 
-    pub(super) fn get(&self, register: Register) -> Option<Value> {
+    pub(super) fn get(&self, register: Register) -> Option<RegisterValue> {
         self.0.get(usize::from(register.number())).copied().flatten()
     }
 
     /// The value in the register of a parameter or result.
-    pub(super) fn argument(&self, number: usize) -> Option<Value> {
+    pub(super) fn argument(&self, number: usize) -> Option<RegisterValue> {
         self.0.get(number).copied().flatten()
     }
 
-    pub(super) fn set_argument(&mut self, number: usize, value: Option<Value>) {
+    pub(super) fn set_argument(&mut self, number: usize, value: Option<RegisterValue>) {
         if let Some(place) = self.0.get_mut(number) {
             *place = value;
         }
     }
 
-    fn set(&mut self, register: Register, value: Option<Value>) {
+    fn set(&mut self, register: Register, value: Option<RegisterValue>) {
         self.set_argument(usize::from(register.number()), value);
     }
 
     /// Puts `known` wherever `value` itself is.
-    pub(super) fn learn(&mut self, value: Value, known: Value) {
+    pub(super) fn learn(&mut self, value: RegisterValue, known: RegisterValue) {
         self.0.iter_mut().filter(|held| **held == Some(value)).for_each(|held| *held = Some(known));
     }
 
     /// Data at `address` has changed, or all data: what was loaded from there is no longer
     /// what is there.
     pub(super) fn forget_words(&mut self, address: Option<u64>) {
-        let is_gone = |value: &Option<Value>| match value.map(|value| value.origin) {
-            Some(Origin::Word(at)) => address.is_none_or(|address| address == at),
+        let is_gone = |value: &Option<RegisterValue>| match value.map(|value| value.origin) {
+            Some(ValueOrigin::Word(at)) => address.is_none_or(|address| address == at),
             _ => false,
         };
         self.0.iter_mut().filter(|held| is_gone(held)).for_each(|held| *held = None);
@@ -172,9 +170,10 @@ impl Registers {
 
     /// What a call at `at` leaves.
     pub(super) fn call(&mut self, at: Svma) {
-        let lost = self.0.iter_mut().enumerate().filter(|(number, _)| !KEPT.contains(number));
+        let lost =
+            self.0.iter_mut().enumerate().filter(|(number, _)| !CALLEE_SAVED.contains(number));
         lost.for_each(|(_, register)| *register = None);
-        self.0[0] = Some(Value::new(Origin::Result(at)));
+        self.0[0] = Some(RegisterValue::new(ValueOrigin::Result(at)));
     }
 
     /// The address that an access goes to, if that is a number.
@@ -188,8 +187,10 @@ impl Registers {
         match insn {
             Insn::Constant { register, value, is_word } => {
                 let value = self.constant(image, register, value);
-                let narrow = |value: Value| match value.origin {
-                    Origin::Number(number) if is_word => Value::number(number & 0xffff_ffff),
+                let narrow = |value: RegisterValue| match value.origin {
+                    ValueOrigin::Number(number) if is_word => {
+                        RegisterValue::number(number & 0xffff_ffff)
+                    }
                     _ => value,
                 };
                 self.set(register, value.map(narrow));
@@ -199,45 +200,46 @@ impl Registers {
                 self.set(register, value);
             }
             Insn::Call { .. } | Insn::CallRegister { .. } => self.call(at),
-            Insn::SupervisorCall => self.0[0] = Some(Value::new(Origin::Result(at))),
+            Insn::SupervisorCall => self.0[0] = Some(RegisterValue::new(ValueOrigin::Result(at))),
             _ => {}
         }
         if let Some(register) = also_writes(word) {
             // Write-back moves a pointer within what it points into.
             let moved = base.filter(|(base, _)| *base == register).and_then(|(_, value)| value);
             let moved = moved.filter(|value| !value.is_number());
-            self.set(register, moved.map(|value| Value { is_itself: false, ..value }));
+            self.set(register, moved.map(|value| RegisterValue { is_itself: false, ..value }));
         }
     }
 
-    fn constant(&self, image: &Image<'_>, own: Register, value: Constant) -> Option<Value> {
+    fn constant(&self, image: &Image<'_>, own: Register, value: Constant) -> Option<RegisterValue> {
         match value {
-            Constant::Value(value) => Some(Value::number(value)),
+            Constant::Value(value) => Some(RegisterValue::number(value)),
             Constant::Keep { bits, shift } => {
                 let old = self.get(own)?.as_number()?;
-                Some(Value::number(old & !(0xffff << shift) | bits << shift))
+                Some(RegisterValue::number(old & !(0xffff << shift) | bits << shift))
             }
             Constant::Sum { from, add } => self.get(from)?.plus(add),
-            Constant::Literal(from) => constant_at(image, from).map(Value::number),
+            Constant::Literal(from) => constant_at(image, from).map(RegisterValue::number),
             Constant::Loaded { base, offset } => {
                 let at = self.get(base)?.as_number()?.wrapping_add(offset);
-                let known = constant_at(image, Svma(at)).map(Value::number);
-                Some(known.unwrap_or(Value::new(Origin::Word(at))))
+                let known = constant_at(image, Svma(at)).map(RegisterValue::number);
+                Some(known.unwrap_or(RegisterValue::new(ValueOrigin::Word(at))))
             }
         }
     }
 
     /// What a load of another form than [`Constant`] has brings.
-    fn loaded(&self, image: &Image<'_>, word: u32) -> Option<Value> {
+    fn loaded(&self, image: &Image<'_>, word: u32) -> Option<RegisterValue> {
         let access = access(word).filter(|access| access.kind == AccessKind::Load)?;
         let at = self.address(access)?;
-        let known = constant_at(image, Svma(at)).filter(|_| access.bytes == 8).map(Value::number);
-        Some(known.unwrap_or(Value::new(Origin::Word(at))))
+        let known =
+            constant_at(image, Svma(at)).filter(|_| access.bytes == 8).map(RegisterValue::number);
+        Some(known.unwrap_or(RegisterValue::new(ValueOrigin::Word(at))))
     }
 
     /// What becomes of a pointer by an index or a mask: ADD and AND of two registers, BIC,
     /// and AND with a number (C4.1.95, C4.1.92).
-    fn derived(&self, word: u32) -> Option<Value> {
+    fn derived(&self, word: u32) -> Option<RegisterValue> {
         let is_two = matches!(word & 0x7f00_0000, 0x0b00_0000 | 0x0a00_0000);
         let is_masked = word & 0x7f80_0000 == 0x1200_0000;
         if !is_two && !is_masked {
@@ -249,14 +251,14 @@ impl Registers {
         };
         match (of(5), of(16).filter(|_| is_two)) {
             (Some(pointer), None) | (None, Some(pointer)) => {
-                Some(Value { is_itself: false, ..pointer })
+                Some(RegisterValue { is_itself: false, ..pointer })
             }
             _ => None,
         }
     }
 }
 
-impl Lattice for Registers {
+impl Lattice for RegisterState {
     fn join(&mut self, other: &Self) -> bool {
         let mut changes = false;
         for (held, other) in self.0.iter_mut().zip(other.0) {
@@ -269,13 +271,13 @@ impl Lattice for Registers {
 }
 
 /// A function with the places of its instructions.
-pub(super) struct Body<'a, 'data> {
-    pub(super) program: &'a Program<'data>,
+pub(super) struct FunctionBody<'a, 'data> {
+    pub(super) program: &'a RecoveredProgram<'data>,
     pub(super) cfg: &'a Cfg,
     pub(super) id: FuncId,
 }
 
-impl Body<'_, '_> {
+impl FunctionBody<'_, '_> {
     /// Where a block ends.
     pub(super) fn end(&self, block: &Block) -> Svma {
         let next = self.cfg.blocks.partition_point(|other| other.start <= block.start);
@@ -293,19 +295,19 @@ impl Body<'_, '_> {
 }
 
 /// What registers hold before each block.
-pub(super) struct Values<'a, 'data> {
+pub(super) struct RegisterAnalysis<'a, 'data> {
     pub(super) image: &'a Image<'data>,
-    pub(super) body: Body<'a, 'data>,
+    pub(super) body: FunctionBody<'a, 'data>,
 }
 
-impl Analysis for Values<'_, '_> {
-    type State = Registers;
+impl Analysis for RegisterAnalysis<'_, '_> {
+    type State = RegisterState;
 
-    fn entry(&self) -> Registers {
-        Registers::at_entry()
+    fn entry(&self) -> RegisterState {
+        RegisterState::at_entry()
     }
 
-    fn transfer(&self, block: &Block, registers: &mut Registers) {
+    fn transfer(&self, block: &Block, registers: &mut RegisterState) {
         for (at, word, insn) in self.body.instructions(block) {
             registers.execute(self.image, at, word, insn);
         }
@@ -317,26 +319,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn value() -> impl Strategy<Value = Option<Value>> {
+    fn value() -> impl Strategy<Value = Option<RegisterValue>> {
         let origin = prop_oneof![
-            (0u64..3).prop_map(Origin::Number),
-            Just(Origin::Number(u64::MAX)),
-            Just(Origin::Positive),
-            Just(Origin::Count),
-            Just(Origin::NotZero),
-            (0u8..2).prop_map(Origin::Entry),
-            (0u64..2).prop_map(Origin::Word),
+            (0u64..3).prop_map(ValueOrigin::Number),
+            Just(ValueOrigin::Number(u64::MAX)),
+            Just(ValueOrigin::Positive),
+            Just(ValueOrigin::Count),
+            Just(ValueOrigin::NotZero),
+            (0u8..2).prop_map(ValueOrigin::Entry),
+            (0u64..2).prop_map(ValueOrigin::Word),
         ];
         let value = (origin, any::<bool>()).prop_map(|(origin, is_itself)| {
-            let value = Value::new(origin);
-            Value { is_itself: is_itself || value.is_number(), ..value }
+            let value = RegisterValue::new(origin);
+            RegisterValue { is_itself: is_itself || value.is_number(), ..value }
         });
         proptest::option::of(value)
     }
 
-    fn joined(a: Option<Value>, b: Option<Value>) -> Option<Value> {
-        let mut registers = Registers([a; 31]);
-        registers.join(&Registers([b; 31]));
+    fn joined(a: Option<RegisterValue>, b: Option<RegisterValue>) -> Option<RegisterValue> {
+        let mut registers = RegisterState([a; 31]);
+        registers.join(&RegisterState([b; 31]));
         registers.argument(0)
     }
 
@@ -348,24 +350,24 @@ mod tests {
             prop_assert_eq!(joined(a, b), joined(b, a));
             prop_assert_eq!(joined(joined(a, b), c), joined(a, joined(b, c)));
             prop_assert_eq!(joined(a, a), a);
-            let mut up = Registers([joined(a, b); 31]);
-            prop_assert!(!up.join(&Registers([a; 31])), "nothing new");
+            let mut up = RegisterState([joined(a, b); 31]);
+            prop_assert!(!up.join(&RegisterState([a; 31])), "nothing new");
         }
     }
 
     #[test]
     fn counts_stay_above_zero() {
-        let zero = Value::number(0);
+        let zero = RegisterValue::number(0);
         let one = zero.plus(1).unwrap();
         let more = one.or(one.plus(1).unwrap()).unwrap();
-        assert_eq!(more.origin, Origin::Positive);
+        assert_eq!(more.origin, ValueOrigin::Positive);
         let any = more.or(zero).unwrap();
-        assert_eq!((any.origin, any.is_zero()), (Origin::Count, None));
+        assert_eq!((any.origin, any.is_zero()), (ValueOrigin::Count, None));
         assert_eq!((any.plus(1), more.plus(1)), (Some(more), Some(more)));
         assert_eq!((any.plus(-1), more.plus(-1)), (None, None));
-        let error = Value::number(u64::MAX);
+        let error = RegisterValue::number(u64::MAX);
         let either = more.or(error).unwrap();
-        assert_eq!((either.origin, either.plus(1)), (Origin::NotZero, None));
+        assert_eq!((either.origin, either.plus(1)), (ValueOrigin::NotZero, None));
         assert_eq!(error.or(zero), None);
     }
 }

@@ -1,13 +1,12 @@
 //! Runs the rules over a program.
 
 use super::finding::{Finding, LintReport, Phase};
-use super::kernel::KernelSummary;
-use super::model::{Config, FunctionRole};
+use super::model::{Config, FunctionRole, KernelSummary};
 use super::rule::Level;
-use super::rules::{jl001, jl002, jl003, jl006, jl007, jl008, jl009, jl010, jl011};
+use super::rules::{self, jl001, jl009, jl010};
 use super::subject::Subject;
 use super::syncs::Syncs;
-use super::{exports, neighbours as place, obligation, reach};
+use super::{obligation, reach};
 use crate::debug_info::with_paths;
 use crate::image::Image;
 use crate::jump_table::JumpTable;
@@ -69,19 +68,13 @@ pub fn lint_in(
             summary.patchers.insert(subject.name(root.function), is_unsynced);
         }
         if finding.as_ref().is_some_and(|finding| finding.level == Level::Error) {
-            exports::add(&mut summary, &subject, &subject.name(root.function), &reach);
+            add_pending(&mut summary, &subject, &subject.name(root.function), &reach);
         }
         report.findings.extend(finding);
     }
-    exports::add_syncs(&mut summary, &subject, &syncs);
+    add_syncs(&mut summary, &subject, &syncs);
     phase(&mut report, "follow obligations");
-    report.findings.extend(jl002::findings(&subject));
-    report.findings.extend(jl003::findings(&subject));
-    report.findings.extend(jl006::findings(&subject, &syncs));
-    report.findings.extend(jl007::findings(&subject, &roots));
-    report.findings.extend(jl008::findings(&subject, &syncs));
-    report.findings.extend(jl009::findings(&subject, &syncs, !roots.is_empty()));
-    report.findings.extend(jl011::findings(&subject));
+    report.findings.extend(rules::findings(&subject, &syncs, &roots));
     phase(&mut report, "other rules");
     // One finding for one cause: the wrong command is why nothing is synchronised.
     let unsynced: Vec<(Option<String>, Level)> = report
@@ -110,6 +103,29 @@ pub fn lint_in(
     }
     cover(&mut report, &subject, &syncs, &roots, given_up);
     (report, summary)
+}
+
+/// Adds the exported functions that `reach`, of the root `root`, gets to.
+fn add_pending(
+    summary: &mut KernelSummary,
+    subject: &Subject<'_, '_>,
+    root: &str,
+    reach: &reach::Reach,
+) {
+    for (id, _) in reach.functions.iter().filter(|(id, _)| subject.is_exported(*id)) {
+        summary.pending.entry(subject.name(*id)).or_insert_with(|| root.to_owned());
+    }
+}
+
+/// Adds the exported functions that synchronise.
+fn add_syncs(summary: &mut KernelSummary, subject: &Subject<'_, '_>, syncs: &Syncs) {
+    let exported = subject.program.ids().filter(|id| subject.is_exported(*id));
+    let is_sync = |id: &FuncId| {
+        let role = subject.role(*id);
+        syncs.always(*id)
+            || matches!(role, Some(FunctionRole::Syncs | FunctionRole::PatchesAndSyncs))
+    };
+    summary.syncs.extend(exported.filter(is_sync).map(|id| subject.name(id)));
 }
 
 /// Of findings with one fingerprint the first, with what all of them reach.
@@ -154,7 +170,7 @@ fn doubts(subject: &Subject<'_, '_>) -> Vec<String> {
         .ids()
         .filter(is_said_to)
         .filter(|id| subject.program.import_name(*id).is_none())
-        .filter(|id| !place::callees(subject, *id, 3).into_iter().any(may_sync))
+        .filter(|id| !subject.callees(*id, 3).into_iter().any(may_sync))
         .map(|id| {
             format!(
                 "{}: the model says that it synchronises; expected an interrupt, an ISB \

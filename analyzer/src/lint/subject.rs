@@ -2,13 +2,12 @@
 //! what they do.
 
 use super::call_arguments::registers_at;
-use super::kernel::KernelSummary;
-use super::model::{Config, FunctionModel, FunctionRole, built_in};
+use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
 use crate::addr::Svma;
 use crate::dataflow::CallOrder;
 use crate::image::Image;
 use crate::jump_table::JumpTable;
-use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, Program};
+use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, RecoveredProgram};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -41,7 +40,7 @@ impl KnownRole {
 /// A program and what is known of its functions.
 pub(super) struct Subject<'a, 'data> {
     pub(super) image: &'a Image<'data>,
-    pub(super) program: Program<'data>,
+    pub(super) program: RecoveredProgram<'data>,
     roles: Vec<Option<KnownRole>>,
     is_exported: Vec<bool>,
     cfgs: RefCell<HashMap<FuncId, Rc<Cfg>>>,
@@ -52,13 +51,18 @@ pub(super) struct Subject<'a, 'data> {
     pub(super) unfollowed: Cell<usize>,
     /// Instructions that may still be read in search of readers.
     pub(super) reader_budget: Cell<u64>,
-    protections: OnceCell<Vec<Protection>>,
+    protections: OnceCell<Vec<ProtectionCall>>,
     pub(super) is_kernel: bool,
 }
 
+/// PROT_WRITE of mmap(2) and mprotect(2).
+pub(super) const PROT_WRITE: u64 = 2;
+/// PROT_EXEC of mmap(2) and mprotect(2).
+pub(super) const PROT_EXEC: u64 = 4;
+
 /// A call that sets the protection of memory to a constant.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Protection {
+pub(super) struct ProtectionCall {
     pub(super) function: FuncId,
     pub(super) at: Svma,
     /// The function called.
@@ -76,7 +80,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         config: &Config,
         kernel: Option<&KernelSummary>,
     ) -> Self {
-        let program = Program::recover(image, table);
+        let program = RecoveredProgram::recover(image, table);
         let is_kernel = image.is_kernel();
         let functions = program.functions().len();
         let mut subject = Self {
@@ -302,8 +306,32 @@ impl<'a, 'data> Subject<'a, 'data> {
         found
     }
 
+    /// Functions that `id` calls directly, up to `depth` calls deep, itself included; at most
+    /// some hundred.
+    pub(super) fn callees(&self, id: FuncId, depth: usize) -> Vec<FuncId> {
+        const MOST: usize = 400;
+        let mut all = vec![id];
+        let mut layer = vec![id];
+        for _ in 0..depth {
+            let mut next: Vec<FuncId> = layer
+                .iter()
+                .flat_map(|id| self.program.calls_of(*id))
+                .map(|call| call.callee)
+                .filter(|id| !all.contains(id))
+                .collect();
+            next.sort_unstable();
+            next.dedup();
+            all.extend(&next);
+            if all.len() > MOST {
+                break;
+            }
+            layer = next;
+        }
+        all
+    }
+
     /// Calls of mmap and mprotect with a constant protection, by address.
-    pub(super) fn protections(&self) -> &[Protection] {
+    pub(super) fn protections(&self) -> &[ProtectionCall] {
         self.protections.get_or_init(|| {
             let mut found = Vec::new();
             for (id, import) in self.program.imports() {
@@ -317,7 +345,7 @@ impl<'a, 'data> Subject<'a, 'data> {
                         let (function, at) = (call.caller, call.at);
                         let of_code = |at: u64| self.program.function_at(Svma(at)).is_some();
                         let is_own_text = registers[0].is_some_and(of_code);
-                        found.push(Protection { function, at, name, protection, is_own_text });
+                        found.push(ProtectionCall { function, at, name, protection, is_own_text });
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The way that shows a finding: from an entry point to the patch to the return.
 
-use super::finding::{Affected, Evidence, Role, Step};
+use super::finding::{Affected, Evidence, Role, WitnessStep};
 use super::obligation::Root;
 use super::reach::Reach;
 use super::subject::Subject;
@@ -105,7 +105,7 @@ pub(super) fn steps(
     reach: &Reach,
     entry: FuncId,
     kind: EntryKind,
-) -> Vec<Step> {
+) -> Vec<WitnessStep> {
     let got_by: HashMap<FuncId, _> =
         reach.functions.iter().filter_map(|(id, call)| Some((*id, (*call)?))).collect();
     // A way through a function whose flow of control is a guess is one itself.
@@ -113,7 +113,7 @@ pub(super) fn steps(
         let is_guess = subject.cfg(function).has_guessed_edges;
         Some(if is_guess { evidence.max(Evidence::Unresolved) } else { evidence })
     };
-    let step = |role, function, address| Step {
+    let step = |role, function, address| WitnessStep {
         role,
         function: subject.name(function),
         address,
@@ -121,7 +121,7 @@ pub(super) fn steps(
         evidence: None,
     };
     let start = subject.program.function(entry).range.start();
-    let mut steps = vec![Step {
+    let mut steps = vec![WitnessStep {
         evidence: match kind {
             EntryKind::Data => Some(Evidence::Data),
             EntryKind::Argument => Some(Evidence::Argument),
@@ -131,7 +131,7 @@ pub(super) fn steps(
     }];
     let mut at = entry;
     while let Some(call) = got_by.get(&at) {
-        steps.push(Step {
+        steps.push(WitnessStep {
             callee: Some(subject.name(call.callee)),
             evidence: if reach.is_certain(at) {
                 known(at, evidence(call.kind))
@@ -149,7 +149,7 @@ pub(super) fn steps(
     patches.sort_unstable();
     let is_pending = |(site, _): &&(Svma, _)| reach.at_root.sites.contains(site);
     if let Some((site, source)) = patches.iter().rfind(is_pending).or(patches.last()) {
-        steps.push(Step {
+        steps.push(WitnessStep {
             callee: source.map(|source| subject.name(source)),
             evidence: source.and_then(|_| known(root.function, Evidence::Call)),
             ..step(Role::Patch, root.function, *site)
@@ -179,7 +179,7 @@ const fn evidence(kind: CallKind) -> Evidence {
 }
 
 /// Names of the functions on the way, without repeats: what a fingerprint is made of.
-pub(super) fn chain(steps: &[Step]) -> String {
+pub(super) fn chain(steps: &[WitnessStep]) -> String {
     let mut names: Vec<&str> = steps.iter().map(|step| step.function.as_str()).collect();
     names.dedup();
     names.join(">")

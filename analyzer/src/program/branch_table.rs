@@ -6,13 +6,14 @@
 //! that the index passed, or its width, or the object that the table is.  Where nothing
 //! says it, entries are read as long as they lead into the function: a guess.
 
-use super::cfg::{BranchTable, Cfg, tables_in};
+use super::cfg::Cfg;
 use super::function::FuncId;
 use super::insn::{INSN_BYTES, Register};
-use super::reaching::{Flow, Found};
-use super::recovered::Program;
-use super::symbolic_value::{Base, Entry, Value};
-use super::trace::{Trace, is_constant};
+use super::reaching::{Flow, PathValue};
+use super::read_only::is_constant;
+use super::recovered::{BranchTable, RecoveredProgram, tables_in};
+use super::symbolic_value::{BaseAddress, SymbolicValue, TableEntry};
+use super::trace::Trace;
 use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
 use rayon::prelude::*;
@@ -29,14 +30,14 @@ const BTI_J: [u32; 2] = [0xd503_249f, 0xd503_24df];
 
 /// A table as the code uses it.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+struct TableShape {
     /// The BR.
     at: Svma,
     /// Where the first entry is.
     table: Svma,
     /// What entries are added to.
     base: u64,
-    entry: Entry,
+    entry: TableEntry,
     /// How many entries there are, as far as it is known.
     count: Option<u64>,
     /// Whether BTI is asked for BTI J alone: a BR of x16 and x17 may go to BTI C too.
@@ -47,11 +48,11 @@ struct Shape {
 #[derive(Debug, Default)]
 struct Resolved {
     tables: Vec<BranchTable>,
-    unbounded: Vec<(FuncId, Shape)>,
+    unbounded: Vec<(FuncId, TableShape)>,
 }
 
 /// Where the BRs of `program` go, as far as it can be told, by address.
-pub(super) fn resolve(program: &Program<'_>, image: &Image<'_>) -> Vec<BranchTable> {
+pub(super) fn resolve(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<BranchTable> {
     let mut functions: Vec<FuncId> =
         program.jumps().filter_map(|at| program.function_at(at)).collect();
     functions.dedup();
@@ -67,7 +68,7 @@ pub(super) fn resolve(program: &Program<'_>, image: &Image<'_>) -> Vec<BranchTab
         let starts = starts(image, &tables, &unbounded);
         tables.extend(unbounded.iter().filter_map(|(function, shape)| {
             let room = room(&starts, shape);
-            read(program, image, *function, shape, Count::AtMost(room))
+            read(program, image, *function, shape, EntryCount::AtMost(room))
         }));
     }
     tables.sort_unstable_by_key(|table| table.at);
@@ -75,7 +76,11 @@ pub(super) fn resolve(program: &Program<'_>, image: &Image<'_>) -> Vec<BranchTab
 }
 
 /// Where tables and objects of data begin, by address.
-fn starts(image: &Image<'_>, tables: &[BranchTable], unbounded: &[(FuncId, Shape)]) -> Vec<Svma> {
+fn starts(
+    image: &Image<'_>,
+    tables: &[BranchTable],
+    unbounded: &[(FuncId, TableShape)],
+) -> Vec<Svma> {
     let symbols = image.symbols();
     let objects = symbols.iter().map(|(_, symbol)| symbol);
     let objects = objects.filter(|symbol| symbol.kind == crate::image::SymbolKind::Object);
@@ -87,7 +92,7 @@ fn starts(image: &Image<'_>, tables: &[BranchTable], unbounded: &[(FuncId, Shape
 }
 
 /// Entries that a table has room for before something else begins.
-fn room(starts: &[Svma], shape: &Shape) -> u64 {
+fn room(starts: &[Svma], shape: &TableShape) -> u64 {
     let next = starts.partition_point(|start| *start <= shape.table);
     let bytes = starts.get(next).map_or(u64::MAX, |next| next.0 - shape.table.0);
     (bytes / u64::from(shape.entry.bytes)).min(shape.count.unwrap_or(MAX_ENTRIES))
@@ -95,7 +100,7 @@ fn room(starts: &[Svma], shape: &Shape) -> u64 {
 
 /// The BRs of a function; looked at again while tables that are found add ways, since
 /// what holds on one way alone holds no longer where two meet.
-fn resolve_in(program: &Program<'_>, image: &Image<'_>, function: FuncId) -> Resolved {
+fn resolve_in(program: &RecoveredProgram<'_>, image: &Image<'_>, function: FuncId) -> Resolved {
     let mut resolved = Resolved::default();
     for _ in 0..ROUNDS {
         let next = round(program, image, function, &resolved.tables);
@@ -109,7 +114,7 @@ fn resolve_in(program: &Program<'_>, image: &Image<'_>, function: FuncId) -> Res
 }
 
 fn round(
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     image: &Image<'_>,
     function: FuncId,
     tables: &[BranchTable],
@@ -129,7 +134,7 @@ fn round(
             }
             Some(Jump::Table(shape)) => match shape.count {
                 Some(count) => {
-                    let table = read(program, image, function, &shape, Count::Exactly(count));
+                    let table = read(program, image, function, &shape, EntryCount::Exactly(count));
                     if table.is_none() && count == BYTES {
                         resolved.unbounded.push((function, shape));
                     }
@@ -148,7 +153,7 @@ fn round(
 /// Where a BR goes.
 enum Jump {
     To(Svma),
-    Table(Shape),
+    Table(TableShape),
     /// Nothing leads to it: code that is patched in, or behind a call that does not return.
     Unreached,
 }
@@ -163,33 +168,33 @@ fn jump(
     let trace = flow.along(&path)?;
     let constant = |id| match trace.known(id).origin {
         Some(origin) => flow.constant(first, origin),
-        None => Found::Nothing,
+        None => PathValue::Unknown,
     };
-    let address = |base: Base| match base {
-        Base::At(at) => Found::Number(at),
-        Base::Value(id) => constant(id),
+    let address = |base: BaseAddress| match base {
+        BaseAddress::At(at) => PathValue::Number(at),
+        BaseAddress::Value(id) => constant(id),
     };
     let (base, entry) = match trace.value(register) {
-        Value::Constant(to) => return Some(Jump::To(Svma(to))),
-        Value::Target(base, entry) => (address(base), entry),
-        Value::Entry(entry) if entry.bytes == 8 => (Found::Number(0), entry),
-        Value::Plain(id, 0) => {
+        SymbolicValue::Constant(to) => return Some(Jump::To(Svma(to))),
+        SymbolicValue::Target(base, entry) => (address(base), entry),
+        SymbolicValue::Entry(entry) if entry.bytes == 8 => (PathValue::Number(0), entry),
+        SymbolicValue::Plain(id, 0) => {
             return match constant(id) {
-                Found::Number(to) => Some(Jump::To(Svma(to))),
-                Found::NoWay => Some(Jump::Unreached),
-                Found::Nothing => None,
+                PathValue::Number(to) => Some(Jump::To(Svma(to))),
+                PathValue::Unreachable => Some(Jump::Unreached),
+                PathValue::Unknown => None,
             };
         }
         _ => return None,
     };
     let (base, table) = match (base, address(entry.table)) {
-        (Found::Number(base), Found::Number(table)) => (base, Svma(table)),
-        (Found::Nothing, _) | (_, Found::Nothing) => return None,
+        (PathValue::Number(base), PathValue::Number(table)) => (base, Svma(table)),
+        (PathValue::Unknown, _) | (_, PathValue::Unknown) => return None,
         _ => return Some(Jump::Unreached),
     };
     let count = count(image, flow, first, &trace, entry, table);
     let wants_bti_j = !matches!(register.number(), 16 | 17);
-    Some(Jump::Table(Shape { at, table, base, entry, count, wants_bti_j }))
+    Some(Jump::Table(TableShape { at, table, base, entry, count, wants_bti_j }))
 }
 
 /// How many entries a table has: by what is known of the index, and by the object that
@@ -199,13 +204,13 @@ fn count(
     flow: &Flow<'_, '_>,
     first: usize,
     trace: &Trace,
-    entry: Entry,
+    entry: TableEntry,
     table: Svma,
 ) -> Option<u64> {
     let index = trace.known(entry.index);
     let before = || match flow.bound(first, index.origin.filter(|(_, add)| *add == 0)?.0) {
-        Found::Number(bound) => Some(bound),
-        Found::Nothing | Found::NoWay => None,
+        PathValue::Number(bound) => Some(bound),
+        PathValue::Unknown | PathValue::Unreachable => None,
     };
     let by_index = index.bound.or_else(before).and_then(|bound| bound.checked_add(1));
     let object = image.symbols().object_at(table).and_then(|found| {
@@ -218,7 +223,7 @@ fn count(
 
 /// How many entries are read.
 #[derive(Debug, Clone, Copy)]
-enum Count {
+enum EntryCount {
     /// All of these, or it is no table.
     Exactly(u64),
     /// As many of these as lead into the function.
@@ -226,14 +231,14 @@ enum Count {
 }
 
 fn read(
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     image: &Image<'_>,
     function: FuncId,
-    shape: &Shape,
-    count: Count,
+    shape: &TableShape,
+    count: EntryCount,
 ) -> Option<BranchTable> {
-    let (Count::Exactly(wanted) | Count::AtMost(wanted)) = count;
-    let is_guess = matches!(count, Count::AtMost(_));
+    let (EntryCount::Exactly(wanted) | EntryCount::AtMost(wanted)) = count;
+    let is_guess = matches!(count, EntryCount::AtMost(_));
     let bytes = u64::from(shape.entry.bytes);
     // Distances from a place in code are a compiler's, pointers may be anything.
     let section = image.section(image.section_at(shape.table)?);
@@ -267,12 +272,12 @@ fn read(
 }
 
 /// Whether a jump may lead there: into the function, or to where another one begins.
-fn leads_on(program: &Program<'_>, function: FuncId, to: Svma) -> bool {
+fn leads_on(program: &RecoveredProgram<'_>, function: FuncId, to: Svma) -> bool {
     to.is_aligned(INSN_BYTES)
         && (program.function(function).range.contains(to) || program.starting_at(to).is_some())
 }
 
-fn target(shape: &Shape, bytes: &[u8], image: &Image<'_>) -> Option<Svma> {
+fn target(shape: &TableShape, bytes: &[u8], image: &Image<'_>) -> Option<Svma> {
     let value = match bytes {
         [byte] => u64::from(*byte),
         [_, _] => u64::from(image.u16_from(bytes)?),

@@ -2,9 +2,9 @@
 
 use super::function::FuncId;
 use super::insn::{INSN_BYTES, Insn, Register};
-use super::recovered::Program;
+use super::recovered::{BranchTable, RecoveredProgram, tables_in};
 use super::scan::Event;
-use crate::addr::{AddrRange, Svma};
+use crate::addr::Svma;
 use jlctl_shim::insn::aarch64;
 use std::ops::Range;
 
@@ -42,27 +42,6 @@ pub enum Exit {
     },
 }
 
-/// Where a BR goes, by the table that it uses or by a constant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BranchTable {
-    /// The BR.
-    pub at: Svma,
-    /// Where it may go, by address, without repeats: into its function, or to where
-    /// another one begins.
-    pub targets: Vec<Svma>,
-    /// The table's entries, one behind the other; `None` for a constant.
-    pub entries: Option<AddrRange>,
-    /// Whether nothing says how many entries there are, so that they were read as long as
-    /// they lead into the function.
-    pub is_guess: bool,
-}
-
-/// That of the BR at `at` among `tables`, which are by address.
-pub(super) fn tables_in(tables: &[BranchTable], at: Svma) -> Option<&BranchTable> {
-    let index = tables.binary_search_by_key(&at, |table| table.at).ok()?;
-    tables.get(index)
-}
-
 /// A basic block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -89,7 +68,7 @@ pub struct Cfg {
 impl Cfg {
     /// The control flow of `function`.
     #[must_use]
-    pub fn new(program: &Program<'_>, function: FuncId) -> Self {
+    pub fn new(program: &RecoveredProgram<'_>, function: FuncId) -> Self {
         let tables = program.branch_tables();
         let mut cfg = Self::with_tables(program, function, tables);
         cfg.guess_jumps(program, tables, program.function(function).range.end());
@@ -98,7 +77,7 @@ impl Cfg {
 
     /// The same where only `tables`, by address, say where BRs go.
     pub(super) fn with_tables(
-        program: &Program<'_>,
+        program: &RecoveredProgram<'_>,
         function: FuncId,
         tables: &[BranchTable],
     ) -> Self {
@@ -124,7 +103,7 @@ impl Cfg {
     /// Blocks that end in a BR, with its place and register.
     pub(super) fn jumps(
         &self,
-        program: &Program<'_>,
+        program: &RecoveredProgram<'_>,
     ) -> impl Iterator<Item = (usize, Svma, Register)> {
         self.blocks.iter().enumerate().filter_map(|(index, block)| {
             match program.events()[block.events.clone()].last()? {
@@ -136,9 +115,26 @@ impl Cfg {
         })
     }
 
+    /// Whether a path of at least one edge leads from one block to another.
+    pub(crate) fn has_path(&self, from: usize, to: usize) -> bool {
+        let mut seen = vec![false; self.blocks.len()];
+        let mut stack = vec![from];
+        while let Some(block) = stack.pop() {
+            for next in &self.blocks[block].successors {
+                if next.index() == to {
+                    return true;
+                }
+                if !std::mem::replace(&mut seen[next.index()], true) {
+                    stack.push(next.index());
+                }
+            }
+        }
+        false
+    }
+
     /// A BR without a table inside a function goes to the blocks that nothing else leads
     /// to; where there are none it leaves the function.
-    fn guess_jumps(&mut self, program: &Program<'_>, tables: &[BranchTable], end: Svma) {
+    fn guess_jumps(&mut self, program: &RecoveredProgram<'_>, tables: &[BranchTable], end: Svma) {
         let jumps: Vec<(usize, Svma)> = self
             .jumps(program)
             .filter(|(_, at, _)| tables_in(tables, *at).is_none())
@@ -175,7 +171,7 @@ impl Cfg {
 }
 
 /// Where the blocks of a function begin, by address.
-fn leaders(program: &Program<'_>, function: FuncId, tables: &[BranchTable]) -> Vec<Svma> {
+fn leaders(program: &RecoveredProgram<'_>, function: FuncId, tables: &[BranchTable]) -> Vec<Svma> {
     let range = program.function(function).range;
     let mut leaders = vec![range.start()];
     for event in program.events_of(function) {
@@ -198,7 +194,7 @@ fn leaders(program: &Program<'_>, function: FuncId, tables: &[BranchTable]) -> V
 }
 
 fn block(
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     function: FuncId,
     leaders: &[Svma],
     start: Svma,
@@ -238,7 +234,7 @@ fn block(
 
 /// Whether nothing but NOP and zero words lies between: what fills the room up to the next
 /// function.
-fn is_padding(program: &Program<'_>, start: Svma, end: Svma) -> bool {
+fn is_padding(program: &RecoveredProgram<'_>, start: Svma, end: Svma) -> bool {
     let mut at = start;
     while at < end {
         if !matches!(program.word(at), Some(aarch64::NOP | 0)) {
@@ -251,7 +247,7 @@ fn is_padding(program: &Program<'_>, start: Svma, end: Svma) -> bool {
 
 /// Adds where a branch leads: a block of the function, or another function.
 fn lead(
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     block: &mut Block,
     leaders: &[Svma],
     is_inside: bool,

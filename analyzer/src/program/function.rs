@@ -11,7 +11,7 @@ use std::ops::Range;
 pub struct FuncId(pub(crate) u32);
 
 impl FuncId {
-    /// The index into [`super::Program::functions`].
+    /// The index into [`super::RecoveredProgram::functions`].
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize

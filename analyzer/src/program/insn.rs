@@ -6,6 +6,7 @@
 //! claims is asked of the full decoder ([`crate::arch`]), which tells code from data.
 
 use crate::addr::Svma;
+use std::ops::Range;
 
 /// A general-purpose register by number; 31 is the zero register or the stack pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,9 @@ impl Register {
         Self(((word >> bit) & 31) as u8)
     }
 }
+
+/// Numbers of the registers that a call preserves: x19 to x29 (AAPCS64, 6.1.1).
+pub(crate) const CALLEE_SAVED: Range<usize> = 19..30;
 
 /// What a barrier waits for or brings about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

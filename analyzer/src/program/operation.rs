@@ -33,7 +33,7 @@ pub(super) enum Operand {
 
 /// What a load adds to its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Index {
+pub(super) enum LoadIndex {
     /// Bytes.
     Offset(u64),
     /// A register, extended and shifted left.
@@ -52,7 +52,7 @@ pub(super) enum Operation {
     /// SUBS; CMP has no `to`.
     Compare { to: Option<Register>, left: Register, right: Operand },
     /// LDRB, LDRH, LDR and those that extend the sign.
-    Load { to: Register, base: Register, index: Index, bytes: u8, sign: Option<u32> },
+    Load { to: Register, base: Register, index: LoadIndex, bytes: u8, sign: Option<u32> },
     /// STR of eight bytes.
     Store { source: Register, base: Register, offset: u64 },
     /// LDP and STP of twice eight bytes, without write-back.
@@ -215,14 +215,14 @@ fn load(word: u32) -> Option<Operation> {
         return Some(Operation::Narrow { to, bytes: 1 << size });
     }
     let index = match (word >> 24) & 3 {
-        1 => Index::Offset(u64::from((word >> 10) & 0xfff) << size),
+        1 => LoadIndex::Offset(u64::from((word >> 10) & 0xfff) << size),
         // Unscaled, not negative.
         0 if word & (1 << 21) == 0 && (word >> 10) & 3 == 0 && word & (1 << 20) == 0 => {
-            Index::Offset(u64::from((word >> 12) & 0xff))
+            LoadIndex::Offset(u64::from((word >> 12) & 0xff))
         }
         0 if word & (1 << 21) != 0 && (word >> 10) & 3 == 2 && word & (1 << 14) != 0 => {
             let shift = if word & (1 << 12) == 0 { 0 } else { size };
-            Index::Register(register(word, 16)?, Extend::of((word >> 13) & 7), shift)
+            LoadIndex::Register(register(word, 16)?, Extend::of((word >> 13) & 7), shift)
         }
         _ => return None,
     };
@@ -244,7 +244,7 @@ mod tests {
     /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
     #[test]
     fn loads() {
-        let at = |register, extend, shift| Index::Register(register, extend, shift);
+        let at = |register, extend, shift| LoadIndex::Register(register, extend, shift);
         let load =
             |index, bytes, sign| Operation::Load { to: x(0), base: x(1), index, bytes, sign };
         for (word, operation) in [
@@ -256,9 +256,9 @@ mod tests {
             (0x38e2_6820, load(at(x(2), extend(64, false), 0), 1, Some(32))),
             (0x78a2_7820, load(at(x(2), extend(64, false), 1), 2, Some(64))),
             (0xf862_7820, load(at(x(2), extend(64, false), 3), 8, None)),
-            (0xb980_0420, load(Index::Offset(4), 4, Some(64))),
-            (0x3940_1420, load(Index::Offset(5), 1, None)),
-            (0x3840_3020, load(Index::Offset(3), 1, None)),
+            (0xb980_0420, load(LoadIndex::Offset(4), 4, Some(64))),
+            (0x3940_1420, load(LoadIndex::Offset(5), 1, None)),
+            (0x3840_3020, load(LoadIndex::Offset(3), 1, None)),
             (0x385f_f020, Operation::Other),
             (0xf840_8420, Operation::Other),
             (0xb900_0020, Operation::Other),

@@ -3,7 +3,7 @@
 
 use super::function::FuncId;
 use super::insn::{Constant, INSN_BYTES, Insn, decode};
-use super::recovered::Program;
+use super::recovered::RecoveredProgram;
 use crate::addr::Svma;
 
 /// Instructions of the longest stub before its branch: BTI, ADRP, LDR, ADD, and what a
@@ -12,7 +12,10 @@ const LONGEST: u64 = 6;
 
 /// Functions that jump through a slot of `imports` (by address), with the name of the
 /// symbol in it.
-pub(super) fn stubs(program: &Program<'_>, imports: &[(Svma, String)]) -> Vec<(FuncId, String)> {
+pub(super) fn stubs(
+    program: &RecoveredProgram<'_>,
+    imports: &[(Svma, String)],
+) -> Vec<(FuncId, String)> {
     if imports.is_empty() {
         return Vec::new();
     }

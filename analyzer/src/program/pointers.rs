@@ -5,8 +5,8 @@
 //! what a pointer is for.
 
 use super::function::FuncId;
-use super::recovered::Program;
-use super::trace::is_constant;
+use super::read_only::words;
+use super::recovered::RecoveredProgram;
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
 use rayon::prelude::*;
@@ -71,7 +71,7 @@ fn first_records(words: &[u64]) -> Option<usize> {
 
 /// The functions that pointers in data lead to; lists of places in code are no pointers that
 /// anyone calls.
-pub(super) fn in_data(program: &Program<'_>, image: &Image<'_>) -> Vec<FuncId> {
+pub(super) fn in_data(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<FuncId> {
     let lists = places_in_code(image);
     let data: Vec<&Section<'_>> = image
         .sections()
@@ -85,7 +85,7 @@ pub(super) fn in_data(program: &Program<'_>, image: &Image<'_>) -> Vec<FuncId> {
 }
 
 fn in_section(
-    program: &Program<'_>,
+    program: &RecoveredProgram<'_>,
     image: &Image<'_>,
     section: &Section<'_>,
     lists: &[AddrRange],
@@ -94,25 +94,6 @@ fn in_section(
     let words = words(image, section)?;
     let pointers = slots(section.range.start(), &words).filter(|(slot, _)| !is_listed(*slot));
     Some(pointers.filter_map(|(_, word)| program.starting_at(Svma(word))).collect())
-}
-
-/// The aligned words of data that the program cannot change, relocations applied, with their
-/// addresses.
-pub(crate) fn constants<'a>(image: &'a Image<'_>) -> impl Iterator<Item = (Svma, u64)> + 'a {
-    let sections = image.sections().iter();
-    sections.filter(|section| section.is_data() && is_constant(section)).flat_map(|section| {
-        let words = words(image, section).unwrap_or_default();
-        let start = section.range.start();
-        (0u64..).zip(words).map(move |(index, word)| (start.wrapping_add(index * 8), word))
-    })
-}
-
-/// The aligned words of a section, relocations applied.
-fn words(image: &Image<'_>, section: &Section<'_>) -> Option<Vec<u64>> {
-    let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
-    let relocated = image.read_relocated(range).ok()?;
-    let chunks = relocated.bytes.as_chunks::<8>().0.iter();
-    chunks.map(|bytes| image.u64_from(bytes)).collect()
 }
 
 /// Each word with the address that it is at, or for an addend of a RELA record the one that

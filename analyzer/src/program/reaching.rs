@@ -2,8 +2,8 @@
 
 use super::cfg::{BlockId, Cfg};
 use super::insn::{INSN_BYTES, Insn};
-use super::recovered::Program;
-use super::symbolic_value::{Location, Value};
+use super::recovered::RecoveredProgram;
+use super::symbolic_value::{Storage, SymbolicValue};
 use super::trace::Trace;
 use crate::addr::Svma;
 use crate::image::Image;
@@ -18,19 +18,19 @@ const TIMES: u64 = 32;
 const LEAST: u64 = 10_000;
 
 /// A place before a block, and a number that is added to what is kept there.
-type Place = (usize, Location, u64);
+type Query = (usize, Storage, u64);
 
 /// The control flow of a function, backwards.
 pub(super) struct Flow<'a, 'data> {
-    program: &'a Program<'data>,
+    program: &'a RecoveredProgram<'data>,
     image: &'a Image<'data>,
     cfg: &'a Cfg,
     end: Svma,
     before: Vec<Vec<usize>>,
     /// Constants that are known, and places that are known to hold none.
-    constants: RefCell<HashMap<Place, Found>>,
+    constants: RefCell<HashMap<Query, PathValue>>,
     /// What is known of a place behind a block.
-    behind: RefCell<HashMap<(usize, Location), Option<Answer>>>,
+    behind: RefCell<HashMap<(usize, Storage), Option<BlockAnswer>>>,
     /// Instructions that may still be looked at.
     left: Cell<u64>,
 }
@@ -39,7 +39,7 @@ impl<'a, 'data> Flow<'a, 'data> {
     /// Of `cfg`, whose function ends at `end`.  Blocks that nothing is seen to lead to
     /// are where the BRs of the blocks `open` may go.
     pub(super) fn new(
-        program: &'a Program<'data>,
+        program: &'a RecoveredProgram<'data>,
         image: &'a Image<'data>,
         cfg: &'a Cfg,
         end: Svma,
@@ -116,15 +116,15 @@ impl<'a, 'data> Flow<'a, 'data> {
     }
 
     /// The number that is kept at `location`, and `add`, before `block`.
-    pub(super) fn constant(&self, block: usize, (location, add): (Location, u64)) -> Found {
+    pub(super) fn constant(&self, block: usize, (location, add): (Storage, u64)) -> PathValue {
         let root = (block, location, add);
         if let Some(known) = self.constants.borrow().get(&root) {
             return *known;
         }
         let mut seen = HashSet::new();
-        let found = self.gather(Question::Constant, root, &mut seen).unwrap_or(Found::Nothing);
+        let found = self.gather(Property::Constant, root, &mut seen).unwrap_or(PathValue::Unknown);
         let mut constants = self.constants.borrow_mut();
-        if matches!(found, Found::Number(_)) {
+        if matches!(found, PathValue::Number(_)) {
             // What holds here on all ways holds on those that lead to each place before.
             constants.extend(seen.into_iter().map(|place| (place, found)));
         }
@@ -133,22 +133,27 @@ impl<'a, 'data> Flow<'a, 'data> {
     }
 
     /// The highest number that may be kept at `location` before `block`.
-    pub(super) fn bound(&self, block: usize, location: Location) -> Found {
+    pub(super) fn bound(&self, block: usize, location: Storage) -> PathValue {
         let root = (block, location, 0);
-        self.gather(Question::Bound, root, &mut HashSet::new()).unwrap_or(Found::Nothing)
+        self.gather(Property::Bound, root, &mut HashSet::new()).unwrap_or(PathValue::Unknown)
     }
 
-    fn gather(&self, question: Question, root: Place, seen: &mut HashSet<Place>) -> Option<Found> {
+    fn gather(
+        &self,
+        question: Property,
+        root: Query,
+        seen: &mut HashSet<Query>,
+    ) -> Option<PathValue> {
         let mut queue = vec![root];
-        let mut found = Found::NoWay;
+        let mut found = PathValue::Unreachable;
         while let Some(place) = queue.pop() {
             if !seen.insert(place) {
                 continue;
             }
             let (block, location, add) = place;
             let known = match question {
-                Question::Constant => self.constants.borrow().get(&place).copied(),
-                Question::Bound => None,
+                Property::Constant => self.constants.borrow().get(&place).copied(),
+                Property::Bound => None,
             };
             if let Some(known) = known {
                 found = found.join(question, known)?;
@@ -160,10 +165,11 @@ impl<'a, 'data> Flow<'a, 'data> {
             }
             for from in self.before.get(block)? {
                 match self.behind(question, (*from, block), location)? {
-                    Answer::Number(number) => {
-                        found = found.join(question, Found::Number(number.wrapping_add(add)))?;
+                    BlockAnswer::Number(number) => {
+                        found =
+                            found.join(question, PathValue::Number(number.wrapping_add(add)))?;
                     }
-                    Answer::Same(location, by) => {
+                    BlockAnswer::Same(location, by) => {
                         queue.push((*from, location, by.wrapping_add(add)));
                     }
                 }
@@ -175,13 +181,13 @@ impl<'a, 'data> Flow<'a, 'data> {
     /// What is known of a place on the way from one block to the next.
     fn behind(
         &self,
-        question: Question,
+        question: Property,
         (from, to): (usize, usize),
-        location: Location,
-    ) -> Option<Answer> {
+        location: Storage,
+    ) -> Option<BlockAnswer> {
         // A junction.
         if from >= self.cfg.blocks.len() {
-            return Some(Answer::Same(location, 0));
+            return Some(BlockAnswer::Same(location, 0));
         }
         let look = || {
             let mut trace = Trace::new();
@@ -189,9 +195,9 @@ impl<'a, 'data> Flow<'a, 'data> {
             answer(&trace, question, location)
         };
         match question {
-            Question::Bound => look(),
+            Property::Bound => look(),
             // No comparison says more of a constant, so that the way on does not matter.
-            Question::Constant => {
+            Property::Constant => {
                 let known = self.behind.borrow().get(&(from, location)).copied();
                 known.unwrap_or_else(|| {
                     let found = look();
@@ -236,7 +242,7 @@ fn before(cfg: &Cfg, open: &[usize]) -> Vec<Vec<usize>> {
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
+enum Property {
     /// The number, the same on all ways.
     Constant,
     /// The highest number.
@@ -245,24 +251,24 @@ enum Question {
 
 /// What all ways to a place say of it together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum PathValue {
     /// The number: the same on all of them, or the highest.
     Number(u64),
     /// Not the same, or not known.
-    Nothing,
+    Unknown,
     /// No way leads there.
-    NoWay,
+    Unreachable,
 }
 
-impl Found {
-    fn join(self, question: Question, other: Self) -> Option<Self> {
+impl PathValue {
+    fn join(self, question: Property, other: Self) -> Option<Self> {
         match (self, other, question) {
-            (Self::Nothing, ..) | (_, Self::Nothing, _) => None,
-            (Self::NoWay, found, _) | (found, Self::NoWay, _) => Some(found),
-            (Self::Number(one), Self::Number(other), Question::Constant) => {
+            (Self::Unknown, ..) | (_, Self::Unknown, _) => None,
+            (Self::Unreachable, found, _) | (found, Self::Unreachable, _) => Some(found),
+            (Self::Number(one), Self::Number(other), Property::Constant) => {
                 (one == other).then_some(self)
             }
-            (Self::Number(one), Self::Number(other), Question::Bound) => {
+            (Self::Number(one), Self::Number(other), Property::Bound) => {
                 Some(Self::Number(one.max(other)))
             }
         }
@@ -270,27 +276,27 @@ impl Found {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Answer {
+enum BlockAnswer {
     /// The number.
     Number(u64),
     /// What is kept there before the block, and a number.
-    Same(Location, u64),
+    Same(Storage, u64),
 }
 
-fn answer(trace: &Trace, question: Question, location: Location) -> Option<Answer> {
+fn answer(trace: &Trace, question: Property, location: Storage) -> Option<BlockAnswer> {
     let Some(value) = trace.kept_at(location) else {
-        let Location::Stack(base, _) = location else { return None };
-        return (!trace.is_moved(base)).then_some(Answer::Same(location, 0));
+        let Storage::Stack(base, _) = location else { return None };
+        return (!trace.is_moved(base)).then_some(BlockAnswer::Same(location, 0));
     };
     let known = match value {
-        Value::Constant(value) => return Some(Answer::Number(value)),
+        SymbolicValue::Constant(value) => return Some(BlockAnswer::Number(value)),
         value => trace.known(trace.id(value)?),
     };
     match (question, known.bound) {
-        (Question::Bound, Some(bound)) => Some(Answer::Number(bound)),
+        (Property::Bound, Some(bound)) => Some(BlockAnswer::Number(bound)),
         (question, _) => {
             let (from, by) = known.origin?;
-            (question == Question::Constant || by == 0).then_some(Answer::Same(from, by))
+            (question == Property::Constant || by == 0).then_some(BlockAnswer::Same(from, by))
         }
     }
 }

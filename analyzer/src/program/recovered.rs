@@ -1,15 +1,9 @@
 //! Functions of a program, the calls between them, and what was recovered with them.
 
-use super::cfg::{self, BranchTable};
-use super::function::{self, FuncId, Function, FunctionMap};
-use super::insn::{INSN_BYTES, Insn, decode};
-use super::scan::{self, Event, Scan, Taken};
-use super::{branch_table, plt, pointers};
+use super::function::{FuncId, Function, FunctionMap};
+use super::insn::{Insn, decode};
+use super::scan::{self, Event, Taken};
 use crate::addr::{AddrRange, Svma};
-use crate::debug_info::unwind_ranges;
-use crate::image::{Image, ImageKind, Section, SymbolId};
-use crate::jump_table::JumpTable;
-use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -35,194 +29,56 @@ pub struct CallSite {
     pub kind: CallKind,
 }
 
-/// All functions of an image and the calls between them.
-#[derive(Debug, Default)]
-pub struct Program<'data> {
-    functions: Vec<Function>,
-    map: FunctionMap,
-    events: Vec<Event>,
-    code: Vec<(AddrRange, Cow<'data, [u8]>)>,
-    /// By caller and address.
-    calls: Vec<CallSite>,
-    /// Indexes into `calls`, by callee.
-    by_callee: Vec<u32>,
-    /// Where each function's part of `by_callee` begins.
-    callee_starts: Vec<u32>,
-    noreturn: Vec<bool>,
-    taken: Vec<Taken>,
-    /// Functions whose address stands in data.
-    in_data: Vec<bool>,
-    instructions: usize,
-    undecoded: usize,
-    unresolved_calls: usize,
-    /// Where BRs go, by address.
-    branch_tables: Vec<BranchTable>,
-    /// Names of the functions that only go on to an import, by id.
-    imports: Vec<(FuncId, String)>,
-    /// What relocations of code refer to, in a relocatable file.
-    relocated: Vec<(Svma, Svma)>,
+/// Where a BR goes, by the table that it uses or by a constant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchTable {
+    /// The BR.
+    pub at: Svma,
+    /// Where it may go, by address, without repeats: into its function, or to where
+    /// another one begins.
+    pub targets: Vec<Svma>,
+    /// The table's entries, one behind the other; `None` for a constant.
+    pub entries: Option<AddrRange>,
+    /// Whether nothing says how many entries there are, so that they were read as long as
+    /// they lead into the function.
+    pub is_guess: bool,
 }
 
-impl<'data> Program<'data> {
-    /// Recovers the program of `image`, whose jump table is `table`.
-    #[must_use]
-    pub fn recover(image: &Image<'data>, table: Option<&JumpTable<'_>>) -> Self {
-        let sections = scan::code_sections(image);
-        let code: Vec<(AddrRange, Cow<'data, [u8]>)> =
-            sections.iter().map(|section| code_of(image, section)).collect();
-        let views: Vec<(AddrRange, &[u8])> =
-            code.iter().map(|(range, bytes)| (*range, &**bytes)).collect();
-        let mut sites: Vec<(Svma, Svma)> = table.map_or_else(Vec::new, |table| {
-            table
-                .site_ids()
-                .map(|id| table.entry(id))
-                .map(|entry| (entry.code, entry.target))
-                .collect()
-        });
-        sites.sort_unstable();
-        let relocated: Vec<(Svma, Svma)> = match image.kind() {
-            ImageKind::Rel => {
-                views.iter().flat_map(|(range, _)| image.relocation_targets(*range)).collect()
-            }
-            ImageKind::Exec | ImageKind::Dyn => Vec::new(),
-        };
-        let Scan { events, taken, instructions, undecoded } =
-            scan::scan(image, &views, &sites, &relocated);
-        let externals: Vec<(Svma, SymbolId)> = image.symbols().externals().collect();
-        // A table of all symbols knows every function; that of the dynamic linker does not.
-        let unwind = match image.section_named(".symtab") {
-            Some(_) => Vec::new(),
-            None => unwind_ranges(image).into_iter().map(AddrRange::start).collect(),
-        };
-        let (functions, map) = function::functions(image, &sections, &unwind, &externals, &events);
-        let mut program = Self {
-            functions,
-            map,
-            events,
-            code,
-            taken,
-            instructions,
-            undecoded,
-            relocated,
-            ..Self::default()
-        };
-        program.imports = plt::stubs(&program, &image.imports());
-        let name = |(at, symbol): &(Svma, SymbolId)| {
-            Some((program.starting_at(*at)?, image.symbols().name(*symbol).into_owned()))
-        };
-        let undefined: Vec<(FuncId, String)> = externals.iter().filter_map(name).collect();
-        program.imports.extend(undefined);
-        program.noreturn = vec![false; program.functions.len()];
-        program.find_calls();
-        program.find_pointers(image);
-        program
-    }
+/// That of the BR at `at` among `tables`, which are by address.
+pub(super) fn tables_in(tables: &[BranchTable], at: Svma) -> Option<&BranchTable> {
+    let index = tables.binary_search_by_key(&at, |table| table.at).ok()?;
+    tables.get(index)
+}
 
-    fn direct_calls(&self, caller: FuncId) -> impl Iterator<Item = CallSite> {
-        let range = self.function(caller).range;
-        self.events_of(caller).iter().filter_map(move |event| {
-            let (to, kind) = match event.insn {
-                Insn::Call { to } => (to, CallKind::Call),
-                Insn::Jump { to } | Insn::Branch { to } if !range.contains(to) => {
-                    (to, CallKind::Tail)
-                }
-                _ => return None,
-            };
-            Some(CallSite { caller, callee: self.map.at(to)?, at: event.at, kind })
-        })
-    }
+/// All functions of an image and the calls between them.
+#[derive(Debug, Default)]
+pub struct RecoveredProgram<'data> {
+    pub(super) functions: Vec<Function>,
+    pub(super) map: FunctionMap,
+    pub(super) events: Vec<Event>,
+    pub(super) code: Vec<(AddrRange, Cow<'data, [u8]>)>,
+    /// By caller and address.
+    pub(super) calls: Vec<CallSite>,
+    /// Indexes into `calls`, by callee.
+    pub(super) by_callee: Vec<u32>,
+    /// Where each function's part of `by_callee` begins.
+    pub(super) callee_starts: Vec<u32>,
+    pub(super) noreturn: Vec<bool>,
+    pub(super) taken: Vec<Taken>,
+    /// Functions whose address stands in data.
+    pub(super) in_data: Vec<bool>,
+    pub(super) instructions: usize,
+    pub(super) undecoded: usize,
+    pub(super) unresolved_calls: usize,
+    /// Where BRs go, by address.
+    pub(super) branch_tables: Vec<BranchTable>,
+    /// Names of the functions that only go on to an import, by id.
+    pub(super) imports: Vec<(FuncId, String)>,
+    /// What relocations of code refer to, in a relocatable file.
+    pub(super) relocated: Vec<(Svma, Svma)>,
+}
 
-    fn find_calls(&mut self) {
-        let ids: Vec<FuncId> = self.ids().collect();
-        self.calls = ids.par_iter().flat_map_iter(|caller| self.direct_calls(*caller)).collect();
-        let is_unresolved = |event: &&Event| matches!(event.insn, Insn::CallRegister { .. });
-        self.unresolved_calls = self.events.iter().filter(is_unresolved).count();
-        self.index_callers();
-    }
-
-    fn index_callers(&mut self) {
-        let mut counts = vec![0u32; self.functions.len() + 1];
-        for call in &self.calls {
-            counts[call.callee.index() + 1] += 1;
-        }
-        for index in 1..counts.len() {
-            counts[index] += counts[index - 1];
-        }
-        self.callee_starts.clone_from(&counts);
-        self.by_callee = vec![0; self.calls.len()];
-        for (index, call) in (0u32..).zip(&self.calls) {
-            let place = &mut counts[call.callee.index()];
-            self.by_callee[*place as usize] = index;
-            *place += 1;
-        }
-    }
-
-    /// Finds where BRs go ([`Self::branch_table`]).  Functions that never return are to be
-    /// known before ([`Self::set_noreturn`]).
-    pub fn resolve_jumps(&mut self, image: &Image<'_>) {
-        self.branch_tables = branch_table::resolve(self, image);
-        let of_table = |table: &BranchTable| {
-            let caller = self.map.at(table.at)?;
-            let range = self.function(caller).range;
-            let callees = table.targets.iter().filter(|to| !range.contains(**to));
-            let callees = callees.filter_map(|to| self.map.at(*to));
-            let (at, kind) = (table.at, CallKind::Tail);
-            Some(callees.map(|callee| CallSite { caller, callee, at, kind }).collect::<Vec<_>>())
-        };
-        let found: Vec<CallSite> =
-            self.branch_tables.iter().filter_map(of_table).flatten().collect();
-        if !found.is_empty() {
-            self.calls.extend(found);
-            self.calls.sort_by_key(|call| (call.caller, call.at));
-            self.index_callers();
-        }
-    }
-
-    /// Notes functions whose address is in data.
-    fn find_pointers(&mut self, image: &Image<'_>) {
-        self.in_data = vec![false; self.functions.len()];
-        for id in pointers::in_data(self, image) {
-            self.in_data[id.index()] = true;
-        }
-    }
-
-    /// Says which functions never return: those named, and those without a way back.
-    pub fn set_noreturn(&mut self, named: &[FuncId]) {
-        let mut queue: Vec<FuncId> = named.to_vec();
-        queue.extend(self.ids().filter(|id| self.has_no_way_back(*id)));
-        while let Some(id) = queue.pop() {
-            if std::mem::replace(&mut self.noreturn[id.index()], true) {
-                continue;
-            }
-            let callers: Vec<FuncId> = self
-                .callers(id)
-                .filter(|call| call.kind == CallKind::Tail)
-                .map(|call| call.caller)
-                .filter(|caller| !self.noreturn[caller.index()] && self.has_no_way_back(*caller))
-                .collect();
-            queue.extend(callers);
-        }
-    }
-
-    /// Whether nothing in the function returns, and all that it goes on to never does.
-    fn has_no_way_back(&self, id: FuncId) -> bool {
-        let range = self.function(id).range;
-        let events = self.events_of(id);
-        let returns = events.iter().any(|event| match event.insn {
-            Insn::Return | Insn::JumpRegister { .. } => true,
-            Insn::Jump { to } | Insn::Branch { to } if !range.contains(to) => {
-                self.map.at(to).is_none_or(|to| !self.noreturn[to.index()])
-            }
-            _ => false,
-        });
-        // The end must not be passed by.
-        let last = range.end().wrapping_offset(-INSN_BYTES.cast_signed());
-        let is_closed = events.last().is_some_and(|event| {
-            event.insn.ends_block() || matches!(event.insn, Insn::Call { .. }) && event.at <= last
-        });
-        !returns && is_closed && !events.is_empty()
-    }
-
+impl RecoveredProgram<'_> {
     /// Whether `event` is a call that does not come back.
     pub(crate) fn never_returns(&self, event: &Event) -> bool {
         match event.insn {
@@ -315,7 +171,7 @@ impl<'data> Program<'data> {
     /// Where the BR at `at` goes, if a table or a constant says it.
     #[must_use]
     pub fn branch_table(&self, at: Svma) -> Option<&BranchTable> {
-        cfg::tables_in(&self.branch_tables, at)
+        tables_in(&self.branch_tables, at)
     }
 
     /// BRs other than those of stubs of imports.
@@ -383,15 +239,4 @@ impl<'data> Program<'data> {
     pub const fn unresolved_calls(&self) -> usize {
         self.unresolved_calls
     }
-}
-
-/// The bytes of a section; in a relocatable file with its branches resolved.
-fn code_of<'data>(image: &Image<'data>, section: &Section<'data>) -> (AddrRange, Cow<'data, [u8]>) {
-    let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
-    if image.kind() == ImageKind::Rel
-        && let Ok(relocated) = image.read_relocated(range)
-    {
-        return (range, relocated.bytes);
-    }
-    (range, Cow::Borrowed(section.data))
 }

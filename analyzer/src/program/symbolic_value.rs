@@ -9,7 +9,7 @@ pub(super) type ValueId = usize;
 
 /// An address that is known, or will be once the value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Base {
+pub(super) enum BaseAddress {
     /// The address.
     At(u64),
     /// The value that is the address.
@@ -18,9 +18,9 @@ pub(super) enum Base {
 
 /// What was loaded from a place that depends on an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TableEntry {
     /// Where the first entry is.
-    pub(super) table: Base,
+    pub(super) table: BaseAddress,
     /// Number of the entry.
     pub(super) index: ValueId,
     /// Bytes of an entry: 1, 2, 4 or 8.
@@ -33,7 +33,7 @@ pub(super) struct Entry {
     pub(super) id: ValueId,
 }
 
-impl Entry {
+impl TableEntry {
     /// Whether an entry is a negative number if its highest bit is set.
     pub(super) const fn is_signed(&self) -> bool {
         self.sign.is_some()
@@ -62,22 +62,22 @@ impl Entry {
 
 /// What a register holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum SymbolicValue {
     /// A constant.
     Constant(u64),
     /// A value that is not known, shifted left.
     Plain(ValueId, u32),
     /// The address of an entry, or some other sum; `id` is the same as a value of its own.
-    Slot { table: Base, index: ValueId, shift: u32, id: ValueId },
+    Slot { table: BaseAddress, index: ValueId, shift: u32, id: ValueId },
     /// An entry.
-    Entry(Entry),
+    Entry(TableEntry),
     /// An address and an entry added.
-    Target(Base, Entry),
+    Target(BaseAddress, TableEntry),
 }
 
 /// Where a value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Location {
+pub(super) enum Storage {
     /// In a register.
     Register(Register),
     /// In memory, so many bytes above the stack or frame pointer.
@@ -86,31 +86,36 @@ pub(super) enum Location {
 
 /// What is known of a value that is not.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known {
+pub(super) struct ValueFacts {
     /// It is this or less, without sign.
     pub(super) bound: Option<u64>,
     /// It is what was here at the start of the trace, and a number.
-    pub(super) origin: Option<(Location, u64)>,
+    pub(super) origin: Option<(Storage, u64)>,
 }
 
 /// The address of an entry: a base, and an index that is scaled.
-pub(super) const fn slot(base: Value, index: Value, id: ValueId) -> Option<Value> {
+pub(super) const fn slot(
+    base: SymbolicValue,
+    index: SymbolicValue,
+    id: ValueId,
+) -> Option<SymbolicValue> {
     let (index, shift) = match index {
-        Value::Plain(index, shift) | Value::Entry(Entry { id: index, shift, .. }) => (index, shift),
-        Value::Slot { id: index, .. } => (index, 0),
-        Value::Constant(_) | Value::Target(..) => return None,
+        SymbolicValue::Plain(index, shift)
+        | SymbolicValue::Entry(TableEntry { id: index, shift, .. }) => (index, shift),
+        SymbolicValue::Slot { id: index, .. } => (index, 0),
+        SymbolicValue::Constant(_) | SymbolicValue::Target(..) => return None,
     };
     match base_of(base) {
-        Some(table) => Some(Value::Slot { table, index, shift, id }),
+        Some(table) => Some(SymbolicValue::Slot { table, index, shift, id }),
         None => None,
     }
 }
 
 /// A value as the address that a table or its entries count from.
-pub(super) const fn base_of(value: Value) -> Option<Base> {
+pub(super) const fn base_of(value: SymbolicValue) -> Option<BaseAddress> {
     match value {
-        Value::Constant(at) => Some(Base::At(at)),
-        Value::Plain(id, 0) => Some(Base::Value(id)),
+        SymbolicValue::Constant(at) => Some(BaseAddress::At(at)),
+        SymbolicValue::Plain(id, 0) => Some(BaseAddress::Value(id)),
         _ => None,
     }
 }

@@ -2,25 +2,23 @@
 //! it: constants, bounds of indexes, entries of tables, and sums of these.
 
 use super::access::also_writes;
-use super::insn::{Constant, INSN_BYTES, Insn, Register};
-use super::operation::{self, Extend, Index, Operand, Operation};
-use super::recovered::Program;
-use super::symbolic_value::{Base, Entry, Known, Location, Value, ValueId, base_of, slot};
-use crate::addr::{AddrRange, Svma};
-use crate::image::{Image, Section};
-
-/// Registers that a call leaves as they are: x19 to x29 (AAPCS64, 6.1.1).
-const KEPT: std::ops::Range<usize> = 19..30;
-/// Sections that nothing writes any more once the program runs, whatever their flags.
-const CONSTANT: [&str; 3] = [".rodata", ".data.rel.ro", ".got"];
+use super::insn::{CALLEE_SAVED, Constant, INSN_BYTES, Insn, Register};
+use super::operation::{self, Extend, LoadIndex, Operand, Operation};
+use super::read_only::constant_at;
+use super::recovered::RecoveredProgram;
+use super::symbolic_value::{
+    BaseAddress, Storage, SymbolicValue, TableEntry, ValueFacts, ValueId, base_of, slot,
+};
+use crate::addr::Svma;
+use crate::image::Image;
 
 /// The state after some instructions.
 #[derive(Debug, Clone)]
 pub(super) struct Trace {
-    values: Vec<Known>,
-    registers: [Value; 32],
+    values: Vec<ValueFacts>,
+    registers: [SymbolicValue; 32],
     /// What was stored on the stack or loaded from it.
-    stack: Vec<((Register, u64), Value)>,
+    stack: Vec<((Register, u64), SymbolicValue)>,
     /// Registers that no longer point where they did at the start of the trace, if the
     /// stack is accessed through them.
     moved: Vec<Register>,
@@ -31,13 +29,13 @@ pub(super) struct Trace {
 impl Trace {
     /// Nothing is known.
     pub(super) fn new() -> Self {
-        let values = (0..32).map(|number| Known {
+        let values = (0..32).map(|number| ValueFacts {
             bound: None,
-            origin: Register::new(number).map(|register| (Location::Register(register), 0)),
+            origin: Register::new(number).map(|register| (Storage::Register(register), 0)),
         });
         Self {
             values: values.collect(),
-            registers: std::array::from_fn(|number| Value::Plain(number, 0)),
+            registers: std::array::from_fn(|number| SymbolicValue::Plain(number, 0)),
             stack: Vec::new(),
             moved: Vec::new(),
             compared: None,
@@ -45,19 +43,19 @@ impl Trace {
     }
 
     /// What `register` holds.
-    pub(super) fn value(&self, register: Register) -> Value {
+    pub(super) fn value(&self, register: Register) -> SymbolicValue {
         self.registers[usize::from(register.number())]
     }
 
     /// What is kept at `location`; nothing where that was not looked at.
-    pub(super) fn kept_at(&self, location: Location) -> Option<Value> {
+    pub(super) fn kept_at(&self, location: Storage) -> Option<SymbolicValue> {
         match location {
-            Location::Register(register) => Some(self.value(register)),
-            Location::Stack(base, offset) => self.on_stack((base, offset)),
+            Storage::Register(register) => Some(self.value(register)),
+            Storage::Stack(base, offset) => self.on_stack((base, offset)),
         }
     }
 
-    fn on_stack(&self, place: (Register, u64)) -> Option<Value> {
+    fn on_stack(&self, place: (Register, u64)) -> Option<SymbolicValue> {
         self.stack.iter().find(|(known, _)| *known == place).map(|(_, value)| *value)
     }
 
@@ -67,12 +65,18 @@ impl Trace {
     }
 
     /// What is known of a value that this trace gave out.
-    pub(super) fn known(&self, id: ValueId) -> Known {
+    pub(super) fn known(&self, id: ValueId) -> ValueFacts {
         self.values.get(id).copied().unwrap_or_default()
     }
 
     /// Executes the instructions from `start` to before `end`.
-    pub(super) fn run(&mut self, program: &Program<'_>, image: &Image<'_>, start: Svma, end: Svma) {
+    pub(super) fn run(
+        &mut self,
+        program: &RecoveredProgram<'_>,
+        image: &Image<'_>,
+        start: Svma,
+        end: Svma,
+    ) {
         let mut at = start;
         while at < end {
             let (Some(word), Some(insn)) = (program.word(at), program.insn(at)) else { return };
@@ -106,12 +110,12 @@ impl Trace {
         }
     }
 
-    fn fresh(&mut self, bound: Option<u64>, origin: Option<(Location, u64)>) -> ValueId {
-        self.values.push(Known { bound, origin });
+    fn fresh(&mut self, bound: Option<u64>, origin: Option<(Storage, u64)>) -> ValueId {
+        self.values.push(ValueFacts { bound, origin });
         self.values.len() - 1
     }
 
-    fn set(&mut self, register: Register, value: Value) {
+    fn set(&mut self, register: Register, value: SymbolicValue) {
         if is_frame(register) && !self.is_moved(register) {
             self.moved.push(register);
             self.stack.retain(|((base, _), _)| *base != register);
@@ -122,13 +126,13 @@ impl Trace {
     }
 
     fn forget(&mut self, register: Register) {
-        let value = Value::Plain(self.fresh(None, None), 0);
+        let value = SymbolicValue::Plain(self.fresh(None, None), 0);
         self.set(register, value);
     }
 
     /// The value of a register, where number 31 is zero.
-    fn operand(&self, register: Register) -> Value {
-        if register.number() == 31 { Value::Constant(0) } else { self.value(register) }
+    fn operand(&self, register: Register) -> SymbolicValue {
+        if register.number() == 31 { SymbolicValue::Constant(0) } else { self.value(register) }
     }
 
     fn step(&mut self, image: &Image<'_>, word: u32, insn: Insn) {
@@ -139,9 +143,9 @@ impl Trace {
             }
             Insn::Call { .. } | Insn::CallRegister { .. } => {
                 self.compared = None;
-                for number in (0..31).filter(|number| !KEPT.contains(number)) {
+                for number in (0..31).filter(|number| !CALLEE_SAVED.contains(number)) {
                     let id = self.fresh(None, None);
-                    self.registers[number] = Value::Plain(id, 0);
+                    self.registers[number] = SymbolicValue::Plain(id, 0);
                 }
             }
             _ => self.operate(word, insn),
@@ -154,54 +158,56 @@ impl Trace {
         to: Register,
         constant: Constant,
         is_word: bool,
-    ) -> Value {
-        let cut = |value: u64| Value::Constant(if is_word { value & 0xffff_ffff } else { value });
+    ) -> SymbolicValue {
+        let cut =
+            |value: u64| SymbolicValue::Constant(if is_word { value & 0xffff_ffff } else { value });
         let found = match constant {
             Constant::Value(value) => Some(cut(value)),
             Constant::Keep { bits, shift } => match self.value(to) {
-                Value::Constant(old) => Some(cut(old & !(0xffff << shift) | bits << shift)),
+                SymbolicValue::Constant(old) => Some(cut(old & !(0xffff << shift) | bits << shift)),
                 _ => None,
             },
             Constant::Sum { from, add } => match self.value(from) {
-                Value::Constant(value) => Some(cut(value.wrapping_add_signed(add))),
+                SymbolicValue::Constant(value) => Some(cut(value.wrapping_add_signed(add))),
                 value if add == 0 => Some(value),
-                Value::Plain(id, 0) => {
-                    let Known { bound, origin } = self.known(id);
+                SymbolicValue::Plain(id, 0) => {
+                    let ValueFacts { bound, origin } = self.known(id);
                     let add = add.cast_unsigned();
                     let origin = origin.filter(|_| !is_word);
                     let origin = origin.map(|(from, by)| (from, by.wrapping_add(add)));
                     let bound = bound.and_then(|bound| bound.checked_add(add));
-                    Some(Value::Plain(self.fresh(bound, origin), 0))
+                    Some(SymbolicValue::Plain(self.fresh(bound, origin), 0))
                 }
                 _ => None,
             },
-            Constant::Literal(at) => constant_at(image, at).map(Value::Constant),
+            Constant::Literal(at) => constant_at(image, at).map(SymbolicValue::Constant),
             Constant::Loaded { base, offset } => return self.loaded(image, base, offset),
         };
-        found.unwrap_or_else(|| Value::Plain(self.fresh(None, None), 0))
+        found.unwrap_or_else(|| SymbolicValue::Plain(self.fresh(None, None), 0))
     }
 
     /// Eight bytes at a register and an offset.
-    fn loaded(&mut self, image: &Image<'_>, base: Register, offset: u64) -> Value {
+    fn loaded(&mut self, image: &Image<'_>, base: Register, offset: u64) -> SymbolicValue {
         if is_frame(base) {
             return self.unspilled(base, offset);
         }
         let value = match self.value(base) {
-            Value::Constant(base) => {
-                constant_at(image, Svma(base.wrapping_add(offset))).map(Value::Constant)
+            SymbolicValue::Constant(base) => {
+                constant_at(image, Svma(base.wrapping_add(offset))).map(SymbolicValue::Constant)
             }
             _ => None,
         };
-        value.unwrap_or_else(|| self.load(base, Index::Offset(offset), 8, None))
+        value.unwrap_or_else(|| self.load(base, LoadIndex::Offset(offset), 8, None))
     }
 
     /// Eight bytes of the stack.
-    fn unspilled(&mut self, base: Register, offset: u64) -> Value {
+    fn unspilled(&mut self, base: Register, offset: u64) -> SymbolicValue {
         if let Some(value) = self.on_stack((base, offset)) {
             return value;
         }
-        let origin = (Location::Stack(base, offset), 0);
-        let value = Value::Plain(self.fresh(None, (!self.is_moved(base)).then_some(origin)), 0);
+        let origin = (Storage::Stack(base, offset), 0);
+        let value =
+            SymbolicValue::Plain(self.fresh(None, (!self.is_moved(base)).then_some(origin)), 0);
         self.stack.push(((base, offset), value));
         value
     }
@@ -253,7 +259,7 @@ impl Trace {
             }
             Operation::Narrow { to, bytes } => {
                 also_writes(word).into_iter().for_each(|register| self.forget(register));
-                let value = Value::Plain(self.fresh(Some((1 << (8 * bytes)) - 1), None), 0);
+                let value = SymbolicValue::Plain(self.fresh(Some((1 << (8 * bytes)) - 1), None), 0);
                 self.set(to, value);
             }
             Operation::SetsFlags => {
@@ -286,7 +292,7 @@ impl Trace {
         let number = match right {
             Operand::Number(number) => Some(number),
             Operand::Register(register) => match self.operand(register) {
-                Value::Constant(number) => Some(number),
+                SymbolicValue::Constant(number) => Some(number),
                 _ => None,
             },
         };
@@ -297,22 +303,23 @@ impl Trace {
     }
 
     /// A value as such, without looking at how it came about.
-    pub(super) fn id(&self, value: Value) -> Option<ValueId> {
+    pub(super) fn id(&self, value: SymbolicValue) -> Option<ValueId> {
         match value {
-            Value::Plain(id, 0) => Some(id),
-            Value::Entry(Entry { id, shift: 0, .. }) | Value::Slot { id, .. } => Some(id),
+            SymbolicValue::Plain(id, 0) => Some(id),
+            SymbolicValue::Entry(TableEntry { id, shift: 0, .. })
+            | SymbolicValue::Slot { id, .. } => Some(id),
             _ => None,
         }
     }
 
-    fn bound(&self, value: Value) -> Option<u64> {
+    fn bound(&self, value: SymbolicValue) -> Option<u64> {
         match value {
-            Value::Constant(value) => Some(value),
+            SymbolicValue::Constant(value) => Some(value),
             value => self.known(self.id(value)?).bound,
         }
     }
 
-    fn extended(&mut self, value: Value, extend: Extend, shift: u32) -> Value {
+    fn extended(&mut self, value: SymbolicValue, extend: Extend, shift: u32) -> SymbolicValue {
         if extend == (Extend { bits: 64, is_signed: false }) && shift == 0 {
             return value;
         }
@@ -320,78 +327,93 @@ impl Trace {
     }
 
     /// The `extend.bits` bits of `value` from `low` on, moved to the bit `left`.
-    fn field(&mut self, value: Value, low: u32, left: u32, extend: Extend) -> Value {
+    fn field(
+        &mut self,
+        value: SymbolicValue,
+        low: u32,
+        left: u32,
+        extend: Extend,
+    ) -> SymbolicValue {
         let mask = u64::MAX.checked_shr(64_u32.saturating_sub(extend.bits)).unwrap_or(0);
         let is_all = low == 0 && extend.bits.saturating_add(left) >= 32;
         match value {
-            Value::Constant(value) if !extend.is_signed => {
-                return Value::Constant((value >> low & mask) << left);
+            SymbolicValue::Constant(value) if !extend.is_signed => {
+                return SymbolicValue::Constant((value >> low & mask) << left);
             }
             // All that a 32-bit index has.
-            Value::Plain(id, shift) if is_all => return Value::Plain(id, shift + left),
-            Value::Slot { id, .. } if is_all => return Value::Plain(id, left),
-            Value::Entry(entry) if low == 0 => {
+            SymbolicValue::Plain(id, shift) if is_all => {
+                return SymbolicValue::Plain(id, shift + left);
+            }
+            SymbolicValue::Slot { id, .. } if is_all => return SymbolicValue::Plain(id, left),
+            SymbolicValue::Entry(entry) if low == 0 => {
                 // LSL of a 64-bit register is no extension.
                 let is_whole = extend.bits.saturating_add(left) >= 64;
                 let kept = if is_whole { Some(entry) } else { entry.extended(extend) };
                 if let Some(entry) = kept {
-                    return Value::Entry(Entry { shift: entry.shift + left, ..entry });
+                    return SymbolicValue::Entry(TableEntry { shift: entry.shift + left, ..entry });
                 }
             }
             _ => {}
         }
         let source = self.bound(value).map(|bound| bound.checked_shr(low).unwrap_or(0));
         let bound = (!extend.is_signed).then(|| source.map_or(mask, |bound| bound.min(mask)));
-        Value::Plain(self.fresh(bound, None), left)
+        SymbolicValue::Plain(self.fresh(bound, None), left)
     }
 
-    fn masked(&mut self, value: Value, mask: u64) -> Value {
-        if let Value::Constant(value) = value {
-            return Value::Constant(value & mask);
+    fn masked(&mut self, value: SymbolicValue, mask: u64) -> SymbolicValue {
+        if let SymbolicValue::Constant(value) = value {
+            return SymbolicValue::Constant(value & mask);
         }
         let bound = self.bound(value).map_or(mask, |bound| bound.min(mask));
-        Value::Plain(self.fresh(Some(bound), None), 0)
+        SymbolicValue::Plain(self.fresh(Some(bound), None), 0)
     }
 
-    fn sum(&mut self, left: Value, right: Value) -> Value {
+    fn sum(&mut self, left: SymbolicValue, right: SymbolicValue) -> SymbolicValue {
         let id = self.fresh(None, None);
         match (left, right) {
-            (Value::Constant(left), Value::Constant(right)) => {
-                Value::Constant(left.wrapping_add(right))
+            (SymbolicValue::Constant(left), SymbolicValue::Constant(right)) => {
+                SymbolicValue::Constant(left.wrapping_add(right))
             }
-            (base, Value::Entry(entry)) | (Value::Entry(entry), base) => {
-                base_of(base).map_or(Value::Plain(id, 0), |base| Value::Target(base, entry))
+            (base, SymbolicValue::Entry(entry)) | (SymbolicValue::Entry(entry), base) => {
+                base_of(base)
+                    .map_or(SymbolicValue::Plain(id, 0), |base| SymbolicValue::Target(base, entry))
             }
             (left, right) => slot(left, right, id)
                 .or_else(|| slot(right, left, id))
-                .unwrap_or(Value::Plain(id, 0)),
+                .unwrap_or(SymbolicValue::Plain(id, 0)),
         }
     }
 
-    fn load(&mut self, base: Register, index: Index, bytes: u8, sign: Option<u32>) -> Value {
+    fn load(
+        &mut self,
+        base: Register,
+        index: LoadIndex,
+        bytes: u8,
+        sign: Option<u32>,
+    ) -> SymbolicValue {
         let most = (sign.is_none() && bytes < 4).then(|| (1 << (8 * u32::from(bytes))) - 1);
         let id = self.fresh(most, None);
         let base = self.value(base);
         let from = match index {
-            Index::Offset(0) => Some(base),
-            Index::Offset(offset) => match base {
-                Value::Slot { table: Base::At(table), index, shift, id } => {
-                    let table = Base::At(table.wrapping_add(offset));
-                    Some(Value::Slot { table, index, shift, id })
+            LoadIndex::Offset(0) => Some(base),
+            LoadIndex::Offset(offset) => match base {
+                SymbolicValue::Slot { table: BaseAddress::At(table), index, shift, id } => {
+                    let table = BaseAddress::At(table.wrapping_add(offset));
+                    Some(SymbolicValue::Slot { table, index, shift, id })
                 }
                 _ => None,
             },
-            Index::Register(register, extend, shift) => {
+            LoadIndex::Register(register, extend, shift) => {
                 slot(base, self.extended(self.operand(register), extend, shift), id)
             }
         };
         match from {
-            Some(Value::Slot { table, index, shift, .. })
+            Some(SymbolicValue::Slot { table, index, shift, .. })
                 if 1 << shift.min(8) == u32::from(bytes) =>
             {
-                Value::Entry(Entry { table, index, bytes, sign, shift: 0, id })
+                SymbolicValue::Entry(TableEntry { table, index, bytes, sign, shift: 0, id })
             }
-            _ => Value::Plain(id, 0),
+            _ => SymbolicValue::Plain(id, 0),
         }
     }
 }
@@ -399,19 +421,4 @@ impl Trace {
 /// Whether the stack is accessed through a register: SP or x29 (AAPCS64, 6.1.1).
 const fn is_frame(register: Register) -> bool {
     matches!(register.number(), 29 | 31)
-}
-
-/// Whether nothing writes a section once the program runs.
-pub(super) fn is_constant(section: &Section<'_>) -> bool {
-    !section.flags.write || CONSTANT.iter().any(|name| section.name.starts_with(name))
-}
-
-/// The 8 bytes at `at` where the program cannot change them, relocations applied.
-pub(crate) fn constant_at(image: &Image<'_>, at: Svma) -> Option<u64> {
-    let section = image.section(image.section_at(at)?);
-    if !is_constant(section) {
-        return None;
-    }
-    let relocated = image.read_relocated(AddrRange::sized(at, 8)).ok()?;
-    image.u64_from(&relocated.bytes)
 }

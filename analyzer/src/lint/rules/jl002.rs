@@ -23,12 +23,11 @@ use crate::addr::Svma;
 use crate::dataflow::solve;
 use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
-use crate::lint::neighbours::{callees, finding, reaches};
-use crate::lint::registers::{Body, Origin, Values};
+use crate::lint::registers::{FunctionBody, RegisterAnalysis, ValueOrigin};
 use crate::lint::rule::{Level, RuleDescriptor};
-use crate::lint::subject::Subject;
+use crate::lint::subject::{PROT_EXEC, Subject};
 use crate::program::{
-    AccessKind, CacheOp, Cfg, Event, FuncId, INSN_BYTES, Insn, Program, access, decode,
+    AccessKind, CacheOp, Cfg, Event, FuncId, INSN_BYTES, Insn, RecoveredProgram, access, decode,
 };
 
 pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
@@ -53,9 +52,6 @@ pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
     fix: "__builtin___clear_cache() over what was written, before anyone executes it.",
 };
 
-/// PROT_EXEC of mmap(2) and mprotect(2).
-pub(in crate::lint) const PROT_EXEC: u64 = 4;
-
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     if !subject.is_kernel {
         return executable_memory(subject);
@@ -73,7 +69,7 @@ fn maintains(subject: &Subject<'_, '_>, id: FuncId) -> bool {
             .iter()
             .any(|event| matches!(event.insn, Insn::Cache(op) if op != CacheOp::CleanData))
     };
-    callees(subject, id, 4).into_iter().any(|id| {
+    subject.callees(id, 4).into_iter().any(|id| {
         matches!(
             subject.role(id),
             Some(FunctionRole::Maintains | FunctionRole::Patches | FunctionRole::PatchesAndSyncs)
@@ -90,7 +86,7 @@ fn raw_writers(subject: &Subject<'_, '_>) -> Vec<Finding> {
         .map(|call| {
             let (name, writer) = (subject.name(call.caller), subject.name(call.callee));
             let message = format!("{name} writes instructions ({writer}) and maintains no caches");
-            finding(subject, &JL002, JL002.level, (call.caller, call.at), &writer, message)
+            Finding::at(subject, &JL002, JL002.level, (call.caller, call.at), &writer, message)
         })
         .collect()
 }
@@ -117,18 +113,18 @@ fn kept_line_sizes(subject: &Subject<'_, '_>) -> Vec<Finding> {
                 "{name} maintains caches line by line, of a size that is kept in data and not read \
                  from CTR_EL0: on a CPU with shorter lines some are skipped"
             );
-            finding(subject, &JL002, JL002.level, place, "line", message)
+            Finding::at(subject, &JL002, JL002.level, place, "line", message)
         })
         .collect()
 }
 
 fn is_in_loop(cfg: &Cfg, at: Svma) -> bool {
     let block = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1);
-    block.is_some_and(|block| reaches(cfg, block, block))
+    block.is_some_and(|block| cfg.has_path(block, block))
 }
 
 /// Whether a function reads CTR_EL0.
-fn reads_size(program: &Program<'_>, id: FuncId) -> bool {
+fn reads_size(program: &RecoveredProgram<'_>, id: FuncId) -> bool {
     let range = program.function(id).range;
     (0..range.size() / INSN_BYTES)
         .filter_map(|index| program.word(range.start().wrapping_add(index * INSN_BYTES)))
@@ -138,7 +134,8 @@ fn reads_size(program: &Program<'_>, id: FuncId) -> bool {
 /// Whether a function loads data that can change from a constant address.
 fn loads_word(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     let (image, cfg) = (subject.image, subject.cfg(id));
-    let values = Values { image, body: Body { program: &subject.program, cfg: &cfg, id } };
+    let values =
+        RegisterAnalysis { image, body: FunctionBody { program: &subject.program, cfg: &cfg, id } };
     let Ok(before) = solve(&cfg, &values) else { return false };
     cfg.blocks.iter().zip(before).any(|(block, registers)| {
         let Some(mut registers) = registers else { return false };
@@ -148,7 +145,7 @@ fn loads_word(subject: &Subject<'_, '_>, id: FuncId) -> bool {
             });
             registers.execute(image, at, word, insn);
             let loaded = access(word).and_then(|access| registers.get(access.register));
-            is_load && loaded.is_some_and(|value| matches!(value.origin, Origin::Word(_)))
+            is_load && loaded.is_some_and(|value| matches!(value.origin, ValueOrigin::Word(_)))
         })
     })
 }
@@ -174,7 +171,7 @@ fn executable_memory(subject: &Subject<'_, '_>) -> Vec<Finding> {
                  the file maintains instruction caches",
                 call.name
             );
-            finding(subject, &JL002, JL002.level, (call.function, call.at), call.name, message)
+            Finding::at(subject, &JL002, JL002.level, (call.function, call.at), call.name, message)
         })
         .collect()
 }

@@ -16,7 +16,6 @@ use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, at_exits, solve};
 use crate::lint::finding::Finding;
 use crate::lint::model::{FunctionRole, level_of};
-use crate::lint::neighbours::finding;
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
 use crate::program::{Barrier, Block, CacheOp, FuncId, Insn};
@@ -57,7 +56,7 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
 
 fn of_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
     let cfg = subject.cfg(id);
-    let analysis = Order { subject, found: RefCell::default() };
+    let analysis = MaintenanceOrder { subject, found: RefCell::default() };
     let Ok(before) = solve(&cfg, &analysis) else { return Vec::new() };
     for (block, _, state) in at_exits(&cfg, &analysis, before) {
         if state.meets(INVALIDATED) {
@@ -79,18 +78,18 @@ fn of_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
             };
             let level = level_of(tolerated, JL003.level);
             let message = format!("{name} {what}");
-            let finding = finding(subject, &JL003, level, (id, at), detail, message);
+            let finding = Finding::at(subject, &JL003, level, (id, at), detail, message);
             Finding { tolerated: reason.clone(), ..finding }
         })
         .collect()
 }
 
-struct Order<'a, 'b, 'data> {
+struct MaintenanceOrder<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     found: RefCell<BTreeSet<(bool, Svma)>>,
 }
 
-impl Analysis for Order<'_, '_, '_> {
+impl Analysis for MaintenanceOrder<'_, '_, '_> {
     type State = Bits;
 
     fn entry(&self) -> Bits {

@@ -10,9 +10,8 @@
 //! # False negatives
 //! Callbacks that are no constants.
 
-use crate::lint::finding::{Evidence, Finding, Role, Step};
+use crate::lint::finding::{Evidence, Finding, Role, WitnessStep};
 use crate::lint::model::{FunctionRole, level_of};
-use crate::lint::neighbours::{callees, finding};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
 use crate::lint::syncs::Syncs;
@@ -35,7 +34,7 @@ pub(in crate::lint) static JL006: RuleDescriptor = RuleDescriptor {
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
     let is_source = |role| matches!(role, FunctionRole::Patches | FunctionRole::Maintains);
     let patch = |callback| {
-        let functions = callees(subject, callback, 3);
+        let functions = subject.callees(callback, 3);
         functions.into_iter().find(|id| subject.role(*id).is_some_and(is_source))
     };
     syncs
@@ -48,13 +47,14 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
                 "{name} patches ({source}) while all CPUs are stopped for it, and none of them \
                  executes an ISB before it goes on"
             );
-            let step = |role, function: &str, address, callee: Option<&str>, evidence| Step {
-                role,
-                function: function.to_owned(),
-                address,
-                callee: callee.map(str::to_owned),
-                evidence,
-            };
+            let step =
+                |role, function: &str, address, callee: Option<&str>, evidence| WitnessStep {
+                    role,
+                    function: function.to_owned(),
+                    address,
+                    callee: callee.map(str::to_owned),
+                    evidence,
+                };
             let start = subject.program.function(callback).range.start();
             let witness = vec![
                 step(Role::Call, &subject.name(caller), at, Some(&name), Some(Evidence::Argument)),
@@ -63,7 +63,7 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
             let known = subject.known(callback);
             let tolerated = known.filter(|known| known.role == FunctionRole::Tolerated);
             let level = level_of(tolerated.is_some(), JL006.level);
-            let finding = finding(subject, &JL006, level, (callback, start), "", message);
+            let finding = Finding::at(subject, &JL006, level, (callback, start), "", message);
             let tolerated = tolerated.and_then(|known| known.reason.clone());
             Finding { witness, tolerated, ..finding }
         })

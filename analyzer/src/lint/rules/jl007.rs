@@ -15,7 +15,6 @@ use crate::addr::Svma;
 use crate::lint::call_arguments::registers_at;
 use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
-use crate::lint::neighbours::finding;
 use crate::lint::obligation::Root;
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
@@ -71,7 +70,7 @@ fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
             "{name} patches in the word {word:#010x} ({source}), which may not be modified while \
              others execute it"
         );
-        Some(finding(subject, &JL007, JL007.level, (id, *at), "word", message))
+        Some(Finding::at(subject, &JL007, JL007.level, (id, *at), "word", message))
     })
 }
 
@@ -89,7 +88,7 @@ fn by_templates(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
         "{name} writes {may} and {may_not} over each other: {may_not} may not be modified while \
          others execute it"
     );
-    Some(finding(subject, &JL007, JL007.level, (id, store), may_not, message))
+    Some(Finding::at(subject, &JL007, JL007.level, (id, store), may_not, message))
 }
 
 /// Words that constants of the function make, both halves of doublewords, and the last

@@ -13,7 +13,6 @@
 use crate::addr::Svma;
 use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
-use crate::lint::neighbours::{finding, reaches};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
 use crate::lint::syncs::{Effect, Syncs};
@@ -77,12 +76,12 @@ fn of_function(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Option<F
     }
     let sync = calls.iter().find(|(sync_block, _, _, synchronises)| {
         let is_in_loop_with = |patch_block: usize| {
-            reaches(&cfg, *sync_block, patch_block) && reaches(&cfg, patch_block, *sync_block)
+            cfg.has_path(*sync_block, patch_block) && cfg.has_path(patch_block, *sync_block)
         };
         *synchronises
             && calls.iter().any(|(block, _, patches, _)| *patches && is_in_loop_with(*block))
     })?;
     let name = subject.name(id);
     let message = format!("{name} patches and synchronises in each pass of a loop");
-    Some(finding(subject, &JL008, JL008.level, (id, sync.1), "", message))
+    Some(Finding::at(subject, &JL008, JL008.level, (id, sync.1), "", message))
 }

@@ -11,7 +11,6 @@
 //! Commands that are computed; registration in another file.
 
 use crate::lint::finding::Finding;
-use crate::lint::neighbours::finding;
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
 use crate::lint::syncs::{REGISTER_SYNC_CORE, SYNC_CORE, Syncs};
@@ -56,7 +55,7 @@ pub(in crate::lint) fn findings(
                     "{} calls membarrier(SYNC_CORE), and nothing in the file registers for it",
                     subject.name(call.function)
                 );
-                finding(subject, &JL009, JL009.level, place(call), "unregistered", message)
+                Finding::at(subject, &JL009, JL009.level, place(call), "unregistered", message)
             },
         ));
     }
@@ -71,7 +70,7 @@ pub(in crate::lint) fn findings(
                  expected SYNC_CORE ({SYNC_CORE:#x})",
                 subject.name(call.function)
             );
-            finding(subject, &JL009, JL009.level, place(call), "command", message)
+            Finding::at(subject, &JL009, JL009.level, place(call), "command", message)
         }));
     }
     found

@@ -9,11 +9,9 @@
 //! # False negatives
 //! Protections that are no constants; a second mapping of the same pages.
 
-use super::jl002::PROT_EXEC;
 use crate::lint::finding::{Affected, Finding};
-use crate::lint::neighbours::finding;
 use crate::lint::rule::{Level, RuleDescriptor};
-use crate::lint::subject::Subject;
+use crate::lint::subject::{PROT_EXEC, PROT_WRITE, Subject};
 
 pub(in crate::lint) static JL011: RuleDescriptor = RuleDescriptor {
     code: "JL011",
@@ -30,8 +28,6 @@ pub(in crate::lint) static JL011: RuleDescriptor = RuleDescriptor {
     history: "JITs have moved to two mappings or to a change of protection for each batch.",
     fix: "Write through a second mapping, or make the pages writable for the batch alone.",
 };
-
-const PROT_WRITE: u64 = 2;
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     if subject.is_kernel {
@@ -58,7 +54,7 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let calls = calls.map(|call| {
         let name = subject.name(call.function);
         let message = format!("{name} makes memory writable and executable ({})", call.name);
-        finding(subject, &JL011, JL011.level, (call.function, call.at), call.name, message)
+        Finding::at(subject, &JL011, JL011.level, (call.function, call.at), call.name, message)
     });
     sections.chain(calls).collect()
 }

@@ -12,7 +12,11 @@ pub(super) mod jl009;
 pub(super) mod jl010;
 pub(super) mod jl011;
 
+use super::finding::Finding;
+use super::obligation::Root;
 use super::rule::RuleDescriptor;
+use super::subject::Subject;
+use super::syncs::Syncs;
 
 /// All rules, by code.
 pub static RULES: &[&RuleDescriptor] = &[
@@ -28,3 +32,17 @@ pub static RULES: &[&RuleDescriptor] = &[
     &jl010::JL010,
     &jl011::JL011,
 ];
+
+/// Findings of the rules that look at code and follow no obligation.
+pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs, roots: &[Root]) -> Vec<Finding> {
+    [
+        jl002::findings(subject),
+        jl003::findings(subject),
+        jl006::findings(subject, syncs),
+        jl007::findings(subject, roots),
+        jl008::findings(subject, syncs),
+        jl009::findings(subject, syncs, !roots.is_empty()),
+        jl011::findings(subject),
+    ]
+    .concat()
+}

@@ -73,7 +73,7 @@ fn functions_are_those_of_nm() {
     for image in [corpus::Image::Vmlinux510, corpus::Image::Vmlinux612] {
         let file = mapped(image);
         let parsed = Image::parse(file.bytes()).expect("a kernel");
-        let program = jlctl_analyzer::program::Program::recover(&parsed, None);
+        let program = jlctl_analyzer::program::RecoveredProgram::recover(&parsed, None);
         let lost: Vec<u64> = Nm::of(&crate::path(image))
             .starts("FUNC")
             .into_iter()
@@ -166,7 +166,7 @@ fn functions_of_stripped_programs_are_found() {
         let path = corpus::binary_path(binary).expect("fetched");
         let file = ImageFile::open(&path, Limits::default()).expect("a program");
         let image = Image::parse(file.bytes()).expect("a program");
-        let program = jlctl_analyzer::program::Program::recover(&image, None);
+        let program = jlctl_analyzer::program::RecoveredProgram::recover(&image, None);
         let unwind = jlctl_analyzer::debug_info::unwind_ranges(&image);
         assert!(unwind.len() > 20, "{binary:?}: {}", unwind.len());
         let lost: Vec<_> =
