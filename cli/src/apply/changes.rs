@@ -1,0 +1,210 @@
+//! A plan as changes of files: which image is which file, what stands against it,
+//! which bytes.
+
+use crate::args::Apply;
+use crate::open::images::{self, Depth};
+use crate::open::input::Input;
+use crate::open::plan_document;
+use crate::terminal::exit::{Kind, failure};
+use crate::terminal::progress::Progress;
+use anyhow::Context as _;
+use jlctl_analyzer::addr::FileOffset;
+use jlctl_patch_engine::apply::{ApplyError, ByteWrite, ByteWrites, Patch};
+use jlctl_patch_engine::check::check;
+use jlctl_patch_engine::digest::{Digests, Sum};
+use jlctl_patch_engine::plan_file::{Document, Hex, ImageRecord};
+use jlctl_patch_engine::reason::Waiver;
+use jlctl_patch_engine::target::Target;
+use std::path::{Path, PathBuf};
+
+/// One image of a plan with its file.
+pub(crate) struct FileChange<'a> {
+    pub(crate) path: PathBuf,
+    pub(crate) record: &'a ImageRecord,
+    pub(crate) writes: ByteWrites,
+    pub(crate) sites: usize,
+    pub(crate) key_words: usize,
+}
+
+impl FileChange<'_> {
+    /// The change as the engine takes it.
+    pub(crate) fn patch(&self, args: &Apply, cut_to: Option<u64>) -> Patch<'_> {
+        let Digests { sha256, xxh3 } = plan_document::digests(self.record);
+        let sum = if args.sha256 { Sum::Sha256(sha256) } else { Sum::Xxh3(xxh3) };
+        let (length, writes) = (self.record.size, &self.writes);
+        Patch { image: &self.path, length, sum, writes, is_reverse: args.reverse, cut_to }
+    }
+}
+
+/// Refuses what a file cannot have, unless an option lifts that.
+///
+/// # Errors
+/// All refusals that stand.
+pub(crate) fn refuse(document: &Document, args: &Apply) -> anyhow::Result<()> {
+    let is_lifted = |waiver: Option<Waiver>| match waiver {
+        Some(Waiver::SitesOnly) => args.sites_only,
+        Some(Waiver::Signature) => args.drop_signature || args.keep_broken_signature,
+        None => false,
+    };
+    let about = |key: Option<usize>, image: usize| match key.and_then(|key| document.keys.get(key))
+    {
+        Some(key) => key.name.clone(),
+        None => document.images.get(image).map(|image| image.path.clone()).unwrap_or_default(),
+    };
+    let standing: Vec<String> = document
+        .refusals
+        .iter()
+        .filter(|refusal| refusal.targets.iter().any(|target| target.0 == Target::File))
+        .filter(|refusal| !is_lifted(refusal.code.0.waiver()))
+        .map(|refusal| {
+            let about = about(refusal.key, refusal.image);
+            format!("{about}: {} ({})", refusal.message, refusal.code.0.code())
+        })
+        .collect();
+    if standing.is_empty() {
+        return Ok(());
+    }
+    let text = format!("refused for a file; nothing was written: {}", standing.join("; "));
+    Err(failure(Kind::Refused, text))
+}
+
+/// The files of the images that a plan changes.
+///
+/// # Errors
+/// If files are not as many as images, or two writes have bytes in common.
+pub(crate) fn changes<'a>(
+    document: &'a Document,
+    named: &[PathBuf],
+    reverse: bool,
+) -> anyhow::Result<Vec<FileChange<'a>>> {
+    let paths = plan_document::images(document, named);
+    if paths.len() != document.images.len() {
+        return Err(failure(
+            Kind::Usage,
+            format!(
+                "expected {} images in the order of the plan, found {}: {}",
+                document.images.len(),
+                paths.len(),
+                document.images.iter().map(|image| &*image.path).collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
+    let change = |(at, (path, record)): (usize, (PathBuf, &'a ImageRecord))| {
+        let (mut writes, mut key_words) = (Vec::new(), 0);
+        for op in document.ops.iter().filter(|op| op.image == at) {
+            writes.push(byte_write(op.file_offset, &op.old.0, &op.new.0));
+        }
+        let sites = writes.len();
+        for write in document.key_writes.iter().filter(|write| write.image == at) {
+            if let Some(offset) = write.file_offset {
+                key_words += 1;
+                writes.push(byte_write(offset, &write.old.0, &write.new.0));
+            }
+        }
+        let writes = ByteWrites::new(writes)
+            .map_err(|error| failure(Kind::Refused, format!("{}: {error}", path.display())))?;
+        let writes = if reverse { writes.reversed() } else { writes };
+        Ok(FileChange { path, record, writes, sites, key_words })
+    };
+    let all = paths.into_iter().zip(&document.images).enumerate().map(change);
+    let all: Vec<FileChange<'a>> = all.collect::<anyhow::Result<_>>()?;
+    Ok(all)
+}
+
+fn byte_write(offset: u64, old: &[u8], new: &[u8]) -> ByteWrite {
+    ByteWrite { offset: FileOffset(offset), old: old.to_vec(), new: new.to_vec() }
+}
+
+/// Checks the plan against its images as they are before it is applied, which in
+/// reverse is as they will be.
+///
+/// # Errors
+/// All claims that do not hold.
+pub(crate) fn verify(
+    document: &Document,
+    changes: &[FileChange<'_>],
+    reverse: bool,
+    debug_dirs: &[PathBuf],
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    let quiet = Progress::none();
+    let open = |change: &FileChange<'_>| {
+        let edits: Vec<(FileOffset, &[u8])> = if reverse {
+            change.writes.as_slice().iter().map(|write| (write.offset, &*write.new)).collect()
+        } else {
+            Vec::new()
+        };
+        Input::open_edited(&change.path, &edits, debug_dirs, &quiet)
+    };
+    let inputs: Vec<Input> = changes.iter().map(open).collect::<anyhow::Result<_>>()?;
+    let images = images::images(&inputs, &quiet)?;
+    let contents = images::contents(&inputs, &images, Depth::Tables, &quiet)?;
+    let read = images::read_images(&inputs, &images, &contents);
+    // That the files have these sums is found out by whoever writes.
+    let sums: Vec<Digests> =
+        changes.iter().map(|change| plan_document::digests(change.record)).collect();
+    let findings = progress.phase("check the plan", 1, |_| check(document, &read, &sums));
+    std::mem::forget(contents);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> = findings.iter().take(10).map(ToString::to_string).collect();
+    let more = match findings.len() - shown.len() {
+        0 => String::new(),
+        more => format!("; and {more} more (jlctl plan --check)"),
+    };
+    Err(failure(
+        Kind::Refused,
+        format!("the plan does not hold; nothing was written: {}{more}", shown.join("; ")),
+    ))
+}
+
+/// Where the signature of a module begins.
+///
+/// # Errors
+/// If the file has none that is sound.
+pub(crate) fn signature_start(path: &Path) -> anyhow::Result<u64> {
+    let input = Input::open(path, &[], &Progress::none())?;
+    let signature = input.file().signature().with_context(|| path.display().to_string());
+    let signature = signature.map_err(|error| {
+        failure(Kind::Refused, format!("{error:#}; it cannot be cut off: --keep-broken-signature"))
+    })?;
+    Ok(signature.map_or(input.file().file_bytes().len() as u64, |found| found.content_len))
+}
+
+/// `error` with what else tells the file from the image of the plan, if that is what
+/// is wrong.
+pub(crate) fn with_identity(error: anyhow::Error, change: &FileChange<'_>) -> anyhow::Error {
+    let is_other = matches!(
+        error.downcast_ref(),
+        Some(ApplyError::Length { .. } | ApplyError::OldBytes { .. } | ApplyError::Digest { .. })
+    );
+    let Some(differs) = is_other.then(|| difference(change)).flatten() else { return error };
+    let plan = &change.record.path;
+    failure(
+        Kind::Refused,
+        format!("not the image that the plan was made for ({plan}): {differs}; {error:#}"),
+    )
+}
+
+/// In what the identity of a file differs from that of its image; `None` if it has
+/// the same, and was changed.
+fn difference(change: &FileChange<'_>) -> Option<String> {
+    let quiet = Progress::none();
+    let input = Input::open(&change.path, &[], &quiet).ok()?;
+    let image = input.image(&quiet).ok()?;
+    let build_id = image.build_id().map(|id| Hex(id.to_vec()).to_string());
+    let expected_id = change.record.build_id.as_ref().map(Hex::to_string);
+    let release = image.release().map(str::to_owned);
+    let differs = |what: &str, expected: &Option<String>, found: &Option<String>| {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        (expected != found)
+            .then(|| format!("{what}: expected {}, found {}", text(expected), text(found)))
+    };
+    let all = [
+        differs("build id", &expected_id, &build_id),
+        differs("release", &change.record.release, &release),
+    ];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}

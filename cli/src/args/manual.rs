@@ -1,0 +1,23 @@
+//! The command lines of `jlctl completions` and `jlctl man`.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Print a completion script.
+///
+/// Source it, or put it where the shell looks: for bash as
+/// ~/.local/share/bash-completion/completions/jlctl.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Shell to complete for
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages into a directory.
+///
+/// One page for jlctl and one for each command; existing pages are replaced.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Directory to write into; it must exist
+    pub(crate) dir: PathBuf,
+}

@@ -1,0 +1,89 @@
+//! Sites by function, and names of changes: what text and JSON share.
+
+use super::comparison::Comparison;
+use jlctl_analyzer::jump_table::diff::stable_name::without_numbering;
+use jlctl_analyzer::jump_table::diff::{Identity, KeyPair, SitePair, Storage, TableModel};
+use std::collections::BTreeMap;
+
+/// Sites by function: how many of which.
+pub(super) type ByFunction<'a> = Vec<(Option<&'a str>, usize)>;
+
+/// The function of a site, without what compilers append.
+pub(super) fn function<'a>(model: &'a TableModel<'_>, site: usize) -> Option<&'a str> {
+    model.sites[site].function.as_deref().map(without_numbering)
+}
+
+/// Counts of equal things, the most frequent first.
+fn counted<T: Ord>(things: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
+    things.for_each(|thing| *counts.entry(thing).or_default() += 1);
+    let mut counts: Vec<(T, usize)> = counts.into_iter().collect();
+    // Stable: equal counts stay in the order of names.
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+/// Sites by function, most first.
+pub(super) fn by_function<'a>(
+    model: &'a TableModel<'_>,
+    sites: impl Iterator<Item = usize>,
+) -> ByFunction<'a> {
+    counted(sites.map(|site| function(model, site)))
+}
+
+/// Functions that sites moved between: from, to.
+pub(super) type Move<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// What became of the sites of a key, by function.
+pub(super) struct SiteChanges<'a> {
+    /// Between which functions, sites.
+    pub(super) moved: Vec<(Move<'a>, usize)>,
+    /// Function, whether it is likely now, sites.
+    pub(super) turned: Vec<((Option<&'a str>, bool), usize)>,
+    pub(super) removed: ByFunction<'a>,
+    pub(super) added: ByFunction<'a>,
+}
+
+impl<'a> SiteChanges<'a> {
+    pub(super) fn new(comparison: &Comparison<'a>, pair: &KeyPair) -> Self {
+        let (a, b) = (comparison.a.model, comparison.b.model);
+        let sites = &pair.sites;
+        let pairs = |is: fn(&&SitePair) -> bool| sites.pairs.iter().filter(is);
+        let moved = pairs(|site| site.is_moved);
+        let turned = pairs(|site| site.is_turned);
+        Self {
+            moved: counted(moved.map(|site| (function(a, site.a), function(b, site.b)))),
+            turned: counted(turned.map(|site| (function(b, site.b), b.sites[site.b].branch))),
+            removed: by_function(a, sites.removed.iter().copied()),
+            added: by_function(b, sites.added.iter().copied()),
+        }
+    }
+}
+
+pub(super) const fn identity_name(identity: Identity) -> &'static str {
+    match identity {
+        Identity::Name => "name",
+        Identity::Sites => "sites",
+        Identity::Place => "place",
+        Identity::RenamedByAddress => "renamed-by-address",
+        Identity::RenamedBySites => "renamed-by-sites",
+    }
+}
+
+pub(super) const fn storage_name(storage: Storage) -> &'static str {
+    match storage {
+        Storage::File => "file",
+        Storage::ZeroFilled => "zero-filled",
+        Storage::Elsewhere => "elsewhere",
+        Storage::Unreadable => "unreadable",
+    }
+}
+
+/// "on", "off" or "?".
+pub(super) const fn state(on: Option<bool>) -> &'static str {
+    match on {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "?",
+    }
+}

@@ -1,0 +1,41 @@
+//! What the machine-readable formats are made of, whether one image was read
+//! or a set of them.
+
+use super::records::{
+    DiagnosticRecord, FileRecord, ImageRecord, KeyRecord, SelectionRecord, SiteRecord,
+    SummaryRecord, TableRecord,
+};
+use crate::schema::FrameRecord;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// The part of a report before its lists.
+#[derive(Serialize)]
+pub(super) struct Head {
+    /// The image and its table if there is one file; null for a set.
+    pub(super) image: Option<ImageRecord>,
+    pub(super) table: Option<TableRecord>,
+    pub(super) images: Vec<FileRecord>,
+    pub(super) summary: SummaryRecord,
+    pub(super) selection: Option<SelectionRecord>,
+}
+
+/// A report whose records are made one by one: a kernel has tens of thousands.
+pub(super) trait Document: Sync {
+    fn head(&self) -> Head;
+
+    /// Number of keys in the report; `None` if they were not asked for.
+    fn keys(&self) -> Option<usize>;
+
+    fn key(&self, at: usize) -> Cow<'_, KeyRecord<'_>>;
+
+    /// Number of sites in the report; `None` if they were not asked for.
+    fn sites(&self) -> Option<usize>;
+
+    fn site(&self, at: usize) -> Cow<'_, SiteRecord<'_>>;
+
+    /// The frame of a site that a person looks for.
+    fn interest(&self, at: usize) -> Option<FrameRecord<'_>>;
+
+    fn diagnostics(&self) -> Vec<DiagnosticRecord>;
+}

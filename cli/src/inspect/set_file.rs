@@ -1,0 +1,199 @@
+//! One file of a set, read whole and let go: what is kept of it owns itself, so
+//! that memory is bounded by the largest files, not by all of them.
+
+use super::filter::{Filter, Selection};
+use super::image_records::{Records, image_record, key_record};
+use super::inspection::{Inspection, Lists, wanted_sites};
+use super::records::{DiagnosticRecord, FileRecord, KeyRecord, SiteRecord};
+use crate::args::Inspect;
+use crate::open::debug_info;
+use crate::open::files::Candidate;
+use crate::open::input::{Input, is_no_image};
+use crate::schema::FrameRecord;
+use crate::terminal::progress::Progress;
+use jlctl_analyzer::addr::Svma;
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::{
+    Import, JumpTable, Key, KeyDescriptions, KeyId, KeyName, LocateError, exports, imports,
+};
+use std::path::{Path, PathBuf};
+
+/// What is kept of a file.
+pub(crate) struct Member {
+    pub(crate) file: FileRecord,
+    pub(crate) keys: Vec<MemberKey>,
+    pub(crate) sites: Vec<MemberSite>,
+    pub(crate) diagnostics: Vec<DiagnosticRecord>,
+    /// Keys that live in another file, by their index in `keys`.
+    pub(crate) imports: Vec<Import>,
+    /// Objects that others may use.
+    pub(crate) exports: Vec<(String, Svma)>,
+}
+
+/// A key of a file.
+pub(crate) struct MemberKey {
+    pub(crate) record: KeyRecord<'static>,
+    pub(crate) name: KeyName,
+    /// Address in the image, even where the record shows none.
+    pub(crate) address: Svma,
+}
+
+/// A site of a file, with the index of its key there.
+pub(crate) struct MemberSite {
+    pub(crate) record: SiteRecord<'static>,
+    /// The frame that a person looks for.
+    pub(crate) interest: Option<FrameRecord<'static>>,
+    pub(crate) key: usize,
+}
+
+/// What became of a file.
+pub(crate) enum Reading {
+    Read(Box<Member>),
+    /// Nothing could be read.
+    Failed(Box<FileRecord>),
+    /// No image, but found in a directory: nobody asked for it.
+    Passed,
+}
+
+/// Reads the file that gets the index `index` in the set.
+pub(crate) fn read(candidate: &Candidate, index: usize, args: &Inspect, lists: Lists) -> Reading {
+    match try_read(candidate, index, args, lists) {
+        Ok(member) => Reading::Read(Box::new(member)),
+        Err(error) if candidate.is_found && is_no_image(&error) => Reading::Passed,
+        Err(error) => Reading::Failed(Box::new(FileRecord {
+            path: candidate.path.to_string_lossy().into_owned(),
+            error: Some(format!("{error:#}")),
+            image: None,
+            table: None,
+            summary: None,
+        })),
+    }
+}
+
+fn try_read(
+    candidate: &Candidate,
+    index: usize,
+    args: &Inspect,
+    lists: Lists,
+) -> anyhow::Result<Member> {
+    let quiet = Progress::none();
+    let input = Input::open(&candidate.path, &args.debug_dir, &quiet)?;
+    let image = input.image(&quiet)?;
+    let mut member = Member {
+        file: FileRecord {
+            path: candidate.path.to_string_lossy().into_owned(),
+            error: None,
+            image: Some(image_record(
+                &image,
+                input.file(),
+                input.debug().is_some(),
+                input.debug_file(),
+            )),
+            table: None,
+            summary: None,
+        },
+        keys: Vec::new(),
+        sites: Vec::new(),
+        diagnostics: Vec::new(),
+        imports: Vec::new(),
+        exports: exports(&image).collect(),
+    };
+    match JumpTable::read(&image) {
+        Ok(table) => member.take(&input, &image, &table, index, args, lists)?,
+        // A module without static keys is as good as one with some.
+        Err(LocateError::NoTable { .. }) if image.faults().is_empty() => {}
+        Err(error) => return Err(debug_info::no_table(&image, error)),
+    }
+    Ok(member)
+}
+
+impl Member {
+    fn take(
+        &mut self,
+        input: &Input,
+        image: &Image<'_>,
+        table: &JumpTable<'_>,
+        index: usize,
+        args: &Inspect,
+        lists: Lists,
+    ) -> anyhow::Result<()> {
+        let quiet = Progress::none();
+        let mut diagnostics = table.diagnostics().to_vec();
+        let debug_info = match args.no_source {
+            true => None,
+            false => debug_info::open(input, image, &quiet, &mut diagnostics)?,
+        };
+        let keys = debug_info::describe_keys(debug_info.as_ref(), input, image, table, &quiet);
+        diagnostics.extend(keys.faults().iter().map(debug_info::debug_fault));
+        let filter = Filter::default();
+        let selection = Selection::new(image, table, &keys, &filter)?;
+        let sites = wanted_sites(args, lists, &selection, &diagnostics);
+        let frames = debug_info.filter(|_| !sites.is_empty()).map(|debug_info| {
+            debug_info::frames(&debug_info, input, table, &sites, &quiet, &mut diagnostics)
+        });
+        let inspection = Inspection {
+            file: input.file(),
+            image,
+            table,
+            keys: &keys,
+            selection: &selection,
+            filter: &filter,
+            diagnostics: &diagnostics,
+            frames: frames.as_ref(),
+            has_debug_info: input.debug().is_some(),
+            debug_file: input.debug_file(),
+            lists,
+        };
+        let records = Records::new(&inspection, index)?;
+        self.file.table = Some(records.table());
+        self.file.summary = Some(records.summary());
+        self.diagnostics = records.all_diagnostics();
+        self.imports = imports(image, table);
+        self.keys = table
+            .key_ids()
+            .map(|id| MemberKey {
+                record: records.key_of(id).into_owned(),
+                name: keys.names().get(id).clone(),
+                address: table.key(id).address,
+            })
+            .collect();
+        self.sites = table
+            .site_ids()
+            .map(|id| MemberSite {
+                record: records.site_of(id).into_owned(),
+                interest: records.interest_of(id).map(FrameRecord::into_owned),
+                key: table.key_of(id).index(),
+            })
+            .collect();
+        Ok(())
+    }
+
+    /// Whether addresses in the image mean something to a person.
+    pub(crate) fn states_addresses(&self) -> bool {
+        self.file.image.as_ref().is_some_and(|image| image.r#type != Some("rel"))
+    }
+}
+
+/// The keys at some addresses of a file that was read before: those that only
+/// other files use.
+///
+/// # Errors
+/// If the file cannot be read again.
+pub(crate) fn keys_at(
+    path: &Path,
+    index: usize,
+    debug_dirs: &[PathBuf],
+    addresses: &[Svma],
+) -> anyhow::Result<Vec<MemberKey>> {
+    let quiet = Progress::none();
+    let input = Input::open(path, debug_dirs, &quiet)?;
+    let image = input.image(&quiet)?;
+    let keys: Vec<Key> = addresses.iter().map(|address| Key::at(&image, *address)).collect();
+    let described = KeyDescriptions::of_keys(&image, &keys);
+    let member_key = |(key, id): (&Key, KeyId)| MemberKey {
+        record: key_record(&image, key, &described, id, index, 0).into_owned(),
+        name: described.names().get(id).clone(),
+        address: key.address,
+    };
+    Ok(keys.iter().zip(described.names().ids()).map(member_key).collect())
+}

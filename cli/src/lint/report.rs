@@ -1,0 +1,33 @@
+//! Reports of `jlctl lint`: one document, in the format and layout that is asked for.
+
+use super::records::Document;
+use super::{json, sarif, text};
+use crate::args::LintFormat;
+use crate::terminal::output::Sink;
+use std::path::Path;
+
+/// How a report is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout<'a> {
+    pub(crate) format: LintFormat,
+    /// Columns of text.
+    pub(crate) width: usize,
+    /// The directory that paths in SARIF are relative to.
+    pub(crate) directory: &'a Path,
+}
+
+/// Writes the report in a format.
+///
+/// # Errors
+/// What the writer raises.
+pub(crate) fn write(
+    document: &Document,
+    layout: Layout<'_>,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
+    match layout.format {
+        LintFormat::Text => text::write(document, layout.width, sink),
+        LintFormat::Json => json::write(document, sink.writer),
+        LintFormat::Sarif => sarif::write(document, layout.directory, sink.writer),
+    }
+}

@@ -1,0 +1,103 @@
+//! What debug information adds: source lines of sites, and names of keys.
+
+use super::input::Input;
+use crate::schema::{FrameRecord, SiteFrames, frame_record, of_interest};
+use crate::terminal::exit::{Kind, failure};
+use crate::terminal::progress::Progress;
+use jlctl_analyzer::addr::Svma;
+use jlctl_analyzer::debug_info::{DebugFault, DebugInfo, DebugInfoError};
+use jlctl_analyzer::image::Image;
+use jlctl_analyzer::jump_table::{
+    Defect, Diagnostic, JumpTable, KeyDescriptions, LocateError, SiteId,
+};
+
+/// Opens the debug information of `input`; `None` if there is none, or none
+/// that can be read, which is then a diagnostic.
+///
+/// # Errors
+/// If the file cannot be read at all.
+pub(crate) fn open<'a>(
+    input: &'a Input,
+    image: &Image<'_>,
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> anyhow::Result<Option<DebugInfo<'a>>> {
+    let Some((file, _)) = input.debug() else { return Ok(None) };
+    let sections = Image::parse_sections(file)?.placed_as(image.sections())?;
+    match progress.phase("open debug information", 1, |_| DebugInfo::new(&sections)) {
+        Ok(debug_info) => Ok(Some(debug_info)),
+        Err(DebugInfoError::Absent) => Ok(None),
+        Err(error) => {
+            diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
+            Ok(None)
+        }
+    }
+}
+
+/// What the keys of `table` are called and what they are for.
+pub(crate) fn describe_keys(
+    debug_info: Option<&DebugInfo<'_>>,
+    input: &Input,
+    image: &Image<'_>,
+    table: &JumpTable<'_>,
+    progress: &Progress,
+) -> KeyDescriptions {
+    let path = input.debug().map_or(input.path(), |(_, path)| path);
+    let debug = debug_info.map(|debug_info| (debug_info, path));
+    progress.phase("describe the keys", 1, |_| KeyDescriptions::of_table(image, table, debug))
+}
+
+/// The frames of `sites`; what could not be read is added to `diagnostics`.
+pub(crate) fn frames(
+    debug_info: &DebugInfo<'_>,
+    input: &Input,
+    table: &JumpTable<'_>,
+    sites: &[SiteId],
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> SiteFrames {
+    let addresses: Vec<_> = sites.iter().map(|id| table.entry(*id).code).collect();
+    let path = input.debug().map_or(input.path(), |(_, path)| path);
+    let frames = progress.phase("look up source lines", addresses.len(), |done| {
+        debug_info.frames(&addresses, path, done)
+    });
+    diagnostics.extend(frames.faults().iter().map(debug_fault));
+    SiteFrames::new(frames, sites, table.len())
+}
+
+/// For each of `addresses` the frame that a person looks for; what could not be read is
+/// added to `diagnostics`.
+pub(crate) fn lines(
+    debug_info: &DebugInfo<'_>,
+    input: &Input,
+    addresses: &[Svma],
+    progress: &Progress,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Option<FrameRecord<'static>>> {
+    let path = input.debug().map_or(input.path(), |(_, path)| path);
+    let frames = progress.phase("look up source lines", addresses.len(), |done| {
+        debug_info.frames(addresses, path, done)
+    });
+    diagnostics.extend(frames.faults().iter().map(debug_fault));
+    let line = |at| {
+        let frame = of_interest(&frames, frames.chain_ids(at))?;
+        Some(frame_record(&frames, frame).into_owned())
+    };
+    (0..addresses.len()).map(line).collect()
+}
+
+/// Debug information that could not be read, as a diagnostic.
+pub(crate) fn debug_fault(fault: &DebugFault) -> Diagnostic {
+    Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }
+}
+
+/// A damaged image without a table most likely had one: that is no refusal but
+/// an input that cannot be read.
+pub(crate) fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
+    let damage = image.faults().iter().filter(|fault| fault.is_damage());
+    let faults: Vec<String> = damage.map(ToString::to_string).collect();
+    if faults.is_empty() {
+        return error.into();
+    }
+    failure(Kind::Input, format!("{error}; the image is damaged: {}", faults.join("; ")))
+}

@@ -1,0 +1,112 @@
+//! Files that the command line names, opened: out of their containers, with
+//! their separate debug files.
+
+use crate::terminal::progress::Progress;
+use anyhow::Context as _;
+use jlctl_analyzer::addr::FileOffset;
+use jlctl_analyzer::debug_info::{DebugFile, find_debug_file};
+use jlctl_analyzer::image::container::Limits;
+use jlctl_analyzer::image::{Image, ImageError, ImageFile};
+use std::path::{Path, PathBuf};
+
+/// One file with an image, and its separate debug file.
+pub(crate) struct Input {
+    file: ImageFile,
+    has_own_debug: bool,
+    separate: Option<DebugFile>,
+}
+
+impl Input {
+    /// Opens the file at `path`; looks for a debug file below `debug_dirs` if
+    /// it lacks debug information or symbols.
+    ///
+    /// # Errors
+    /// If nothing can be read of it.
+    pub(crate) fn open(
+        path: &Path,
+        debug_dirs: &[PathBuf],
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
+        Self::open_edited(path, &[], debug_dirs, progress)
+    }
+
+    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
+    /// file offset and bytes.
+    ///
+    /// # Errors
+    /// If nothing can be read of it.
+    pub(crate) fn open_edited(
+        path: &Path,
+        edits: &[(FileOffset, &[u8])],
+        debug_dirs: &[PathBuf],
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
+        let open = |_: &(dyn Fn(usize) + Sync)| match edits {
+            [] => ImageFile::open(path, Limits::default()),
+            edits => ImageFile::open_edited(path, edits, Limits::default()),
+        };
+        let file = progress.phase("open the file", 1, open).map_err(|error| match error {
+            // These name the file themselves.
+            ImageError::Io { .. } | ImageError::NotAFile { .. } => anyhow::Error::from(error),
+            error => anyhow::Error::from(error).context(path.display().to_string()),
+        })?;
+        let sections =
+            Image::parse_sections(file.bytes()).with_context(|| path.display().to_string())?;
+        let has_own_debug = sections.named(".debug_info").is_some();
+        let separate = if has_own_debug && sections.has_symbol_table() {
+            None
+        } else {
+            find_debug_file(path, &sections, debug_dirs)
+        };
+        Ok(Self { file, has_own_debug, separate })
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &ImageFile {
+        &self.file
+    }
+
+    /// The path it was opened by.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The image in the file, with the symbols of its debug file if it has none.
+    ///
+    /// # Errors
+    /// If nothing can be read of it.
+    pub(crate) fn image(&self, progress: &Progress) -> anyhow::Result<Image<'_>> {
+        let mut image = progress
+            .phase("read the image", 1, |_| Image::parse(self.file.bytes()))
+            .with_context(|| self.path().display().to_string())?;
+        if let Some(debug) = &self.separate {
+            image.adopt_symbols(debug.file.bytes());
+        }
+        if image.symbols().is_empty() {
+            // A program has none, and its section says where the table is.
+            let _ = progress.phase("recover symbols", 1, |_| image.recover_symbols());
+        }
+        Ok(image)
+    }
+
+    /// The bytes that have the debug information, and the path of their file.
+    pub(crate) fn debug(&self) -> Option<(&[u8], &Path)> {
+        if self.has_own_debug {
+            return Some((self.file.bytes(), self.path()));
+        }
+        self.separate.as_ref().map(|debug| (debug.file.bytes(), debug.file.path()))
+    }
+
+    /// The separate debug file.
+    pub(crate) fn debug_file(&self) -> Option<&Path> {
+        self.separate.as_ref().map(|debug| debug.file.path())
+    }
+}
+
+/// Whether the file is something else than an image: text, lists of modules.
+pub(crate) fn is_no_image(error: &anyhow::Error) -> bool {
+    let is_other = |error: &ImageError| {
+        matches!(error, ImageError::NotElf { .. } | ImageError::NotAFile { .. })
+    };
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_other))
+}

@@ -1,0 +1,10 @@
+//! `jlctl simulate`: what another CPU can still execute after a flip returned.
+
+mod json;
+mod litmus;
+mod run;
+mod svg;
+mod text;
+mod verdicts;
+
+pub(crate) use run::run;
