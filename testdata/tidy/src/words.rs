@@ -47,7 +47,7 @@ const RULES: [Rule; 7] = [
         words: &["process::exit", "ExitCode"],
         allowed: &[
             "cli/src/main.rs",
-            "cli/src/exit.rs",
+            "cli/src/terminal/exit.rs",
             "testdata/tidy/src/main.rs",
             "testdata/vm/src/main.rs",
             "testdata/vm/guest/src/init/main.rs",
@@ -168,11 +168,11 @@ mod tests {
             ("use gimli::Dwarf;", "analyzer/src/debug_info/mod.rs"),
             ("use addr2line::Context;", "analyzer/src/debug_info/frames.rs"),
             ("use yaxpeax_arm::armv8;", "analyzer/src/arch/a64.rs"),
-            ("println!();", "cli/src/report/text.rs"),
+            ("println!();", "cli/src/inspect/text.rs"),
             ("eprint!();", "testdata/corpus/src/main.rs"),
-            ("std::process::exit(1)", "cli/src/exit.rs"),
+            ("std::process::exit(1)", "cli/src/terminal/exit.rs"),
             ("use std::process::ExitCode;", "cli/src/main.rs"),
-            ("use anyhow::Context;", "cli/src/cmd/keys.rs"),
+            ("use anyhow::Context;", "cli/src/inspect/run.rs"),
         ] {
             assert_eq!(rules(path, text), [], "{text}");
             assert_eq!(rules("patch-engine/src/plan.rs", text).len(), 1, "{text}");
@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(rules("patch-engine/src/plan.rs", &test), [], "{text}");
             assert_eq!(rules("patch-engine/src/plan.rs", &format!("// {text}")), [], "{text}");
         }
-        assert_eq!(rules("cli/src/report/text.rs", "exit_code(); my_println!();"), []);
+        assert_eq!(rules("cli/src/inspect/text.rs", "exit_code(); my_println!();"), []);
     }
 
     #[test]
