@@ -3,8 +3,10 @@
 //! A64 instructions are little-endian whatever the byte order of data is
 //! (Arm ARM DDI 0487, B2.6.2), so nothing here asks for the image's order.
 
+use super::architecture::{
+    Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label,
+};
 use super::relocation::{Relocation, Row, find};
-use super::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::{EncodeError, InsnBytes, aarch64};

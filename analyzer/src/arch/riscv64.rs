@@ -5,8 +5,10 @@
 //! Instructions are little-endian whatever the byte order of data is (RISC-V
 //! unprivileged ISA, 1.5).
 
+use super::architecture::{
+    Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label,
+};
 use super::relocation::{Relocation, Row, find};
-use super::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::{EncodeError, InsnBytes, riscv64};

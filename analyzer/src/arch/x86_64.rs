@@ -1,7 +1,7 @@
 //! x86-64: the only user of yaxpeax-x86.
 
+use super::architecture::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn};
 use super::relocation::{Relocation, Row, find};
-use super::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::x86_64::{self, JMP_REL8, JMP_REL32, LONG_BYTES, NOP2, NOP5, SHORT_BYTES};

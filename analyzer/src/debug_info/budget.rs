@@ -5,7 +5,7 @@
 //! Damaged or hostile information can make units overlap and lists be shared,
 //! so that the work grows with the square of the size; the budget ends that.
 
-use super::Dwarf;
+use super::dwarf::Dwarf;
 use gimli::Section as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 

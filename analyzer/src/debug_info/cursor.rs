@@ -6,7 +6,7 @@
 //! each of them.
 
 use super::budget::{Failure, Purse};
-use super::{Slice, Unit};
+use super::dwarf::{Slice, Unit};
 use gimli::{Abbreviation, Attribute, DwAt, DwTag, EntriesRaw, Reader as _, UnitOffset};
 use std::ops::Range;
 

@@ -1,12 +1,44 @@
 //! The DWARF sections of a file, inflated where they are compressed and
 //! relocated where the file is relocatable.
 
-use super::error::{DebugFault, DebugInfoError};
-use super::{Dwarf, Slice};
 use crate::image::{CompressedError, Contents, Sections};
-use gimli::{RunTimeEndian, SectionId};
+use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian, SectionId};
 use rayon::prelude::*;
 use std::borrow::Cow;
+
+/// The reader of all DWARF here: a slice of a section.
+pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
+pub(super) type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
+pub(super) type Unit<'a> = gimli::Unit<Slice<'a>>;
+/// Borrowed for `'b`, of sections that live for `'a`.
+pub(super) type UnitRef<'b, 'a> = gimli::UnitRef<'b, Slice<'a>>;
+pub(super) type UnitStart = DebugInfoOffset<usize>;
+
+/// No look-up is possible.
+#[derive(Debug, thiserror::Error)]
+pub enum DebugInfoError {
+    /// The file has no DWARF.
+    #[error("no debug information: expected a section .debug_info, found none")]
+    Absent,
+    /// A section cannot be inflated.
+    #[error(transparent)]
+    Compressed(#[from] CompressedError),
+}
+
+/// A part of the debug information that could not be read; addresses that it
+/// covers have no frames.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("debug information{}: {error}", of_unit(unit.as_ref()))]
+pub struct DebugFault {
+    /// Offset in `.debug_info` of the unit; `None` if it concerns no single one.
+    pub unit: Option<u64>,
+    /// What was expected and found.
+    pub error: String,
+}
+
+fn of_unit(unit: Option<&u64>) -> String {
+    unit.map(|offset| format!(" of the unit at .debug_info+{offset:#x}")).unwrap_or_default()
+}
 
 /// Sections that a look-up reads, and those that a package's index mentions.
 const WANTED: [SectionId; 16] = [

@@ -1,8 +1,8 @@
 //! Single entries of variables, types and members, by reference.
 
 use super::budget::{Failure, Purse};
-use super::names::UnitStarts;
-use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use super::units::UnitStarts;
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwTag, EntriesRaw, Operation, UnitOffset};
 

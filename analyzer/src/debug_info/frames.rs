@@ -1,7 +1,8 @@
 //! Frames of many addresses, and how they are collected.
 
-use super::error::DebugFault;
-use super::look_up::{Probe, UnitFrames};
+use super::dwarf::DebugFault;
+use super::unit_frames::UnitFrames;
+use super::units::Probe;
 use crate::addr::Svma;
 use std::ops::Range;
 

@@ -2,9 +2,9 @@
 
 use super::budget::{Failure, Purse};
 use super::cursor::{Attributes, Cursor, Met, Shape, Walk, sibling_of};
+use super::dwarf::{Slice, UnitRef};
 use super::names::{NameAttributes, NameId, Names};
 use super::ranges::RangeAttributes;
-use super::{Slice, UnitRef};
 use gimli::{AttributeValue, UnitOffset};
 
 /// One function or inlined call.

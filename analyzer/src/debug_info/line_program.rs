@@ -5,8 +5,8 @@
 //! in a kernel, and this takes a quarter of it.  Headers, forms and numbers are
 //! read by gimli.
 
-use super::Slice;
 use super::budget::{Failure, Purse};
+use super::dwarf::Slice;
 use gimli::{DwLne, DwLns, LineProgramHeader, Reader as _};
 
 /// The registers of the line-number machine that matter here (DWARF 5, 6.2.2).

@@ -1,8 +1,8 @@
 //! Lines: the row of a line program that covers an address, and paths of files.
 
 use super::budget::{Failure, Purse};
+use super::dwarf::{Slice, UnitRef};
 use super::line_program::{self, Registers, Rows};
-use super::{Slice, UnitRef};
 use gimli::LineProgramHeader;
 
 /// A place in a file of the unit; 0 is unknown.

@@ -19,13 +19,11 @@ mod cursor;
 mod demangle;
 mod dwarf;
 mod entries;
-mod error;
 mod frames;
 mod functions;
 mod key_path;
 mod line_program;
 mod lines;
-mod look_up;
 mod names;
 mod objects;
 mod ranges;
@@ -37,7 +35,7 @@ mod unwind;
 mod variables;
 
 pub use demangle::{demangled, with_paths};
-pub use error::{DebugFault, DebugInfoError};
+pub use dwarf::{DebugFault, DebugInfoError};
 pub use frames::{Frame, FrameId, Frames, StringId};
 pub use objects::{Declaration, ObjectPath, ObjectPaths, ObjectQuery};
 pub use separate::{DebugFile, find_debug_file};
@@ -46,21 +44,12 @@ pub use unwind::unwind_ranges;
 use crate::addr::Svma;
 use crate::image::Sections;
 use budget::Budget;
-use dwarf::DwarfSections;
+use dwarf::{DwarfSections, UnitStart};
 use frames::FrameSet;
-use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian};
-use look_up::{LookUp, Probe, UnitFrames};
-use names::UnitStarts;
 use rayon::prelude::*;
 use std::path::Path;
-
-/// The reader of all DWARF here: a slice of a section.
-type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
-type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
-type Unit<'a> = gimli::Unit<Slice<'a>>;
-/// Borrowed for `'b`, of sections that live for `'a`.
-type UnitRef<'b, 'a> = gimli::UnitRef<'b, Slice<'a>>;
-type UnitStart = DebugInfoOffset<usize>;
+use unit_frames::UnitFrames;
+use units::{LookUp, Probe, UnitStarts};
 
 /// The debug sections of one ELF file.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Names of entries, through their abstract origins and specifications.
 
 use super::budget::{Failure, Purse};
-use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use super::dwarf::{Dwarf, Slice, Unit, UnitRef};
+use super::units::UnitStarts;
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwLang, UnitOffset};
-use std::sync::OnceLock;
 
 /// References that are followed from one entry; real chains have two or three.
 const REFERENCES: usize = 16;
@@ -35,25 +35,6 @@ impl NameId {
 enum Origin {
     Here(usize),
     Anywhere(usize),
-}
-
-/// Offsets of all units, listed when first needed.
-#[derive(Debug, Default)]
-pub(super) struct UnitStarts(OnceLock<Vec<UnitStart>>);
-
-impl UnitStarts {
-    /// The start of the unit that an offset into `.debug_info` lies in.
-    pub(super) fn unit_of(&self, dwarf: &Dwarf<'_>, reference: UnitStart) -> Option<UnitStart> {
-        let starts = self.0.get_or_init(|| {
-            let mut headers = dwarf.units();
-            // A damaged header ends the list: nothing behind it can be found.
-            std::iter::from_fn(|| headers.next().ok().flatten())
-                .filter_map(|header| header.debug_info_offset())
-                .collect()
-        });
-        let behind = starts.partition_point(|start| start.0 <= reference.0);
-        starts[..behind].last().copied()
-    }
 }
 
 /// What an entry says about its own name.

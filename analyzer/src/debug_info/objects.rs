@@ -8,16 +8,16 @@
 //! name, if only a declaration.
 
 use super::budget::{Budget, Failure};
+use super::dwarf::DebugFault;
+use super::dwarf::{Dwarf, Unit, UnitRef, UnitStart};
 use super::entries::{Entries, Entry, Place};
-use super::error::DebugFault;
 use super::key_path::Members;
 use super::lines;
-use super::look_up::LookUp;
-use super::names::UnitStarts;
 use super::split;
+use super::units::LookUp;
+use super::units::UnitStarts;
 use super::units::{CANDIDATES, UnitIndex};
 use super::variables::{self, Wanted};
-use super::{Dwarf, Unit, UnitRef, UnitStart};
 use crate::addr::Svma;
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use gimli::UnitOffset;

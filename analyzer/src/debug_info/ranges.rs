@@ -1,8 +1,8 @@
 //! Address ranges of an entry: low and high pc, or a list.
 
-use super::Slice;
-use super::UnitRef;
 use super::budget::{Failure, Purse};
+use super::dwarf::Slice;
+use super::dwarf::UnitRef;
 use gimli::{AttributeValue, RangeListsOffset};
 
 /// The range attributes of one entry, as they were read.

@@ -2,8 +2,8 @@
 //! package beside the image (DWARF 5, 7.3.2; GNU extensions before it).
 
 use super::dwarf::DwarfSections;
-use super::look_up::LookUp;
-use super::{Dwarf, Slice, Unit};
+use super::dwarf::{Dwarf, Slice, Unit};
+use super::units::LookUp;
 use crate::image::{Image, MappedFile, Sections};
 use gimli::{DwarfPackage, DwoId, UnitType};
 use std::path::{Path, PathBuf};

@@ -1,15 +1,40 @@
 //! One unit's part of a look-up.
 
 use super::budget::Failure;
-use super::error::DebugFault;
+use super::dwarf::DebugFault;
+use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
 use super::functions::{CallSite, Functions};
 use super::lines::{self, Row};
-use super::look_up::{LocalFrame, LookUp, Probe, UnitFrames};
-use super::names::{Names, UnitStarts};
+use super::names::Names;
 use super::split;
-use super::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use super::units::UnitStarts;
+use super::units::{LookUp, Probe};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DwLang, LineProgramHeader};
+use std::ops::Range;
+
+/// Frames found in one unit; strings and frames are indexes into its own lists.
+#[derive(Debug, Default)]
+pub(super) struct UnitFrames {
+    pub(super) strings: Vec<String>,
+    /// Frames, each once: chains share most of them.
+    pub(super) frames: Vec<LocalFrame>,
+    /// Indexes into `frames`.
+    pub(super) ids: Vec<u32>,
+    /// Index of the address, and where its chain stands in `ids`.
+    pub(super) chains: Vec<(usize, Range<usize>)>,
+    pub(super) faults: Vec<DebugFault>,
+}
+
+/// A frame whose strings are indexes into [`UnitFrames::strings`]; 0 is unknown
+/// in line and column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct LocalFrame {
+    pub(super) function: Option<u32>,
+    pub(super) file: Option<u32>,
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
 
 /// Looks `probes`, in ascending order of address, up in the unit at `start`.
 pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {

@@ -1,15 +1,53 @@
 //! Which unit covers an address: `.debug_aranges`, or else the units' roots.
 
 use super::budget::{Budget, Failure};
-use super::error::DebugFault;
-use super::look_up::Probe;
+use super::dwarf::DebugFault;
+use super::dwarf::{Dwarf, Unit, UnitRef, UnitStart};
 use super::ranges::RangeAttributes;
-use super::{Dwarf, Unit, UnitRef, UnitStart};
+use crate::addr::Svma;
 use foldhash::HashSet;
 use rayon::prelude::*;
+use std::path::Path;
+use std::sync::OnceLock;
 
 /// How many units are asked about one address.
 pub(super) const CANDIDATES: usize = 8;
+
+/// An address that is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probe {
+    pub(super) address: Svma,
+    /// Its place in the list that the caller gave.
+    pub(super) index: usize,
+}
+
+/// What all units of a look-up share.
+pub(super) struct LookUp<'a> {
+    pub(super) dwarf: &'a Dwarf<'a>,
+    pub(super) starts: &'a UnitStarts,
+    pub(super) budget: &'a Budget,
+    /// Where the image lies; split debug information is looked for beside it.
+    pub(super) image: &'a Path,
+}
+
+/// Offsets of all units, listed when first needed.
+#[derive(Debug, Default)]
+pub(super) struct UnitStarts(OnceLock<Vec<UnitStart>>);
+
+impl UnitStarts {
+    /// The start of the unit that an offset into `.debug_info` lies in.
+    pub(super) fn unit_of(&self, dwarf: &Dwarf<'_>, reference: UnitStart) -> Option<UnitStart> {
+        let starts = self.0.get_or_init(|| {
+            let mut headers = dwarf.units();
+            // A damaged header ends the list: nothing behind it can be found.
+            std::iter::from_fn(|| headers.next().ok().flatten())
+                .filter_map(|header| header.debug_info_offset())
+                .collect()
+        });
+        let behind = starts.partition_point(|start| start.0 <= reference.0);
+        starts[..behind].last().copied()
+    }
+}
 
 /// Address ranges of units.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@
 
 use super::budget::{Failure, Purse};
 use super::cursor::{Cursor, Shape};
-use super::{Slice, UnitRef};
+use super::dwarf::{Slice, UnitRef};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, Operation, Reader as _, UnitOffset};
 use std::ops::Range;

@@ -13,10 +13,11 @@
 use super::compressed::{CompressedError, section_bytes};
 use super::elf;
 use super::error::{ImageError, ImageFault};
+use super::format::ImageKind;
 use super::identity::{DebugLink, Identity};
+use super::module_layout;
 use super::relocation_sections::RELA;
 use super::section::Section;
-use super::{ImageKind, module_layout};
 use crate::addr::Svma;
 use crate::arch::{self, Architecture, Relocation, RelocationError};
 use goblin::container::{Container, Ctx, Endian};

@@ -4,12 +4,13 @@
 //! the file before any of them is used.
 
 use super::error::{ImageError, ImageFault};
+use super::format::{ImageFormat, ImageKind};
 use super::identity::Identity;
+use super::model::Image;
 use super::module_layout;
 use super::relocation_sections::Relocations;
 use super::section::{Section, SectionFlags, SectionId, SectionIndex};
 use super::symbol::{Binding, SYM, Symbol, SymbolId, SymbolKind, Symbols};
-use super::{Image, ImageFormat, ImageKind};
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
 use goblin::container::{Container, Ctx};

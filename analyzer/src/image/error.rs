@@ -246,24 +246,3 @@ impl ImageFault {
         !matches!(self, Self::NoLoadAddress { .. })
     }
 }
-
-/// Why bytes at an address cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// No section covers the address.
-    #[error("no section covers {0}")]
-    Unmapped(Svma),
-    /// The section has no bytes in the file.
-    #[error("{0} lies in a section without bytes in the file (NOBITS)")]
-    NoBits(Svma),
-    /// The section ends, in memory or in the file, before the last byte.
-    #[error("{at}: expected {expected} bytes, found {found} before the section ends")]
-    Short {
-        /// First address wanted.
-        at: Svma,
-        /// Bytes wanted.
-        expected: u64,
-        /// Bytes there.
-        found: u64,
-    },
-}

@@ -1,7 +1,7 @@
 //! Symbols of an image out of its kallsyms.
 
-use super::Image;
 use super::kallsyms::{FlatImage, Kallsyms, KallsymsError};
+use super::model::Image;
 use super::section::{Section, SectionIndex};
 use super::symbol::{Binding, Symbol, SymbolKind, Symbols};
 use crate::addr::AddrRange;

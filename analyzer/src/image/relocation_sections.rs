@@ -3,8 +3,8 @@
 //! Those of a linked image (`.rela.dyn`, RELR) state addresses; those of a
 //! relocatable file belong to one section each and state offsets into it.
 
-use super::ImageKind;
 use super::error::ImageFault;
+use super::format::ImageKind;
 use super::relocate::{self, Rela, Relocated};
 use super::section::Section;
 use super::symbol::{SYM, SymbolId, Symbols};
@@ -333,4 +333,41 @@ impl<'data> RelaTable<'data> {
             }
         }
     }
+}
+
+/// The slots of `sections` that relocations of the dynamic linker fill with the address of
+/// a symbol, with its name.
+pub(super) fn imports(sections: &[Section<'_>], big_endian: bool) -> Vec<(Svma, String)> {
+    let number = |bytes: &[u8], at: usize| {
+        let bytes = *bytes.get(at..)?.first_chunk::<8>()?;
+        Some(if big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
+    };
+    let mut found = Vec::new();
+    for section in sections.iter().filter(|section| section.kind == section_header::SHT_RELA) {
+        let Some(symbols) = sections.get(section.link as usize) else { continue };
+        if symbols.kind != section_header::SHT_DYNSYM {
+            continue;
+        }
+        let strings = sections.get(symbols.link as usize).map_or(&[][..], |strings| strings.data);
+        let name = |symbol: usize| {
+            let symbol = symbols.data.get(symbol.checked_mul(SYM)?..)?.first_chunk::<4>()?;
+            let at =
+                if big_endian { u32::from_be_bytes(*symbol) } else { u32::from_le_bytes(*symbol) };
+            let name = strings.get(usize::try_from(at).ok()?..)?;
+            let name = &name[..memchr::memchr(0, name)?];
+            (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+        };
+        for record in section.data.chunks_exact(RELA) {
+            let (Some(slot), Some(info)) = (number(record, 0), number(record, 8)) else { continue };
+            let symbol = usize::try_from(info >> 32).unwrap_or(0);
+            if symbol != 0
+                && let Some(name) = name(symbol)
+            {
+                found.push((Svma(slot), name));
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by_key(|(slot, _)| *slot);
+    found
 }

@@ -4,7 +4,11 @@
 //! are given to it here ([`super::module_layout`]) and mean nothing to anybody: they are
 //! shown as section or undefined symbol and offset.
 
-use super::{Image, ImageKind, SectionId, SymbolId, module_layout};
+use super::format::ImageKind;
+use super::model::Image;
+use super::module_layout;
+use super::section::SectionId;
+use super::symbol::SymbolId;
 use crate::addr::Svma;
 use std::borrow::Cow;
 

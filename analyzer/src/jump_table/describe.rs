@@ -6,11 +6,11 @@
 //! size of object and place in it, and stands for the others.  The other keys
 //! that lie in something larger are looked up one by one.
 
-use super::JumpTable;
 use super::dynamic_debug::DdebugSite;
 use super::key::{Key, KeyId};
 use super::kind::{Classifier, Holder, KeyKind};
 use super::name::{KeyNames, KeyPath};
+use super::table::JumpTable;
 use crate::addr::Svma;
 use crate::debug_info::{DebugFault, DebugInfo, ObjectPath, ObjectQuery};
 use crate::image::{Image, SymbolOffset};

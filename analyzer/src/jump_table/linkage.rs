@@ -5,8 +5,8 @@
 //! names an undefined symbol and an offset, which a loader would look up
 //! (`kernel/module/main.c`, Linux 6.12, resolve_symbol).
 
-use super::JumpTable;
 use super::key::{KeyId, KeyStorage};
+use super::table::JumpTable;
 use crate::addr::Svma;
 use crate::image::{Binding, Image, SymbolKind, SymbolOffset};
 use foldhash::HashMap;

@@ -1,9 +1,8 @@
 //! What the addresses are relative to, and where the image lies.
 
 use super::addresses::{AddressEncoding, AddressTable};
-use super::bytes::Bytes;
+use super::bytes::{Bytes, FlatImage};
 use super::rela::{Evidence, Relocations};
-use super::{AddressBase, FlatImage};
 use crate::addr::Svma;
 use memchr::memmem;
 
@@ -16,6 +15,19 @@ const BANNER: &[u8] = b"Linux version ";
 const MOST_BANNERS: usize = 64;
 /// Load addresses are multiples of this on every 64-bit architecture.
 const PAGE: u64 = 4096;
+
+/// Where what the addresses are relative to comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressBase {
+    /// Addresses are not relative to anything.
+    None,
+    /// Stated by the image, or by the caller.
+    Stated(Svma),
+    /// Zero in the file, and recovered from the relocations in it.
+    Relocation(Svma),
+    /// Neither: addresses are offsets from an unknown one.
+    Unknown,
+}
 
 /// The addresses of all symbols.
 pub(super) struct Placed {

@@ -1,6 +1,29 @@
 //! Integers out of flat bytes, each read checked against their length.
 
-use crate::addr::FileOffset;
+use crate::addr::{FileOffset, Svma};
+
+/// Bytes that lie in memory as they lie here: a raw `Image`, or the section of
+/// an ELF file that holds the read-only data.
+#[derive(Clone, Copy)]
+pub struct FlatImage<'data> {
+    /// The bytes.  The first one's address is a multiple of 8.
+    pub bytes: &'data [u8],
+    /// Their byte order.
+    pub big_endian: bool,
+    /// Address of the first byte, where the caller knows it.
+    pub start: Option<Svma>,
+    /// Value of the 64-bit word at an offset, where a relocation fills it that
+    /// the caller knows.
+    pub relocated: &'data dyn Fn(usize) -> Option<u64>,
+}
+
+impl<'data> FlatImage<'data> {
+    /// A raw image, of which nothing else is known.
+    #[must_use]
+    pub fn raw(bytes: &'data [u8], big_endian: bool) -> Self {
+        Self { bytes, big_endian, start: None, relocated: &|_| None }
+    }
+}
 
 /// The searched bytes and their byte order.
 #[derive(Debug, Clone, Copy)]

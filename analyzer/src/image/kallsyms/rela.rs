@@ -29,6 +29,12 @@ const MOST_CANDIDATES: usize = 1024;
 /// are functions, objects and strings.
 const ONE_IN: usize = 8;
 
+/// Where `data` has long runs of RELA records that fill words with addresses.
+pub(in crate::image) fn relative_relocations(data: &[u8], big_endian: bool) -> Vec<Range<usize>> {
+    let found = Relocations::find(Bytes::new(data, big_endian));
+    found.iter().flat_map(Relocations::ranges).collect()
+}
+
 /// Where the image lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placement {

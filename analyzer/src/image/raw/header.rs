@@ -5,7 +5,8 @@
 //! the same shape: 64 bytes, little-endian whatever the kernel is, a magic number
 //! at 0x38 and, for EFI, the offset of a PE header behind it.
 
-use crate::image::{ImageFault, ImageFormat};
+use crate::image::error::ImageFault;
+use crate::image::format::ImageFormat;
 
 /// Bytes of a header.
 pub(crate) const SIZE: usize = 64;

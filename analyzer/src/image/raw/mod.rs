@@ -11,13 +11,15 @@ mod regions;
 
 pub(super) use header::Header;
 
+use super::error::ImageFault;
+use super::format::{ImageFormat, ImageKind};
 use super::identity::Identity;
 use super::kallsyms::{self, AddressEncoding, FlatImage, Kallsyms};
 use super::kallsyms_symbols;
+use super::model::Image;
 use super::relocation_sections::Relocations;
 use super::section::{Section, SectionFlags, SectionIndex};
 use super::symbol::Symbols;
-use super::{Image, ImageFault, ImageFormat, ImageKind};
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
 use goblin::container::{Container, Ctx, Endian};

@@ -8,7 +8,6 @@
 //! kernel's keyring, not in the module.
 
 mod message;
-mod names;
 
 pub use message::{MessageFault, Signer, SignerKey};
 

@@ -1,0 +1,36 @@
+//! Kinds of image files.
+
+/// What kind of file an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// An ELF file.
+    Elf,
+    /// A raw arm64 kernel, the `Image` of its build
+    /// (Documentation/arch/arm64/booting.rst, Linux 6.12).
+    Arm64Image,
+    /// A raw riscv64 kernel (Documentation/arch/riscv/boot-image-header.rst).
+    Riscv64Image,
+}
+
+impl ImageFormat {
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Elf => "elf",
+            Self::Arm64Image => "arm64-image",
+            Self::Riscv64Image => "riscv64-image",
+        }
+    }
+}
+
+/// What kind of ELF file an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageKind {
+    /// Runs at the addresses it states (ET_EXEC).
+    Exec,
+    /// May be loaded elsewhere (ET_DYN): a relocatable kernel, a PIE, a library.
+    Dyn,
+    /// To be linked or loaded as a module (ET_REL): has no addresses yet.
+    Rel,
+}

@@ -1,0 +1,71 @@
+//! Reads images out of the bytes of files.
+
+use super::debug_sections::Sections;
+use super::error::ImageError;
+use super::format::ImageKind;
+use super::model::Image;
+use super::section::{Section, SectionId};
+use super::{elf, module_layout, raw};
+
+impl<'data> Image<'data> {
+    /// Reads an image of a supported architecture out of `data`, a whole file.
+    ///
+    /// # Errors
+    /// If nothing can be read: no ELF file or raw kernel, 32 bits, an unknown architecture or
+    /// type, no section headers.  Lesser damage is in [`Self::faults`].
+    pub fn parse(data: &'data [u8]) -> Result<Self, ImageError> {
+        if let Some(header) = raw::Header::detect(data)
+            && let Some(arch) = raw::architecture(&header)
+        {
+            return Ok(raw::parse(data, &header, arch));
+        }
+        let raw = elf::RawImage::parse(data)?;
+        let arch = elf::architecture(raw.machine)?;
+        Ok(raw.into_image(data, arch))
+    }
+
+    /// Reads the ELF structure for its debug sections alone: any architecture
+    /// will do, symbols are left out.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], but for the architecture.
+    pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
+        if let Some(header) = raw::Header::detect(data) {
+            return Ok(Sections::of_raw(header.is_big_endian(), raw::identity(data, &header)));
+        }
+        elf::RawImage::parse(data).map(Sections::new)
+    }
+
+    /// Takes the symbols of a separate debug file if the image itself was
+    /// stripped of them.  Answers whether it did: not if the image has a symbol
+    /// table, the file has none, or its sections are not those of the image.
+    pub fn adopt_symbols(&mut self, debug_file: &'data [u8]) -> bool {
+        if elf::has_symbol_table(&self.sections) {
+            return false;
+        }
+        let Ok(mut raw) = elf::RawImage::parse(debug_file) else { return false };
+        if raw.kind != self.kind || !elf::has_symbol_table(&raw.sections) {
+            return false;
+        }
+        // Symbols name sections by index, and those of the file may be others.
+        let ids = match self.kind {
+            ImageKind::Rel => {
+                module_layout::place_sections_as(&mut raw.sections, &self.sections).ok()
+            }
+            ImageKind::Exec | ImageKind::Dyn => is_same_layout(&self.sections, &raw.sections)
+                .then(|| (0..).map(SectionId).map(Some).take(self.sections.len()).collect()),
+        };
+        let Some(ids) = ids else { return false };
+        let symbols = elf::symbols(&raw.sections, raw.ctx, self.kind, self.arch, &mut self.faults);
+        self.symbols = symbols.with_section_ids(&ids, &self.sections);
+        self.identity = self.identity.with_release(&self.sections, &self.symbols);
+        true
+    }
+}
+
+/// Whether two linked files have the same sections under the same indexes.
+fn is_same_layout(ours: &[Section<'_>], theirs: &[Section<'_>]) -> bool {
+    ours.iter().zip(theirs).all(|(ours, theirs)| {
+        !ours.flags.alloc || (ours.name == theirs.name && ours.range == theirs.range)
+    })
+}

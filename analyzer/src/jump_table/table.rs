@@ -1,0 +1,295 @@
+//! Reads a jump table: its entries, sites and keys, and what is wrong with them.
+
+use super::check;
+use super::diagnostic::{Defect, Diagnostic};
+use super::entry::{self, JumpEntry, Layout};
+use super::key::{Key, KeyId, KeyWord};
+use super::locate::{self, LocateError, Location};
+use super::site::{Site, SiteId};
+use crate::addr::{AddrRange, Svma};
+use crate::arch::SiteInsn;
+use crate::image::{Image, ImageKind, Relocated};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Most entries that are read.  The largest kernels have some 30,000; a damaged
+/// image may claim any number, and each entry takes about 150 bytes here.
+pub const MAX_ENTRIES: usize = 1 << 20;
+
+/// A jump table and what was read of it.
+#[derive(Debug)]
+pub struct JumpTable<'data> {
+    location: Location,
+    layout: Layout,
+    entries: Vec<JumpEntry>,
+    sites: Vec<Site<'data>>,
+    keys: Vec<Key>,
+    key_of: Vec<KeyId>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// How many sites hold which instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InsnCounts {
+    /// Sites that hold a NOP.
+    pub nop: usize,
+    /// Sites that hold a branch.
+    pub jmp: usize,
+    /// Sites that hold neither, or that cannot be read.
+    pub other: usize,
+}
+
+impl<'data> JumpTable<'data> {
+    /// Finds, reads and checks the table of `image`.
+    ///
+    /// # Errors
+    /// If the image has no table.  Whatever is wrong with a table that is there
+    /// is in [`Self::diagnostics`].
+    pub fn read(image: &Image<'data>) -> Result<Self, LocateError> {
+        let (location, disagreement) = locate::locate(image)?;
+        let mut diagnostics: Vec<Diagnostic> =
+            image.faults().iter().map(|fault| of_table(Defect::Image(fault.clone()))).collect();
+        diagnostics.extend(disagreement.map(of_table));
+        let bytes = table_bytes(image, location.range, &mut diagnostics)?;
+        let start = location.range.start();
+        let is_crates = image
+            .section_named(locate::STATIC_KEYS_SECTION)
+            .is_some_and(|section| section.range == location.range);
+        let layout = if is_crates {
+            Layout::StaticKeys
+        } else {
+            choose_layout(image, location.range, &bytes, &mut diagnostics)
+        };
+        let entries = decode(image, layout, start, &bytes, &mut diagnostics);
+        let sites: Vec<Site<'data>> =
+            entries.par_iter().map(|entry| Site::read(image, entry.code)).collect();
+        let (keys, key_of) = group_by_key(image, layout, &entries);
+        let mut table = Self { location, layout, entries, sites, keys, key_of, diagnostics };
+        table.check(image);
+        Ok(table)
+    }
+
+    /// Where the table is, and how it was found.
+    #[must_use]
+    pub fn location(&self) -> Location {
+        self.location
+    }
+
+    /// How its entries lie.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Number of entries, and so of sites.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the table has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Ids of all sites in table order.
+    pub fn site_ids(&self) -> impl ExactSizeIterator<Item = SiteId> + use<> {
+        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        (0..count).map(SiteId)
+    }
+
+    /// The site with an index in the table, if there is one.
+    #[must_use]
+    pub fn site_id(&self, index: usize) -> Option<SiteId> {
+        (index < self.entries.len()).then(|| u32::try_from(index).ok().map(SiteId))?
+    }
+
+    /// The entry of a site.
+    #[must_use]
+    pub fn entry(&self, id: SiteId) -> &JumpEntry {
+        &self.entries[id.index()]
+    }
+
+    /// What stands at a site.
+    #[must_use]
+    pub fn site(&self, id: SiteId) -> &Site<'data> {
+        &self.sites[id.index()]
+    }
+
+    /// The key of a site.
+    #[must_use]
+    pub fn key_of(&self, id: SiteId) -> KeyId {
+        self.key_of[id.index()]
+    }
+
+    /// All keys by address; [`KeyId::index`] counts them.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Ids of all keys, by address.
+    pub fn key_ids(&self) -> impl ExactSizeIterator<Item = KeyId> + use<> {
+        let count = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        (0..count).map(KeyId)
+    }
+
+    /// The key of an id that this table gave out.
+    #[must_use]
+    pub fn key(&self, id: KeyId) -> &Key {
+        &self.keys[id.index()]
+    }
+
+    /// Everything that is wrong, what concerns the whole image or table first,
+    /// then by site.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// How many sites hold which instruction.
+    #[must_use]
+    pub fn insn_counts(&self) -> InsnCounts {
+        let mut counts = InsnCounts::default();
+        for site in &self.sites {
+            match site.insn {
+                SiteInsn::Nop => counts.nop += 1,
+                SiteInsn::Jmp { .. } => counts.jmp += 1,
+                SiteInsn::Other => counts.other += 1,
+            }
+        }
+        counts
+    }
+
+    fn check(&mut self, image: &Image<'_>) {
+        let mut found = std::mem::take(&mut self.diagnostics);
+        check::check_keys(&self.keys, &self.entries, &self.sites, |defect| {
+            found.push(of_table(defect));
+        });
+        let of_site = |id: SiteId| {
+            let key = self.key(self.key_of(id));
+            let mut defects = Vec::new();
+            check::check_site(image, self.entry(id), self.site(id), key, |defect| {
+                defects.push(Diagnostic { defect, site: Some(id) });
+            });
+            defects
+        };
+        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        found.par_extend((0..count).into_par_iter().map(SiteId).flat_map_iter(of_site));
+        found.extend(check::check_overlaps(&self.entries, &self.sites));
+        // Stable: defects of one site keep the order of the checks.
+        found.sort_by_key(|diagnostic| diagnostic.site);
+        self.diagnostics = found;
+    }
+}
+
+fn of_table(defect: Defect) -> Diagnostic {
+    Diagnostic { defect, site: None }
+}
+
+/// The table's bytes, relocated, as far as the file has them.
+fn table_bytes<'data>(
+    image: &Image<'data>,
+    range: AddrRange,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Cow<'data, [u8]>, LocateError> {
+    let relocated = image.read_relocated(range).unwrap_or(Relocated {
+        bytes: Cow::Borrowed(&[]),
+        words: 0,
+        faults: Vec::new(),
+    });
+    diagnostics.extend(relocated.faults.into_iter().map(|fault| of_table(Defect::Image(fault))));
+    let found = relocated.bytes.len() as u64;
+    if found < range.size() {
+        let (start, expected) = (range.start(), range.size());
+        diagnostics.push(of_table(Defect::Truncated { start, expected, found }));
+    }
+    if image.kind() == ImageKind::Rel {
+        if relocated.words == 0 && !range.is_empty() {
+            return Err(LocateError::NoRelocations { size: range.size() });
+        }
+        // Three fields in entries of either layout.
+        let words = relocated.words as u64;
+        let is_whole = [Layout::Relative, Layout::Absolute]
+            .iter()
+            .any(|layout| words * layout.entry_size() as u64 == 3 * found);
+        if !is_whole {
+            diagnostics.push(of_table(Defect::FieldsWithoutRelocation { size: found, words }));
+        }
+    }
+    Ok(relocated.bytes)
+}
+
+fn choose_layout(
+    image: &Image<'_>,
+    range: AddrRange,
+    bytes: &[u8],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Layout {
+    let evidence = entry::layout_of(image, range.start(), bytes);
+    let entry_size = evidence.layout.entry_size();
+    if evidence.plausible == 0 && evidence.tried > 0 {
+        diagnostics.push(of_table(Defect::LayoutUnclear { tried: evidence.tried, entry_size }));
+    }
+    // The size that is claimed: what is missing of it is another defect.
+    let size = range.size();
+    let rest = size % entry_size as u64;
+    if rest != 0 {
+        diagnostics.push(of_table(Defect::OddSize { entry_size, size, rest }));
+    }
+    evidence.layout
+}
+
+fn decode(
+    image: &Image<'_>,
+    layout: Layout,
+    start: Svma,
+    bytes: &[u8],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<JumpEntry> {
+    let size = layout.entry_size();
+    let entries = bytes.len() / size;
+    if entries > MAX_ENTRIES {
+        let defect = Defect::TooManyEntries { entries: entries as u64, read: MAX_ENTRIES };
+        diagnostics.push(of_table(defect));
+    }
+    bytes
+        .chunks_exact(size)
+        .take(MAX_ENTRIES)
+        .enumerate()
+        .filter_map(|(index, entry)| {
+            JumpEntry::decode(image, layout, start.wrapping_add((index * size) as u64), entry)
+        })
+        .collect()
+}
+
+/// Groups sites by key: the keys in address order, and each site's key.
+fn group_by_key(
+    image: &Image<'_>,
+    layout: Layout,
+    entries: &[JumpEntry],
+) -> (Vec<Key>, Vec<KeyId>) {
+    let mut by_key: Vec<SiteId> = (0u32..).map(SiteId).take(entries.len()).collect();
+    by_key.sort_unstable_by_key(|id| (entries[id.index()].key, *id));
+    let mut key_of = vec![KeyId(0); entries.len()];
+    let mut keys: Vec<Key> = (0u32..)
+        .map(KeyId)
+        .zip(by_key.chunk_by(|a, b| entries[a.index()].key == entries[b.index()].key))
+        .map(|(key, sites)| {
+            for site in sites {
+                key_of[site.index()] = key;
+            }
+            let address = entries[sites[0].index()].key;
+            match layout {
+                Layout::StaticKeys => Key::read_flag(image, address, sites.to_vec()),
+                Layout::Relative | Layout::Absolute => Key::read(image, address, sites.to_vec()),
+            }
+        })
+        .collect();
+    if layout == Layout::StaticKeys {
+        let word = KeyWord::of_flags(image, &keys);
+        keys.iter_mut().for_each(|key| key.word = word);
+    }
+    (keys, key_of)
+}
