@@ -4,7 +4,7 @@
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::{InitBitOnDisk, SiteInsn};
 use jlctl_analyzer::image::{Image, ImageFault};
-use jlctl_analyzer::jump_table::{Defect, JumpTable, KeyStorage, Layout, SiteId};
+use jlctl_analyzer::jump_table::{Defect, EntryLayout, JumpTable, KeyStorage, SiteId};
 use jlctl_synthetic::elf::{Content, Elf, Endian, Place, Section, Symbol, consts};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -399,7 +399,7 @@ fn absolute_entries_are_relocated_by_the_types_of_each() {
             .collect();
         let elf = absolute(elf, &entries, relative, odd);
         with_table(&elf, |_, table| {
-            assert_eq!(table.layout(), Layout::Absolute);
+            assert_eq!(table.layout(), EntryLayout::Absolute);
             let found: Vec<_> = table.site_ids().map(|id| *table.entry(id)).collect();
             assert_eq!(found, wanted, "{arch}");
             let [fault] = table.diagnostics() else { panic!("{:?}", table.diagnostics()) };

@@ -2,7 +2,7 @@
 //! what holds for any two.
 
 use jlctl_analyzer::jump_table::diff::{
-    Identity, Insn, KeyModel, KeyPair, SiteModel, Storage, TableDiff, TableModel,
+    KeyMatch, KeyModel, KeyPair, SiteModel, SiteState, StorageKind, TableDiff, TableModel,
 };
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ fn key(name: &'static str, address: usize) -> KeyModel<'static> {
         kind: None,
         address: format!("{address:#x}"),
         section: Some(".data"),
-        storage: Storage::File,
+        storage: StorageKind::File,
         enabled: Some(0),
         initial: Some(false),
     }
@@ -37,7 +37,7 @@ fn key(name: &'static str, address: usize) -> KeyModel<'static> {
 fn site(key: usize, function: &'static str) -> SiteModel<'static> {
     let branch = function.ends_with('!');
     let function = Some(Cow::Borrowed(function.trim_end_matches('!')));
-    let insn = if branch { Insn::Jmp } else { Insn::Nop };
+    let insn = if branch { SiteState::Jmp } else { SiteState::Nop };
     SiteModel { key, function, offset: 0, branch, insn }
 }
 
@@ -109,7 +109,7 @@ fn states_storage_and_kind() {
         ((|key| key.initial = Some(true)) as fn(&mut KeyModel<'_>), "initial"),
         (|key| key.enabled = Some(1), "enabled"),
         (|key| key.section = Some(".bss"), "storage"),
-        (|key| key.storage = Storage::ZeroFilled, "storage"),
+        (|key| key.storage = StorageKind::ZeroFilled, "storage"),
     ] {
         let mut new = old.clone();
         change(&mut new.keys[0]);
@@ -377,7 +377,7 @@ proptest! {
             };
             prop_assert_eq!(sites.pairs.len() + sites.removed.len(), count(&a, pair.a));
             prop_assert_eq!(sites.pairs.len() + sites.added.len(), count(&b, pair.b));
-            if matches!(pair.identity, Identity::Name) {
+            if matches!(pair.identity, KeyMatch::Name) {
                 prop_assert!(!pair.changes.place);
             }
         }

@@ -2,7 +2,7 @@
 
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::{Image, ImageKind};
-use jlctl_analyzer::jump_table::{JumpTable, KeyStorage, Layout, LocatedBy};
+use jlctl_analyzer::jump_table::{EntryLayout, JumpTable, KeyStorage, LocatedBy};
 use jlctl_shim::abi::StaticKey;
 use jlctl_synthetic::demo;
 use jlctl_synthetic::elf::Endian;
@@ -103,8 +103,8 @@ fn the_table_is_found_and_told_apart() {
         };
         assert_eq!(table.location().by, by, "{name}");
         let (layout, size) = match spec.layout {
-            SpecLayout::Relative => (Layout::Relative, 16),
-            SpecLayout::Absolute => (Layout::Absolute, 24),
+            SpecLayout::Relative => (EntryLayout::Relative, 16),
+            SpecLayout::Absolute => (EntryLayout::Absolute, 24),
         };
         assert_eq!((table.layout(), table.layout().entry_size()), (layout, size), "{name}");
         let kind = match spec.elf_type {

@@ -85,26 +85,26 @@ impl Drop for Purse<'_> {
 
 /// Why a unit could not be read to its end.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Failure {
+pub(super) enum UnitFailure {
     /// DWARF that gimli refuses.
     Dwarf(gimli::Error),
     /// The budget is spent.
     Spent,
 }
 
-impl From<gimli::Error> for Failure {
+impl From<gimli::Error> for UnitFailure {
     fn from(error: gimli::Error) -> Self {
         Self::Dwarf(error)
     }
 }
 
-impl From<Spent> for Failure {
+impl From<Spent> for UnitFailure {
     fn from(Spent: Spent) -> Self {
         Self::Spent
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for UnitFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Dwarf(error) => write!(f, "{error}"),

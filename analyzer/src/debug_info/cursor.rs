@@ -5,7 +5,7 @@
 //! reference) depends on the abbreviation alone, so it is worked out once for
 //! each of them.
 
-use super::budget::{Failure, Purse};
+use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Slice, Unit};
 use gimli::{Abbreviation, Attribute, DwAt, DwTag, EntriesRaw, Reader as _, UnitOffset};
 use std::ops::Range;
@@ -18,12 +18,12 @@ pub(super) struct Cursor<'a> {
     end: usize,
     depth: isize,
     /// By abbreviation code, as they are met.
-    shapes: Vec<Option<Shape<'a>>>,
+    shapes: Vec<Option<EntryShape<'a>>>,
 }
 
 /// How much of a unit is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Walk {
+pub(super) enum WalkMode {
     /// Subtrees that cannot hold a function of C are jumped over.
     Fast,
     /// Every entry is met or passed by itself, for what the fast walk did not
@@ -38,12 +38,12 @@ pub(super) struct Met<'a> {
     /// Depth of the highest entry passed since the last one met: whatever was
     /// entered at this depth or below has been left.
     pub(super) lowest: isize,
-    pub(super) shape: Shape<'a>,
+    pub(super) shape: EntryShape<'a>,
 }
 
 /// What an abbreviation says of its entries.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape<'a> {
+pub(super) struct EntryShape<'a> {
     pub(super) tag: DwTag,
     /// Whether entries say where their code is; declarations do not.
     pub(super) has_ranges: bool,
@@ -94,9 +94,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn next(
         &mut self,
         floor: isize,
-        walk: Walk,
+        walk: WalkMode,
         purse: &mut Purse<'_>,
-    ) -> Result<Option<Met<'a>>, Failure> {
+    ) -> Result<Option<Met<'a>>, UnitFailure> {
         let mut lowest = isize::MAX;
         while !self.input.is_empty() && self.depth > floor {
             purse.spend()?;
@@ -109,7 +109,7 @@ impl<'a> Cursor<'a> {
                 self.depth += isize::from(shape.has_children);
                 return Ok(Some(Met { at, depth, lowest, shape }));
             }
-            let jumps = walk == Walk::Fast && !shape.holds_code && shape.sibling.is_some();
+            let jumps = walk == WalkMode::Fast && !shape.holds_code && shape.sibling.is_some();
             if let (false, Some(size)) = (jumps, shape.size) {
                 self.depth += isize::from(shape.has_children);
                 self.input.skip(size)?;
@@ -132,9 +132,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn next_tagged(
         &mut self,
         tag: DwTag,
-        mut enters: impl FnMut(&Shape<'a>, Range<usize>) -> bool,
+        mut enters: impl FnMut(&EntryShape<'a>, Range<usize>) -> bool,
         purse: &mut Purse<'_>,
-    ) -> Result<Option<(UnitOffset<usize>, Shape<'a>)>, Failure> {
+    ) -> Result<Option<(UnitOffset<usize>, EntryShape<'a>)>, UnitFailure> {
         while !self.input.is_empty() {
             purse.spend()?;
             let at = self.offset();
@@ -165,7 +165,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the next entry's abbreviation; `None` is the end of a sibling list.
-    pub(super) fn shape(&mut self) -> Result<Option<Shape<'a>>, gimli::Error> {
+    pub(super) fn shape(&mut self) -> Result<Option<EntryShape<'a>>, gimli::Error> {
         let Some(index) = self.read_code()? else { return Ok(None) };
         let shape = self.shapes[index];
         self.depth += isize::from(shape.is_some_and(|shape| shape.has_children));
@@ -203,12 +203,12 @@ impl<'a> Cursor<'a> {
         // remembered.
         let index = usize::try_from(code).ok().filter(|code| *code < REMEMBERED).unwrap_or(0);
         self.shapes.resize(self.shapes.len().max(index + 1), None);
-        self.shapes[index] = Some(Shape::new(self.unit, abbreviation));
+        self.shapes[index] = Some(EntryShape::new(self.unit, abbreviation));
         Ok(index)
     }
 
     /// The attributes of the entry, to be read now or later.
-    pub(super) fn attributes(&self, shape: Shape<'a>) -> Attributes<'a> {
+    pub(super) fn attributes(&self, shape: EntryShape<'a>) -> Attributes<'a> {
         Attributes { unit: self.unit, input: self.input, at: self.offset(), shape }
     }
 
@@ -221,7 +221,7 @@ impl<'a> Cursor<'a> {
     /// is, its children too.
     pub(super) fn skip_with_children(
         &mut self,
-        shape: Shape<'a>,
+        shape: EntryShape<'a>,
         depth: isize,
     ) -> Result<(), gimli::Error> {
         // Whatever follows the reference is behind the jump.
@@ -233,7 +233,7 @@ impl<'a> Cursor<'a> {
 
     /// The sibling of the entry whose abbreviation was just read, if the entry
     /// has children, names one, and it lies behind the reference.
-    fn sibling(&self, shape: Shape<'a>) -> Result<Option<UnitOffset<usize>>, gimli::Error> {
+    fn sibling(&self, shape: EntryShape<'a>) -> Result<Option<UnitOffset<usize>>, gimli::Error> {
         let (sibling, behind) = match shape.sibling {
             None => return Ok(None),
             Some(Sibling::Ref4(bytes)) => {
@@ -251,7 +251,7 @@ impl<'a> Cursor<'a> {
         Ok(sibling.filter(|sibling| sibling.0 > behind))
     }
 
-    pub(super) fn skip_attributes(&mut self, shape: Shape<'a>) -> Result<(), gimli::Error> {
+    pub(super) fn skip_attributes(&mut self, shape: EntryShape<'a>) -> Result<(), gimli::Error> {
         if let Some(size) = shape.size {
             return self.input.skip(size);
         }
@@ -290,7 +290,7 @@ pub(super) struct Attributes<'a> {
     unit: &'a Unit<'a>,
     input: Slice<'a>,
     at: UnitOffset<usize>,
-    shape: Shape<'a>,
+    shape: EntryShape<'a>,
 }
 
 impl<'a> Attributes<'a> {
@@ -316,7 +316,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-impl<'a> Shape<'a> {
+impl<'a> EntryShape<'a> {
     fn new(unit: &Unit<'a>, abbreviation: &'a Abbreviation) -> Self {
         let specs = abbreviation.attributes();
         let has = |name| specs.iter().any(|spec| spec.name() == name);

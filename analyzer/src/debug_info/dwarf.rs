@@ -1,7 +1,7 @@
 //! The DWARF sections of a file, inflated where they are compressed and
 //! relocated where the file is relocatable.
 
-use crate::image::{CompressedError, Contents, Sections};
+use crate::image::{CompressedError, DebugSections, SectionContents};
 use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian, SectionId};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -71,19 +71,19 @@ pub(super) struct DwarfSections<'data> {
 }
 
 impl<'data> DwarfSections<'data> {
-    pub(super) fn load(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
+    pub(super) fn load(elf: &DebugSections<'data>) -> Result<Self, DebugInfoError> {
         Self::load_named(elf, &WANTED[..READ], |id| Some(id.name()))
     }
 
     /// The sections of a `.dwo` or `.dwp` file (`.debug_info.dwo` and so on).
     /// All of them: gimli cuts a unit's share out of each that the index of a
     /// package mentions, and refuses the unit if one is missing.
-    pub(super) fn load_dwo(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
+    pub(super) fn load_dwo(elf: &DebugSections<'data>) -> Result<Self, DebugInfoError> {
         Self::load_named(elf, &WANTED, SectionId::dwo_name)
     }
 
     fn load_named(
-        elf: &Sections<'data>,
+        elf: &DebugSections<'data>,
         wanted: &[SectionId],
         name: impl Fn(SectionId) -> Option<&'static str> + Sync,
     ) -> Result<Self, DebugInfoError> {
@@ -92,7 +92,7 @@ impl<'data> DwarfSections<'data> {
         if section(SectionId::DebugInfo).is_none_or(|section| section.data.is_empty()) {
             return Err(DebugInfoError::Absent);
         }
-        let contents: Result<Vec<Option<Contents<'_>>>, CompressedError> = wanted
+        let contents: Result<Vec<Option<SectionContents<'_>>>, CompressedError> = wanted
             .par_iter()
             .map(|id| name(*id).map_or(Ok(None), |name| elf.contents(name)))
             .collect();

@@ -1,6 +1,6 @@
 //! Single entries of variables, types and members, by reference.
 
-use super::budget::{Failure, Purse};
+use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
 use super::units::UnitStarts;
 use foldhash::{HashMap, HashMapExt as _};
@@ -13,13 +13,13 @@ const UNITS: usize = 64;
 
 /// Where an entry stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct EntryId {
     /// 0 is the unit that is being read, others are those that were opened.
     unit: usize,
     at: usize,
 }
 
-impl Place {
+impl EntryId {
     /// An entry of the unit that is being read.
     pub(super) fn own(at: UnitOffset<usize>) -> Self {
         Self { unit: 0, at: at.0 }
@@ -33,8 +33,8 @@ impl Place {
 
 /// What an entry says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) place: Place,
+pub(super) struct DebugEntry<'a> {
+    pub(super) place: EntryId,
     pub(super) tag: DwTag,
     pub(super) name: Option<Slice<'a>>,
     pub(super) byte_size: Option<u64>,
@@ -65,7 +65,7 @@ pub(super) struct Entries<'a, 'b, 'c> {
     unit: &'a Unit<'a>,
     others: Vec<(UnitStart, Unit<'a>)>,
     /// Of types that are only declared.
-    definitions: HashMap<Place, Entry<'a>>,
+    definitions: HashMap<EntryId, DebugEntry<'a>>,
     purse: &'b mut Purse<'c>,
 }
 
@@ -80,17 +80,17 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
     }
 
     /// Takes one unit of work.
-    pub(super) fn spend(&mut self) -> Result<(), Failure> {
+    pub(super) fn spend(&mut self) -> Result<(), UnitFailure> {
         Ok(self.purse.spend()?)
     }
 
     /// The unit that an entry stands in.
-    pub(super) fn unit_of(&self, place: Place) -> UnitRef<'_, 'a> {
+    pub(super) fn unit_of(&self, place: EntryId) -> UnitRef<'_, 'a> {
         unit_of(self.dwarf, self.unit, &self.others, place)
     }
 
     /// The entry at `place`; `None` if there is none.
-    pub(super) fn read(&mut self, place: Place) -> Result<Option<Entry<'a>>, Failure> {
+    pub(super) fn read(&mut self, place: EntryId) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
         self.spend()?;
         let unit = self.unit_of(place);
         read_next(unit, place.unit, &mut unit.entries_raw(Some(UnitOffset(place.at)))?)
@@ -99,9 +99,9 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
     /// The children of `parent` that have one of `tags`; not those below them.
     pub(super) fn children(
         &mut self,
-        parent: &Entry<'a>,
+        parent: &DebugEntry<'a>,
         tags: &[DwTag],
-    ) -> Result<Vec<Entry<'a>>, Failure> {
+    ) -> Result<Vec<DebugEntry<'a>>, UnitFailure> {
         let mut found = Vec::new();
         if !parent.has_children {
             return Ok(found);
@@ -124,13 +124,19 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
 
     /// The entry of the type of `entry`; `None` is void, or a type that cannot
     /// be had (a type unit).
-    pub(super) fn type_of(&mut self, entry: &Entry<'a>) -> Result<Option<Entry<'a>>, Failure> {
+    pub(super) fn type_of(
+        &mut self,
+        entry: &DebugEntry<'a>,
+    ) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
         self.follow(entry.place.unit, entry.r#type)
     }
 
     /// `entry` and what it is an instance or the definition of: its
     /// specification, or its abstract origin, and so on.
-    pub(super) fn with_origins(&mut self, entry: Entry<'a>) -> Result<Vec<Entry<'a>>, Failure> {
+    pub(super) fn with_origins(
+        &mut self,
+        entry: DebugEntry<'a>,
+    ) -> Result<Vec<DebugEntry<'a>>, UnitFailure> {
         let mut chain = vec![entry];
         while chain.len() < REFERENCES
             && let Some(last) = chain.last().copied()
@@ -142,7 +148,10 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
     }
 
     /// The type itself behind typedefs and qualifiers.
-    pub(super) fn peel(&mut self, mut entry: Entry<'a>) -> Result<Option<Entry<'a>>, Failure> {
+    pub(super) fn peel(
+        &mut self,
+        mut entry: DebugEntry<'a>,
+    ) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
         for _ in 0..REFERENCES {
             if entry.tag != gimli::DW_TAG_typedef && !is_qualifier(entry.tag) {
                 return Ok(Some(entry));
@@ -155,7 +164,10 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
 
     /// The definition in the same unit of a type that is only declared; the
     /// declaration itself if there is none.
-    pub(super) fn definition(&mut self, declaration: Entry<'a>) -> Result<Entry<'a>, Failure> {
+    pub(super) fn definition(
+        &mut self,
+        declaration: DebugEntry<'a>,
+    ) -> Result<DebugEntry<'a>, UnitFailure> {
         if let Some(known) = self.definitions.get(&declaration.place) {
             return Ok(*known);
         }
@@ -185,19 +197,19 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         &mut self,
         unit: usize,
         reference: Option<Reference>,
-    ) -> Result<Option<Entry<'a>>, Failure> {
+    ) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
         let place = match reference {
             None => None,
-            Some(Reference::Here(at)) => Some(Place { unit, at }),
+            Some(Reference::Here(at)) => Some(EntryId { unit, at }),
             Some(Reference::Anywhere(at)) => self.anywhere(DebugInfoOffset(at))?,
         };
         place.map_or(Ok(None), |place| self.read(place))
     }
 
     /// The place of an entry of any unit, which is opened.
-    fn anywhere(&mut self, reference: UnitStart) -> Result<Option<Place>, Failure> {
+    fn anywhere(&mut self, reference: UnitStart) -> Result<Option<EntryId>, UnitFailure> {
         if let Some(at) = reference.to_unit_offset(&self.unit.header) {
-            return Ok(Some(Place { unit: 0, at: at.0 }));
+            return Ok(Some(EntryId { unit: 0, at: at.0 }));
         }
         let Some(start) = self.starts.unit_of(self.dwarf, reference) else { return Ok(None) };
         let known = self.others.iter().position(|(other, _)| *other == start);
@@ -212,7 +224,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         };
         let at =
             self.others.get(index).and_then(|(_, unit)| reference.to_unit_offset(&unit.header));
-        Ok(at.map(|at| Place { unit: index + 1, at: at.0 }))
+        Ok(at.map(|at| EntryId { unit: index + 1, at: at.0 }))
     }
 }
 
@@ -221,7 +233,7 @@ fn unit_of<'b, 'a>(
     dwarf: &'b Dwarf<'a>,
     own: &'b Unit<'a>,
     others: &'b [(UnitStart, Unit<'a>)],
-    place: Place,
+    place: EntryId,
 ) -> UnitRef<'b, 'a> {
     let other = place.unit.checked_sub(1).and_then(|index| others.get(index));
     UnitRef::new(dwarf, other.map_or(own, |(_, unit)| unit))
@@ -242,10 +254,10 @@ fn read_next<'a>(
     unit: UnitRef<'_, 'a>,
     unit_index: usize,
     entries: &mut EntriesRaw<'_, Slice<'a>>,
-) -> Result<Option<Entry<'a>>, Failure> {
-    let place = Place { unit: unit_index, at: entries.next_offset().0 };
+) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
+    let place = EntryId { unit: unit_index, at: entries.next_offset().0 };
     let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(None) };
-    let mut entry = Entry {
+    let mut entry = DebugEntry {
         place,
         tag: abbreviation.tag(),
         name: None,
@@ -265,7 +277,7 @@ fn read_next<'a>(
     Ok(Some(entry))
 }
 
-impl<'a> Entry<'a> {
+impl<'a> DebugEntry<'a> {
     fn take(&mut self, unit: UnitRef<'_, 'a>, attribute: &gimli::Attribute<Slice<'a>>) {
         let number = || attribute.udata_value();
         match attribute.name() {

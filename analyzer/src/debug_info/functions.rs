@@ -1,9 +1,9 @@
 //! Which function holds an address, and the calls inlined around it.
 
-use super::budget::{Failure, Purse};
-use super::cursor::{Attributes, Cursor, Met, Shape, Walk, sibling_of};
+use super::budget::{Purse, UnitFailure};
+use super::cursor::{Attributes, Cursor, EntryShape, Met, WalkMode, sibling_of};
 use super::dwarf::{Slice, UnitRef};
-use super::names::{NameAttributes, NameId, Names};
+use super::names::{EntryNames, NameAttributes, NameId};
 use super::ranges::RangeAttributes;
 use gimli::{AttributeValue, UnitOffset};
 
@@ -15,16 +15,16 @@ pub(super) struct Call {
     /// Name of the function called; `None` if nothing names it.
     pub(super) function: Option<NameId>,
     /// Where it was inlined; all zero for the outermost function.
-    pub(super) site: CallSite,
+    pub(super) site: InlineSite,
 }
 
-/// Index into [`Functions::calls`].
+/// Index into [`UnitFunctions::calls`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallId(u32);
 
 /// Place of an inlined call, as DWARF says it: 0 is unknown.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CallSite {
+pub(super) struct InlineSite {
     /// Index into the unit's file table.
     pub(super) file: Option<u64>,
     pub(super) line: u32,
@@ -34,27 +34,28 @@ pub(super) struct CallSite {
 /// Functions and inlined calls of one unit, and for each probe the innermost
 /// that holds it: the others are its parents.
 #[derive(Debug, Default)]
-pub(super) struct Functions {
+pub(super) struct UnitFunctions {
     calls: Vec<Call>,
     innermost: Vec<Option<CallId>>,
 }
 
-impl Functions {
+impl UnitFunctions {
     /// Walks `unit` for `probes`, addresses in ascending order.  With a failure
     /// comes what was found before it.
     pub(super) fn find<'a>(
         unit: UnitRef<'a, 'a>,
         probes: &[u64],
-        names: &mut Names<'a>,
+        names: &mut EntryNames<'a>,
         purse: &mut Purse<'_>,
-    ) -> (Self, Option<Failure>) {
+    ) -> (Self, Option<UnitFailure>) {
         let functions = Self { calls: Vec::new(), innermost: vec![None; probes.len()] };
         let (open, hits) = (probes.len(), Vec::new());
         let nested = Vec::new();
-        let mut finder = Finder { unit, probes, names, purse, functions, open, nested, hits };
-        let mut result = finder.walk(Walk::Fast);
+        let mut finder =
+            FunctionSearch { unit, probes, names, purse, functions, open, nested, hits };
+        let mut result = finder.walk(WalkMode::Fast);
         if result.is_ok() && finder.open > 0 {
-            result = finder.walk(Walk::Full);
+            result = finder.walk(WalkMode::Full);
         }
         (finder.functions, result.err())
     }
@@ -67,12 +68,12 @@ impl Functions {
     }
 }
 
-struct Finder<'a, 'b, 'c> {
+struct FunctionSearch<'a, 'b, 'c> {
     unit: UnitRef<'a, 'a>,
     probes: &'b [u64],
-    names: &'b mut Names<'a>,
+    names: &'b mut EntryNames<'a>,
     purse: &'b mut Purse<'c>,
-    functions: Functions,
+    functions: UnitFunctions,
     /// Probes without a function yet.
     open: usize,
     /// Functions inside functions that are still to be entered.
@@ -82,7 +83,7 @@ struct Finder<'a, 'b, 'c> {
 }
 
 /// What the entry of a function or an inlined call says of its place.
-struct Entry<'a> {
+struct CallEntry<'a> {
     ranges: RangeAttributes,
     sibling: Option<UnitOffset<usize>>,
     attributes: Attributes<'a>,
@@ -92,7 +93,7 @@ struct Entry<'a> {
 #[derive(Default)]
 struct Callee<'a> {
     name: NameAttributes<'a>,
-    site: CallSite,
+    site: InlineSite,
 }
 
 /// An inlined call whose children are being walked.
@@ -105,8 +106,8 @@ struct Ancestor {
     is_empty: bool,
 }
 
-impl<'a> Finder<'a, '_, '_> {
-    fn walk(&mut self, walk: Walk) -> Result<(), Failure> {
+impl<'a> FunctionSearch<'a, '_, '_> {
+    fn walk(&mut self, walk: WalkMode) -> Result<(), UnitFailure> {
         let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
         // Damage can lead above the root; the end of the unit ends it all.
         let floor = isize::MIN;
@@ -115,8 +116,8 @@ impl<'a> Finder<'a, '_, '_> {
         {
             if shape.tag != gimli::DW_TAG_subprogram || !shape.has_ranges {
                 match walk {
-                    Walk::Fast => cursor.skip_with_children(shape, depth)?,
-                    Walk::Full => cursor.skip_attributes(shape)?,
+                    WalkMode::Fast => cursor.skip_with_children(shape, depth)?,
+                    WalkMode::Full => cursor.skip_attributes(shape)?,
                 }
                 continue;
             }
@@ -125,7 +126,7 @@ impl<'a> Finder<'a, '_, '_> {
             if self.is_any_open() {
                 self.function(&mut cursor, &entry, depth, walk)?;
                 self.enter_nested(walk)?;
-            } else if walk == Walk::Fast {
+            } else if walk == WalkMode::Fast {
                 cursor.jump(entry.sibling, depth)?;
             }
         }
@@ -138,7 +139,7 @@ impl<'a> Finder<'a, '_, '_> {
     }
 
     /// Enters the functions that were met inside others.
-    fn enter_nested(&mut self, walk: Walk) -> Result<(), Failure> {
+    fn enter_nested(&mut self, walk: WalkMode) -> Result<(), UnitFailure> {
         while let Some((at, depth)) = self.nested.pop() {
             let mut cursor = Cursor::new(self.unit.unit, Some(at), depth)?;
             let Some(shape) = cursor.shape()? else { continue };
@@ -154,10 +155,10 @@ impl<'a> Finder<'a, '_, '_> {
     fn function(
         &mut self,
         cursor: &mut Cursor<'a>,
-        entry: &Entry<'a>,
+        entry: &CallEntry<'a>,
         depth: isize,
-        walk: Walk,
-    ) -> Result<(), Failure> {
+        walk: WalkMode,
+    ) -> Result<(), UnitFailure> {
         let function = self.call(&entry.attributes, None)?;
         for probe in &self.hits {
             let innermost = &mut self.functions.innermost[*probe];
@@ -197,10 +198,10 @@ impl<'a> Finder<'a, '_, '_> {
     /// value), or it holds probes whose chain has come as far as its parent.
     fn inlined(
         &mut self,
-        entry: &Entry<'a>,
+        entry: &CallEntry<'a>,
         function: CallId,
         ancestors: &[Ancestor],
-    ) -> Result<Option<(CallId, bool)>, Failure> {
+    ) -> Result<Option<(CallId, bool)>, UnitFailure> {
         let call_of = |ancestor: &Ancestor| ancestor.call;
         let parent = ancestors.last().map_or(function, call_of);
         if self.cover(entry)? {
@@ -226,7 +227,7 @@ impl<'a> Finder<'a, '_, '_> {
         &mut self,
         attributes: &Attributes<'a>,
         parent: Option<CallId>,
-    ) -> Result<CallId, Failure> {
+    ) -> Result<CallId, UnitFailure> {
         let mut callee = Callee::default();
         let unit = self.unit;
         attributes.read(
@@ -245,7 +246,11 @@ impl<'a> Finder<'a, '_, '_> {
 
     /// Reads where the entry's code is.  Most entries hold no probe, and nothing
     /// else of them is wanted.
-    fn read(&mut self, cursor: &mut Cursor<'a>, shape: Shape<'a>) -> Result<Entry<'a>, Failure> {
+    fn read(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        shape: EntryShape<'a>,
+    ) -> Result<CallEntry<'a>, UnitFailure> {
         let mut ranges = RangeAttributes::default();
         let mut sibling = None;
         let unit = self.unit;
@@ -258,12 +263,12 @@ impl<'a> Finder<'a, '_, '_> {
             ranges.take(unit, attribute.name(), attribute.value())
         })?;
         cursor.go_to(end)?;
-        Ok(Entry { ranges, sibling, attributes })
+        Ok(CallEntry { ranges, sibling, attributes })
     }
 
     /// Notes the probes that the entry's ranges cover.  Answers whether there is
     /// no address at all in them.
-    fn cover(&mut self, entry: &Entry<'a>) -> Result<bool, Failure> {
+    fn cover(&mut self, entry: &CallEntry<'a>) -> Result<bool, UnitFailure> {
         let Self { probes, hits, .. } = self;
         let mut is_empty = true;
         hits.clear();
@@ -287,7 +292,7 @@ fn is_of_place(name: gimli::DwAt) -> bool {
 fn take_call_site(
     unit: UnitRef<'_, '_>,
     attribute: &gimli::Attribute<Slice<'_>>,
-    site: &mut CallSite,
+    site: &mut InlineSite,
 ) {
     let number =
         || attribute.udata_value().and_then(|value| u32::try_from(value).ok()).unwrap_or(0);

@@ -1,7 +1,7 @@
 //! The path from an object to the static key in it, through the object's type.
 
-use super::budget::Failure;
-use super::entries::{Entries, Entry, Place, is_qualifier};
+use super::budget::UnitFailure;
+use super::entries::{DebugEntry, Entries, EntryId, is_qualifier};
 use foldhash::HashMap;
 use gimli::DwTag;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ const PATH: usize = 1 << 10;
 
 /// A key in an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub(super) struct MemberPath {
     /// As C would write it behind the object's name: `.key`, `[5]`.
     pub(super) path: String,
     /// Name of the type at which the path ends.
@@ -30,30 +30,30 @@ pub(super) struct Member {
 
 /// Paths through the types of one unit, each found once.
 #[derive(Default)]
-pub(super) struct Members {
-    known: HashMap<(Place, u64, Option<bool>), Option<Member>>,
-    descriptions: HashMap<Place, Option<String>>,
+pub(super) struct MemberPaths {
+    known: HashMap<(EntryId, u64, Option<bool>), Option<MemberPath>>,
+    descriptions: HashMap<EntryId, Option<String>>,
 }
 
 /// A type on the way, and what is left of the offset in it.
-struct Step<'a> {
-    r#type: Entry<'a>,
+struct MemberStep<'a> {
+    r#type: DebugEntry<'a>,
     offset: u64,
     path: String,
     depth: usize,
 }
 
-impl Members {
+impl MemberPaths {
     /// The key that lies `offset` bytes into an object of `object_type`.  Where
     /// several members of a union are there, the one whose type says the state
     /// that the key was defined with.
     pub(super) fn key_at<'a>(
         &mut self,
         entries: &mut Entries<'a, '_, '_>,
-        object_type: Entry<'a>,
+        object_type: DebugEntry<'a>,
         offset: u64,
         initially_true: Option<bool>,
-    ) -> Result<Option<Member>, Failure> {
+    ) -> Result<Option<MemberPath>, UnitFailure> {
         let query = (object_type.place, offset, initially_true);
         if let Some(known) = self.known.get(&query) {
             return Ok(known.clone());
@@ -67,8 +67,8 @@ impl Members {
     pub(super) fn describe<'a>(
         &mut self,
         entries: &mut Entries<'a, '_, '_>,
-        r#type: Entry<'a>,
-    ) -> Result<Option<String>, Failure> {
+        r#type: DebugEntry<'a>,
+    ) -> Result<Option<String>, UnitFailure> {
         if let Some(known) = self.descriptions.get(&r#type.place) {
             return Ok(known.clone());
         }
@@ -80,12 +80,12 @@ impl Members {
 
 fn search<'a>(
     entries: &mut Entries<'a, '_, '_>,
-    object_type: Entry<'a>,
+    object_type: DebugEntry<'a>,
     offset: u64,
     initially_true: Option<bool>,
-) -> Result<Option<Member>, Failure> {
-    let mut open = vec![Step { r#type: object_type, offset, path: String::new(), depth: 0 }];
-    let mut best: Option<Member> = None;
+) -> Result<Option<MemberPath>, UnitFailure> {
+    let mut open = vec![MemberStep { r#type: object_type, offset, path: String::new(), depth: 0 }];
+    let mut best: Option<MemberPath> = None;
     for _ in 0..STEPS {
         let Some(step) = open.pop() else { break };
         entries.spend()?;
@@ -93,7 +93,7 @@ fn search<'a>(
         if step.offset == 0
             && let Some((name, state)) = key_type(&r#type)
         {
-            let member = Member { path: step.path, key_type: name.to_owned() };
+            let member = MemberPath { path: step.path, key_type: name.to_owned() };
             if state.is_none() || initially_true.is_none() || state == initially_true {
                 return Ok(Some(member));
             }
@@ -108,7 +108,7 @@ fn search<'a>(
 }
 
 /// The type's name and the state that it says, if it is a key's.
-fn key_type(r#type: &Entry<'_>) -> Option<(&'static str, Option<bool>)> {
+fn key_type(r#type: &DebugEntry<'_>) -> Option<(&'static str, Option<bool>)> {
     let name = r#type.name.filter(|_| is_record(r#type.tag))?;
     KEY_TYPES.into_iter().find(|(known, _)| name.slice() == known.as_bytes())
 }
@@ -116,9 +116,9 @@ fn key_type(r#type: &Entry<'_>) -> Option<(&'static str, Option<bool>)> {
 /// What the offset can lie in below `step`, the first of them last.
 fn next_steps<'a>(
     entries: &mut Entries<'a, '_, '_>,
-    step: &Step<'a>,
-    r#type: Entry<'a>,
-) -> Result<Vec<Step<'a>>, Failure> {
+    step: &MemberStep<'a>,
+    r#type: DebugEntry<'a>,
+) -> Result<Vec<MemberStep<'a>>, UnitFailure> {
     if r#type.tag == gimli::DW_TAG_array_type {
         return Ok(element(entries, step, r#type)?.into_iter().collect());
     }
@@ -138,7 +138,7 @@ fn next_steps<'a>(
             Some(name) => format!("{}.{}", step.path, name.to_string_lossy()),
         };
         let offset = step.offset - member.offset;
-        steps.push(Step { r#type: of_member, offset, path, depth: step.depth + 1 });
+        steps.push(MemberStep { r#type: of_member, offset, path, depth: step.depth + 1 });
     }
     Ok(steps)
 }
@@ -146,9 +146,9 @@ fn next_steps<'a>(
 /// The element of an array that the offset lies in.
 fn element<'a>(
     entries: &mut Entries<'a, '_, '_>,
-    step: &Step<'a>,
-    array: Entry<'a>,
-) -> Result<Option<Step<'a>>, Failure> {
+    step: &MemberStep<'a>,
+    array: DebugEntry<'a>,
+) -> Result<Option<MemberStep<'a>>, UnitFailure> {
     let Some(element_type) = entries.type_of(&array)? else { return Ok(None) };
     let Some(size) = size_of(entries, element_type)?.filter(|size| *size > 0) else {
         return Ok(None);
@@ -169,15 +169,15 @@ fn element<'a>(
         let _ = write!(path, "[{}]", index / inner);
         index %= inner;
     }
-    Ok(Some(Step { r#type: element_type, offset, path, depth: step.depth + 1 }))
+    Ok(Some(MemberStep { r#type: element_type, offset, path, depth: step.depth + 1 }))
 }
 
 /// Elements in each dimension of an array; an array that says nothing of them
 /// has one, of any length.
 fn dimensions<'a>(
     entries: &mut Entries<'a, '_, '_>,
-    array: &Entry<'a>,
-) -> Result<Vec<Option<u64>>, Failure> {
+    array: &DebugEntry<'a>,
+) -> Result<Vec<Option<u64>>, UnitFailure> {
     let ranges = entries.children(array, &[gimli::DW_TAG_subrange_type])?;
     let mut counts: Vec<_> = ranges.iter().take(DIMENSIONS).map(|range| range.count).collect();
     if counts.is_empty() {
@@ -189,8 +189,8 @@ fn dimensions<'a>(
 /// Size of a type in bytes, if it is known.
 fn size_of<'a>(
     entries: &mut Entries<'a, '_, '_>,
-    r#type: Entry<'a>,
-) -> Result<Option<u64>, Failure> {
+    r#type: DebugEntry<'a>,
+) -> Result<Option<u64>, UnitFailure> {
     let (mut r#type, mut factor) = (r#type, 1u64);
     for _ in 0..DEPTH {
         let Some(peeled) = entries.peel(r#type)? else { return Ok(None) };
@@ -214,8 +214,8 @@ fn size_of<'a>(
 
 fn describe<'a>(
     entries: &mut Entries<'a, '_, '_>,
-    r#type: Entry<'a>,
-) -> Result<Option<String>, Failure> {
+    r#type: DebugEntry<'a>,
+) -> Result<Option<String>, UnitFailure> {
     let (mut r#type, mut lengths) = (r#type, String::new());
     for _ in 0..DEPTH {
         let prefix = match r#type.tag {

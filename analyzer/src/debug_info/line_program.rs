@@ -5,20 +5,20 @@
 //! in a kernel, and this takes a quarter of it.  Headers, forms and numbers are
 //! read by gimli.
 
-use super::budget::{Failure, Purse};
+use super::budget::{Purse, UnitFailure};
 use super::dwarf::Slice;
 use gimli::{DwLne, DwLns, LineProgramHeader, Reader as _};
 
 /// The registers of the line-number machine that matter here (DWARF 5, 6.2.2).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Registers {
+pub(super) struct LineRegisters {
     pub(super) address: u64,
     pub(super) file: u64,
     pub(super) line: u64,
     pub(super) column: u64,
 }
 
-const INITIAL: Registers = Registers { address: 0, file: 1, line: 1, column: 0 };
+const INITIAL: LineRegisters = LineRegisters { address: 0, file: 1, line: 1, column: 0 };
 
 /// What wants to see the rows.
 pub(super) trait Rows {
@@ -27,7 +27,7 @@ pub(super) trait Rows {
     /// A sequence starts at `address`.
     fn start(&mut self, address: u64);
     /// `row` covers what lies before `end`.
-    fn cover(&mut self, row: &Registers, end: u64);
+    fn cover(&mut self, row: &LineRegisters, end: u64);
 }
 
 /// Runs the program of `header`.
@@ -38,8 +38,8 @@ pub(super) fn run(
     header: &LineProgramHeader<Slice<'_>>,
     rows: &mut impl Rows,
     purse: &mut Purse<'_>,
-) -> Result<(), Failure> {
-    let mut machine = Machine::new(header);
+) -> Result<(), UnitFailure> {
+    let mut machine = LineMachine::new(header);
     // Every byte is read once at most: what that costs is known before.
     purse.spend_many(machine.bytes.len())?;
     while !rows.is_done() {
@@ -68,7 +68,7 @@ pub(super) fn run(
             (gimli::DW_LNS_negate_stmt, _) => {}
             (gimli::DW_LNS_copy, _) => machine.row(rows),
             _ => {
-                if machine.execute(opcode)? == Step::End {
+                if machine.execute(opcode)? == SequenceStep::End {
                     machine.row(rows);
                     (machine.last, machine.registers) = (None, INITIAL);
                 }
@@ -80,25 +80,25 @@ pub(super) fn run(
 
 /// What a less frequent instruction does beside changing registers.
 #[derive(PartialEq, Eq)]
-enum Step {
+enum SequenceStep {
     Nothing,
     /// Ends the sequence.
     End,
 }
 
-struct Machine<'a, 'b> {
+struct LineMachine<'a, 'b> {
     header: &'b LineProgramHeader<Slice<'a>>,
     bytes: &'a [u8],
-    registers: Registers,
+    registers: LineRegisters,
     /// The last row of the sequence: it covers the addresses up to the next.
-    last: Option<Registers>,
+    last: Option<LineRegisters>,
     opcode_base: u8,
     instruction_length: u64,
     /// What each special opcode adds to line and address (in bytes).
     special: [(i16, u16); 256],
 }
 
-impl<'a, 'b> Machine<'a, 'b> {
+impl<'a, 'b> LineMachine<'a, 'b> {
     fn new(header: &'b LineProgramHeader<Slice<'a>>) -> Self {
         let (base, range) = (header.opcode_base(), header.line_range().max(1));
         let length = header.minimum_instruction_length();
@@ -129,9 +129,9 @@ impl<'a, 'b> Machine<'a, 'b> {
     }
 
     /// Executes a standard or extended instruction; its opcode has been read.
-    fn execute(&mut self, opcode: u8) -> Result<Step, gimli::Error> {
+    fn execute(&mut self, opcode: u8) -> Result<SequenceStep, gimli::Error> {
         let mut input = Slice::new(self.bytes, self.header.raw_program_buf().endian());
-        let mut step = Step::Nothing;
+        let mut step = SequenceStep::Nothing;
         match DwLns(opcode) {
             DwLns(0) => step = self.extended(&mut input)?,
             gimli::DW_LNS_advance_pc => {
@@ -177,19 +177,19 @@ impl<'a, 'b> Machine<'a, 'b> {
         Ok(())
     }
 
-    fn extended(&mut self, input: &mut Slice<'a>) -> Result<Step, gimli::Error> {
+    fn extended(&mut self, input: &mut Slice<'a>) -> Result<SequenceStep, gimli::Error> {
         let length = usize::try_from(input.read_uleb128()?).unwrap_or(usize::MAX);
         let mut operands = input.split(length)?;
         if operands.is_empty() {
-            return Ok(Step::Nothing);
+            return Ok(SequenceStep::Nothing);
         }
         match DwLne(operands.read_u8()?) {
-            gimli::DW_LNE_end_sequence => return Ok(Step::End),
+            gimli::DW_LNE_end_sequence => return Ok(SequenceStep::End),
             gimli::DW_LNE_set_address => {
                 self.registers.address = operands.read_address(self.header.address_size())?;
             }
             _ => {}
         }
-        Ok(Step::Nothing)
+        Ok(SequenceStep::Nothing)
     }
 }

@@ -1,13 +1,13 @@
 //! Lines: the row of a line program that covers an address, and paths of files.
 
-use super::budget::{Failure, Purse};
+use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Slice, UnitRef};
-use super::line_program::{self, Registers, Rows};
+use super::line_program::{self, LineRegisters, Rows};
 use gimli::LineProgramHeader;
 
 /// A place in a file of the unit; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct LineRow {
     pub(super) file: u64,
     pub(super) line: u32,
     pub(super) column: u32,
@@ -19,15 +19,15 @@ pub(super) fn rows_of(
     header: &LineProgramHeader<Slice<'_>>,
     probes: &[u64],
     purse: &mut Purse<'_>,
-) -> (Vec<Option<Row>>, Option<Failure>) {
+) -> (Vec<Option<LineRow>>, Option<UnitFailure>) {
     let mut search =
-        Search { probes, next: 0, open: probes.len(), found: vec![None; probes.len()] };
+        RowSearch { probes, next: 0, open: probes.len(), found: vec![None; probes.len()] };
     let failure = line_program::run(header, &mut search, purse).err();
     (search.found, failure)
 }
 
-impl From<&Registers> for Row {
-    fn from(registers: &Registers) -> Self {
+impl From<&LineRegisters> for LineRow {
+    fn from(registers: &LineRegisters) -> Self {
         let number = |value: u64| u32::try_from(value).unwrap_or(0);
         Self {
             file: registers.file,
@@ -38,16 +38,16 @@ impl From<&Registers> for Row {
 }
 
 /// Addresses that are looked for while rows go by.
-struct Search<'a> {
+struct RowSearch<'a> {
     probes: &'a [u64],
     /// The first probe at or behind the last row's address.
     next: usize,
     /// Probes without a row yet.
     open: usize,
-    found: Vec<Option<Row>>,
+    found: Vec<Option<LineRow>>,
 }
 
-impl Rows for Search<'_> {
+impl Rows for RowSearch<'_> {
     fn is_done(&self) -> bool {
         self.open == 0
     }
@@ -58,7 +58,7 @@ impl Rows for Search<'_> {
 
     /// `row` covers what lies before `end`.  Rows of one address replace each
     /// other, and rows that go back cover nothing.
-    fn cover(&mut self, row: &Registers, end: u64) {
+    fn cover(&mut self, row: &LineRegisters, end: u64) {
         while let Some(probe) = self.probes.get(self.next).filter(|probe| **probe < end) {
             if *probe >= row.address && self.found[self.next].is_none() {
                 self.found[self.next] = Some(row.into());

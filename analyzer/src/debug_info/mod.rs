@@ -42,14 +42,14 @@ pub use separate::{DebugFile, find_debug_file};
 pub use unwind::unwind_ranges;
 
 use crate::addr::Svma;
-use crate::image::Sections;
+use crate::image::DebugSections;
 use budget::Budget;
 use dwarf::{DwarfSections, UnitStart};
 use frames::FrameSet;
 use rayon::prelude::*;
 use std::path::Path;
 use unit_frames::UnitFrames;
-use units::{LookUp, Probe, UnitStarts};
+use units::{Lookup, Probe, UnitStarts};
 
 /// The debug sections of one ELF file.
 #[derive(Debug)]
@@ -61,11 +61,11 @@ impl<'data> DebugInfo<'data> {
     /// Finds the debug sections, inflates those that are compressed and, in a
     /// relocatable file, relocates them to the addresses that its sections have:
     /// those of its [`crate::image::Image`], or of another file's
-    /// ([`Sections::placed_as`]).
+    /// ([`DebugSections::placed_as`]).
     ///
     /// # Errors
     /// If there is no `.debug_info`, or a section cannot be inflated.
-    pub fn new(elf: &Sections<'data>) -> Result<Self, DebugInfoError> {
+    pub fn new(elf: &DebugSections<'data>) -> Result<Self, DebugInfoError> {
         Ok(Self { sections: DwarfSections::load(elf)? })
     }
 
@@ -93,7 +93,7 @@ impl<'data> DebugInfo<'data> {
             }
         };
         let starts = UnitStarts::default();
-        let shared = LookUp { dwarf: &dwarf, starts: &starts, budget: &budget, image };
+        let shared = Lookup { dwarf: &dwarf, starts: &starts, budget: &budget, image };
         let look_up = |work: &[(UnitStart, Vec<Probe>)]| -> Vec<UnitFrames> {
             // Units cost very different times: one by one, no core is left with many.
             work.par_iter()

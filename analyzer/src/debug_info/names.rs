@@ -1,6 +1,6 @@
 //! Names of entries, through their abstract origins and specifications.
 
-use super::budget::{Failure, Purse};
+use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Dwarf, Slice, Unit, UnitRef};
 use super::units::UnitStarts;
 use foldhash::{HashMap, HashMapExt as _};
@@ -10,7 +10,7 @@ use gimli::{AttributeValue, DebugInfoOffset, DwLang, UnitOffset};
 const REFERENCES: usize = 16;
 
 /// Resolves and remembers names within one unit.
-pub(super) struct Names<'a> {
+pub(super) struct EntryNames<'a> {
     dwarf: &'a Dwarf<'a>,
     starts: &'a UnitStarts,
     unit: &'a Unit<'a>,
@@ -20,7 +20,7 @@ pub(super) struct Names<'a> {
     all: Vec<String>,
 }
 
-/// Index into the names of a unit ([`Names::into_all`]).
+/// Index into the names of a unit ([`EntryNames::into_all`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NameId(u32);
 
@@ -58,7 +58,7 @@ impl<'a> NameAttributes<'a> {
     }
 }
 
-impl<'a> Names<'a> {
+impl<'a> EntryNames<'a> {
     pub(super) fn new(
         dwarf: &'a Dwarf<'a>,
         starts: &'a UnitStarts,
@@ -74,7 +74,7 @@ impl<'a> Names<'a> {
         &mut self,
         attributes: NameAttributes<'a>,
         purse: &mut Purse<'_>,
-    ) -> Result<Option<NameId>, Failure> {
+    ) -> Result<Option<NameId>, UnitFailure> {
         let origin = if attributes.is_named() { None } else { attributes.origin() };
         if let Some(known) = origin.and_then(|origin| self.known.get(&origin)) {
             return Ok(*known);
@@ -99,7 +99,7 @@ impl<'a> Names<'a> {
         &self,
         mut attributes: NameAttributes<'a>,
         purse: &mut Purse<'_>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<String>, UnitFailure> {
         // A reference into another unit (LTO, imported units) opens that unit.
         let mut elsewhere: Option<Unit<'a>> = None;
         for _ in 0..REFERENCES {

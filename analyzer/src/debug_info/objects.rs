@@ -7,17 +7,17 @@
 //! holds it, so that every unit with a site of the key has a variable of its
 //! name, if only a declaration.
 
-use super::budget::{Budget, Failure};
+use super::budget::{Budget, UnitFailure};
 use super::dwarf::DebugFault;
 use super::dwarf::{Dwarf, Unit, UnitRef, UnitStart};
-use super::entries::{Entries, Entry, Place};
-use super::key_path::Members;
+use super::entries::{DebugEntry, Entries, EntryId};
+use super::key_path::MemberPaths;
 use super::lines;
 use super::split;
-use super::units::LookUp;
+use super::units::Lookup;
 use super::units::UnitStarts;
 use super::units::{CANDIDATES, UnitIndex};
-use super::variables::{self, Wanted};
+use super::variables::{self, WantedVariable};
 use crate::addr::Svma;
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use gimli::UnitOffset;
@@ -79,7 +79,7 @@ pub struct ObjectPaths {
 pub(super) fn look_up(dwarf: &Dwarf<'_>, queries: &[ObjectQuery<'_>], image: &Path) -> ObjectPaths {
     let budget = Budget::new(dwarf);
     let starts = UnitStarts::default();
-    let shared = LookUp { dwarf, starts: &starts, budget: &budget, image };
+    let shared = Lookup { dwarf, starts: &starts, budget: &budget, image };
     let mut found = ObjectPaths { paths: vec![None; queries.len()], faults: Vec::new() };
     let index = UnitIndex::from_aranges(dwarf).unwrap_or_else(|error| {
         found.faults.push(DebugFault { unit: None, error: error.to_string() });
@@ -99,7 +99,7 @@ pub(super) fn look_up(dwarf: &Dwarf<'_>, queries: &[ObjectQuery<'_>], image: &Pa
 /// Asks the units of `index`, round by round, until all queries are answered or
 /// have no unit left.
 fn ask(
-    shared: &LookUp<'_>,
+    shared: &Lookup<'_>,
     index: &UnitIndex,
     queries: &[ObjectQuery<'_>],
     found: &mut ObjectPaths,
@@ -170,19 +170,19 @@ fn assign(candidates: &mut [(usize, Vec<usize>)]) -> Vec<(UnitStart, Vec<usize>)
 
 /// What one unit knows.
 #[derive(Default)]
-struct Answer {
+struct UnitAnswer {
     paths: Vec<(usize, ObjectPath)>,
     faults: Vec<DebugFault>,
 }
 
 /// Looks those of `queries` that are `asked` up in the unit at `start`.
 fn ask_unit(
-    shared: &LookUp<'_>,
+    shared: &Lookup<'_>,
     start: UnitStart,
     asked: &[usize],
     queries: &[ObjectQuery<'_>],
-) -> Answer {
-    let mut answer = Answer::default();
+) -> UnitAnswer {
+    let mut answer = UnitAnswer::default();
     let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
     let header = shared.dwarf.unit_header(start);
     let unit = match header.and_then(|header| shared.dwarf.unit(header)) {
@@ -210,7 +210,7 @@ fn ask_unit(
 }
 
 fn read_unit(
-    shared: &LookUp<'_>,
+    shared: &Lookup<'_>,
     dwarf: &Dwarf<'_>,
     starts: &UnitStarts,
     unit: &Unit<'_>,
@@ -218,15 +218,16 @@ fn read_unit(
     queries: &[ObjectQuery<'_>],
 ) -> (Vec<(usize, ObjectPath)>, Vec<String>) {
     let mut purse = shared.budget.purse();
-    let wanted: Vec<Wanted<'_>> = asked
+    let wanted: Vec<WantedVariable<'_>> = asked
         .iter()
         .map(|query| &queries[*query])
-        .map(|query| Wanted { symbol: query.name, address: query.address.0 })
+        .map(|query| WantedVariable { symbol: query.name, address: query.address.0 })
         .collect();
     let (variables, failure) = variables::find(UnitRef::new(dwarf, unit), &wanted, &mut purse);
     let mut failures: Vec<String> = failure.iter().map(ToString::to_string).collect();
     let entries = Entries::new(dwarf, starts, unit, &mut purse);
-    let mut reader = Reader { entries, members: Members::default(), files: HashMap::new() };
+    let mut reader =
+        ObjectReader { entries, members: MemberPaths::default(), files: HashMap::new() };
     let mut paths = Vec::new();
     for (query, variable) in asked.iter().zip(variables) {
         let Some(variable) = variable else { continue };
@@ -241,23 +242,23 @@ fn read_unit(
 }
 
 /// Reads objects of one unit.
-struct Reader<'a, 'b, 'c> {
+struct ObjectReader<'a, 'b, 'c> {
     entries: Entries<'a, 'b, 'c>,
-    members: Members,
+    members: MemberPaths,
     /// Paths by file, of the unit itself.
     files: HashMap<u64, Option<String>>,
 }
 
-impl<'a> Reader<'a, '_, '_> {
+impl<'a> ObjectReader<'a, '_, '_> {
     /// The path to the key of `query` in the variable at `variable`; `None` if
     /// its type has no key there.
     fn path(
         &mut self,
         variable: UnitOffset<usize>,
         query: &ObjectQuery<'_>,
-    ) -> Result<Option<ObjectPath>, Failure> {
+    ) -> Result<Option<ObjectPath>, UnitFailure> {
         let entries = &mut self.entries;
-        let Some(entry) = entries.read(Place::own(variable))? else { return Ok(None) };
+        let Some(entry) = entries.read(EntryId::own(variable))? else { return Ok(None) };
         let chain = entries.with_origins(entry)?;
         let mut object_type = None;
         for entry in &chain {
@@ -278,7 +279,7 @@ impl<'a> Reader<'a, '_, '_> {
 
     /// File and line, each of the first in `chain` that has one: a definition
     /// leaves out what its declaration says.
-    fn declaration(&mut self, chain: &[Entry<'a>]) -> Option<Declaration> {
+    fn declaration(&mut self, chain: &[DebugEntry<'a>]) -> Option<Declaration> {
         let line = chain.iter().find_map(|entry| entry.line)?;
         let (entry, file) = chain.iter().find_map(|entry| Some((entry, entry.file?)))?;
         let unit = self.entries.unit_of(entry.place);

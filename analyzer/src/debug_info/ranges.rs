@@ -1,6 +1,6 @@
 //! Address ranges of an entry: low and high pc, or a list.
 
-use super::budget::{Failure, Purse};
+use super::budget::{Purse, UnitFailure};
 use super::dwarf::Slice;
 use super::dwarf::UnitRef;
 use gimli::{AttributeValue, RangeListsOffset};
@@ -47,7 +47,7 @@ impl RangeAttributes {
         unit: UnitRef<'_, '_>,
         purse: &mut Purse<'_>,
         mut found: impl FnMut(u64, u64),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), UnitFailure> {
         let mut add = |begin: u64, end: u64| {
             if begin < end {
                 found(begin, end);

@@ -11,11 +11,11 @@
 //! counts only if it is of the same build.
 //!
 //! Both files of a module are relocatable.  Addresses lead from one to the other
-//! by section name and offset ([`Sections::placed_as`]); a file with a section of
+//! by section name and offset ([`DebugSections::placed_as`]); a file with a section of
 //! another size is refused.
 
 use super::split::with_suffix;
-use crate::image::{Image, MappedFile, Sections};
+use crate::image::{DebugSections, Image, MappedFile};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
@@ -40,14 +40,18 @@ pub struct DebugFile {
 /// A file counts if its build id is the image's or, where the image has none,
 /// if its CRC is that of the debug link.
 #[must_use]
-pub fn find_debug_file(path: &Path, image: &Sections<'_>, roots: &[PathBuf]) -> Option<DebugFile> {
+pub fn find_debug_file(
+    path: &Path,
+    image: &DebugSections<'_>,
+    roots: &[PathBuf],
+) -> Option<DebugFile> {
     candidates(path, image, roots).into_iter().find_map(|candidate| {
         let file = MappedFile::open(&candidate).ok()?;
         belongs(image, file.bytes()).then_some(DebugFile { file })
     })
 }
 
-fn candidates(path: &Path, image: &Sections<'_>, roots: &[PathBuf]) -> Vec<PathBuf> {
+fn candidates(path: &Path, image: &DebugSections<'_>, roots: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     if let Some((first, rest)) = image.build_id().and_then(<[u8]>::split_first) {
         let rest = rest.iter().fold(String::new(), |mut hex, byte| {
@@ -83,7 +87,7 @@ fn candidates(path: &Path, image: &Sections<'_>, roots: &[PathBuf]) -> Vec<PathB
 
 /// Where a module is installed, below `lib/modules`: its release and its path,
 /// without the suffix of compression.
-fn module_path(path: &Path, image: &Sections<'_>) -> Option<PathBuf> {
+fn module_path(path: &Path, image: &DebugSections<'_>) -> Option<PathBuf> {
     let release = Path::new(image.module_release()?);
     // A release that is no name of a directory would lead anywhere.
     let mut parts = release.components();
@@ -101,7 +105,7 @@ fn module_path(path: &Path, image: &Sections<'_>) -> Option<PathBuf> {
     Some(below)
 }
 
-fn belongs(image: &Sections<'_>, debug: &[u8]) -> bool {
+fn belongs(image: &DebugSections<'_>, debug: &[u8]) -> bool {
     let found = Image::parse_sections(debug).and_then(|found| found.placed_as(image.all()));
     let Ok(found) = found else { return false };
     match (image.build_id(), image.debug_link()) {

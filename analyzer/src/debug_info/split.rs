@@ -3,8 +3,8 @@
 
 use super::dwarf::DwarfSections;
 use super::dwarf::{Dwarf, Slice, Unit};
-use super::units::LookUp;
-use crate::image::{Image, MappedFile, Sections};
+use super::units::Lookup;
+use crate::image::{DebugSections, Image, MappedFile};
 use gimli::{DwarfPackage, DwoId, UnitType};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Why the split unit cannot be had.
 pub(super) fn with_full_unit<T>(
-    look_up: &LookUp<'_>,
+    look_up: &Lookup<'_>,
     skeleton: &Unit<'_>,
     read: impl FnOnce(&Dwarf<'_>, &Unit<'_>) -> T,
 ) -> Result<T, String> {
@@ -44,7 +44,7 @@ fn reference(dwarf: &Dwarf<'_>, skeleton: &Unit<'_>) -> Option<(DwoId, String)> 
 
 /// Where a `.dwo` may lie: as recorded, or beside the image when the tree was
 /// moved.
-fn candidates(look_up: &LookUp<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<PathBuf> {
+fn candidates(look_up: &Lookup<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<PathBuf> {
     let name = Path::new(name);
     let beside = look_up.image.parent().unwrap_or(Path::new(""));
     let recorded = skeleton.comp_dir.map(|directory| directory.to_string_lossy().into_owned());
@@ -62,7 +62,7 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn sections<'data>(file: &'data MappedFile) -> Result<Sections<'data>, String> {
+fn sections<'data>(file: &'data MappedFile) -> Result<DebugSections<'data>, String> {
     Image::parse_sections(file.bytes()).map_err(|error| error.to_string())
 }
 

@@ -1,14 +1,14 @@
 //! One unit's part of a look-up.
 
-use super::budget::Failure;
+use super::budget::UnitFailure;
 use super::dwarf::DebugFault;
 use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
-use super::functions::{CallSite, Functions};
-use super::lines::{self, Row};
-use super::names::Names;
+use super::functions::{InlineSite, UnitFunctions};
+use super::lines::{self, LineRow};
+use super::names::EntryNames;
 use super::split;
 use super::units::UnitStarts;
-use super::units::{LookUp, Probe};
+use super::units::{Lookup, Probe};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DwLang, LineProgramHeader};
 use std::ops::Range;
@@ -37,7 +37,7 @@ pub(super) struct LocalFrame {
 }
 
 /// Looks `probes`, in ascending order of address, up in the unit at `start`.
-pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {
+pub(super) fn resolve(look_up: &Lookup<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {
     let mut found = UnitFrames::default();
     let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
     let header = look_up.dwarf.unit_header(start);
@@ -75,20 +75,20 @@ pub(super) fn resolve(look_up: &LookUp<'_>, start: UnitStart, probes: &[Probe]) 
 }
 
 fn functions(
-    look_up: &LookUp<'_>,
+    look_up: &Lookup<'_>,
     dwarf: &Dwarf<'_>,
     unit: &Unit<'_>,
     addresses: &[u64],
-    failures: &mut Vec<Failure>,
-) -> (Functions, Vec<String>) {
+    failures: &mut Vec<UnitFailure>,
+) -> (UnitFunctions, Vec<String>) {
     // A split unit's references stay in its own file.
     let own = UnitStarts::default();
     let is_split = dwarf.file_type == gimli::DwarfFileType::Dwo;
     let starts = if is_split { &own } else { look_up.starts };
-    let mut names = Names::new(dwarf, starts, unit, language(unit));
+    let mut names = EntryNames::new(dwarf, starts, unit, language(unit));
     let mut purse = look_up.budget.purse();
     let (functions, failure) =
-        Functions::find(UnitRef::new(dwarf, unit), addresses, &mut names, &mut purse);
+        UnitFunctions::find(UnitRef::new(dwarf, unit), addresses, &mut names, &mut purse);
     failures.extend(failure);
     (functions, names.into_all())
 }
@@ -120,14 +120,14 @@ impl Assembly<'_, '_> {
     fn assemble(
         mut self,
         probes: &[Probe],
-        functions: &Functions,
+        functions: &UnitFunctions,
         names: &[String],
-        rows: &[Option<Row>],
+        rows: &[Option<LineRow>],
     ) -> UnitFrames {
         let names: Vec<u32> = names.iter().map(|name| self.strings.intern(name)).collect();
         for (at, probe) in probes.iter().enumerate() {
             let start = self.found.ids.len();
-            let row = rows[at].map(|row| CallSite {
+            let row = rows[at].map(|row| InlineSite {
                 file: Some(row.file),
                 line: row.line,
                 column: row.column,
@@ -146,7 +146,7 @@ impl Assembly<'_, '_> {
         UnitFrames { strings: self.strings.all, ..self.found }
     }
 
-    fn push(&mut self, function: Option<u32>, CallSite { file, line, column }: CallSite) {
+    fn push(&mut self, function: Option<u32>, InlineSite { file, line, column }: InlineSite) {
         let file = file.and_then(|file| self.path(file));
         let frame = LocalFrame { function, file, line, column };
         let frames = &mut self.found.frames;

@@ -1,6 +1,6 @@
 //! Which unit covers an address: `.debug_aranges`, or else the units' roots.
 
-use super::budget::{Budget, Failure};
+use super::budget::{Budget, UnitFailure};
 use super::dwarf::DebugFault;
 use super::dwarf::{Dwarf, Unit, UnitRef, UnitStart};
 use super::ranges::RangeAttributes;
@@ -22,7 +22,7 @@ pub(super) struct Probe {
 }
 
 /// What all units of a look-up share.
-pub(super) struct LookUp<'a> {
+pub(super) struct Lookup<'a> {
     pub(super) dwarf: &'a Dwarf<'a>,
     pub(super) starts: &'a UnitStarts,
     pub(super) budget: &'a Budget,
@@ -108,7 +108,7 @@ impl UnitIndex {
             if listed.units.contains(&start.0) {
                 return None;
             }
-            let ranges = dwarf.unit(header).map_err(Failure::from).and_then(|unit| {
+            let ranges = dwarf.unit(header).map_err(UnitFailure::from).and_then(|unit| {
                 let mut purse = budget.purse();
                 let mut found = Vec::new();
                 let ranges = root_ranges(&unit, UnitRef::new(dwarf, &unit))?;

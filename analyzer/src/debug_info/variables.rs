@@ -5,8 +5,8 @@
 //! bytes, which a search of the unit finds at once; only the subtrees that hold
 //! such a place are entered.
 
-use super::budget::{Failure, Purse};
-use super::cursor::{Cursor, Shape};
+use super::budget::{Purse, UnitFailure};
+use super::cursor::{Cursor, EntryShape};
 use super::dwarf::{Slice, UnitRef};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, Operation, Reader as _, UnitOffset};
@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// A variable that is looked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'q> {
+pub(super) struct WantedVariable<'q> {
     /// Its symbol.
     pub(super) symbol: &'q str,
     pub(super) address: u64,
@@ -22,7 +22,7 @@ pub(super) struct Wanted<'q> {
 
 /// Where the entries of variables stand.
 #[derive(Debug, Clone, Copy, Default)]
-struct Found {
+struct VariableEntries {
     /// Of the variable whose location is the address.
     by_location: Option<UnitOffset<usize>>,
     /// Of one that has the name, and no location.
@@ -38,14 +38,14 @@ struct Found {
 /// matches.  Those without (declarations) match by name.
 pub(super) fn find<'a>(
     unit: UnitRef<'a, 'a>,
-    wanted: &[Wanted<'_>],
+    wanted: &[WantedVariable<'_>],
     purse: &mut Purse<'_>,
-) -> (Vec<Option<UnitOffset<usize>>>, Option<Failure>) {
-    let mut finder = Finder::new(unit, wanted, purse);
-    let mut result = finder.walk(Depth::Located);
+) -> (Vec<Option<UnitOffset<usize>>>, Option<UnitFailure>) {
+    let mut finder = VariableSearch::new(unit, wanted, purse);
+    let mut result = finder.walk(WalkDepth::Located);
     // Locations that are indexes (DW_OP_addrx) and declarations in functions.
     if result.is_ok() && finder.open > 0 {
-        result = finder.walk(Depth::Functions);
+        result = finder.walk(WalkDepth::Functions);
     }
     let entries = finder.found.iter().map(|found| found.by_location.or(found.by_name));
     (entries.collect(), result.err())
@@ -53,21 +53,21 @@ pub(super) fn find<'a>(
 
 /// How much of a unit is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Depth {
+enum WalkDepth {
     /// The top level, and subtrees that hold an address that is looked for.
     Located,
     /// Functions too.
     Functions,
 }
 
-struct Finder<'a, 'q, 'b, 'c> {
+struct VariableSearch<'a, 'q, 'b, 'c> {
     unit: UnitRef<'a, 'a>,
     purse: &'b mut Purse<'c>,
     by_address: HashMap<u64, Vec<usize>>,
     by_name: HashMap<&'q [u8], Vec<usize>>,
     /// Where locations that are wanted stand, ascending.
     places: Vec<usize>,
-    found: Vec<Found>,
+    found: Vec<VariableEntries>,
     /// How many are not found yet.
     open: usize,
 }
@@ -76,18 +76,18 @@ struct Finder<'a, 'q, 'b, 'c> {
 #[derive(Default)]
 struct Variable<'a> {
     name: Option<Slice<'a>>,
-    location: Option<Location>,
+    location: Option<VariableLocation>,
 }
 
 /// Where a variable is.
-enum Location {
+enum VariableLocation {
     Address(u64),
     /// In a register, in thread-local storage, or a list.
     Elsewhere,
 }
 
-impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
-    fn new(unit: UnitRef<'a, 'a>, wanted: &[Wanted<'q>], purse: &'b mut Purse<'c>) -> Self {
+impl<'a, 'q, 'b, 'c> VariableSearch<'a, 'q, 'b, 'c> {
+    fn new(unit: UnitRef<'a, 'a>, wanted: &[WantedVariable<'q>], purse: &'b mut Purse<'c>) -> Self {
         let mut by_address: HashMap<u64, Vec<usize>> = HashMap::new();
         let mut by_name: HashMap<&[u8], Vec<usize>> = HashMap::new();
         for (index, variable) in wanted.iter().enumerate() {
@@ -96,7 +96,7 @@ impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
                 by_name.entry(name.as_bytes()).or_default().push(index);
             }
         }
-        let mut found = vec![Found::default(); wanted.len()];
+        let mut found = vec![VariableEntries::default(); wanted.len()];
         let places = places(unit, |address| {
             let wanted = by_address.get(&address);
             wanted.into_iter().flatten().for_each(|index| found[*index].is_located = true);
@@ -106,17 +106,19 @@ impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
         Self { unit, purse, by_address, by_name, places, found, open }
     }
 
-    fn walk(&mut self, depth: Depth) -> Result<(), Failure> {
+    fn walk(&mut self, depth: WalkDepth) -> Result<(), UnitFailure> {
         let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
         // The walk only goes forward, and so does the place that comes next.
         let (places, mut next) = (std::mem::take(&mut self.places), 0);
-        let mut enters = |shape: &Shape<'_>, range: Range<usize>| {
+        let mut enters = |shape: &EntryShape<'_>, range: Range<usize>| {
             next += places[next..].iter().take_while(|place| **place < range.start).count();
             let is_located = places.get(next).is_some_and(|place| *place < range.end);
             is_located
                 || match depth {
-                    Depth::Located => shape.holds_code && shape.tag != gimli::DW_TAG_lexical_block,
-                    Depth::Functions => shape.holds_code || shape.is_call,
+                    WalkDepth::Located => {
+                        shape.holds_code && shape.tag != gimli::DW_TAG_lexical_block
+                    }
+                    WalkDepth::Functions => shape.holds_code || shape.is_call,
                 }
         };
         while self.open > 0
@@ -133,8 +135,8 @@ impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
         &mut self,
         cursor: &mut Cursor<'a>,
         at: UnitOffset<usize>,
-        shape: Shape<'a>,
-    ) -> Result<(), Failure> {
+        shape: EntryShape<'a>,
+    ) -> Result<(), UnitFailure> {
         let mut variable = Variable::default();
         let unit = self.unit;
         let end = cursor.attributes(shape).read(
@@ -156,9 +158,9 @@ impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
 
     fn take(&mut self, at: UnitOffset<usize>, variable: &Variable<'_>) {
         let matches = match (&variable.location, variable.name) {
-            (Some(Location::Address(address)), _) => self.by_address.get(address),
+            (Some(VariableLocation::Address(address)), _) => self.by_address.get(address),
             (None, Some(name)) => self.by_name.get(name.slice()),
-            (Some(Location::Elsewhere), _) | (None, None) => None,
+            (Some(VariableLocation::Elsewhere), _) | (None, None) => None,
         };
         for index in matches.into_iter().flatten() {
             let found = &mut self.found[*index];
@@ -173,7 +175,7 @@ impl<'a, 'q, 'b, 'c> Finder<'a, 'q, 'b, 'c> {
     }
 }
 
-impl Found {
+impl VariableEntries {
     /// Whether something better can still be met.
     fn is_open(&self) -> bool {
         self.by_location.is_none() && (self.is_located || self.by_name.is_none())
@@ -191,12 +193,12 @@ fn names(symbol: &str) -> impl Iterator<Item = &str> {
     [Some(symbol), first, second].into_iter().flatten()
 }
 
-fn location(unit: UnitRef<'_, '_>, value: AttributeValue<Slice<'_>>) -> Location {
+fn location(unit: UnitRef<'_, '_>, value: AttributeValue<Slice<'_>>) -> VariableLocation {
     let expression = match value {
         AttributeValue::Exprloc(expression) => expression,
         // DWARF before 4 has no class of its own for expressions.
         AttributeValue::Block(bytes) => gimli::Expression(bytes),
-        _ => return Location::Elsewhere,
+        _ => return VariableLocation::Elsewhere,
     };
     let mut operations = expression.operations(unit.encoding());
     let address = match operations.next() {
@@ -205,8 +207,8 @@ fn location(unit: UnitRef<'_, '_>, value: AttributeValue<Slice<'_>>) -> Location
         _ => None,
     };
     match (address, operations.next()) {
-        (Some(address), Ok(None)) => Location::Address(address),
-        _ => Location::Elsewhere,
+        (Some(address), Ok(None)) => VariableLocation::Address(address),
+        _ => VariableLocation::Elsewhere,
     }
 }
 

@@ -3,18 +3,18 @@
 //! # Relocatable files
 //! In a linked file debug sections have their values.  Those of a relocatable
 //! file (a kernel module) are full of zeros with a relocation each, also for
-//! what lies in another debug section, and [`Sections::contents`] applies these.
+//! what lies in another debug section, and [`DebugSections::contents`] applies these.
 //! Addresses become those that [`super::Image`] gives to the same file
 //! ([`super::module_layout`]), so that debug information can be asked by them.
 //!
 //! The debug file of a module is another relocatable file, with sections of its
-//! own: [`Sections::placed_as`] gives those the addresses of the module's.
+//! own: [`DebugSections::placed_as`] gives those the addresses of the module's.
 
 use super::compressed::{CompressedError, section_bytes};
 use super::elf;
 use super::error::{ImageError, ImageFault};
 use super::format::ImageKind;
-use super::identity::{DebugLink, Identity};
+use super::identity::{DebugLink, ImageIdentity};
 use super::module_layout;
 use super::relocation_sections::RELA;
 use super::section::Section;
@@ -28,37 +28,37 @@ use std::sync::OnceLock;
 
 /// The sections of an ELF file of any architecture.
 #[derive(Debug)]
-pub struct Sections<'data> {
+pub struct DebugSections<'data> {
     kind: ImageKind,
     machine: u16,
     ctx: Ctx,
     sections: Vec<Section<'data>>,
-    identity: Identity<'data>,
+    identity: ImageIdentity<'data>,
     /// Addresses of the symbols by number, once a relocation needs them.
     symbols: OnceLock<Vec<Svma>>,
 }
 
 /// The bytes of a section, ready to be read.
 #[derive(Debug)]
-pub struct Contents<'data> {
+pub struct SectionContents<'data> {
     /// The bytes; borrowed if neither inflated nor relocated.
     pub bytes: Cow<'data, [u8]>,
     /// Relocations that could not be applied, counted.
     pub faults: Vec<ImageFault>,
 }
 
-impl<'data> Sections<'data> {
-    pub(super) fn new(raw: elf::RawImage<'data>) -> Self {
-        let mut identity = Identity::of_sections(&raw.sections, raw.ctx);
+impl<'data> DebugSections<'data> {
+    pub(super) fn new(raw: elf::ElfStructure<'data>) -> Self {
+        let mut identity = ImageIdentity::of_sections(&raw.sections, raw.ctx);
         if raw.kind == ImageKind::Rel {
             identity = identity.with_vermagic(&raw.sections);
         }
-        let elf::RawImage { machine, ctx, sections, kind, .. } = raw;
+        let elf::ElfStructure { machine, ctx, sections, kind, .. } = raw;
         Self { kind, machine, ctx, sections, identity, symbols: OnceLock::new() }
     }
 
     /// A raw image, which has no sections but may have a build id.
-    pub(super) fn of_raw(big_endian: bool, identity: Identity<'data>) -> Self {
+    pub(super) fn of_raw(big_endian: bool, identity: ImageIdentity<'data>) -> Self {
         let endian = if big_endian { Endian::Big } else { Endian::Little };
         let ctx = Ctx::new(Container::Big, endian);
         let (kind, sections, symbols) = (ImageKind::Dyn, Vec::new(), OnceLock::new());
@@ -129,20 +129,20 @@ impl<'data> Sections<'data> {
     ///
     /// # Errors
     /// If the section cannot be inflated.
-    pub fn contents(&self, name: &str) -> Result<Option<Contents<'data>>, CompressedError> {
+    pub fn contents(&self, name: &str) -> Result<Option<SectionContents<'data>>, CompressedError> {
         let found = self.sections.iter().position(|section| section.name == name);
         let Some((index, section)) = found.map(|index| (index, &self.sections[index])) else {
             return Ok(None);
         };
         let bytes = section_bytes(section, self.is_big_endian())?;
-        let mut contents = Contents { bytes, faults: Vec::new() };
+        let mut contents = SectionContents { bytes, faults: Vec::new() };
         if self.kind == ImageKind::Rel {
             self.relocate(index, &mut contents);
         }
         Ok(Some(contents))
     }
 
-    fn relocate(&self, index: usize, contents: &mut Contents<'data>) {
+    fn relocate(&self, index: usize, contents: &mut SectionContents<'data>) {
         let is_of_section = |section: &&Section<'_>| {
             section.info as usize == index && matches!(section.kind, SHT_RELA | SHT_REL)
         };

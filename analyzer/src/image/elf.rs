@@ -5,7 +5,7 @@
 
 use super::error::{ImageError, ImageFault};
 use super::format::{ImageFormat, ImageKind};
-use super::identity::Identity;
+use super::identity::ImageIdentity;
 use super::model::Image;
 use super::module_layout;
 use super::relocation_sections::Relocations;
@@ -25,7 +25,7 @@ const SHDR: usize = 64;
 const UNDEFINED: [usize; 2] = [SHN_UNDEF as usize, SHN_COMMON as usize];
 
 /// Sections and header fields, before anything is made of them.
-pub(super) struct RawImage<'data> {
+pub(super) struct ElfStructure<'data> {
     pub(super) machine: u16,
     pub(super) big_endian: bool,
     pub(super) ctx: Ctx,
@@ -39,7 +39,7 @@ pub(super) fn architecture(machine: u16) -> Result<&'static dyn Architecture, Im
         .ok_or_else(|| ImageError::Machine { machine, name: header::machine_to_str(machine) })
 }
 
-impl<'data> RawImage<'data> {
+impl<'data> ElfStructure<'data> {
     pub(super) fn parse(data: &'data [u8]) -> Result<Self, ImageError> {
         let header = parse_header(data)?;
         let kind = match header.e_type {
@@ -79,7 +79,7 @@ impl<'data> RawImage<'data> {
         data: &'data [u8],
         arch: &'static dyn Architecture,
     ) -> Image<'data> {
-        let identity = Identity::of_sections(&self.sections, self.ctx);
+        let identity = ImageIdentity::of_sections(&self.sections, self.ctx);
         let Self { big_endian, ctx, sections, kind, mut faults, .. } = self;
         let index = SectionIndex::new(&sections);
         let name = |id: SectionId| sections[id.index()].name.to_owned();

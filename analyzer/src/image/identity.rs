@@ -8,7 +8,7 @@ use memchr::memmem;
 
 /// What identifies an image; each `None` where the image does not say.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Identity<'data> {
+pub(super) struct ImageIdentity<'data> {
     pub(super) build_id: Option<&'data [u8]>,
     pub(super) release: Option<&'data str>,
     pub(super) debug_link: Option<DebugLink<'data>>,
@@ -30,7 +30,7 @@ const BANNER: &[u8] = b"Linux version ";
 /// Key of the release in a module's `.modinfo` section.
 const VERMAGIC: &[u8] = b"vermagic=";
 
-impl<'data> Identity<'data> {
+impl<'data> ImageIdentity<'data> {
     /// From sections alone: no release, which takes symbols or a search.
     pub(super) fn of_sections(sections: &[Section<'data>], ctx: Ctx) -> Self {
         Self {

@@ -23,7 +23,7 @@ mod symbol;
 mod symbolic;
 
 pub use compressed::{CompressedError, section_bytes};
-pub use debug_sections::{Contents, Sections};
+pub use debug_sections::{DebugSections, SectionContents};
 pub use error::{ImageError, ImageFault};
 pub use file::ImageFile;
 pub use format::{ImageFormat, ImageKind};
@@ -31,7 +31,7 @@ pub use identity::DebugLink;
 pub use mapped::MappedFile;
 pub use model::{Image, ReadError};
 pub use relocate::Relocated;
-pub use relocation_sections::RelocatedPlaces;
+pub use relocation_sections::RelocatedAddresses;
 pub use section::{Section, SectionFlags, SectionId};
 pub use signature::{
     MessageFault, ModuleSignature, SignatureFault, Signer, SignerKey, module_signature,

@@ -2,9 +2,9 @@
 
 use super::error::ImageFault;
 use super::format::{ImageFormat, ImageKind};
-use super::identity::Identity;
+use super::identity::ImageIdentity;
 use super::relocate::Relocated;
-use super::relocation_sections::{self, RelocatedPlaces, Relocations};
+use super::relocation_sections::{self, RelocatedAddresses, Relocations};
 use super::section::{Section, SectionId, SectionIndex};
 use super::symbol::Symbols;
 use crate::addr::{AddrRange, FileOffset, Svma};
@@ -22,7 +22,7 @@ pub struct Image<'data> {
     pub(super) index: SectionIndex,
     pub(super) symbols: Symbols<'data>,
     pub(super) has_recovered_symbols: bool,
-    pub(super) identity: Identity<'data>,
+    pub(super) identity: ImageIdentity<'data>,
     pub(super) relocations: Relocations<'data>,
     pub(super) faults: Vec<ImageFault>,
 }
@@ -195,7 +195,7 @@ impl<'data> Image<'data> {
 
     /// Where the image's relocations write, for many questions at once.
     #[must_use]
-    pub fn relocated_places(&self) -> RelocatedPlaces {
+    pub fn relocated_addresses(&self) -> RelocatedAddresses {
         self.relocations.places()
     }
 

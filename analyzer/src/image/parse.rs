@@ -1,6 +1,6 @@
 //! Reads images out of the bytes of files.
 
-use super::debug_sections::Sections;
+use super::debug_sections::DebugSections;
 use super::error::ImageError;
 use super::format::ImageKind;
 use super::model::Image;
@@ -19,7 +19,7 @@ impl<'data> Image<'data> {
         {
             return Ok(raw::parse(data, &header, arch));
         }
-        let raw = elf::RawImage::parse(data)?;
+        let raw = elf::ElfStructure::parse(data)?;
         let arch = elf::architecture(raw.machine)?;
         Ok(raw.into_image(data, arch))
     }
@@ -29,11 +29,11 @@ impl<'data> Image<'data> {
     ///
     /// # Errors
     /// As [`Self::parse`], but for the architecture.
-    pub fn parse_sections(data: &'data [u8]) -> Result<Sections<'data>, ImageError> {
+    pub fn parse_sections(data: &'data [u8]) -> Result<DebugSections<'data>, ImageError> {
         if let Some(header) = raw::Header::detect(data) {
-            return Ok(Sections::of_raw(header.is_big_endian(), raw::identity(data, &header)));
+            return Ok(DebugSections::of_raw(header.is_big_endian(), raw::identity(data, &header)));
         }
-        elf::RawImage::parse(data).map(Sections::new)
+        elf::ElfStructure::parse(data).map(DebugSections::new)
     }
 
     /// Takes the symbols of a separate debug file if the image itself was
@@ -43,7 +43,7 @@ impl<'data> Image<'data> {
         if elf::has_symbol_table(&self.sections) {
             return false;
         }
-        let Ok(mut raw) = elf::RawImage::parse(debug_file) else { return false };
+        let Ok(mut raw) = elf::ElfStructure::parse(debug_file) else { return false };
         if raw.kind != self.kind || !elf::has_symbol_table(&raw.sections) {
             return false;
         }

@@ -27,12 +27,12 @@ const SHT_RELR: u32 = 19;
 /// The addresses at which the relocations of an image write: what many places
 /// together are asked of.
 #[derive(Debug)]
-pub struct RelocatedPlaces {
+pub struct RelocatedAddresses {
     /// First bytes, ascending.
     places: Vec<Svma>,
 }
 
-impl RelocatedPlaces {
+impl RelocatedAddresses {
     /// Whether a relocation begins in `range`.
     #[must_use]
     pub fn any_in(&self, range: AddrRange) -> bool {
@@ -132,7 +132,7 @@ impl<'data> Relocations<'data> {
     }
 
     /// Where relocations write.
-    pub(super) fn places(&self) -> RelocatedPlaces {
+    pub(super) fn places(&self) -> RelocatedAddresses {
         let of_table = |table: &RelaTable<'_>| {
             let base = table.target.start();
             table.offsets().map(move |offset| base.wrapping_add(offset)).collect::<Vec<_>>()
@@ -142,7 +142,7 @@ impl<'data> Relocations<'data> {
         if !places.is_sorted() {
             places.par_sort_unstable();
         }
-        RelocatedPlaces { places }
+        RelocatedAddresses { places }
     }
 
     fn relr_addresses(&self) -> impl Iterator<Item = Svma> {

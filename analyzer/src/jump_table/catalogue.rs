@@ -193,7 +193,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::super::diagnostic::{Defect, Place};
+    use super::super::diagnostic::{AddressContent, Defect};
     use super::*;
     use crate::addr::{AddrRange, Svma};
 
@@ -208,7 +208,7 @@ mod tests {
     fn severities_are_those_reported() {
         let (code, key, target) = (Svma(4), Svma(8), Svma(16));
         for defect in [
-            Defect::SiteNotExecutable { code, found: Place::Nowhere },
+            Defect::SiteNotExecutable { code, found: AddressContent::Nowhere },
             Defect::NotNopOrJump { code, target, bytes: None },
             Defect::TargetOutsideFunction { code, target },
             Defect::KeyMisaligned { code, key, align: 8 },

@@ -3,7 +3,7 @@
 //! In both Debian kernels that were measured (5.10.223 and 6.12.117) no entry
 //! breaks any of these rules, so that a violation is a finding.
 
-use super::diagnostic::{Defect, Diagnostic, Place};
+use super::diagnostic::{AddressContent, Defect, Diagnostic};
 use super::entry::JumpEntry;
 use super::key::{Key, KeyStorage};
 use super::site::{Site, SiteBytes, SiteId};
@@ -23,7 +23,7 @@ pub(super) fn check_site(
 ) {
     let code = entry.code;
     match place(image, code) {
-        Place::Code => {}
+        AddressContent::Code => {}
         found_place => found(Defect::SiteNotExecutable { code, found: found_place }),
     }
     if let Some(defect) = check_insn(entry, site, key) {
@@ -73,7 +73,7 @@ fn check_key(image: &Image<'_>, code: Svma, key: &Key, mut found: impl FnMut(Def
     let section = image.section_at(key.address).map(|id| image.section(id));
     let place = match section {
         Some(section) if section.is_data() => {
-            key.enabled().is_none().then_some(Place::EndOfSection)
+            key.enabled().is_none().then_some(AddressContent::EndOfSection)
         }
         _ => Some(place(image, key.address)),
     };
@@ -85,11 +85,11 @@ fn check_key(image: &Image<'_>, code: Svma, key: &Key, mut found: impl FnMut(Def
     }
 }
 
-fn place(image: &Image<'_>, address: Svma) -> Place {
+fn place(image: &Image<'_>, address: Svma) -> AddressContent {
     match image.section_at(address).map(|id| image.section(id)) {
-        None => Place::Nowhere,
-        Some(section) if section.is_executable() => Place::Code,
-        Some(_) => Place::Data,
+        None => AddressContent::Nowhere,
+        Some(section) if section.is_executable() => AddressContent::Code,
+        Some(_) => AddressContent::Data,
     }
 }
 

@@ -70,7 +70,7 @@ impl KeyDescriptions {
             }
         }
         let paths: Vec<_> =
-            objects.iter().map(|object| object.as_ref().map(Object::path)).collect();
+            objects.iter().map(|object| object.as_ref().map(KeyObject::path)).collect();
         described.names = KeyNames::new(image, keys, &paths);
         described
     }
@@ -82,7 +82,7 @@ impl KeyDescriptions {
         keys: &[Key],
         sites: impl Fn(&Key) -> Vec<Svma>,
         (debug_info, path): (&DebugInfo<'_>, &Path),
-    ) -> Vec<Option<Object>> {
+    ) -> Vec<Option<KeyObject>> {
         let groups = groups(image, keys, &self.kinds);
         let names: Vec<_> = groups.iter().map(|group| name_of(image, &keys[group[0]])).collect();
         let code: Vec<Vec<Svma>> = groups.iter().map(|group| sites(&keys[group[0]])).collect();
@@ -105,7 +105,7 @@ impl KeyDescriptions {
         let mut objects = vec![None; keys.len()];
         for (group, path) in groups.iter().zip(found.paths) {
             for (place, at) in group.iter().enumerate() {
-                objects[*at] = path.as_ref().map(|path| Object::new(path, place == 0));
+                objects[*at] = path.as_ref().map(|path| KeyObject::new(path, place == 0));
             }
         }
         objects
@@ -150,13 +150,13 @@ impl KeyDescriptions {
 
 /// What is taken from a look-up.
 #[derive(Debug, Clone)]
-struct Object {
+struct KeyObject {
     path: String,
     object_type: Option<String>,
     file: Option<String>,
 }
 
-impl Object {
+impl KeyObject {
     /// The file is that of the very object that was looked up.
     fn new(path: &ObjectPath, is_itself: bool) -> Self {
         let declared = path.declared.as_ref().filter(|_| is_itself);

@@ -38,10 +38,10 @@ pub enum Defect {
         /// The site.
         code: Svma,
         /// What is there.
-        found: Place,
+        found: AddressContent,
     },
     /// JT002
-    #[error("site {code}: expected a NOP or a branch to {target}, found {}", Found(*bytes))]
+    #[error("site {code}: expected a NOP or a branch to {target}, found {}", FoundBytes(*bytes))]
     NotNopOrJump {
         /// The site.
         code: Svma,
@@ -104,7 +104,7 @@ pub enum Defect {
         /// Address of its key.
         key: Svma,
         /// What is there.
-        found: Place,
+        found: AddressContent,
     },
     /// JT009
     #[error(
@@ -244,7 +244,7 @@ pub enum Defect {
 
 /// What lies at an address where something else should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum AddressContent {
     /// No section.
     Nowhere,
     /// A section that holds data.
@@ -255,7 +255,7 @@ pub enum Place {
     EndOfSection,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for AddressContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Nowhere => "no section",
@@ -334,9 +334,9 @@ pub struct Diagnostic {
     pub site: Option<SiteId>,
 }
 
-struct Found(Option<SiteBytes>);
+struct FoundBytes(Option<SiteBytes>);
 
-impl std::fmt::Display for Found {
+impl std::fmt::Display for FoundBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some(bytes) => write!(f, "bytes {bytes}"),

@@ -6,7 +6,7 @@ use jlctl_shim::abi::{AbsoluteEntry, ENTRY_BRANCH, ENTRY_FLAGS, ENTRY_INIT, Rela
 
 /// How entries lie in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum EntryLayout {
     /// [`RelativeEntry`]: displacements, 16 bytes.
     Relative,
     /// [`AbsoluteEntry`]: pointers, 24 bytes.
@@ -17,7 +17,7 @@ pub enum Layout {
     StaticKeys,
 }
 
-impl Layout {
+impl EntryLayout {
     /// Size of an entry in bytes.
     #[must_use]
     pub const fn entry_size(self) -> usize {
@@ -48,11 +48,16 @@ impl JumpEntry {
     /// Decodes the entry at `address` from `bytes`, one entry long.  `None` if
     /// they are shorter.
     #[must_use]
-    pub fn decode(image: &Image<'_>, layout: Layout, address: Svma, bytes: &[u8]) -> Option<Self> {
+    pub fn decode(
+        image: &Image<'_>,
+        layout: EntryLayout,
+        address: Svma,
+        bytes: &[u8],
+    ) -> Option<Self> {
         match layout {
-            Layout::Relative => Self::relative(image, address, bytes),
-            Layout::Absolute => Self::absolute(image, bytes),
-            Layout::StaticKeys => Self::static_keys(image, address, bytes),
+            EntryLayout::Relative => Self::relative(image, address, bytes),
+            EntryLayout::Absolute => Self::absolute(image, bytes),
+            EntryLayout::StaticKeys => Self::static_keys(image, address, bytes),
         }
     }
 
@@ -117,7 +122,7 @@ impl JumpEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LayoutEvidence {
     /// The layout that explains more.
-    pub layout: Layout,
+    pub layout: EntryLayout,
     /// Entries looked at in that layout.
     pub tried: usize,
     /// Those that point into code and data.
@@ -132,17 +137,17 @@ const SAMPLE: usize = 512;
 /// the layout of every kernel since 4.19, unless only the other divides its size.
 #[must_use]
 pub(super) fn layout_of(image: &Image<'_>, start: Svma, bytes: &[u8]) -> LayoutEvidence {
-    let relative = evidence(image, Layout::Relative, start, bytes);
-    let absolute = evidence(image, Layout::Absolute, start, bytes);
+    let relative = evidence(image, EntryLayout::Relative, start, bytes);
+    let absolute = evidence(image, EntryLayout::Absolute, start, bytes);
     // Shares compared without division.
     let (left, right) = (relative.plausible * absolute.tried, absolute.plausible * relative.tried);
-    let divides = |layout: Layout| bytes.len().is_multiple_of(layout.entry_size());
-    let tie_is_absolute = divides(Layout::Absolute) && !divides(Layout::Relative);
+    let divides = |layout: EntryLayout| bytes.len().is_multiple_of(layout.entry_size());
+    let tie_is_absolute = divides(EntryLayout::Absolute) && !divides(EntryLayout::Relative);
     if right > left || (right == left && tie_is_absolute) { absolute } else { relative }
 }
 
 /// Tries a layout on up to [`SAMPLE`] entries spread over the whole table.
-fn evidence(image: &Image<'_>, layout: Layout, start: Svma, bytes: &[u8]) -> LayoutEvidence {
+fn evidence(image: &Image<'_>, layout: EntryLayout, start: Svma, bytes: &[u8]) -> LayoutEvidence {
     let size = layout.entry_size();
     let step = (bytes.len() / size).div_ceil(SAMPLE).max(1);
     let mut evidence = LayoutEvidence { layout, tried: 0, plausible: 0 };

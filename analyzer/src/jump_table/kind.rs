@@ -34,7 +34,7 @@ pub enum KeyKind {
 
 /// How the keys of a kind are told.
 #[derive(Debug)]
-struct Rule {
+struct KindRule {
     kind: KeyKind,
     /// The type of the objects that hold them.  If the type of an object is
     /// known, it alone decides whether the object is of such a kind.
@@ -44,12 +44,12 @@ struct Rule {
     /// Symbols that bound them in a linked kernel.
     bounds: &'static [(&'static str, &'static str)],
     /// Names of the objects.
-    symbols: &'static [Name],
+    symbols: &'static [NamePattern],
 }
 
 /// What a name has to be.
 #[derive(Debug, Clone, Copy)]
-enum Name {
+enum NamePattern {
     Is(&'static str),
     Starts(&'static str),
     Ends(&'static str),
@@ -57,54 +57,72 @@ enum Name {
 
 /// All kinds but [`KeyKind::Plain`], each with the place in Linux that makes its
 /// keys.
-const RULES: &[Rule] = &[
+const RULES: &[KindRule] = &[
     // include/linux/tracepoint.h (5.10 to 6.12): DEFINE_TRACE_FN.
-    Rule {
+    KindRule {
         object_type: Some("struct tracepoint"),
-        symbols: &[Name::Starts("__tracepoint_")],
-        ..Rule::of(KeyKind::Tracepoint)
+        symbols: &[NamePattern::Starts("__tracepoint_")],
+        ..KindRule::of(KeyKind::Tracepoint)
     },
     // include/linux/dynamic_debug.h (5.10 to 6.12): DEFINE_DYNAMIC_DEBUG_METADATA.
     // The section was called __verbose before it was __dyndbg.  Some descriptors are called `descriptor`, which
     // says too little by itself.
-    Rule {
+    KindRule {
         object_type: Some("struct _ddebug"),
         sections: &["__dyndbg", "__verbose"],
         bounds: &[
             ("__start___dyndbg", "__stop___dyndbg"),
             ("__start___verbose", "__stop___verbose"),
         ],
-        symbols: &[Name::Starts("__UNIQUE_ID_ddebug")],
-        ..Rule::of(KeyKind::DynamicDebug)
+        symbols: &[NamePattern::Starts("__UNIQUE_ID_ddebug")],
+        ..KindRule::of(KeyKind::DynamicDebug)
     },
     // security/security.c (6.12): LSM_HOOK, SECURITY_HOOK_ACTIVE_KEY.
-    Rule { symbols: &[Name::Starts("security_hook_active_")], ..Rule::of(KeyKind::SecurityHook) },
+    KindRule {
+        symbols: &[NamePattern::Starts("security_hook_active_")],
+        ..KindRule::of(KeyKind::SecurityHook)
+    },
     // arch/arm64/kernel/cpufeature.c (5.10); arch/riscv/kernel/cpufeature.c
     // (6.1); arch/powerpc/kernel/cputable.c (6.1).
-    Rule {
+    KindRule {
         symbols: &[
-            Name::Is("cpu_hwcap_keys"),
-            Name::Is("riscv_isa_ext_keys"),
-            Name::Is("cpu_feature_keys"),
-            Name::Is("mmu_feature_keys"),
+            NamePattern::Is("cpu_hwcap_keys"),
+            NamePattern::Is("riscv_isa_ext_keys"),
+            NamePattern::Is("cpu_feature_keys"),
+            NamePattern::Is("mmu_feature_keys"),
         ],
-        ..Rule::of(KeyKind::CpuCapability)
+        ..KindRule::of(KeyKind::CpuCapability)
     },
     // kernel/cgroup/cgroup.c (5.10 to 6.12): SUBSYS.
-    Rule {
-        symbols: &[Name::Ends("_cgrp_subsys_enabled_key"), Name::Ends("_cgrp_subsys_on_dfl_key")],
-        ..Rule::of(KeyKind::CgroupSubsystem)
+    KindRule {
+        symbols: &[
+            NamePattern::Ends("_cgrp_subsys_enabled_key"),
+            NamePattern::Ends("_cgrp_subsys_on_dfl_key"),
+        ],
+        ..KindRule::of(KeyKind::CgroupSubsystem)
     },
     // kernel/bpf/cgroup.c (5.10 to 6.12); an array from 5.15 on.
-    Rule { symbols: &[Name::Is("cgroup_bpf_enabled_key")], ..Rule::of(KeyKind::BpfCgroup) },
+    KindRule {
+        symbols: &[NamePattern::Is("cgroup_bpf_enabled_key")],
+        ..KindRule::of(KeyKind::BpfCgroup)
+    },
     // kernel/sched/core.c or debug.c (5.10 to 6.12): SCHED_FEAT.
-    Rule { symbols: &[Name::Is("sched_feat_keys")], ..Rule::of(KeyKind::SchedFeature) },
+    KindRule {
+        symbols: &[NamePattern::Is("sched_feat_keys")],
+        ..KindRule::of(KeyKind::SchedFeature)
+    },
     // net/netfilter/core.c (5.10 to 6.12).
-    Rule { symbols: &[Name::Is("nf_hooks_needed")], ..Rule::of(KeyKind::NetfilterHook) },
+    KindRule {
+        symbols: &[NamePattern::Is("nf_hooks_needed")],
+        ..KindRule::of(KeyKind::NetfilterHook)
+    },
     // kernel/events/core.c (5.10 to 6.12).
-    Rule { symbols: &[Name::Is("perf_swevent_enabled")], ..Rule::of(KeyKind::PerfEvent) },
+    KindRule {
+        symbols: &[NamePattern::Is("perf_swevent_enabled")],
+        ..KindRule::of(KeyKind::PerfEvent)
+    },
     // include/linux/once.h (5.10 to 6.12): DO_ONCE.
-    Rule { symbols: &[Name::Starts("___once_key")], ..Rule::of(KeyKind::Once) },
+    KindRule { symbols: &[NamePattern::Starts("___once_key")], ..KindRule::of(KeyKind::Once) },
 ];
 
 /// What is known of the object that holds a key.
@@ -188,7 +206,7 @@ impl Classifier {
         rule.map_or(KeyKind::Plain, |rule| rule.kind)
     }
 
-    fn applies(&self, rule: &Rule, holder: &Holder<'_>) -> bool {
+    fn applies(&self, rule: &KindRule, holder: &Holder<'_>) -> bool {
         if let (Some(expected), Some(found)) = (rule.object_type, holder.object_type) {
             return expected == found;
         }
@@ -205,13 +223,13 @@ impl Classifier {
     }
 }
 
-impl Rule {
+impl KindRule {
     const fn of(kind: KeyKind) -> Self {
         Self { kind, object_type: None, sections: &[], bounds: &[], symbols: &[] }
     }
 }
 
-impl Name {
+impl NamePattern {
     fn matches(self, name: &str) -> bool {
         match self {
             Self::Is(expected) => name == expected,

@@ -35,7 +35,7 @@ pub enum LocatedBy {
 
 /// The table's place, as the image claims it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Location {
+pub struct TableLocation {
     /// Addresses from the first entry to behind the last.
     pub range: AddrRange,
     /// How it was found.
@@ -99,7 +99,7 @@ pub enum LocateError {
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn locate(image: &Image<'_>) -> Result<(Location, Option<Defect>), LocateError> {
+pub(super) fn locate(image: &Image<'_>) -> Result<(TableLocation, Option<Defect>), LocateError> {
     let named = match by_name(image) {
         Ok(location) if image.has_recovered_symbols() => return Ok(compared(image, location)),
         Err(error) if may_be_unnamed(image, &error) => None,
@@ -119,8 +119,8 @@ fn may_be_unnamed(image: &Image<'_>, error: &LocateError) -> bool {
     is_unnamed && lacks_symbols && image.kind() != ImageKind::Rel
 }
 
-fn by_structure(image: &Image<'_>) -> Result<Location, LocateError> {
-    let location = |found: scan::Found| Location {
+fn by_structure(image: &Image<'_>) -> Result<TableLocation, LocateError> {
+    let location = |found: scan::FoundTable| TableLocation {
         range: found.range,
         by: LocatedBy::Scan,
         confidence: Some(found.confidence),
@@ -131,26 +131,26 @@ fn by_structure(image: &Image<'_>) -> Result<Location, LocateError> {
 }
 
 /// The location with what its structure says, and how the two disagree.
-fn compared(image: &Image<'_>, location: Location) -> (Location, Option<Defect>) {
+fn compared(image: &Image<'_>, location: TableLocation) -> (TableLocation, Option<Defect>) {
     let found = scan::scan(image).ok();
     let scanned = found.map(|found| found.range);
     let disagrees = scanned != Some(location.range) && !location.range.is_empty();
     let defect = disagrees.then_some(Defect::SymbolsDisagree { named: location.range, scanned });
-    (Location { confidence: found.map(|found| found.confidence), ..location }, defect)
+    (TableLocation { confidence: found.map(|found| found.confidence), ..location }, defect)
 }
 
-fn by_name(image: &Image<'_>) -> Result<Location, LocateError> {
+fn by_name(image: &Image<'_>) -> Result<TableLocation, LocateError> {
     let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
     let section = |name| image.section_named(name).filter(|section| section.flags.alloc);
-    let by_section = section(SECTION)
-        .or_else(|| section(STATIC_KEYS_SECTION))
-        .map(|section| Location { range: section.range, by: LocatedBy::Section, confidence: None });
+    let by_section = section(SECTION).or_else(|| section(STATIC_KEYS_SECTION)).map(|section| {
+        TableLocation { range: section.range, by: LocatedBy::Section, confidence: None }
+    });
     if image.kind() == ImageKind::Rel {
         return by_section.ok_or_else(|| no_table(image));
     }
     match (address(START_SYMBOL), address(STOP_SYMBOL)) {
         (Some(start), Some(stop)) => AddrRange::new(start, stop)
-            .map(|range| Location { range, by: LocatedBy::Symbols, confidence: None })
+            .map(|range| TableLocation { range, by: LocatedBy::Symbols, confidence: None })
             .or(by_section)
             .ok_or(LocateError::Reversed { start, stop }),
         (start, _) => by_section.ok_or_else(|| match (start, address(STOP_SYMBOL)) {

@@ -21,14 +21,14 @@ mod table;
 
 pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use describe::KeyDescriptions;
-pub use diagnostic::{Defect, Diagnostic, Place, Severity};
+pub use diagnostic::{AddressContent, Defect, Diagnostic, Severity};
 pub use dynamic_debug::{DdebugSite, KEY_OFFSET as DDEBUG_KEY_OFFSET};
-pub use entry::{JumpEntry, Layout};
+pub use entry::{EntryLayout, JumpEntry};
 pub use key::{Key, KeyId, KeyStorage, KeyWord};
 pub use kind::{Classifier, Holder, KeyKind};
 pub use linkage::{Definitions, Import, Resolution, exports, imports};
 pub use locate::{
-    LocateError, LocatedBy, Location, SECTION, START_SYMBOL, STATIC_KEYS_SECTION, STOP_SYMBOL,
+    LocateError, LocatedBy, SECTION, START_SYMBOL, STATIC_KEYS_SECTION, STOP_SYMBOL, TableLocation,
 };
 pub use name::{KeyName, KeyNames, KeyPath};
 pub use query::{KeyQuery, QueryError};

@@ -11,7 +11,7 @@
 //! that a compiler splits off as cold lie 16 MiB behind their function in an amd64
 //! kernel (6.12.107), and no check of the instruction needs one.
 
-use super::entry::{JumpEntry, Layout};
+use super::entry::{EntryLayout, JumpEntry};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::SiteInsn;
 use crate::image::{Image, Section};
@@ -42,7 +42,7 @@ pub struct Confidence {
 
 /// A table found by structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundTable {
     /// From the first entry to behind the last.
     pub(super) range: AddrRange,
     pub(super) confidence: Confidence,
@@ -62,10 +62,10 @@ pub(super) struct NotFound {
 /// A chain is not ended by damage: two of them make one table if what lies between
 /// is no longer than either, in whole entries and at most 64.  So the damaged
 /// entries are reported as such, as in a table whose ends are known.
-pub(super) fn scan(image: &Image<'_>) -> Result<Found, NotFound> {
+pub(super) fn scan(image: &Image<'_>) -> Result<FoundTable, NotFound> {
     let mut nearest = NotFound { longest: 0, searched: 0 };
-    for layout in [Layout::Relative, Layout::Absolute] {
-        let search = Search::new(image, layout);
+    for layout in [EntryLayout::Relative, EntryLayout::Absolute] {
+        let search = TableSearch::new(image, layout);
         match search.run() {
             Ok(found) => return Ok(found),
             Err(none) => {
@@ -78,9 +78,9 @@ pub(super) fn scan(image: &Image<'_>) -> Result<Found, NotFound> {
 }
 
 /// A search for entries of one layout.
-struct Search<'a, 'data> {
+struct TableSearch<'a, 'data> {
     image: &'a Image<'data>,
-    layout: Layout,
+    layout: EntryLayout,
     /// From the first executable section to the end of the last.
     code: (u64, u64),
 }
@@ -95,8 +95,8 @@ struct Chain {
     entries: usize,
 }
 
-impl<'a, 'data> Search<'a, 'data> {
-    fn new(image: &'a Image<'data>, layout: Layout) -> Self {
+impl<'a, 'data> TableSearch<'a, 'data> {
+    fn new(image: &'a Image<'data>, layout: EntryLayout) -> Self {
         let code = image.sections().iter().filter(|section| section.is_executable());
         let bounds = |(low, high): (u64, u64), section: &Section<'_>| {
             (low.min(section.range.start().0), high.max(section.range.end().0))
@@ -104,7 +104,7 @@ impl<'a, 'data> Search<'a, 'data> {
         Self { image, layout, code: code.fold((u64::MAX, 0), bounds) }
     }
 
-    fn run(&self) -> Result<Found, NotFound> {
+    fn run(&self) -> Result<FoundTable, NotFound> {
         let mut chains = Vec::new();
         let mut searched = 0;
         for section in self.image.sections().iter().filter(|section| section.is_data()) {
@@ -116,7 +116,7 @@ impl<'a, 'data> Search<'a, 'data> {
         chains.sort_by_key(|chain| std::cmp::Reverse(chain.entries));
         let longest = chains.first().map_or(0, |chain| chain.entries);
         match chains.first() {
-            Some(table) if longest >= MIN_CHAIN => Ok(Found {
+            Some(table) if longest >= MIN_CHAIN => Ok(FoundTable {
                 range: AddrRange::sized(table.start, table.end.0 - table.start.0),
                 confidence: Confidence {
                     entries: longest,
@@ -131,8 +131,8 @@ impl<'a, 'data> Search<'a, 'data> {
     /// relocations may have to fill first.
     fn bytes(&self, section: &Section<'data>) -> Cow<'data, [u8]> {
         match self.layout {
-            Layout::Relative | Layout::StaticKeys => Cow::Borrowed(section.data),
-            Layout::Absolute => self
+            EntryLayout::Relative | EntryLayout::StaticKeys => Cow::Borrowed(section.data),
+            EntryLayout::Absolute => self
                 .image
                 .read_relocated(section.range)
                 .map_or(Cow::Borrowed(section.data), |relocated| relocated.bytes),
@@ -159,10 +159,10 @@ impl<'a, 'data> Search<'a, 'data> {
         let size = self.layout.entry_size();
         let windows = bytes.windows(size).step_by(STEP).zip((start.0..).step_by(STEP));
         let is_entry = |(entry, at): &(&[u8], u64)| match self.layout {
-            Layout::Relative => self.may_be_relative(*at, entry) && self.agrees(*at, entry),
-            Layout::Absolute => self.may_be_absolute(entry) && self.agrees(*at, entry),
+            EntryLayout::Relative => self.may_be_relative(*at, entry) && self.agrees(*at, entry),
+            EntryLayout::Absolute => self.may_be_absolute(entry) && self.agrees(*at, entry),
             // Their section names them; nothing else is tried.
-            Layout::StaticKeys => false,
+            EntryLayout::StaticKeys => false,
         };
         windows.filter(is_entry).map(|(_, at)| Svma(at)).collect()
     }

@@ -2,9 +2,9 @@
 
 use super::check;
 use super::diagnostic::{Defect, Diagnostic};
-use super::entry::{self, JumpEntry, Layout};
+use super::entry::{self, EntryLayout, JumpEntry};
 use super::key::{Key, KeyId, KeyWord};
-use super::locate::{self, LocateError, Location};
+use super::locate::{self, LocateError, TableLocation};
 use super::site::{Site, SiteId};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::SiteInsn;
@@ -19,8 +19,8 @@ pub const MAX_ENTRIES: usize = 1 << 20;
 /// A jump table and what was read of it.
 #[derive(Debug)]
 pub struct JumpTable<'data> {
-    location: Location,
-    layout: Layout,
+    location: TableLocation,
+    layout: EntryLayout,
     entries: Vec<JumpEntry>,
     sites: Vec<Site<'data>>,
     keys: Vec<Key>,
@@ -56,7 +56,7 @@ impl<'data> JumpTable<'data> {
             .section_named(locate::STATIC_KEYS_SECTION)
             .is_some_and(|section| section.range == location.range);
         let layout = if is_crates {
-            Layout::StaticKeys
+            EntryLayout::StaticKeys
         } else {
             choose_layout(image, location.range, &bytes, &mut diagnostics)
         };
@@ -71,13 +71,13 @@ impl<'data> JumpTable<'data> {
 
     /// Where the table is, and how it was found.
     #[must_use]
-    pub fn location(&self) -> Location {
+    pub fn location(&self) -> TableLocation {
         self.location
     }
 
     /// How its entries lie.
     #[must_use]
-    pub fn layout(&self) -> Layout {
+    pub fn layout(&self) -> EntryLayout {
         self.layout
     }
 
@@ -211,7 +211,7 @@ fn table_bytes<'data>(
         }
         // Three fields in entries of either layout.
         let words = relocated.words as u64;
-        let is_whole = [Layout::Relative, Layout::Absolute]
+        let is_whole = [EntryLayout::Relative, EntryLayout::Absolute]
             .iter()
             .any(|layout| words * layout.entry_size() as u64 == 3 * found);
         if !is_whole {
@@ -226,7 +226,7 @@ fn choose_layout(
     range: AddrRange,
     bytes: &[u8],
     diagnostics: &mut Vec<Diagnostic>,
-) -> Layout {
+) -> EntryLayout {
     let evidence = entry::layout_of(image, range.start(), bytes);
     let entry_size = evidence.layout.entry_size();
     if evidence.plausible == 0 && evidence.tried > 0 {
@@ -243,7 +243,7 @@ fn choose_layout(
 
 fn decode(
     image: &Image<'_>,
-    layout: Layout,
+    layout: EntryLayout,
     start: Svma,
     bytes: &[u8],
     diagnostics: &mut Vec<Diagnostic>,
@@ -267,7 +267,7 @@ fn decode(
 /// Groups sites by key: the keys in address order, and each site's key.
 fn group_by_key(
     image: &Image<'_>,
-    layout: Layout,
+    layout: EntryLayout,
     entries: &[JumpEntry],
 ) -> (Vec<Key>, Vec<KeyId>) {
     let mut by_key: Vec<SiteId> = (0u32..).map(SiteId).take(entries.len()).collect();
@@ -282,12 +282,14 @@ fn group_by_key(
             }
             let address = entries[sites[0].index()].key;
             match layout {
-                Layout::StaticKeys => Key::read_flag(image, address, sites.to_vec()),
-                Layout::Relative | Layout::Absolute => Key::read(image, address, sites.to_vec()),
+                EntryLayout::StaticKeys => Key::read_flag(image, address, sites.to_vec()),
+                EntryLayout::Relative | EntryLayout::Absolute => {
+                    Key::read(image, address, sites.to_vec())
+                }
             }
         })
         .collect();
-    if layout == Layout::StaticKeys {
+    if layout == EntryLayout::StaticKeys {
         let word = KeyWord::of_flags(image, &keys);
         keys.iter_mut().for_each(|key| key.word = word);
     }

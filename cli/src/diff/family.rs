@@ -1,6 +1,6 @@
 //! Many keys as one line: arrays, names that repeat, names with a prefix.
 
-use jlctl_analyzer::jump_table::diff::{KeyName, TableModel};
+use jlctl_analyzer::jump_table::diff::{NameParts, TableModel};
 use std::collections::BTreeMap;
 
 /// Holders with a prefix that make a family.
@@ -19,7 +19,7 @@ pub(super) struct Family {
 pub(super) fn families(model: &TableModel<'_>, keys: &[usize]) -> Vec<Family> {
     let mut of_holder: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for &key in keys {
-        of_holder.entry(KeyName::parse(&model.keys[key].name).holder).or_default().push(key);
+        of_holder.entry(NameParts::parse(&model.keys[key].name).holder).or_default().push(key);
     }
     let mut of_prefix: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for holder in of_holder.keys() {

@@ -2,7 +2,7 @@
 
 use super::comparison::Comparison;
 use jlctl_analyzer::jump_table::diff::stable_name::without_numbering;
-use jlctl_analyzer::jump_table::diff::{Identity, KeyPair, SitePair, Storage, TableModel};
+use jlctl_analyzer::jump_table::diff::{KeyMatch, KeyPair, SitePair, StorageKind, TableModel};
 use std::collections::BTreeMap;
 
 /// Sites by function: how many of which.
@@ -60,22 +60,22 @@ impl<'a> SiteChanges<'a> {
     }
 }
 
-pub(super) const fn identity_name(identity: Identity) -> &'static str {
+pub(super) const fn identity_name(identity: KeyMatch) -> &'static str {
     match identity {
-        Identity::Name => "name",
-        Identity::Sites => "sites",
-        Identity::Place => "place",
-        Identity::RenamedByAddress => "renamed-by-address",
-        Identity::RenamedBySites => "renamed-by-sites",
+        KeyMatch::Name => "name",
+        KeyMatch::Sites => "sites",
+        KeyMatch::Position => "place",
+        KeyMatch::RenamedByAddress => "renamed-by-address",
+        KeyMatch::RenamedBySites => "renamed-by-sites",
     }
 }
 
-pub(super) const fn storage_name(storage: Storage) -> &'static str {
+pub(super) const fn storage_name(storage: StorageKind) -> &'static str {
     match storage {
-        Storage::File => "file",
-        Storage::ZeroFilled => "zero-filled",
-        Storage::Elsewhere => "elsewhere",
-        Storage::Unreadable => "unreadable",
+        StorageKind::File => "file",
+        StorageKind::ZeroFilled => "zero-filled",
+        StorageKind::Elsewhere => "elsewhere",
+        StorageKind::Unreadable => "unreadable",
     }
 }
 

@@ -9,7 +9,7 @@ use super::site_changes::{ByFunction, Move, SiteChanges, by_function, function, 
 use crate::schema::branch_name;
 use crate::terminal::output::Sink;
 use crate::terminal::style::{count, grouped, printable};
-use jlctl_analyzer::jump_table::diff::{Identity, KeyModel, KeyName, KeyPair, TableModel};
+use jlctl_analyzer::jump_table::diff::{KeyMatch, KeyModel, KeyPair, NameParts, TableModel};
 use std::collections::BTreeMap;
 
 /// Lines that tell what became of one key's sites, without --all.
@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
         let pairs = self.pairs(|pair| pair.identity.is_renamed());
         page.list("Renamed", &pairs, |pair| {
             let by = match pair.identity {
-                Identity::RenamedByAddress => "same address",
+                KeyMatch::RenamedByAddress => "same address",
                 _ => "by its sites",
             };
             format!("{by}  {}", self.name(pair))
@@ -252,10 +252,10 @@ impl<'a> Report<'a> {
         let (a, b) = self.keys(pair);
         let place = match pair.identity {
             // Only told apart by the place: what changed may be another key.
-            Identity::Place => " (by its place alone)",
+            KeyMatch::Position => " (by its place alone)",
             _ => "",
         };
-        let (of_a, of_b) = (KeyName::parse(&a.name), KeyName::parse(&b.name));
+        let (of_a, of_b) = (NameParts::parse(&a.name), NameParts::parse(&b.name));
         if pair.identity.is_renamed() {
             return format!("{} → {}", printable(&a.name), printable(&b.name));
         }

@@ -1,7 +1,7 @@
 //! How many keys and sites differ, and how.
 
 use super::comparison::{Comparison, Side};
-use jlctl_analyzer::jump_table::diff::{Insn, KeyPair, TableModel};
+use jlctl_analyzer::jump_table::diff::{KeyPair, SiteState, TableModel};
 use jlctl_analyzer::jump_table::{Key, Severity};
 use serde::Serialize;
 
@@ -26,9 +26,9 @@ impl TableTotals {
             keys: side.model.keys.len(),
             on: side.table.keys().iter().filter(is_on).count(),
             sites: side.model.sites.len(),
-            nop: insn(Insn::Nop),
-            jmp: insn(Insn::Jmp),
-            other: insn(Insn::Other),
+            nop: insn(SiteState::Nop),
+            jmp: insn(SiteState::Jmp),
+            other: insn(SiteState::Other),
             errors: found.filter(|found| found.defect.severity() >= Severity::Error).count(),
         }
     }

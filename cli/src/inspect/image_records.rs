@@ -10,8 +10,8 @@ use crate::schema::{Address, FrameRecord, Hex, SiteFrames, branch_name, frame_re
 use jlctl_analyzer::debug_info::Frames;
 use jlctl_analyzer::image::{Image, ImageFile, Signer, SignerKey};
 use jlctl_analyzer::jump_table::{
-    DdebugSite, Diagnostic, Key, KeyDescriptions, KeyId, KeyStorage, Layout, LocatedBy, SiteId,
-    Special,
+    DdebugSite, Diagnostic, EntryLayout, Key, KeyDescriptions, KeyId, KeyStorage, LocatedBy,
+    SiteId, Special,
 };
 use rayon::prelude::*;
 use serde_json::value::RawValue;
@@ -50,9 +50,9 @@ impl<'a> Records<'a> {
             end: Address::new(image, table.location().range.end()),
             entry_size: table.layout().entry_size(),
             layout: match table.layout() {
-                Layout::Relative => "relative",
-                Layout::Absolute => "absolute",
-                Layout::StaticKeys => "static-keys",
+                EntryLayout::Relative => "relative",
+                EntryLayout::Absolute => "absolute",
+                EntryLayout::StaticKeys => "static-keys",
             },
             located_by: match table.location().by {
                 LocatedBy::Symbols => "symbols",

@@ -12,7 +12,9 @@ use crate::terminal::style::{
 use anstyle::Style;
 use comfy_table::Table;
 use jlctl_analyzer::image::{ImageFormat, ImageKind, SymbolOffset};
-use jlctl_analyzer::jump_table::{Diagnostic, Key, KeyId, Layout, LocatedBy, Severity, SiteId};
+use jlctl_analyzer::jump_table::{
+    Diagnostic, EntryLayout, Key, KeyId, LocatedBy, Severity, SiteId,
+};
 use std::fmt::Write as _;
 use std::io::Write;
 
@@ -76,9 +78,9 @@ impl Report<'_> {
         let order = if image.is_big_endian() { ", big-endian data" } else { "" };
         let range = table.location().range;
         let layout = match table.layout() {
-            Layout::Relative => "self-relative",
-            Layout::Absolute => "absolute",
-            Layout::StaticKeys => "static-keys: self-relative",
+            EntryLayout::Relative => "self-relative",
+            EntryLayout::Absolute => "absolute",
+            EntryLayout::StaticKeys => "static-keys: self-relative",
         };
         let by = match table.location().by {
             LocatedBy::Symbols => "symbols",

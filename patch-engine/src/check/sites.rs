@@ -3,7 +3,7 @@
 use crate::images::ReadImage;
 use crate::sealed::Sealed;
 use jlctl_analyzer::addr::{AddrRange, Svma};
-use jlctl_analyzer::image::{Image, RelocatedPlaces, SymbolicAddress};
+use jlctl_analyzer::image::{Image, RelocatedAddresses, SymbolicAddress};
 use jlctl_analyzer::jump_table::{JumpTable, Key, SiteId, exports};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -23,7 +23,7 @@ pub(super) struct Sites {
     /// of another key (true), or by overlap.
     entangled: Vec<HashMap<SiteId, bool>>,
     /// Where the relocations of each image write.
-    relocated: Vec<RelocatedPlaces>,
+    relocated: Vec<RelocatedAddresses>,
     sealed: Vec<Sealed>,
 }
 
@@ -39,7 +39,7 @@ impl Sites {
             }
         }
         let entangled = images.iter().map(|read| read.table.map(entangled).unwrap_or_default());
-        let relocated = images.iter().map(|read| read.image.relocated_places()).collect();
+        let relocated = images.iter().map(|read| read.image.relocated_addresses()).collect();
         let sealed = images.iter().map(|read| Sealed::of(read.image)).collect();
         Self { by_key, entangled: entangled.collect(), relocated, sealed }
     }

@@ -27,7 +27,9 @@ use crate::apply::{Change, CopyMethod, Durability, Original, rewrite};
 use compose::{Request, Runtime};
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
-use jlctl_analyzer::jump_table::{JumpTable, KeyNames, Layout, LocateError, LocatedBy, Severity};
+use jlctl_analyzer::jump_table::{
+    EntryLayout, JumpTable, KeyNames, LocateError, LocatedBy, Severity,
+};
 use note::KeyName;
 use program::Program;
 use std::path::{Path, PathBuf};
@@ -213,9 +215,9 @@ fn sound(table: &JumpTable<'_>) -> Result<(), Why> {
         return Err(Why::Unnamed);
     }
     match table.layout() {
-        Layout::Relative => {}
-        Layout::Absolute => return Err(Why::Layout),
-        Layout::StaticKeys => return Err(Why::StaticKeys),
+        EntryLayout::Relative => {}
+        EntryLayout::Absolute => return Err(Why::Layout),
+        EntryLayout::StaticKeys => return Err(Why::StaticKeys),
     }
     let is_error = |found: &&jlctl_analyzer::jump_table::Diagnostic| {
         found.defect.severity() == Severity::Error

@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use crate::target::World;
 use jlctl_analyzer::addr::{AddrRange, FileOffset};
 use jlctl_analyzer::arch::SiteInsn;
-use jlctl_analyzer::image::{ImageKind, RelocatedPlaces, Section};
+use jlctl_analyzer::image::{ImageKind, RelocatedAddresses, Section};
 use jlctl_analyzer::jump_table::{JumpTable, SiteId};
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::InsnBytes;
@@ -94,7 +94,7 @@ impl<'a> Eligibility<'a> {
         &self,
         id: SiteId,
         len: usize,
-        relocated: &RelocatedPlaces,
+        relocated: &RelocatedAddresses,
     ) -> Option<Objection> {
         let (image, entry) = (self.read.image, self.table.entry(id));
         let range = AddrRange::sized(entry.code, len as u64);

@@ -8,14 +8,14 @@ use crate::reason::Reason;
 use crate::sealed::Sealed;
 use crate::target::World;
 use jlctl_analyzer::addr::AddrRange;
-use jlctl_analyzer::image::{Image, RelocatedPlaces};
+use jlctl_analyzer::image::{Image, RelocatedAddresses};
 use jlctl_analyzer::jump_table::KeyStorage;
 use jlctl_shim::abi::StaticKey;
 
 /// What stands against setting the key to `state`; `old` is its count.
 pub(super) fn against_key(
     images: &[ReadImage<'_>],
-    relocated: &[RelocatedPlaces],
+    relocated: &[RelocatedAddresses],
     sealed: &[Sealed],
     world: World,
     key: &SetKey,

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::sealed::Sealed;
 use crate::target::World;
 use crate::wanted::Wish;
-use jlctl_analyzer::image::RelocatedPlaces;
+use jlctl_analyzer::image::RelocatedAddresses;
 use jlctl_analyzer::jump_table::SiteId;
 use jlctl_shim::abi::{JumpLabelType, StaticKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub(super) struct Planner<'i, 'a> {
     images: &'i [ReadImage<'a>],
     judges: Vec<Option<Eligibility<'a>>>,
     /// Where the relocations of each image write.
-    relocated: Vec<RelocatedPlaces>,
+    relocated: Vec<RelocatedAddresses>,
     sealed: Vec<Sealed>,
     world: World,
     pub(super) keys: Vec<PlannedKey>,
@@ -40,7 +40,7 @@ impl<'i, 'a> Planner<'i, 'a> {
         Self {
             images,
             judges: images.iter().map(judge).collect(),
-            relocated: images.iter().map(|read| read.image.relocated_places()).collect(),
+            relocated: images.iter().map(|read| read.image.relocated_addresses()).collect(),
             sealed: images.iter().map(|read| Sealed::of(read.image)).collect(),
             world,
             keys: Vec::new(),

@@ -27,7 +27,7 @@ impl fmt::Display for ContainerError {
 
 /// How far unpacking came, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct UnpackProgress {
     /// Compressed bytes that were read.
     pub input: u64,
     /// Compressed bytes that there are.
@@ -36,7 +36,7 @@ pub struct Progress {
     pub output: u64,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for UnpackProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { input, available, output } = self;
         write!(f, "at byte {input} of {available}, {output} bytes unpacked")
@@ -50,12 +50,12 @@ pub enum ContainerFault {
     #[error(
         "expected the stream to go on, found the end of the data ({0}): the file was cut off, get it again"
     )]
-    Truncated(Progress),
+    Truncated(UnpackProgress),
     /// The data are no such stream, or a checksum differs.
     #[error("expected sound compressed data, found: {found} ({progress}): get the file again")]
     Damaged {
         /// How far unpacking came.
-        progress: Progress,
+        progress: UnpackProgress,
         /// What the decoder says.
         found: String,
     },
@@ -65,7 +65,7 @@ pub enum ContainerFault {
     )]
     TooLarge {
         /// How far unpacking came.
-        progress: Progress,
+        progress: UnpackProgress,
         /// [`super::Limits::max_bytes`].
         limit: u64,
     },
@@ -75,20 +75,20 @@ pub enum ContainerFault {
     )]
     Window {
         /// How far unpacking came.
-        progress: Progress,
+        progress: UnpackProgress,
         /// Bytes that a decoder may remember.
         limit: u64,
     },
     /// The operating system gives no more memory.
     #[error("expected memory to unpack into, found none left ({0}): unpack the file first")]
-    OutOfMemory(Progress),
+    OutOfMemory(UnpackProgress),
     /// Too many streams one after the other.
     #[error(
         "expected at most {limit} streams in one file, found more ({progress}): unpack the file first"
     )]
     TooManyStreams {
         /// How far unpacking came.
-        progress: Progress,
+        progress: UnpackProgress,
         /// Streams that are accepted.
         limit: u32,
     },

@@ -1,7 +1,7 @@
 //! gzip members (RFC 1952).
 
 use super::output::Output;
-use super::streams::{Codec, Stop, Stopped};
+use super::streams::{Codec, DecodeError, DecodeFault};
 use flate2::bufread::GzDecoder;
 
 /// gzip.
@@ -19,9 +19,11 @@ fn stated(data: &[u8]) -> Option<u64> {
     data.last_chunk().map(|size| u64::from(u32::from_le_bytes(*size)))
 }
 
-fn decode(data: &[u8], output: &mut Output) -> Result<usize, Stopped> {
+fn decode(data: &[u8], output: &mut Output) -> Result<usize, DecodeError> {
     let mut decoder = GzDecoder::new(data);
     let filled = output.fill(&mut decoder);
     let input = data.len() - decoder.get_ref().len();
-    filled.map(|()| input).map_err(|error| Stopped { input, stop: Stop::from_fill(error) })
+    filled
+        .map(|()| input)
+        .map_err(|error| DecodeError { input, stop: DecodeFault::from_fill(error) })
 }

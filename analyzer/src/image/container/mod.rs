@@ -24,11 +24,11 @@ mod zstd;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ContainerError, ContainerFault, Progress};
+pub use error::{ContainerError, ContainerFault, UnpackProgress};
 pub use layer::Layer;
 
 use boot::Payload;
-use recognise::{Content, is_elf, recognise};
+use recognise::{Recognised, is_elf, recognise};
 use std::borrow::Cow;
 use std::ops::Range;
 use streams::{Codec, padding, unpack};
@@ -81,15 +81,15 @@ impl Unwrapped<'_> {
     /// Takes off the outermost layer; answers whether there was one.
     fn take_off_one(&mut self, limits: Limits) -> Result<bool, ContainerFault> {
         match recognise(&self.bytes) {
-            Content::Plain => return Ok(false),
-            Content::Unsupported(format, tool) => {
+            Recognised::Plain => return Ok(false),
+            Recognised::Unsupported(format, tool) => {
                 return Err(ContainerFault::Unsupported { format, tool });
             }
-            Content::Streams(layer, codec) => {
+            Recognised::Streams(layer, codec) => {
                 self.push(layer, limits)?;
                 self.unpack(codec, limits)?;
             }
-            Content::BootImage(layer) => {
+            Recognised::BootImage(layer) => {
                 self.push(layer, limits)?;
                 let payload = match layer {
                     Layer::EfiZboot => boot::zboot(&self.bytes)?,
@@ -139,7 +139,7 @@ fn is_size(rest: &[u8], len: usize) -> bool {
 /// code is nothing to read.
 fn check_payload(image: &[u8], payload: &Payload<'_>) -> Result<(), ContainerFault> {
     let bytes = image.get(payload.range.clone()).unwrap_or_default();
-    if is_elf(bytes) || !matches!(recognise(bytes), Content::Plain) {
+    if is_elf(bytes) || !matches!(recognise(bytes), Recognised::Plain) {
         return Ok(());
     }
     let first = bytes.get(..8).unwrap_or(bytes);

@@ -12,7 +12,7 @@ pub(super) struct Output {
 
 /// Why the buffer takes no more.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum OutputRefusal {
     /// The limit is exceeded.
     TooLarge,
     /// There is no memory.
@@ -23,7 +23,7 @@ pub(super) enum Refusal {
 #[derive(Debug)]
 pub(super) enum FillError {
     /// The buffer takes no more.
-    Refused(Refusal),
+    Refused(OutputRefusal),
     /// The reader failed.
     Read(io::Error),
 }
@@ -56,12 +56,12 @@ impl Output {
     }
 
     /// Whether the limit is kept.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
-        if self.bytes.len() > self.limit { Err(Refusal::TooLarge) } else { Ok(()) }
+    pub(super) fn check(&self) -> Result<(), OutputRefusal> {
+        if self.bytes.len() > self.limit { Err(OutputRefusal::TooLarge) } else { Ok(()) }
     }
 
     /// The buffer with room for at least one byte.
-    pub(super) fn with_room(&mut self) -> Result<&mut Vec<u8>, Refusal> {
+    pub(super) fn with_room(&mut self) -> Result<&mut Vec<u8>, OutputRefusal> {
         self.check()?;
         let Self { bytes, limit } = self;
         if bytes.len() == bytes.capacity() {
@@ -69,7 +69,7 @@ impl Output {
             let mut reserve = |capacity: usize| bytes.try_reserve_exact(capacity - bytes.len());
             let whole = *limit + 1;
             if double <= LEAP || reserve(whole).is_err() {
-                reserve(double).map_err(|_| Refusal::OutOfMemory)?;
+                reserve(double).map_err(|_| OutputRefusal::OutOfMemory)?;
             }
         }
         Ok(bytes)
@@ -122,7 +122,10 @@ mod tests {
         for (limit, stated) in [(0, None), (1, Some(1)), (100_000, None), (100_000, Some(1 << 40))]
         {
             let (output, filled) = fill(limit, u64::MAX, stated);
-            assert!(matches!(filled, Err(FillError::Refused(Refusal::TooLarge))), "{filled:?}");
+            assert!(
+                matches!(filled, Err(FillError::Refused(OutputRefusal::TooLarge))),
+                "{filled:?}"
+            );
             assert_eq!(output.len() as u64, limit + 1);
             assert!(output.bytes.capacity() as u64 <= limit + 64, "{}", output.bytes.capacity());
         }

@@ -8,7 +8,7 @@ use super::xz::{self, LZMA, XZ};
 use super::zstd::{self, ZSTD};
 
 /// What bytes are.
-pub(super) enum Content {
+pub(super) enum Recognised {
     /// Compressed streams.
     Streams(Layer, &'static Codec),
     /// A boot image.
@@ -25,30 +25,30 @@ pub(super) fn is_elf(data: &[u8]) -> bool {
 }
 
 /// What `data` are.
-pub(super) fn recognise(data: &[u8]) -> Content {
+pub(super) fn recognise(data: &[u8]) -> Recognised {
     if is_elf(data) {
-        return Content::Plain;
+        return Recognised::Plain;
     }
     if (GZIP.begins)(data) {
-        return Content::Streams(Layer::Gzip, &GZIP);
+        return Recognised::Streams(Layer::Gzip, &GZIP);
     }
     if xz::is_xz(data) {
-        return Content::Streams(Layer::Xz, &XZ);
+        return Recognised::Streams(Layer::Xz, &XZ);
     }
     if zstd::is_zstd(data) {
-        return Content::Streams(Layer::Zstd, &ZSTD);
+        return Recognised::Streams(Layer::Zstd, &ZSTD);
     }
     if boot::is_zboot(data) {
-        return Content::BootImage(Layer::EfiZboot);
+        return Recognised::BootImage(Layer::EfiZboot);
     }
     if boot::is_bz_image(data) {
-        return Content::BootImage(Layer::BzImage);
+        return Recognised::BootImage(Layer::BzImage);
     }
     if let Some((format, tool)) = unsupported(data) {
-        return Content::Unsupported(format, tool);
+        return Recognised::Unsupported(format, tool);
     }
     // Last, since its signature is the weakest.
-    if xz::is_lzma(data) { Content::Streams(Layer::Lzma, &LZMA) } else { Content::Plain }
+    if xz::is_lzma(data) { Recognised::Streams(Layer::Lzma, &LZMA) } else { Recognised::Plain }
 }
 
 /// Formats in which kernels can be packed too (CONFIG_KERNEL_LZ4 and others).

@@ -1,7 +1,7 @@
 //! Compressed streams one after the other, as the formats' own tools read them.
 
-use super::error::{ContainerFault, Progress};
-use super::output::{FillError, Output, Refusal};
+use super::error::{ContainerFault, UnpackProgress};
+use super::output::{FillError, Output, OutputRefusal};
 use std::io;
 
 /// One compression format.
@@ -11,21 +11,21 @@ pub(super) struct Codec {
     /// How many bytes the data state that they become, if they do.
     pub(super) stated: fn(&[u8]) -> Option<u64>,
     /// Unpacks the first stream; answers how many bytes it has.
-    pub(super) decode: fn(&[u8], &mut Output) -> Result<usize, Stopped>,
+    pub(super) decode: fn(&[u8], &mut Output) -> Result<usize, DecodeError>,
     /// Bytes of a dictionary or window that the decoder takes.
     pub(super) window: u64,
 }
 
 /// Why decoding a stream stopped, and after how many bytes of it.
 #[derive(Debug)]
-pub(super) struct Stopped {
+pub(super) struct DecodeError {
     pub(super) input: usize,
-    pub(super) stop: Stop,
+    pub(super) stop: DecodeFault,
 }
 
 /// Why decoding a stream stopped.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum DecodeFault {
     /// The data end.
     Truncated,
     /// The data are wrong.
@@ -33,10 +33,10 @@ pub(super) enum Stop {
     /// The dictionary or window is too large.
     Window,
     /// The output takes no more.
-    Refused(Refusal),
+    Refused(OutputRefusal),
 }
 
-impl Stop {
+impl DecodeFault {
     /// What `error` of a reader without a better explanation means.
     pub(super) fn from_fill(error: FillError) -> Self {
         match error {
@@ -48,7 +48,7 @@ impl Stop {
     fn from_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated,
-            io::ErrorKind::OutOfMemory => Self::Refused(Refusal::OutOfMemory),
+            io::ErrorKind::OutOfMemory => Self::Refused(OutputRefusal::OutOfMemory),
             _ => Self::Damaged(error.to_string()),
         }
     }
@@ -82,13 +82,13 @@ pub(super) fn unpack(
         streams += 1;
         let decoded = (codec.decode)(rest, &mut output);
         let used = decoded.as_ref().map_or_else(|stopped| stopped.input, |used| *used);
-        let progress = Progress {
+        let progress = UnpackProgress {
             input: (start + used) as u64,
             available: data.len() as u64,
             output: output.len() as u64,
         };
         // A decoder may come to the end of the stream with the excess in its room.
-        let within = output.check().map_err(Stop::Refused);
+        let within = output.check().map_err(DecodeFault::Refused);
         if let Err(stop) = decoded.map_err(|stopped| stopped.stop).and(within) {
             return Err(fault(stop, progress, codec.window, max_bytes));
         }
@@ -109,12 +109,19 @@ pub(super) fn padding(data: &[u8]) -> usize {
     data.iter().take_while(|byte| **byte == 0).count()
 }
 
-fn fault(stop: Stop, progress: Progress, window: u64, max_bytes: u64) -> ContainerFault {
+fn fault(
+    stop: DecodeFault,
+    progress: UnpackProgress,
+    window: u64,
+    max_bytes: u64,
+) -> ContainerFault {
     match stop {
-        Stop::Truncated => ContainerFault::Truncated(progress),
-        Stop::Damaged(found) => ContainerFault::Damaged { progress, found },
-        Stop::Window => ContainerFault::Window { progress, limit: window },
-        Stop::Refused(Refusal::TooLarge) => ContainerFault::TooLarge { progress, limit: max_bytes },
-        Stop::Refused(Refusal::OutOfMemory) => ContainerFault::OutOfMemory(progress),
+        DecodeFault::Truncated => ContainerFault::Truncated(progress),
+        DecodeFault::Damaged(found) => ContainerFault::Damaged { progress, found },
+        DecodeFault::Window => ContainerFault::Window { progress, limit: window },
+        DecodeFault::Refused(OutputRefusal::TooLarge) => {
+            ContainerFault::TooLarge { progress, limit: max_bytes }
+        }
+        DecodeFault::Refused(OutputRefusal::OutOfMemory) => ContainerFault::OutOfMemory(progress),
     }
 }

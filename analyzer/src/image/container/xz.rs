@@ -1,7 +1,7 @@
 //! .xz and .lzma streams, by liblzma.
 
 use super::output::Output;
-use super::streams::{Codec, Stop, Stopped};
+use super::streams::{Codec, DecodeError, DecodeFault};
 use liblzma::stream::{Action, Error, Status, Stream, TELL_UNSUPPORTED_CHECK};
 
 /// .xz.
@@ -50,11 +50,11 @@ fn lzma_size(data: &[u8]) -> Option<u64> {
     (size != LZMA_UNKNOWN_SIZE).then_some(size)
 }
 
-fn decode_xz(data: &[u8], output: &mut Output) -> Result<usize, Stopped> {
+fn decode_xz(data: &[u8], output: &mut Output) -> Result<usize, DecodeError> {
     decode(Stream::new_stream_decoder(MEMORY, TELL_UNSUPPORTED_CHECK), data, output)
 }
 
-fn decode_lzma(data: &[u8], output: &mut Output) -> Result<usize, Stopped> {
+fn decode_lzma(data: &[u8], output: &mut Output) -> Result<usize, DecodeError> {
     decode(Stream::new_lzma_decoder(MEMORY), data, output)
 }
 
@@ -62,13 +62,13 @@ fn decode(
     stream: Result<Stream, Error>,
     data: &[u8],
     output: &mut Output,
-) -> Result<usize, Stopped> {
-    let mut stream = stream.map_err(|error| Stopped { input: 0, stop: stop(error) })?;
+) -> Result<usize, DecodeError> {
+    let mut stream = stream.map_err(|error| DecodeError { input: 0, stop: stop(error) })?;
     let position = |stream: &Stream| usize::try_from(stream.total_in()).unwrap_or(data.len());
     loop {
         let input = position(&stream);
-        let stopped = |stop| Stopped { input, stop };
-        let room = output.with_room().map_err(|refusal| stopped(Stop::Refused(refusal)))?;
+        let stopped = |stop| DecodeError { input, stop };
+        let room = output.with_room().map_err(|refusal| stopped(DecodeFault::Refused(refusal)))?;
         let before = room.len();
         let rest = data.get(input..).unwrap_or_default();
         let status = stream.process_vec(rest, room, Action::Run);
@@ -77,18 +77,18 @@ fn decode(
             Ok(Status::StreamEnd) => return Ok(position(&stream)),
             Ok(Status::Ok | Status::GetCheck | Status::MemNeeded) if progress => {}
             // Room there was: what is missing is input.
-            Ok(_) => return Err(stopped(Stop::Truncated)),
+            Ok(_) => return Err(stopped(DecodeFault::Truncated)),
             Err(error) => {
-                return Err(Stopped { input: position(&stream), stop: stop(error) });
+                return Err(DecodeError { input: position(&stream), stop: stop(error) });
             }
         }
     }
 }
 
-fn stop(error: Error) -> Stop {
+fn stop(error: Error) -> DecodeFault {
     match error {
-        Error::MemLimit => Stop::Window,
-        Error::Mem => Stop::Refused(super::output::Refusal::OutOfMemory),
-        other => Stop::Damaged(other.to_string()),
+        Error::MemLimit => DecodeFault::Window,
+        Error::Mem => DecodeFault::Refused(super::output::OutputRefusal::OutOfMemory),
+        other => DecodeFault::Damaged(other.to_string()),
     }
 }

@@ -1,7 +1,7 @@
 //! Zstandard frames (RFC 8878).
 
 use super::output::{FillError, Output};
-use super::streams::{Codec, Stop, Stopped};
+use super::streams::{Codec, DecodeError, DecodeFault};
 use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::error::Error;
@@ -57,24 +57,28 @@ fn stated(data: &[u8]) -> Option<u64> {
     Some(decoder.content_size())
 }
 
-fn decode(data: &[u8], output: &mut Output) -> Result<usize, Stopped> {
+fn decode(data: &[u8], output: &mut Output) -> Result<usize, DecodeError> {
     if let Some(len) = skippable(data) {
         let input = data.len();
-        return if len <= input { Ok(len) } else { Err(Stopped { input, stop: Stop::Truncated }) };
+        return if len <= input {
+            Ok(len)
+        } else {
+            Err(DecodeError { input, stop: DecodeFault::Truncated })
+        };
     }
     let mut frame = FrameDecoder::new();
     frame.set_max_window_size(WINDOW);
     let mut decoder = match StreamingDecoder::new_with_decoder(data, frame) {
         Ok(decoder) => decoder,
-        Err(error) => return Err(Stopped { input: 0, stop: stop(&error) }),
+        Err(error) => return Err(DecodeError { input: 0, stop: stop(&error) }),
     };
     let before = output.len();
     let filled = output.fill(&mut decoder);
     let input = data.len() - decoder.get_ref().len();
-    let stopped = |stop| Stopped { input, stop };
+    let stopped = |stop| DecodeError { input, stop };
     filled.map_err(|error| stopped(fill_stop(error)))?;
     verify(&decoder.decoder, output.len() - before)
-        .map_err(|found| stopped(Stop::Damaged(found)))?;
+        .map_err(|found| stopped(DecodeFault::Damaged(found)))?;
     Ok(input)
 }
 
@@ -93,26 +97,26 @@ fn verify(frame: &FrameDecoder, len: usize) -> Result<(), String> {
     }
 }
 
-fn fill_stop(error: FillError) -> Stop {
+fn fill_stop(error: FillError) -> DecodeFault {
     if let FillError::Read(error) = &error
         && let Some(inner) = error.get_ref()
     {
         return stop(inner);
     }
-    Stop::from_fill(error)
+    DecodeFault::from_fill(error)
 }
 
-fn stop(error: &(dyn Error + 'static)) -> Stop {
+fn stop(error: &(dyn Error + 'static)) -> DecodeFault {
     if let Some(FrameDecoderError::WindowSizeTooBig { .. }) = error.downcast_ref() {
-        return Stop::Window;
+        return DecodeFault::Window;
     }
     let mut cause = Some(error);
     while let Some(error) = cause {
         let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
         if error.downcast_ref().is_some_and(is_end) {
-            return Stop::Truncated;
+            return DecodeFault::Truncated;
         }
         cause = error.source();
     }
-    Stop::Damaged(error.to_string())
+    DecodeFault::Damaged(error.to_string())
 }

@@ -14,7 +14,7 @@
 
 use super::bytes::{Bytes, offset};
 use super::error::KallsymsError;
-use super::names::Names;
+use super::names::CompressedNames;
 use super::sequence;
 use super::tokens::Tokens;
 
@@ -52,7 +52,7 @@ impl AddressTable {
     /// All tables that are sound in themselves, in either order.
     pub(super) fn candidates(
         bytes: Bytes<'_>,
-        names: &Names,
+        names: &CompressedNames,
         tokens: &Tokens<'_>,
     ) -> Result<Vec<Self>, KallsymsError> {
         let gap = Gap::read(names, tokens)?;
@@ -72,7 +72,7 @@ impl AddressTable {
     }
 
     /// Where the tables would stand before the number of names.
-    fn before(names: &Names, gap: Gap) -> Vec<Self> {
+    fn before(names: &CompressedNames, gap: Gap) -> Vec<Self> {
         let sequence_at = match gap {
             Gap::Padding => None,
             Gap::Sequence(at) => Some(at),
@@ -196,7 +196,7 @@ enum Gap {
 }
 
 impl Gap {
-    fn read(names: &Names, tokens: &Tokens<'_>) -> Result<Self, KallsymsError> {
+    fn read(names: &CompressedNames, tokens: &Tokens<'_>) -> Result<Self, KallsymsError> {
         let end = names.markers.end();
         let sequence = end.next_multiple_of(8);
         let size = sequence::size(names.count);

@@ -2,7 +2,7 @@
 
 use super::addresses::{AddressEncoding, AddressTable};
 use super::bytes::{Bytes, FlatImage};
-use super::rela::{Evidence, Relocations};
+use super::rela::{PlacementEvidence, RelativeRelocations};
 use crate::addr::Svma;
 use memchr::memmem;
 
@@ -30,7 +30,7 @@ pub enum AddressBase {
 }
 
 /// The addresses of all symbols.
-pub(super) struct Placed {
+pub(super) struct ResolvedAddresses {
     pub(super) addresses: Vec<u64>,
     pub(super) base: AddressBase,
     pub(super) load: Option<Svma>,
@@ -42,7 +42,7 @@ pub(super) fn place<'names>(
     bytes: Bytes<'_>,
     table: AddressTable,
     name: &dyn Fn(usize) -> &'names str,
-) -> Placed {
+) -> ResolvedAddresses {
     let (base, load) = match table.encoding {
         AddressEncoding::Addresses => (AddressBase::None, None),
         AddressEncoding::PlaceRelative => from_place(image, bytes, table, name),
@@ -60,7 +60,7 @@ pub(super) fn place<'names>(
         AddressBase::Unknown => None,
         _ => banner(bytes, &addresses, name).or_else(|| confirmed(bytes, table, name, base)),
     });
-    Placed { addresses, base, load }
+    ResolvedAddresses { addresses, base, load }
 }
 
 /// The value of `kallsyms_relative_base`.
@@ -100,8 +100,8 @@ fn recovered<'names>(
 ) -> (AddressBase, Option<Svma>) {
     let symbols = table.addresses(bytes, 0);
     let heads: Vec<u64> = named(&symbols, name, &HEADS).collect();
-    let evidence = Evidence { symbols: &symbols, heads: &heads };
-    let found = Relocations::find(bytes).and_then(|relocations| match table.base_at {
+    let evidence = PlacementEvidence { symbols: &symbols, heads: &heads };
+    let found = RelativeRelocations::find(bytes).and_then(|relocations| match table.base_at {
         Some(at) => relocations.place(at, evidence),
         None => relocations.place_by_values(evidence),
     });

@@ -17,7 +17,7 @@ const MOST_EXPANSION: usize = 16;
 
 /// The compressed names, confirmed by all markers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Names {
+pub(super) struct CompressedNames {
     /// Number of symbols.
     pub(super) count: usize,
     /// Offset of `kallsyms_num_syms`.
@@ -42,13 +42,13 @@ enum Lengths {
 
 /// One name expanded into the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct ExpandedName {
     pub(super) kind: u8,
     pub(super) start: u32,
     pub(super) length: u16,
 }
 
-impl Names {
+impl CompressedNames {
     /// The names that lie as `markers` say.  `budget` is how many names may
     /// still be passed over: bytes can be made that agree with markers from
     /// many starts.
@@ -98,7 +98,7 @@ impl Names {
         self,
         bytes: Bytes<'_>,
         tokens: &Tokens<'_>,
-    ) -> Result<(String, Vec<Name>), KallsymsError> {
+    ) -> Result<(String, Vec<ExpandedName>), KallsymsError> {
         let most = (self.end - self.start).saturating_mul(MOST_EXPANSION);
         let mut pool = Vec::with_capacity((self.end - self.start) * 2);
         let mut names = Vec::with_capacity(self.count);
@@ -118,7 +118,7 @@ impl Names {
                 return Err(error("a kind and 1 to 511 bytes, 16 for each compressed one", size));
             }
             let start = u32::try_from(start).map_err(|_| error("below 4 GiB", start))?;
-            names.push(Name { kind, start, length });
+            names.push(ExpandedName { kind, start, length });
         }
         // Tokens are ASCII.
         let pool = String::from_utf8(pool).map_err(|found| KallsymsError::NameExpansion {

@@ -31,8 +31,8 @@ const ONE_IN: usize = 8;
 
 /// Where `data` has long runs of RELA records that fill words with addresses.
 pub(in crate::image) fn relative_relocations(data: &[u8], big_endian: bool) -> Vec<Range<usize>> {
-    let found = Relocations::find(Bytes::new(data, big_endian));
-    found.iter().flat_map(Relocations::ranges).collect()
+    let found = RelativeRelocations::find(Bytes::new(data, big_endian));
+    found.iter().flat_map(RelativeRelocations::ranges).collect()
 }
 
 /// Where the image lies.
@@ -46,7 +46,7 @@ pub(super) struct Placement {
 
 /// What a placement must agree with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Evidence<'a> {
+pub(super) struct PlacementEvidence<'a> {
     /// Symbols, relative to the base, ascending.
     pub(super) symbols: &'a [u64],
     /// Symbols, relative to the base, that may be the first byte of an image.
@@ -55,7 +55,7 @@ pub(super) struct Evidence<'a> {
 
 /// The records that fill a word with load bias plus addend.
 #[derive(Debug)]
-pub(super) struct Relocations<'data> {
+pub(super) struct RelativeRelocations<'data> {
     bytes: Bytes<'data>,
     /// Offset and number of records of each run.
     runs: Vec<(usize, usize)>,
@@ -63,7 +63,7 @@ pub(super) struct Relocations<'data> {
     highest: u64,
 }
 
-impl<'data> Relocations<'data> {
+impl<'data> RelativeRelocations<'data> {
     /// All long runs of records.
     pub(super) fn find(bytes: Bytes<'data>) -> Option<Self> {
         let runs = RELATIVE.into_iter().map(|kind| runs(bytes, kind));
@@ -87,7 +87,11 @@ impl<'data> Relocations<'data> {
 
     /// The placement in which one record fills the word at `base_at` with the
     /// base, and the others' values are symbols.
-    pub(super) fn place(&self, base_at: usize, evidence: Evidence<'_>) -> Option<Placement> {
+    pub(super) fn place(
+        &self,
+        base_at: usize,
+        evidence: PlacementEvidence<'_>,
+    ) -> Option<Placement> {
         let placements = self.records().filter_map(|(at, base)| {
             let load = at.checked_sub(base_at as u64)?;
             let inside = base.checked_sub(load).is_some_and(|offset| self.covers(offset));
@@ -98,7 +102,7 @@ impl<'data> Relocations<'data> {
 
     /// The placement whose symbols, which are relative to the first searched
     /// byte, are the values of most records.
-    pub(super) fn place_by_values(&self, evidence: Evidence<'_>) -> Option<Placement> {
+    pub(super) fn place_by_values(&self, evidence: PlacementEvidence<'_>) -> Option<Placement> {
         /// Kernels start at multiples of 64 KiB: SEGMENT_ALIGN of arm64.
         const STEP: u64 = 1 << 16;
         let lowest = self.highest.saturating_sub(self.bytes.len() as u64);
@@ -121,7 +125,7 @@ impl<'data> Relocations<'data> {
     fn best(
         &self,
         placements: impl Iterator<Item = Placement>,
-        evidence: Evidence<'_>,
+        evidence: PlacementEvidence<'_>,
     ) -> Option<Placement> {
         let samples = self.samples();
         let mut rated: Vec<_> = placements
@@ -158,7 +162,7 @@ impl<'data> Relocations<'data> {
 
 /// Whether the image starts with a symbol that does so, and how many sampled
 /// values are symbols.
-fn rate(place: Placement, evidence: Evidence<'_>, samples: &[u64]) -> (bool, usize) {
+fn rate(place: Placement, evidence: PlacementEvidence<'_>, samples: &[u64]) -> (bool, usize) {
     let is_head = evidence.heads.iter().any(|head| place.base.wrapping_add(*head) == place.load);
     let is_symbol = |value: &&u64| {
         let offset = value.wrapping_sub(place.base);

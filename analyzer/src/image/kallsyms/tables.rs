@@ -5,7 +5,7 @@ use super::base::{self, AddressBase};
 use super::bytes::{Bytes, FlatImage, offset};
 use super::error::KallsymsError;
 use super::markers::{self, Markers};
-use super::names::{Name, Names};
+use super::names::{CompressedNames, ExpandedName};
 use super::sequence;
 use super::tokens::Tokens;
 use crate::addr::{FileOffset, Svma};
@@ -25,7 +25,7 @@ pub struct KallsymsSymbol {
     /// unknown base, or with [`AddressEncoding::PlaceRelative`] from the first
     /// searched byte.
     pub address: Svma,
-    name: Name,
+    name: ExpandedName,
 }
 
 impl KallsymsSymbol {
@@ -133,18 +133,18 @@ impl Kallsyms {
 }
 
 /// The part of the pool that is a name.
-fn name(pool: &str, name: Name) -> &str {
+fn name(pool: &str, name: ExpandedName) -> &str {
     let start = name.start as usize;
     pool.get(start..start + usize::from(name.length)).unwrap_or_default()
 }
 
 /// All tables, agreed.
 struct Tables {
-    names: Names,
+    names: CompressedNames,
     tokens_at: usize,
     addresses: AddressTable,
     pool: String,
-    expanded: Vec<Name>,
+    expanded: Vec<ExpandedName>,
 }
 
 impl Tables {
@@ -158,9 +158,9 @@ impl Tables {
             expected: markers::FEWEST,
         };
         for markers in Markers::before(bytes, tokens.start).take(MOST_MARKERS) {
-            let found = match Names::find(bytes, markers, budget) {
+            let found = match CompressedNames::find(bytes, markers, budget) {
                 Some(names) => Self::around(bytes, tokens, names),
-                None => Err(Names::missing(markers)),
+                None => Err(CompressedNames::missing(markers)),
             };
             match found {
                 Ok(tables) => return Ok(tables),
@@ -170,11 +170,15 @@ impl Tables {
         Err(nearest)
     }
 
-    fn around(bytes: Bytes<'_>, tokens: &Tokens<'_>, names: Names) -> Result<Self, KallsymsError> {
+    fn around(
+        bytes: Bytes<'_>,
+        tokens: &Tokens<'_>,
+        names: CompressedNames,
+    ) -> Result<Self, KallsymsError> {
         let candidates = AddressTable::candidates(bytes, &names, tokens)?;
         let (pool, expanded) = names.expand(bytes, tokens)?;
         let at = |index: usize| expanded.get(index).map_or("", |found| name(&pool, *found));
-        let mut nearest = Names::missing(names.markers);
+        let mut nearest = CompressedNames::missing(names.markers);
         for addresses in candidates {
             let checked = match addresses.sequence_at {
                 Some(start) => sequence::check(bytes, start, names.count, at),

@@ -13,7 +13,7 @@ pub(super) use header::Header;
 
 use super::error::ImageFault;
 use super::format::{ImageFormat, ImageKind};
-use super::identity::Identity;
+use super::identity::ImageIdentity;
 use super::kallsyms::{self, AddressEncoding, FlatImage, Kallsyms};
 use super::kallsyms_symbols;
 use super::model::Image;
@@ -23,7 +23,7 @@ use super::symbol::Symbols;
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
 use goblin::container::{Container, Ctx, Endian};
-use regions::{Content, Evidence, Region};
+use regions::{Region, RegionContent, RegionEvidence};
 use std::ops::Range;
 
 /// ELF machine number (`e_machine`) of the architecture of a format.
@@ -40,8 +40,8 @@ pub(super) fn architecture(header: &Header) -> Option<&'static dyn Architecture>
 }
 
 /// Who a raw image says it is.
-pub(super) fn identity<'data>(data: &'data [u8], header: &Header) -> Identity<'data> {
-    Identity::of_bytes(data, build_id::build_id(data, header.big_endian))
+pub(super) fn identity<'data>(data: &'data [u8], header: &Header) -> ImageIdentity<'data> {
+    ImageIdentity::of_bytes(data, build_id::build_id(data, header.big_endian))
 }
 
 /// Makes an image of `data`, which `header` was found in.
@@ -64,7 +64,7 @@ pub(super) fn parse<'data>(
     };
     let file_end = file_end(data, &pe, &offset_of, &mut faults);
     let end = file_end.max(header.image_size().or_else(|| offset_of("_end")).unwrap_or(0));
-    let regions = regions::regions(&Evidence { symbol: &offset_of, pe: &pe, file_end, end });
+    let regions = regions::regions(&RegionEvidence { symbol: &offset_of, pe: &pe, file_end, end });
     let sections: Vec<Section<'data>> =
         regions.iter().map(|region| section(data, load, region)).collect();
     let index = SectionIndex::new(&sections);
@@ -155,8 +155,8 @@ fn file_end(
 
 fn section<'data>(data: &'data [u8], load: Svma, region: &Region<'data>) -> Section<'data> {
     let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(data.len());
-    let is_zero = region.content == Content::Zeros;
-    let exec = matches!(region.content, Content::Code | Content::Mixed);
+    let is_zero = region.content == RegionContent::Zeros;
+    let exec = matches!(region.content, RegionContent::Code | RegionContent::Mixed);
     Section {
         name: region.name,
         range: AddrRange::sized(load.wrapping_add(region.start), region.end - region.start),
@@ -165,9 +165,9 @@ fn section<'data>(data: &'data [u8], load: Svma, region: &Region<'data>) -> Sect
         flags: SectionFlags {
             alloc: true,
             exec,
-            write: region.content != Content::Code,
+            write: region.content != RegionContent::Code,
             no_bits: is_zero,
-            mixed: region.content == Content::Mixed,
+            mixed: region.content == RegionContent::Mixed,
             ..SectionFlags::default()
         },
         kind: match is_zero {

@@ -9,7 +9,7 @@ use super::pe::PeSection;
 
 /// What a region holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum RegionContent {
     /// Instructions.
     Code,
     /// Data.
@@ -26,11 +26,11 @@ pub(super) struct Region<'data> {
     pub(super) name: &'data str,
     pub(super) start: u64,
     pub(super) end: u64,
-    pub(super) content: Content,
+    pub(super) content: RegionContent,
 }
 
 /// What the image is divided by.
-pub(super) struct Evidence<'a, 'data> {
+pub(super) struct RegionEvidence<'a, 'data> {
     /// Offset of the symbol of a name.
     pub(super) symbol: &'a dyn Fn(&str) -> Option<u64>,
     /// Sections of the PE header, none without one.
@@ -45,14 +45,14 @@ pub(super) struct Evidence<'a, 'data> {
 const UNKNOWN: &str = "image";
 
 /// From an offset on.
-type Mark<'data> = (u64, &'data str, Content);
+type Mark<'data> = (u64, &'data str, RegionContent);
 
 /// The regions, ascending, from offset 0 to the end.
-pub(super) fn regions<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Region<'data>> {
+pub(super) fn regions<'data>(evidence: &RegionEvidence<'_, 'data>) -> Vec<Region<'data>> {
     let mut marks = by_symbols(evidence).unwrap_or_else(|| by_pe(evidence));
     let zeros = (evidence.symbol)("__bss_start").unwrap_or(evidence.file_end);
     marks.retain(|(at, ..)| *at < zeros);
-    marks.push((zeros.min(evidence.file_end), ".bss", Content::Zeros));
+    marks.push((zeros.min(evidence.file_end), ".bss", RegionContent::Zeros));
     // Stable: of those at one place the last counts.
     marks.sort_by_key(|(at, ..)| *at);
     let stop = (evidence.symbol)("__bss_stop").filter(|stop| *stop >= zeros);
@@ -74,8 +74,8 @@ pub(super) fn regions<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Region<'data
 /// By symbols; `None` if they do not say where the text is.  Without
 /// CONFIG_KALLSYMS_ALL (Linux 5.10) there are those of the code alone, and the PE
 /// header says where the data that can be written start.
-fn by_symbols<'data>(evidence: &Evidence<'_, 'data>) -> Option<Vec<Mark<'data>>> {
-    use Content::{Code, Data, Mixed};
+fn by_symbols<'data>(evidence: &RegionEvidence<'_, 'data>) -> Option<Vec<Mark<'data>>> {
+    use RegionContent::{Code, Data, Mixed};
     let first = |names: &[&str]| names.iter().find_map(|name| (evidence.symbol)(name));
     let (text, text_end) = (first(&["_stext"])?, first(&["_etext"])?);
     let init_data = first(&["__initdata_begin", "__init_data_begin"]);
@@ -112,14 +112,14 @@ fn by_symbols<'data>(evidence: &Evidence<'_, 'data>) -> Option<Vec<Mark<'data>>>
 }
 
 /// By the PE header, whose executable section holds the read-only data too.
-fn by_pe<'data>(evidence: &Evidence<'_, 'data>) -> Vec<Mark<'data>> {
+fn by_pe<'data>(evidence: &RegionEvidence<'_, 'data>) -> Vec<Mark<'data>> {
     if evidence.pe.is_empty() {
-        return vec![(0, UNKNOWN, Content::Mixed)];
+        return vec![(0, UNKNOWN, RegionContent::Mixed)];
     }
     let of_section = |section: &PeSection<'data>| {
-        let content = if section.exec { Content::Mixed } else { Content::Data };
+        let content = if section.exec { RegionContent::Mixed } else { RegionContent::Data };
         (section.start, section.name, content)
     };
-    let head = (0, ".head.text", Content::Code);
+    let head = (0, ".head.text", RegionContent::Code);
     [head].into_iter().chain(evidence.pe.iter().map(of_section)).collect()
 }

@@ -12,27 +12,29 @@
 //! 4. A key that is still alone was renamed if a key of another name stands at
 //!    its address, in builds with the same layout, or has its sites.
 
-use super::matching::{Candidate, Counts, best_pairs, equal_pairs, overlap, remove, sharing};
+use super::matching::{
+    FunctionCounts, PairCandidate, best_pairs, equal_pairs, overlap, remove, sharing,
+};
 use super::prepared::Prepared;
 use super::stable_name::similarity;
 use foldhash::{HashMap, HashMapExt as _};
 
 /// What makes two keys one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
+pub enum KeyMatch {
     /// The name, without numbering.
     Name,
     /// The holder's name, and the functions of the sites.
     Sites,
     /// The holder's name and the place in it; the sites have no function in common.
-    Place,
+    Position,
     /// Another name at the same address.
     RenamedByAddress,
     /// Another name with the same sites, or most of them and a similar name.
     RenamedBySites,
 }
 
-impl Identity {
+impl KeyMatch {
     /// Whether the key has another name.
     #[must_use]
     pub const fn is_renamed(self) -> bool {
@@ -52,14 +54,14 @@ const SITES_AND_NAME: u32 = 900;
 /// Overlap that needs no similar name, if several functions show it.
 const SAME_SITES: u32 = 750;
 
-pub(super) type Pair = (usize, usize, Identity);
+pub(super) type Pair = (usize, usize, KeyMatch);
 
 /// All pairs of keys, by the first.
 pub(super) fn key_pairs(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (in_a, in_b) in families(a, b) {
         let is_same_shape = (in_a.len() > 1) == (in_b.len() > 1);
-        Family { a, b, in_a, in_b, pairs: Vec::new(), is_same_shape }.finish(&mut pairs);
+        KeyFamily { a, b, in_a, in_b, pairs: Vec::new(), is_same_shape }.finish(&mut pairs);
     }
     let is_same_layout = is_same_layout(a, b, &pairs);
     renamed_by_address(a, b, is_same_layout, &mut pairs);
@@ -88,7 +90,7 @@ fn families(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<(Vec<usize>, Vec<usize>)>
     families
 }
 
-struct Family<'a> {
+struct KeyFamily<'a> {
     a: &'a Prepared<'a>,
     b: &'a Prepared<'a>,
     /// Keys that have no partner yet.
@@ -99,12 +101,12 @@ struct Family<'a> {
     is_same_shape: bool,
 }
 
-impl Family<'_> {
+impl KeyFamily<'_> {
     fn finish(mut self, pairs: &mut Vec<Pair>) {
         let is_one = self.in_a.len() == 1 && self.in_b.len() == 1;
         let has_name = !self.a.names[self.in_a[0]].holder.is_empty();
         if is_one && has_name && self.is_same_place(self.in_a[0], self.in_b[0]) {
-            self.take(&[(self.in_a[0], self.in_b[0])], Identity::Name);
+            self.take(&[(self.in_a[0], self.in_b[0])], KeyMatch::Name);
         } else {
             self.by_everything();
             self.by_signature();
@@ -114,7 +116,7 @@ impl Family<'_> {
         pairs.append(&mut self.pairs);
     }
 
-    fn take(&mut self, found: &[(usize, usize)], identity: Identity) {
+    fn take(&mut self, found: &[(usize, usize)], identity: KeyMatch) {
         self.pairs.extend(found.iter().map(|(a, b)| (*a, *b, identity)));
         remove(&mut self.in_a, found.iter().map(|pair| pair.0));
         remove(&mut self.in_b, found.iter().map(|pair| pair.1));
@@ -132,7 +134,7 @@ impl Family<'_> {
         };
         let (a, b) = (self.a, self.b);
         let found = equal_pairs(&self.in_a, &self.in_b, |key| all(a, key), |key| all(b, key));
-        self.take(&found, Identity::Name);
+        self.take(&found, KeyMatch::Name);
     }
 
     fn by_signature(&mut self) {
@@ -142,20 +144,20 @@ impl Family<'_> {
                 .zip(side.signature(key))
         };
         let found = equal_pairs(&self.in_a, &self.in_b, |key| placed(a, key), |key| placed(b, key));
-        self.take(&found, Identity::Sites);
+        self.take(&found, KeyMatch::Sites);
         let at_place = |side: &Prepared<'_>, key: usize| {
             Some((side.names[key].path.to_owned(), side.signature(key)?))
         };
         let found =
             equal_pairs(&self.in_a, &self.in_b, |key| at_place(a, key), |key| at_place(b, key));
-        self.take(&found, Identity::Sites);
+        self.take(&found, KeyMatch::Sites);
         let found =
             equal_pairs(&self.in_a, &self.in_b, |key| a.signature(key), |key| b.signature(key));
-        self.take(&found, Identity::Sites);
+        self.take(&found, KeyMatch::Sites);
     }
 
     fn by_functions(&mut self) {
-        let counts = |side: &'_ Prepared<'_>, keys: &[usize]| -> Vec<Counts> {
+        let counts = |side: &'_ Prepared<'_>, keys: &[usize]| -> Vec<FunctionCounts> {
             keys.iter().map(|key| side.counts[*key].clone()).collect()
         };
         let (of_a, of_b) = (counts(self.a, &self.in_a), counts(self.b, &self.in_b));
@@ -174,12 +176,12 @@ impl Family<'_> {
             let is_numbered = name_a.is_numbered || name_b.is_numbered;
             let is_shifted = overlap >= SHIFTED && (is_same_place || is_same_shape);
             let is_likely = is_shifted || (is_same_place && !is_numbered);
-            is_likely.then_some(Candidate { score: overlap + bonus, a, b })
+            is_likely.then_some(PairCandidate { score: overlap + bonus, a, b })
         };
         let candidates = sharing(&of_a, &of_b).into_iter().filter_map(candidate).collect();
         let found: Vec<(usize, usize)> =
             best_pairs(candidates).into_iter().map(|(a, b)| (self.in_a[a], self.in_b[b])).collect();
-        self.take(&found, Identity::Sites);
+        self.take(&found, KeyMatch::Sites);
     }
 
     fn by_place(&mut self) {
@@ -203,7 +205,7 @@ impl Family<'_> {
                 .then(|| (side.names[key].path.to_owned(), side.names[key].file.map(str::to_owned)))
         };
         let found = equal_pairs(&in_a, &in_b, |key| place(a, key), |key| place(b, key));
-        self.take(&found, Identity::Place);
+        self.take(&found, KeyMatch::Position);
     }
 }
 
@@ -247,7 +249,7 @@ fn renamed_by_address(
         is_same_layout || same_sites()
     };
     pairs.extend(
-        found.iter().filter(has_evidence).map(|(a, b)| (*a, *b, Identity::RenamedByAddress)),
+        found.iter().filter(has_evidence).map(|(a, b)| (*a, *b, KeyMatch::RenamedByAddress)),
     );
 }
 
@@ -255,8 +257,8 @@ fn renamed_by_sites(a: &Prepared<'_>, b: &Prepared<'_>, pairs: &mut Vec<Pair>) {
     let (mut in_a, mut in_b) = both_alone(a, b, pairs);
     in_a.retain(|key| !a.names[*key].is_numbered);
     in_b.retain(|key| !b.names[*key].is_numbered);
-    let of_a: Vec<&Counts> = in_a.iter().map(|key| &a.counts[*key]).collect();
-    let of_b: Vec<&Counts> = in_b.iter().map(|key| &b.counts[*key]).collect();
+    let of_a: Vec<&FunctionCounts> = in_a.iter().map(|key| &a.counts[*key]).collect();
+    let of_b: Vec<&FunctionCounts> = in_b.iter().map(|key| &b.counts[*key]).collect();
     let candidate = |(rank_a, rank_b, shared): (usize, usize, usize)| {
         let (name_a, name_b) = (a.names[in_a[rank_a]], b.names[in_b[rank_b]]);
         let overlap = overlap(shared, of_a[rank_a], of_b[rank_b]);
@@ -269,7 +271,7 @@ fn renamed_by_sites(a: &Prepared<'_>, b: &Prepared<'_>, pairs: &mut Vec<Pair>) {
         let several = of_a[rank_a].len() > 1 && of_b[rank_b].len() > 1;
         let has_name = similarity >= SIMILAR_NAME && overlap + similarity >= SITES_AND_NAME;
         let has_sites = several && overlap >= SAME_SITES;
-        (has_name || has_sites).then_some(Candidate {
+        (has_name || has_sites).then_some(PairCandidate {
             score: overlap + similarity,
             a: rank_a,
             b: rank_b,
@@ -278,6 +280,6 @@ fn renamed_by_sites(a: &Prepared<'_>, b: &Prepared<'_>, pairs: &mut Vec<Pair>) {
     let candidates = sharing(&of_a, &of_b).into_iter().filter_map(candidate).collect();
     let found = best_pairs(candidates).into_iter();
     pairs.extend(
-        found.map(|(rank_a, rank_b)| (in_a[rank_a], in_b[rank_b], Identity::RenamedBySites)),
+        found.map(|(rank_a, rank_b)| (in_a[rank_a], in_b[rank_b], KeyMatch::RenamedBySites)),
     );
 }

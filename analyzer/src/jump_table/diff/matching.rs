@@ -11,7 +11,7 @@ const MAX_PAIRS: usize = 256;
 
 /// A pair that may be one, by rank on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub(super) struct PairCandidate {
     pub(super) score: u32,
     pub(super) a: usize,
     pub(super) b: usize,
@@ -21,13 +21,13 @@ pub(super) struct Candidate {
 ///
 /// Which of two pairs with a common half goes first does not depend on which
 /// side is called a, so the result does not either.
-pub(super) fn best_pairs(mut candidates: Vec<Candidate>) -> Vec<(usize, usize)> {
+pub(super) fn best_pairs(mut candidates: Vec<PairCandidate>) -> Vec<(usize, usize)> {
     candidates.sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.score), pair.a, pair.b));
-    let size = |of: fn(&Candidate) -> usize| candidates.iter().map(|pair| of(pair) + 1).max();
+    let size = |of: fn(&PairCandidate) -> usize| candidates.iter().map(|pair| of(pair) + 1).max();
     let mut used_a = vec![false; size(|pair| pair.a).unwrap_or(0)];
     let mut used_b = vec![false; size(|pair| pair.b).unwrap_or(0)];
     let mut pairs = Vec::new();
-    for Candidate { a, b, .. } in candidates {
+    for PairCandidate { a, b, .. } in candidates {
         if !used_a[a] && !used_b[b] {
             (used_a[a], used_b[b]) = (true, true);
             pairs.push((a, b));
@@ -62,11 +62,11 @@ pub(super) fn remove(from: &mut Vec<usize>, gone: impl Iterator<Item = usize>) {
 }
 
 /// Sites of a thing in each function: function and count, by function.
-pub(super) type Counts = Vec<(u32, usize)>;
+pub(super) type FunctionCounts = Vec<(u32, usize)>;
 
 /// Pairs that have functions in common, and how many sites in common ones.
 /// `a` and `b` are the counts of each thing, by rank.
-pub(super) fn sharing(a: &[&Counts], b: &[&Counts]) -> Vec<(usize, usize, usize)> {
+pub(super) fn sharing(a: &[&FunctionCounts], b: &[&FunctionCounts]) -> Vec<(usize, usize, usize)> {
     let (of_a, of_b) = (by_function(a), by_function(b));
     let mut shared: Vec<(usize, usize, usize)> = Vec::new();
     for (function, in_a) in &of_a {
@@ -88,7 +88,7 @@ pub(super) fn sharing(a: &[&Counts], b: &[&Counts]) -> Vec<(usize, usize, usize)
         .collect()
 }
 
-fn by_function(things: &[&Counts]) -> Vec<(u32, Vec<(usize, usize)>)> {
+fn by_function(things: &[&FunctionCounts]) -> Vec<(u32, Vec<(usize, usize)>)> {
     let mut all: Vec<(u32, usize, usize)> = Vec::new();
     for (rank, counts) in things.iter().enumerate() {
         all.extend(counts.iter().map(|(function, sites)| (*function, rank, *sites)));
@@ -100,8 +100,8 @@ fn by_function(things: &[&Counts]) -> Vec<(u32, Vec<(usize, usize)>)> {
 }
 
 /// How much of two things is in common functions, of 1000 (Dice's coefficient).
-pub(super) fn overlap(shared: usize, a: &Counts, b: &Counts) -> u32 {
-    let total = |counts: &Counts| counts.iter().map(|(_, sites)| sites).sum::<usize>();
+pub(super) fn overlap(shared: usize, a: &FunctionCounts, b: &FunctionCounts) -> u32 {
+    let total = |counts: &FunctionCounts| counts.iter().map(|(_, sites)| sites).sum::<usize>();
     permille(2 * shared, total(a) + total(b))
 }
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_best_pairs_go_first_and_ties_in_order() {
-        let pair = |score, a, b| Candidate { score, a, b };
+        let pair = |score, a, b| PairCandidate { score, a, b };
         let found = best_pairs(vec![pair(1, 0, 0), pair(2, 0, 1), pair(1, 1, 1), pair(1, 1, 0)]);
         assert_eq!(found, [(0, 1), (1, 0)]);
         let found = best_pairs(vec![pair(1, 1, 0), pair(1, 0, 0), pair(1, 1, 1), pair(1, 0, 1)]);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn sharing_is_bounded() {
-        let one: Counts = vec![(7, 2)];
+        let one: FunctionCounts = vec![(7, 2)];
         let (a, b) = (vec![&one; 1000], vec![&one; 900]);
         let found = sharing(&a, &b);
         assert_eq!(found.len(), 900);

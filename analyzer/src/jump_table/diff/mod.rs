@@ -2,7 +2,7 @@
 //!
 //! Addresses say nothing about two builds of a program, and neither do the
 //! numbers in names that compilers and macros make up ([`stable_name`]).  Keys are
-//! matched by what survives a rebuild ([`Identity`]), sites within a key by
+//! matched by what survives a rebuild ([`KeyMatch`]), sites within a key by
 //! function and order ([`SitesDiff`]).  Both matchings are one to one, and do not
 //! depend on which table is the first.
 
@@ -13,12 +13,12 @@ mod prepared;
 mod site_match;
 pub mod stable_name;
 
-pub use key_match::Identity;
-pub use model::{Insn, KeyModel, SiteModel, Storage, TableModel};
+pub use key_match::KeyMatch;
+pub use model::{KeyModel, SiteModel, SiteState, StorageKind, TableModel};
 pub use site_match::{SitePair, SitesDiff};
-pub use stable_name::KeyName;
+pub use stable_name::NameParts;
 
-use prepared::{Functions, Prepared};
+use prepared::{FunctionNames, Prepared};
 
 /// A key that both tables have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct KeyPair {
     /// Index in those of the second table.
     pub b: usize,
     /// What makes them one.
-    pub identity: Identity,
+    pub identity: KeyMatch,
     /// What of the key itself differs.
     pub changes: KeyChanges,
     /// What became of its sites.
@@ -65,15 +65,15 @@ impl KeyChanges {
         self.initial || self.enabled || self.storage || self.kind || self.place
     }
 
-    fn between(a: &KeyModel<'_>, b: &KeyModel<'_>, identity: Identity) -> Self {
-        let place = KeyName::parse(&a.name).path != KeyName::parse(&b.name).path;
+    fn between(a: &KeyModel<'_>, b: &KeyModel<'_>, identity: KeyMatch) -> Self {
+        let place = NameParts::parse(&a.name).path != NameParts::parse(&b.name).path;
         Self {
             initial: differ(a.initial, b.initial),
             enabled: differ(a.enabled, b.enabled),
             storage: a.storage != b.storage || differ(a.section, b.section),
             kind: differ(a.kind, b.kind),
             // Another name says it all, and an address is no place.
-            place: place && !identity.is_renamed() && !KeyName::parse(&a.name).holder.is_empty(),
+            place: place && !identity.is_renamed() && !NameParts::parse(&a.name).holder.is_empty(),
         }
     }
 }
@@ -97,11 +97,11 @@ impl TableDiff {
     /// Compares `a` with `b`.
     #[must_use]
     pub fn new(a: &TableModel<'_>, b: &TableModel<'_>) -> Self {
-        let mut functions = Functions::default();
+        let mut functions = FunctionNames::default();
         let side_a = Prepared::new(a, 0, &mut functions);
         let side_b = Prepared::new(b, 1, &mut functions);
         let found = key_match::key_pairs(&side_a, &side_b);
-        let pair = |&(key_a, key_b, identity): &(usize, usize, Identity)| KeyPair {
+        let pair = |&(key_a, key_b, identity): &(usize, usize, KeyMatch)| KeyPair {
             a: key_a,
             b: key_b,
             identity,

@@ -17,7 +17,7 @@ pub struct TableModel<'a> {
 
 /// Where a key's bytes are, as [`KeyStorage`] without what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
+pub enum StorageKind {
     /// In the file.
     File,
     /// In a NOBITS section.
@@ -31,7 +31,7 @@ pub enum Storage {
 /// One key.
 #[derive(Debug, Clone)]
 pub struct KeyModel<'a> {
-    /// Its name, in the grammar of [`super::KeyName`].
+    /// Its name, in the grammar of [`super::NameParts`].
     pub name: Cow<'a, str>,
     /// What kind of key it is, if that is known.
     pub kind: Option<&'a str>,
@@ -40,7 +40,7 @@ pub struct KeyModel<'a> {
     /// Name of the section that it lies in.
     pub section: Option<&'a str>,
     /// Where its bytes are.
-    pub storage: Storage,
+    pub storage: StorageKind,
     /// `enabled` when the image starts; `None` if that cannot be read.
     pub enabled: Option<i32>,
     /// The state it was defined with; `None` if that cannot be read.
@@ -49,7 +49,7 @@ pub struct KeyModel<'a> {
 
 /// What stands at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Insn {
+pub enum SiteState {
     /// A NOP.
     Nop,
     /// A branch.
@@ -70,7 +70,7 @@ pub struct SiteModel<'a> {
     /// Whether the branch is likely (bit 0 of the key word).
     pub branch: bool,
     /// What stands there.
-    pub insn: Insn,
+    pub insn: SiteState,
 }
 
 impl<'a> TableModel<'a> {
@@ -113,19 +113,19 @@ impl<'a> TableModel<'a> {
     }
 }
 
-const fn insn(insn: SiteInsn) -> Insn {
+const fn insn(insn: SiteInsn) -> SiteState {
     match insn {
-        SiteInsn::Nop => Insn::Nop,
-        SiteInsn::Jmp { .. } => Insn::Jmp,
-        SiteInsn::Other => Insn::Other,
+        SiteInsn::Nop => SiteState::Nop,
+        SiteInsn::Jmp { .. } => SiteState::Jmp,
+        SiteInsn::Other => SiteState::Other,
     }
 }
 
-const fn storage(storage: KeyStorage) -> Storage {
+const fn storage(storage: KeyStorage) -> StorageKind {
     match storage {
-        KeyStorage::File { .. } | KeyStorage::Flag { .. } => Storage::File,
-        KeyStorage::ZeroFilled => Storage::ZeroFilled,
-        KeyStorage::Elsewhere => Storage::Elsewhere,
-        KeyStorage::Unreadable => Storage::Unreadable,
+        KeyStorage::File { .. } | KeyStorage::Flag { .. } => StorageKind::File,
+        KeyStorage::ZeroFilled => StorageKind::ZeroFilled,
+        KeyStorage::Elsewhere => StorageKind::Elsewhere,
+        KeyStorage::Unreadable => StorageKind::Unreadable,
     }
 }

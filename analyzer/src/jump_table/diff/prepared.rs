@@ -1,8 +1,8 @@
 //! Both tables, taken apart for matching: names in parts, functions as numbers.
 
-use super::matching::Counts;
+use super::matching::FunctionCounts;
 use super::model::TableModel;
-use super::stable_name::{KeyName, function_base};
+use super::stable_name::{NameParts, function_base};
 use foldhash::HashMap;
 
 /// The function of a site, as a number that both tables share.
@@ -10,14 +10,14 @@ pub(super) type FunctionId = u32;
 
 /// Names of functions of both tables, without numbering.
 #[derive(Debug, Default)]
-pub(super) struct Functions<'a> {
+pub(super) struct FunctionNames<'a> {
     names: Vec<&'a str>,
     ids: HashMap<&'a str, FunctionId>,
     /// Which of both tables have sites in it.
     tables: Vec<[bool; 2]>,
 }
 
-impl<'a> Functions<'a> {
+impl<'a> FunctionNames<'a> {
     pub(super) fn name(&self, id: FunctionId) -> &'a str {
         self.names[id as usize]
     }
@@ -43,11 +43,11 @@ impl<'a> Functions<'a> {
 pub(super) struct Prepared<'a> {
     pub(super) model: &'a TableModel<'a>,
     /// For each key its name.
-    pub(super) names: Vec<KeyName<'a>>,
+    pub(super) names: Vec<NameParts<'a>>,
     /// For each key its sites, in the order of their code.
     pub(super) sites: Vec<Vec<usize>>,
     /// For each key its sites in each function that is known.
-    pub(super) counts: Vec<Counts>,
+    pub(super) counts: Vec<FunctionCounts>,
     /// For each site its function.
     pub(super) function_of: Vec<Option<FunctionId>>,
 }
@@ -57,7 +57,7 @@ impl<'a> Prepared<'a> {
     pub(super) fn new(
         model: &'a TableModel<'a>,
         table: usize,
-        functions: &mut Functions<'a>,
+        functions: &mut FunctionNames<'a>,
     ) -> Self {
         let function_of: Vec<Option<FunctionId>> = model
             .sites
@@ -73,7 +73,7 @@ impl<'a> Prepared<'a> {
                 sites.push(index);
             }
         }
-        let names = model.keys.iter().map(|key| KeyName::parse(&key.name)).collect();
+        let names = model.keys.iter().map(|key| NameParts::parse(&key.name)).collect();
         let counts = sites.iter().map(|sites| count(sites, &function_of)).collect();
         Self { model, names, sites, counts, function_of }
     }
@@ -90,7 +90,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-fn count(sites: &[usize], function_of: &[Option<FunctionId>]) -> Counts {
+fn count(sites: &[usize], function_of: &[Option<FunctionId>]) -> FunctionCounts {
     let mut all: Vec<FunctionId> = sites.iter().filter_map(|site| function_of[*site]).collect();
     all.sort_unstable();
     all.chunk_by(|a, b| a == b).map(|same| (same[0], same.len())).collect()

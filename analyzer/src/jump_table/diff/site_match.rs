@@ -5,8 +5,8 @@
 //! has as many sites as before and one function of either side takes or gives
 //! them all, or if the functions have similar names; else it is removed or added.
 
-use super::matching::{Candidate, best_pairs, equal_pairs, remove};
-use super::prepared::{FunctionId, Functions, Prepared};
+use super::matching::{PairCandidate, best_pairs, equal_pairs, remove};
+use super::prepared::{FunctionId, FunctionNames, Prepared};
 use super::stable_name::{similarity_of_words, words};
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -58,7 +58,7 @@ type ByFunction = BTreeMap<Option<FunctionId>, Vec<usize>>;
 pub(super) fn site_pairs(
     (a, key_a): (&Prepared<'_>, usize),
     (b, key_b): (&Prepared<'_>, usize),
-    functions: &Functions<'_>,
+    functions: &FunctionNames<'_>,
 ) -> SitesDiff {
     let mut pairs = Vec::new();
     let (mut in_a, mut in_b) = (by_function(a, key_a), by_function(b, key_b));
@@ -138,7 +138,7 @@ fn functions_moved_between(
     in_a: &ByFunction,
     in_b: &ByFunction,
     max_pairs: usize,
-    functions: &Functions<'_>,
+    functions: &FunctionNames<'_>,
 ) -> Vec<(FunctionId, FunctionId)> {
     let known = |sites: &ByFunction| {
         let mut known: Vec<FunctionId> = sites.keys().copied().flatten().collect();
@@ -159,7 +159,7 @@ fn functions_moved_between(
             let score = similarity_of_words(&words_a[a], &words_b[b]);
             let both_stay = functions.is_in_both(*from) && functions.is_in_both(*to);
             if score >= SIMILAR && !both_stay {
-                candidates.push(Candidate { score, a, b });
+                candidates.push(PairCandidate { score, a, b });
             }
         }
     }

@@ -21,7 +21,7 @@ const UNIQUE_ID: &str = "__UNIQUE_ID_";
 
 /// The name of a key, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyName<'a> {
+pub struct NameParts<'a> {
     /// The file that qualifies the symbol, as in `net/core/dev.c:symbol`.
     pub file: Option<&'a str>,
     /// The object that holds the key, without numbering; empty for an address.
@@ -32,7 +32,7 @@ pub struct KeyName<'a> {
     pub is_numbered: bool,
 }
 
-impl<'a> KeyName<'a> {
+impl<'a> NameParts<'a> {
     /// Takes a name apart.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
@@ -170,8 +170,8 @@ mod tests {
             ("k.llvm.12", None, "k", "", true),
             ("", None, "", "", false),
         ] {
-            let wanted = KeyName { file, holder, path, is_numbered };
-            assert_eq!(KeyName::parse(text), wanted, "{text}");
+            let wanted = NameParts { file, holder, path, is_numbered };
+            assert_eq!(NameParts::parse(text), wanted, "{text}");
         }
     }
 
