@@ -1,6 +1,7 @@
 //! Images of x86_64 and riscv64, made by hand: what their sites hold and what
 //! can be wrong with them.  (`layouts.rs` and `diagnostics.rs` have arm64.)
 
+use crate::invariants::image::check;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::{InitBitOnDisk, SiteInsn};
 use jlctl_analyzer::image::{Image, ImageFault};
@@ -8,9 +9,6 @@ use jlctl_analyzer::jump_table::{Defect, EntryLayout, JumpTable, KeyStorage, Sit
 use jlctl_synthetic::elf::{Content, Elf, Endian, Place, Section, Symbol, consts};
 use proptest::collection::vec;
 use proptest::prelude::*;
-
-#[path = "common/check.rs"]
-mod check;
 
 const TEXT: u64 = 0xffff_ffff_8100_0000;
 const KEYS: u64 = 0xffff_ffff_8300_0000;
@@ -84,7 +82,7 @@ fn text(size: usize, pieces: &[(usize, &[u8])]) -> Vec<u8> {
 
 fn with_table<T>(elf: &Elf, read: impl FnOnce(&Image<'_>, &JumpTable<'_>) -> T) -> T {
     let bytes = elf.write();
-    check::check(&bytes);
+    check(&bytes);
     let image = Image::parse(&bytes).expect("the image can be read");
     let table = JumpTable::read(&image).expect("there is a table");
     read(&image, &table)
@@ -422,7 +420,7 @@ proptest! {
                 let at = at.index(bytes.len());
                 bytes[at] = *value;
             }
-            check::check(&bytes);
+            check(&bytes);
         }
     }
 
@@ -436,7 +434,7 @@ proptest! {
             code[at..at + 2].copy_from_slice(NOP2);
             code.truncate(usize::try_from(size).expect("it is small"));
             assert!(elf.poke(TEXT, &code));
-            check::check(&elf.write());
+            check(&elf.write());
         }
     }
 }

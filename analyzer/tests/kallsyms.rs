@@ -1,8 +1,6 @@
 //! The search for kallsyms, on images of every layout and on damaged ones.
 
-#[path = "common/check_kallsyms.rs"]
-mod check_kallsyms;
-
+use crate::invariants::kallsyms::check;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::kallsyms::{
     AddressBase, AddressEncoding, FlatImage, Kallsyms, KallsymsError,
@@ -288,7 +286,7 @@ fn the_first_sound_table_is_found_behind_others() {
 #[test]
 fn work_is_bounded() {
     let digits = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00";
-    check_kallsyms::check(&digits.repeat(1 << 14));
+    check(&digits.repeat(1 << 14));
     let markers: Vec<u8> = (0..1u32 << 13).flat_map(|index| (index * 512).to_le_bytes()).collect();
     let tail = KallsymsSpec::new(Release::V6_4, 1024);
     let tokens = find(&tail).expect("tables").layout().token_table.0;
@@ -296,11 +294,11 @@ fn work_is_bounded() {
     // A number of symbols that fits the markers stands before every name.
     for name in [[0x01, 0x61, 0x1f, 0x00], [0x01, 0x61, 0x01, 0x61]] {
         let names = name.repeat(1 << 20);
-        check_kallsyms::check(&[&names, &markers[..], &tokens].concat());
+        check(&[&names, &markers[..], &tokens].concat());
     }
-    check_kallsyms::check(&[vec![0; 1 << 22], tokens].concat());
+    check(&[vec![0; 1 << 22], tokens].concat());
     let record = [[0; 8], [3, 0, 0, 0, 0, 0, 0, 0], [0; 8]].concat();
-    check_kallsyms::check(&record.repeat(1 << 14));
+    check(&record.repeat(1 << 14));
 }
 
 #[test]
@@ -308,7 +306,7 @@ fn every_truncation_survives() {
     for release in Release::ALL {
         let bytes = KallsymsSpec { before: 64, ..KallsymsSpec::new(release, 800) }.build();
         for length in (0..bytes.len()).step_by(397) {
-            check_kallsyms::check(&bytes[..length]);
+            check(&bytes[..length]);
         }
     }
 }
@@ -347,11 +345,11 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        check_kallsyms::check(&bytes);
+        check(&bytes);
     }
 
     #[test]
     fn random_bytes_survive(bytes in proptest::collection::vec(any::<u8>(), 0..4096)) {
-        check_kallsyms::check(&bytes);
+        check(&bytes);
     }
 }

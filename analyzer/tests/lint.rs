@@ -1,9 +1,6 @@
 //! The lint on programs made for it: each trap and each rule, with a sound twin.
 
-#[path = "common/check_lint.rs"]
-mod check_lint;
-
-use check_lint::check;
+use crate::invariants::lint::check;
 use jlctl_a64::code::{Code, Function, Program, asm};
 use jlctl_a64::lint_cases::{self, LintCase};
 use jlctl_analyzer::image::Image;

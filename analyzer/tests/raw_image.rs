@@ -1,11 +1,7 @@
 //! Kernels without a symbol table: raw images, and stripped ELF files.
 
-#[path = "common/bare.rs"]
-mod bare;
-#[path = "common/check.rs"]
-mod check;
-
-use bare::with_kallsyms;
+use crate::bare::with_kallsyms;
+use crate::invariants::image::check;
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::{Image, ImageError, ImageFault, ImageFormat};
 use jlctl_analyzer::jump_table::{Confidence, Defect, JumpTable, LocateError, LocatedBy, SiteId};
@@ -299,9 +295,9 @@ fn a_header_alone_has_no_table() {
 fn damaged_raw_images_are_survived() {
     let raw = flat::image(&with_kallsyms(demo::spec(), Release::V6_4, true, |_, _| true).elf);
     for length in (0..raw.len()).step_by(raw.len() / 64) {
-        check::check(&raw[..length]);
+        check(&raw[..length]);
         let mut damaged = raw.clone();
         damaged[length..].iter_mut().step_by(509).for_each(|byte| *byte ^= 0x5a);
-        check::check(&damaged);
+        check(&damaged);
     }
 }

@@ -1,8 +1,6 @@
 //! Inputs that once made a reader panic or hang, kept as the fuzzer found them.
 
-#[path = "common/check.rs"]
-mod check;
-
+use crate::invariants::image::check;
 use std::fs;
 use std::path::Path;
 
@@ -16,6 +14,6 @@ fn every_kept_input_survives() {
     for path in paths {
         // Shown if it fails.
         println!("{}", path.display());
-        check::check(&fs::read(&path).expect("it can be read"));
+        check(&fs::read(&path).expect("it can be read"));
     }
 }

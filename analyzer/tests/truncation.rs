@@ -1,9 +1,7 @@
 //! Cut off and overwritten images: read what can be read, never panic, and
 //! end in bounded time.
 
-#[path = "common/check.rs"]
-mod check;
-
+use crate::invariants::image::check;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_synthetic::spec::{ImageSpec, Machine};
@@ -16,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn check_within(bytes: &[u8], what: impl Fn() -> String) {
     let start = Instant::now();
-    check::check(bytes);
+    check(bytes);
     assert!(start.elapsed() < PATIENCE, "{}: {:?}", what(), start.elapsed());
 }
 

@@ -1,8 +1,6 @@
 //! `jlctl apply`: to a copy, in place, and back; what is refused; disks that are full.
 
-mod common;
-
-use common::{Run, jlctl, run};
+use crate::command::{Run, jlctl, run};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use jlctl_synthetic::{demo, wrap};
 use std::fs;

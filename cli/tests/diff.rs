@@ -1,10 +1,8 @@
 //! `jlctl diff` of images that differ in one of everything, compared with
-//! testdata/golden/expect (`UPDATE_EXPECT=1 cargo test -p jlctl --test diff` rewrites
+//! testdata/golden/expect (`UPDATE_EXPECT=1 cargo test -p jlctl diff::` rewrites
 //! it); its options, exit status and refusals.
 
-mod common;
-
-use common::{Run, jlctl, root, run};
+use crate::command::{Run, jlctl, root, run};
 use jlctl_synthetic::demo;
 use jlctl_synthetic::spec::{
     Branch, DataSection, FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec, TextSection,
@@ -120,7 +118,7 @@ fn expect(name: &str, found: &str) {
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(
         found, wanted,
-        "{name}; if that is right, run UPDATE_EXPECT=1 cargo test -p jlctl --test diff"
+        "{name}; if that is right, run UPDATE_EXPECT=1 cargo test -p jlctl diff::"
     );
 }
 

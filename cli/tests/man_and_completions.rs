@@ -1,9 +1,7 @@
 //! The committed manual pages are those that the program makes, and every
 //! shell gets completions.
 
-mod common;
-
-use common::{jlctl, root, run};
+use crate::command::{jlctl, root, run};
 use std::collections::BTreeMap;
 use std::path::Path;
 

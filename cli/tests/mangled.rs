@@ -1,9 +1,7 @@
 //! Keys and functions of Rust and C++ are called by their paths, in every command; their
 //! symbols, mangled as they are, name them too.
 
-mod common;
-
-use common::{Run, jlctl, run};
+use crate::command::{Run, jlctl, run};
 use jlctl_a64::lint_cases;
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use serde_json::Value;

@@ -1,8 +1,6 @@
 //! Where results go, what accompanies them, and where the image comes from.
 
-mod common;
-
-use common::{DEMO, inspect, jlctl, report, root, run, wait};
+use crate::command::{DEMO, inspect, jlctl, report, root, run, wait};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _, pipe};

@@ -1,9 +1,7 @@
 //! `jlctl simulate`: golden output, litmus tests, what is refused and how.
-//! `UPDATE_EXPECT=1 cargo test -p jlctl --test simulate` rewrites testdata/golden/expect.
+//! `UPDATE_EXPECT=1 cargo test -p jlctl simulate::` rewrites testdata/golden/expect.
 
-mod common;
-
-use common::{DEMO, Run, jlctl, root, run};
+use crate::command::{DEMO, Run, jlctl, root, run};
 use jlctl_synthetic::demo;
 use jlctl_synthetic::spec::FunctionSpec;
 use std::fs;
@@ -32,7 +30,7 @@ fn expect(name: &str, text: &str) {
         fs::write(&path, text).expect("it can be written");
     }
     let expected = fs::read_to_string(&path).expect("it is there");
-    assert_eq!(text, expected, "{name}: UPDATE_EXPECT=1 cargo test -p jlctl --test simulate");
+    assert_eq!(text, expected, "{name}: UPDATE_EXPECT=1 cargo test -p jlctl simulate::");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What `jlctl inspect`, `plan` and `lint` say of a program with the keys `off_key` and `on_key`,
 //! whatever was done to it.
 
-use crate::common::{jlctl, run};
+use crate::command::{jlctl, run};
 use std::path::Path;
 
 /// How much of the program is left.

@@ -1,6 +1,6 @@
 //! What the tests of `jlctl link` share: the library, and what other tools say of a program.
 
-use crate::common::{root, run};
+use crate::command::{root, run};
 use std::path::Path;
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! Containers around arbitrary bytes, and signatures after them.
 #![no_main]
 
-#[path = "../../../analyzer/tests/common/container.rs"]
+#[path = "../../../analyzer/tests/invariants/container.rs"]
 mod container;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| container::check(bytes));

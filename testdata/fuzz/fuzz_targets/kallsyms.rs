@@ -1,7 +1,7 @@
 //! The symbol table that a kernel carries in itself, out of arbitrary bytes.
 #![no_main]
 
-#[path = "../../../analyzer/tests/common/check_kallsyms.rs"]
+#[path = "../../../analyzer/tests/invariants/kallsyms.rs"]
 mod check_kallsyms;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| check_kallsyms::check(bytes));

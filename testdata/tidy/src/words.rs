@@ -68,7 +68,7 @@ const UNSAFE: [&str; 6] = [
     "patch-engine/src/process/detach.rs",
     "testdata/vm/guest/tests/",
     // A program with keys of another crate, whose functions are unsafe.
-    "cli/tests/static_keys.rs",
+    "cli/tests/live/programs/",
     // A library that a test builds, and what it exports.
     "testdata/programs/rust/plugin.rs",
 ];

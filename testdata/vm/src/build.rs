@@ -51,6 +51,10 @@ pub struct Suite {
     pub package: &'static str,
     /// Which of its tests, as options of `cargo test`: `--lib`, `--tests`, `--test NAME`.
     pub targets: &'static [&'static str],
+    /// Parts of the names of the tests that run; empty if all do.
+    pub filter: &'static [&'static str],
+    /// Examples of the package that the tests start.
+    pub examples: &'static [&'static str],
     /// What they are built for.
     pub target: Target,
     /// Files that they read, by paths from the workspace's root.
@@ -61,7 +65,7 @@ impl Suite {
     /// Tests of Rust alone, which read no files.
     #[must_use]
     pub const fn new(package: &'static str, targets: &'static [&'static str]) -> Self {
-        Self { package, targets, target: Target::Musl, files: &[] }
+        Self { package, targets, filter: &[], examples: &[], target: Target::Musl, files: &[] }
     }
 }
 
@@ -70,7 +74,7 @@ impl Suite {
 pub struct Built {
     /// Its test programs.
     pub tests: Vec<TestProgram>,
-    /// What they need in the guest: its files, and the programs of its package.
+    /// What they need in the guest: its files, and the programs and examples of its package.
     pub files: Vec<PathBuf>,
 }
 
@@ -124,16 +128,23 @@ pub fn tests(suite: &Suite) -> Result<Built, VmError> {
     }
     let mut files: Vec<PathBuf> = suite.files.iter().map(|file| root().join(file)).collect();
     files.extend(programs.into_iter().map(|(program, _)| program.path));
+    if !suite.examples.is_empty() {
+        let mut command = cargo("build", suite.target);
+        command.args(["--package", suite.package]);
+        suite.examples.iter().for_each(|example| _ = command.args(["--example", example]));
+        let messages = output(&mut command)?;
+        files.extend(executables(&messages).map(|(program, _)| program.path));
+    }
     Ok(Built { tests: tests.into_iter().map(|(program, _)| program).collect(), files })
 }
 
-/// The tests of `program`, which tells them without a machine: by emulation of one
-/// program on hosts of another kind.
+/// The tests of `program` that `filter` selects, which it lists without a machine: by emulation
+/// of one program on hosts of another kind.
 ///
 /// # Errors
 ///
 /// If the program cannot be run.
-pub fn list(program: &Path) -> Result<Vec<ListedTest>, VmError> {
+pub fn list(program: &Path, filter: &[&str]) -> Result<Vec<ListedTest>, VmError> {
     let names = |options: &[&str]| {
         let mut command = if cfg!(all(target_arch = "aarch64", target_os = "linux")) {
             Command::new(program)
@@ -142,7 +153,7 @@ pub fn list(program: &Path) -> Result<Vec<ListedTest>, VmError> {
             command.arg(program);
             command
         };
-        command.args(["--list", "--format", "terse"]).args(options);
+        command.args(["--list", "--format", "terse"]).args(options).args(filter);
         Ok::<Vec<String>, VmError>(listed(&output(command.stderr(Stdio::piped()))?))
     };
     let ignored = names(&["--ignored"])?;

@@ -59,9 +59,10 @@ impl Guest {
     pub(crate) fn add_suite(&mut self, suite: &Suite) -> Result<Vec<Tests>, VmError> {
         let vm::Built { tests, files } = vm::tests(suite)?;
         let add = |built: vm::TestProgram| {
-            let tests = vm::list(&built.path)?;
+            let tests = vm::list(&built.path, suite.filter)?;
             let mut program = Program::new(built.path)
                 .arguments(["--test-threads=1", "--show-output"])
+                .arguments(suite.filter.iter().copied())
                 .limit(LIMIT);
             program.environment.push((EMULATED.0.to_owned(), EMULATED.1.to_owned()));
             program.files.clone_from(&files);

@@ -18,12 +18,17 @@ use std::sync::Arc;
 const SUITES: &[Suite] = &[
     Suite::new("jlctl-guest", &["--test", "machine"]),
     Suite::new("jlctl-shim", SHIM),
-    Suite { target: Target::Gnu, files: ROOT, ..Suite::new("jlctl", CLI) },
+    Suite {
+        target: Target::Gnu,
+        filter: LIVE,
+        examples: &["shim_keys", "crate_keys"],
+        files: ROOT,
+        ..Suite::new("jlctl", &["--test=cli", "--features=guest"])
+    },
 ];
 
 /// Those that need no other programs than jlctl.
-const CLI: &[&str] =
-    &["--test=live", "--test=live_socket", "--test=live_yama", "--test=static_keys"];
+const LIVE: &[&str] = &["live::flips::", "live::socket::", "live::static_keys::", "live::yama::"];
 /// A file in the directory in which they run jlctl.
 const ROOT: &[&str] = &["Cargo.toml"];
 

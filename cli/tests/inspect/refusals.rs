@@ -1,9 +1,7 @@
 //! Inputs and options that cannot be used: the exit status, and a message that
 //! names the file and says what was expected.
 
-mod common;
-
-use common::{DEMO, Run, inspect, jlctl, of_program, run};
+use crate::command::{DEMO, Run, inspect, jlctl, of_program, run};
 use jlctl_synthetic::broken::{headers, table};
 use jlctl_synthetic::demo;
 use std::fs;

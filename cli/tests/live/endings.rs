@@ -1,24 +1,17 @@
 //! `jlctl ctl` by ptrace when its writes fail, when it is interrupted or killed in the middle,
 //! or its target is: strace makes them, at each write in turn.
-#![allow(unsafe_code, reason = "sites")]
 
-mod common;
-#[path = "live/target.rs"]
-mod target;
-
+use crate::process::{OFF, ON, Process, shim_keys};
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
-use target::{Target, audit, is_target};
 
-const OFF: &str = "[0, 0, 1, 1] false true";
-const ON: &str = "[1, 1, 1, 1] true true";
 /// Writes of a flip of LIVE_FALSE: two sites, and the key's count.
 const WRITES: usize = 3;
 
 /// A flip under strace, which does `injection` to its writes into the process.
-fn flipping(target: &Target, injection: &str) -> Child {
+fn flipping(target: &Process, injection: &str) -> Child {
     Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject=pwrite64:{injection}")])
         .args([env!("CARGO_BIN_EXE_jlctl"), "ctl", &target.pid(), "enable", "LIVE_FALSE"])
@@ -33,79 +26,70 @@ fn end(flip: Child) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-fn flip(target: &Target, injection: &str) -> (Option<i32>, String) {
+fn flip(target: &Process, injection: &str) -> (Option<i32>, String) {
     end(flipping(target, injection))
 }
 
-fn ctl(target: &Target, action: &str) {
-    let run = target::ctl(target, &[action, "LIVE_FALSE"]);
+fn set(target: &Process, action: &str) {
+    let run = target.ctl(&[action, "LIVE_FALSE"]);
     assert_eq!(run.code, 0, "{run:?}");
 }
 
 #[test]
 fn a_write_that_fails_is_taken_back() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("a_write_that_fails_is_taken_back", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     for write in 1..=WRITES {
         let (code, told) = flip(&target, &format!("error=EIO:when={write}"));
         assert_eq!(code, Some(5), "{write}: {told}");
         assert!(told.contains("what was written was taken back"), "{write}: {told}");
-        assert_eq!(audit(&target).code, 0, "{write}");
+        assert_eq!(target.audit().code, 0, "{write}");
         assert_eq!(target.ask("?"), OFF, "{write}");
     }
     // Where taking back fails too, that is said, found, and mended by the same command.
     let (code, told) = flip(&target, "error=EIO:when=2+");
     assert_eq!(code, Some(5), "{told}");
     assert!(told.contains("taking back failed too"), "{told}");
-    let found = audit(&target);
+    let found = target.audit();
     assert_eq!(found.code, 1, "{found:?}");
-    ctl(&target, "enable");
-    assert_eq!(audit(&target).code, 0);
+    set(&target, "enable");
+    assert_eq!(target.audit().code, 0);
     assert_eq!(target.ask("?"), ON);
 }
 
 #[test]
 fn whoever_is_killed_leaves_whole_sites_and_running_threads() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("whoever_is_killed_leaves_whole_sites_and_running_threads", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     for write in 1..=WRITES {
         let (code, told) = flip(&target, &format!("signal=KILL:when={write}"));
         assert_eq!((code, told.as_str()), (None, ""), "{write}: jlctl is killed");
         // It answers, so that no thread is left stopped; the count is not published.
         assert!(target.ask("?").contains(" false true"), "{write}");
-        let found = audit(&target);
+        let found = target.audit();
         assert!([0, 1].contains(&found.code), "{write}: {found:?}");
         assert!(!found.stdout.contains("found other"), "{write}: {found:?}");
-        ctl(&target, "enable");
-        assert_eq!(audit(&target).code, 0, "{write}");
+        set(&target, "enable");
+        assert_eq!(target.audit().code, 0, "{write}");
         assert_eq!(target.ask("?"), ON, "{write}");
-        ctl(&target, "disable");
+        set(&target, "disable");
         assert_eq!(target.ask("?"), OFF, "{write}");
     }
 }
 
 #[test]
 fn whoever_is_interrupted_takes_back() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("whoever_is_interrupted_takes_back", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     let flip = flipping(&target, "delay_enter=500000:when=1+");
     let kill = format!("kill -INT {}", tracer(&target));
     assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh starts").success());
     let (code, told) = end(flip);
     assert!(told.contains("interrupted; what was written was taken back"), "{code:?} {told}");
     assert_eq!(code, Some(5), "{told}");
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.audit().code, 0);
     assert_eq!(target.ask("?"), OFF);
 }
 
 /// Who traces the target, once somebody does.
-fn tracer(target: &Target) -> String {
+fn tracer(target: &Process) -> String {
     let status = format!("/proc/{}/status", target.pid());
     loop {
         let status = fs::read_to_string(&status).expect("it runs");
@@ -119,11 +103,8 @@ fn tracer(target: &Target) -> String {
 
 #[test]
 fn a_target_that_is_killed_is_told_to_be_gone() {
-    if is_target() {
-        return;
-    }
     for write in 1..=WRITES {
-        let mut target = Target::with("a_target_that_is_killed_is_told_to_be_gone", &[]);
+        let mut target = Process::start_ready(&mut shim_keys());
         let flip = flipping(&target, &format!("delay_enter=2000000:when={write}"));
         tracer(&target);
         // Long enough for the write to begin, and not to end.

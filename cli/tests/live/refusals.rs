@@ -1,33 +1,22 @@
 //! Processes that `jlctl ctl`, `jlctl audit` and `jlctl apply --pid` leave alone, and what they
 //! say of them.
-#![allow(unsafe_code, reason = "sites")]
 
-mod common;
-#[path = "live/target.rs"]
-mod target;
-
-use common::{jlctl, root, run};
+use crate::command::{jlctl, of_program, root, run};
+use crate::process::{OFF, ON, Process, json, program, shim_keys};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::{env, fs, thread};
-use target::{Target, audit, ctl, is_target, json};
-
-const OFF: &str = "[0, 0, 1, 1] false true";
-const ON: &str = "[1, 1, 1, 1] true true";
+use std::{fs, thread};
 
 #[test]
 fn what_has_no_keys_or_is_not_there_is_refused() {
-    if is_target() {
-        return;
-    }
-    let target = Target::with("what_has_no_keys_or_is_not_there_is_refused", &[]);
+    let target = Process::start_ready(&mut shim_keys());
     for gone in [&["ctl", "4194304", "list"][..], &["audit", "--pid", "4194304"]] {
         let gone = run(&mut jlctl(gone));
         assert_eq!((gone.code, gone.stdout.as_str()), (3, ""), "{gone:?}");
         assert!(gone.stderr.contains("there is none"), "{}", gone.stderr);
     }
-    let unknown = ctl(&target, &["enable", "no_such_key"]);
+    let unknown = target.ctl(&["enable", "no_such_key"]);
     assert_eq!(unknown.code, 4, "{unknown:?}");
     // A program without a table.
     let mut sleep = Command::new("sleep").arg("60").spawn().expect("sleep starts");
@@ -38,7 +27,7 @@ fn what_has_no_keys_or_is_not_there_is_refused() {
     assert!(without.stderr.contains("has a jump table"), "{}", without.stderr);
     // Another build than what runs.
     let demo = root().join("testdata/golden/images/vmlinux-demo");
-    let other = ctl(&target, &["list", "--image", demo.to_str().expect("UTF-8")]);
+    let other = target.ctl(&["list", "--image", demo.to_str().expect("UTF-8")]);
     assert_eq!(other.code, 4, "{other:?}");
     let usage = run(&mut jlctl(&["ctl", "-1", "list"]));
     assert_eq!(usage.code, 2, "{usage:?}");
@@ -60,17 +49,15 @@ fn strace(pid: &str) -> Child {
 
 #[test]
 fn a_process_that_is_traced_can_only_be_asked() {
-    if is_target() {
-        return;
-    }
-    const NAME: &str = "a_process_that_is_traced_can_only_be_asked";
     let directory = tempfile::tempdir().expect("a directory");
     let control = directory.path().join("control");
-    let mut target = Target::with(NAME, &[("JLSHIM_CONTROL", control.to_str().expect("UTF-8"))]);
+    let mut target = Process::start_ready(
+        shim_keys().envs([("JLSHIM_CONTROL", control.to_str().expect("UTF-8"))]),
+    );
     let mut strace = strace(&target.pid());
     // Who traces it keeps all others from stopping it.
-    let refused = ctl(&target, &["--ptrace", "enable", "LIVE_FALSE"]);
-    let asked = ctl(&target, &["enable", "LIVE_FALSE"]);
+    let refused = target.ctl(&["--ptrace", "enable", "LIVE_FALSE"]);
+    let asked = target.ctl(&["enable", "LIVE_FALSE"]);
     strace.kill().expect("it runs");
     strace.wait().expect("it ends");
     assert_eq!(refused.code, 5, "{refused:?}");
@@ -81,17 +68,14 @@ fn a_process_that_is_traced_can_only_be_asked() {
 
 #[test]
 fn another_user_s_process_is_refused() {
-    if is_target() {
-        return;
-    }
     /// A user who owns nothing.
     const NOBODY: u32 = 65_534;
-    let mut target = Target::with("another_user_s_process_is_refused", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     let directory = tempfile::tempdir().expect("a directory");
     let program = copy(Path::new(env!("CARGO_BIN_EXE_jlctl")), &directory, "jlctl");
     let pid = target.pid();
     for args in [&["ctl", &pid, "enable", "LIVE_FALSE"][..], &["audit", "--pid", &pid]] {
-        let mut command = common::of_program(&program, args);
+        let mut command = of_program(&program, args);
         let refused = run(command.current_dir("/").uid(NOBODY).gid(NOBODY));
         assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "needs root: {refused:?}");
         let told = "it belongs to user id 0, this is user id 65534: run jlctl as that user or root";
@@ -111,7 +95,7 @@ fn copy(program: &Path, directory: &tempfile::TempDir, name: &str) -> PathBuf {
 
 /// This program with another build id.
 fn other_build(directory: &tempfile::TempDir) -> PathBuf {
-    let mut bytes = fs::read(env::current_exe().expect("this program")).expect("it is readable");
+    let mut bytes = fs::read(program("shim_keys")).expect("it is readable");
     // An ELF note: three lengths and kinds of four bytes, the owner, the id (gABI, "Note
     // Section").
     let header = [4_u32, 20, 3].map(u32::to_le_bytes).concat();
@@ -126,31 +110,24 @@ fn other_build(directory: &tempfile::TempDir) -> PathBuf {
 
 #[test]
 fn a_program_whose_file_was_replaced_is_told_from_its_successor() {
-    if is_target() {
-        return;
-    }
-    const NAME: &str = "a_program_whose_file_was_replaced_is_told_from_its_successor";
     let directory = tempfile::tempdir().expect("a directory");
-    let path = copy(&env::current_exe().expect("this program"), &directory, "program");
-    let mut target = Target::of_program(path.as_os_str(), NAME, &[]);
+    let path = copy(&program("shim_keys"), &directory, "program");
+    let mut target = Process::start_ready(&mut Command::new(&path));
     fs::rename(other_build(&directory), &path).expect("it is replaced");
-    let named = ctl(&target, &["enable", "LIVE_FALSE", "--image", path.to_str().expect("UTF-8")]);
+    let named = target.ctl(&["enable", "LIVE_FALSE", "--image", path.to_str().expect("UTF-8")]);
     assert_eq!(named.code, 4, "{named:?}");
     assert!(named.stderr.contains("was replaced since it was started"), "{}", named.stderr);
     assert_eq!(target.ask("?"), OFF);
     // What it was started from is still there, without a name.
-    let flipped = json(&ctl(&target, &["enable", "LIVE_FALSE", "--format", "json"]));
+    let flipped = json(&target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]));
     assert_eq!(flipped["keys"][0]["enabled"], 1);
     assert_eq!(target.ask("?"), ON);
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.audit().code, 0);
 }
 
 #[test]
 fn a_plan_for_another_build_is_refused() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("a_plan_for_another_build_is_refused", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     let directory = tempfile::tempdir().expect("a directory");
     let (other, plan) = (other_build(&directory), directory.path().join("plan"));
     let (other, plan) = (other.to_str().expect("UTF-8"), plan.to_str().expect("UTF-8"));

@@ -1,15 +1,12 @@
 //! Paths to the keys in objects, through types that are written for the purpose.
 
-#[path = "common/types.rs"]
-mod types;
-
+use super::types::{Draft, file};
 use gimli::constants;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, ObjectPaths, ObjectQuery};
 use jlctl_analyzer::image::Image;
 use jlctl_synthetic::elf::Endian;
 use std::path::Path;
-use types::{Draft, file};
 
 const CODE: u64 = 0xffff_8000_8000_0000;
 const OTHER_CODE: u64 = 0xffff_8000_8001_0000;

@@ -1,9 +1,7 @@
 //! What the README's section "Lint in CI" has people copy: the commands of its workflow and
 //! of its hook, run as they stand there.
 
-mod common;
-
-use common::{Run, jlctl, root, run};
+use crate::command::{Run, jlctl, root, run};
 use jlctl_a64::lint_cases;
 use std::fs;
 use std::path::Path;

@@ -1,9 +1,7 @@
 //! `jlctl lint`: what is read and what is not, exit status, options that are refused, the
 //! rules' pages. What findings look like in reports is tested beside the reports.
 
-mod common;
-
-use common::{DEMO, Run, jlctl, root, run};
+use crate::command::{DEMO, Run, jlctl, root, run};
 use jlctl_a64::lint_cases::{self, LintCase};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec};
 use rayon::prelude::*;

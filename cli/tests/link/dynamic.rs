@@ -3,20 +3,15 @@
 //!
 //! What is missing of compilers and emulators fails a test.
 
-mod common;
-#[path = "link/reads.rs"]
-mod reads;
-#[path = "link/tools.rs"]
-mod tools;
-
-use common::{Run, jlctl, root, run};
-use reads::Names;
+use super::reads::{self, Names};
+use super::tools::{holds, install, succeeds, well_formed};
+use crate::command::{Run, jlctl, root, run};
+use crate::process::Process;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use tools::{holds, install, succeeds, well_formed};
+use std::process::Command;
 
 /// What a program is built for, and by what it is looked at.
 struct Machine {
@@ -66,7 +61,7 @@ impl Bench {
         let mut command = Command::new(compiler[0]);
         command.args(&compiler[1..]).args(["-O2", "-o"]).arg(self.path(out)).arg("-I");
         command.arg(root().join("runtime-shim/include"));
-        command.arg(root().join("cli/tests/link").join(source)).args(options);
+        command.arg(root().join("cli/tests/c").join(source)).args(options);
         succeeds(&mut command);
     }
 
@@ -103,32 +98,20 @@ impl Bench {
     fn flipped_by_socket(&self, program: &str) {
         let path = self.path("control");
         let mut command = self.command(program);
-        command.arg("serve").env("JLSHIM_CONTROL", &path);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut to = child.stdin.take().expect("a pipe");
-        let mut from = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let mut sees = || {
-            to.write_all(b"\n").expect("it listens");
-            from.next().expect("it answers").expect("text")
-        };
-        assert_eq!(sees(), "seen: 0 1", "{program}");
+        let mut process = Process::start(command.arg("serve").env("JLSHIM_CONTROL", &path));
+        assert_eq!(process.ask(""), "seen: 0 1", "{program}");
         let mut control = UnixStream::connect(&path).expect("it serves");
         control.write_all(b"enable off_key disable on_key\n").expect("it listens");
         let reply = BufReader::new(control).lines().nth(2).expect("three lines").expect("text");
         assert!(reply.starts_with("ok 2 strict "), "{program}: {reply}");
-        assert_eq!(sees(), "seen: 1 0", "{program}");
+        assert_eq!(process.ask(""), "seen: 1 0", "{program}");
         if self.machine.emulator.is_empty() {
-            let pid = child.id().to_string();
+            let pid = process.pid();
             self.ok(&["ctl", &pid, "disable", "off_key"]);
             self.ok(&["ctl", &pid, "--ptrace", "enable", "on_key"]);
-            assert_eq!(sees(), "seen: 0 1", "{program}");
+            assert_eq!(process.ask(""), "seen: 0 1", "{program}");
         }
-        drop(to);
-        assert!(child.wait().expect("a child").success(), "{program}");
+        process.finish();
         assert!(!path.exists(), "{program}: the socket is removed");
     }
 

@@ -1,9 +1,7 @@
 //! Reports of the demo image in every format, compared with testdata/golden/expect.
-//! `UPDATE_EXPECT=1 cargo test -p jlctl --test inspect_formats` rewrites them.
+//! `UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats` rewrites them.
 
-mod common;
-
-use common::{inspect, report, root};
+use crate::command::{inspect, report, root};
 use serde_json::Value;
 
 /// Compares a report with the committed one, or replaces that.
@@ -20,7 +18,7 @@ fn expect(name: &str, args: &[&str]) {
     assert!(
         found == wanted,
         "{name} differs from line {}: expected {:?}, found {:?}; if that is right, run \
-         UPDATE_EXPECT=1 cargo test -p jlctl --test inspect_formats",
+         UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats",
         line + 1,
         wanted.lines().nth(line),
         found.lines().nth(line)

@@ -1,23 +1,17 @@
 //! What Yama's setting forbids, under a kernel with that security module: only the virtual
 //! machine's tests ask for this file, since it changes the setting for all.
-#![allow(unsafe_code, reason = "sites")]
 
-mod common;
-#[path = "live/target.rs"]
-mod target;
-
-use common::{Run, jlctl, run};
+use crate::command::{Run, jlctl, run};
+use crate::process::{OFF, ON, Process, shim_keys};
+use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
-use std::{env, fs};
-use target::{Target, is_target};
 
 /// `Documentation/admin-guide/LSM/Yama.rst`, Linux 6.12.
 const SETTING: &str = "/proc/sys/kernel/yama/ptrace_scope";
 /// A user who owns nothing.
 const NOBODY: u32 = 65_534;
 
-fn flip(target: &Target, scope: u32) -> Run {
+fn flip(target: &Process, scope: u32) -> Run {
     fs::write(SETTING, scope.to_string()).expect("only root can test this, and with Yama");
     let mut command = jlctl(&["ctl", &target.pid(), "enable", "LIVE_FALSE"]);
     run(command.uid(NOBODY).gid(NOBODY))
@@ -25,12 +19,7 @@ fn flip(target: &Target, scope: u32) -> Run {
 
 #[test]
 fn the_setting_that_forbids_it_is_named() {
-    if is_target() {
-        return;
-    }
-    let mut command = Command::new(env::current_exe().expect("this program"));
-    let name = "the_setting_that_forbids_it_is_named";
-    let mut target = Target::start(command.uid(NOBODY).gid(NOBODY), name);
+    let mut target = Process::start_ready(shim_keys().uid(NOBODY).gid(NOBODY));
     for (scope, words) in [
         (1, "ptrace_scope is 1, and it is no child of this process: run jlctl as root"),
         (2, "ptrace_scope is 2: only with CAP_SYS_PTRACE"),
@@ -39,8 +28,8 @@ fn the_setting_that_forbids_it_is_named() {
         assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "{refused:?}");
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
-    assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
+    assert_eq!(target.ask("?"), OFF);
     let flipped = flip(&target, 0);
     assert_eq!((flipped.code, flipped.stderr.as_str()), (0, ""), "{flipped:?}");
-    assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
+    assert_eq!(target.ask("?"), ON);
 }

@@ -4,18 +4,12 @@
 //! Natively, and under a real arm64 kernel in the virtual machine; an emulator's process is not
 //! its guest's.  There no other programs are: tests that need some are in `live_endings` and
 //! `live_refusals`.
-#![allow(unsafe_code, reason = "sites")]
 
-mod common;
-#[path = "live/target.rs"]
-mod target;
-
-use common::{jlctl, run};
+use super::emulator::rounds;
+use crate::command::{jlctl, run};
+use crate::process::{Process, json, program, shim_keys};
 use jlctl_patch_engine::process::{Edit, Edits, Memory, apply};
 use serde_json::Value;
-use std::env;
-use target::emulator::rounds;
-use target::{SPAWNS, Target, audit, ctl, is_target, json};
 
 /// The pattern of a key's name, whatever stands around it.
 fn pattern(name: &str) -> String {
@@ -24,18 +18,15 @@ fn pattern(name: &str) -> String {
 
 #[test]
 fn keys_are_listed_and_flipped_by_name() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("keys_are_listed_and_flipped_by_name", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     let (off, on) = (pattern("LIVE_FALSE"), pattern("LIVE_TRUE"));
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
-    let listed = json(&ctl(&target, &["list", "--format", "json"]));
+    let listed = json(&target.ctl(&["list", "--format", "json"]));
     assert_eq!(
         (listed["schema"].as_str(), listed["keys"].as_array().map(Vec::len)),
         (Some("jlctl.ctl/1"), Some(2))
     );
-    let flipped = json(&ctl(&target, &["enable", &off, "--format", "json"]));
+    let flipped = json(&target.ctl(&["enable", &off, "--format", "json"]));
     assert_eq!(
         (&flipped["way"], &flipped["synchronised_by"]),
         (&"ptrace".into(), &"ptrace-stop".into())
@@ -48,47 +39,41 @@ fn keys_are_listed_and_flipped_by_name() {
         (&0.into(), &1.into(), &2.into())
     );
     assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
-    let again = json(&ctl(&target, &["enable", &off, "--format", "json"]));
+    let again = json(&target.ctl(&["enable", &off, "--format", "json"]));
     assert_eq!((&again["synchronised_by"], &again["threads"]), (&Value::Null, &Value::Null));
-    let text = ctl(&target, &["disable", &on]);
+    let text = target.ctl(&["disable", &on]);
     assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
     assert!(text.stdout.contains("on → off, 2 sites patched"), "{}", text.stdout);
     assert!(text.stdout.contains("by stopping 9 threads"), "{}", text.stdout);
     assert_eq!(target.ask("?"), "[1, 1, 0, 0] true false");
-    let list = ctl(&target, &["list", &off]);
+    let list = target.ctl(&["list", &off]);
     assert!(list.stdout.starts_with("on ") && list.stdout.contains("(2 sites)"), "{}", list.stdout);
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.audit().code, 0);
 }
 
 #[test]
 fn the_program_flips_what_was_flipped_from_outside() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("the_program_flips_what_was_flipped_from_outside", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
     assert_eq!(target.ask("flip"), "[1, 1, 1, 1] true true");
-    assert_eq!(ctl(&target, &["disable", &off]).code, 0);
+    assert_eq!(target.ctl(&["disable", &off]).code, 0);
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
     assert_eq!(target.ask("flip"), "[1, 1, 1, 1] true true");
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.audit().code, 0);
 }
 
 #[test]
 fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("a_site_that_does_not_follow_its_key_is_found_and_mended", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
-    let listed = json(&ctl(&target, &["list", &off, "--format", "json"]));
+    let listed = json(&target.ctl(&["list", &off, "--format", "json"]));
     let address = listed["keys"][0]["address"].as_str().expect("an address");
     let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).expect("a number");
     // The word alone says that the key is on.
     let memory = std::fs::File::options().write(true).open(format!("/proc/{}/mem", target.pid()));
     std::os::unix::fs::FileExt::write_all_at(&memory.expect("it opens"), &[1], address)
         .expect("it can be written");
-    let found = audit(&target);
+    let found = target.audit();
     assert_eq!(found.code, 1, "{found:?}");
     let stale = json(&found);
     assert_eq!(stale["stale"].as_array().map(Vec::len), Some(2), "{stale}");
@@ -97,18 +82,15 @@ fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
     expected.sort();
     assert_eq!(expected, [Some("jmp".to_owned()), Some("nop".to_owned())]);
     assert!(stale["stale"][0]["function"].as_str().is_some_and(|name| name.contains("sees")));
-    assert_eq!(ctl(&target, &["enable", &off]).code, 0);
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.ctl(&["enable", &off]).code, 0);
+    assert_eq!(target.audit().code, 0);
     assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
 }
 
 #[test]
 fn a_plan_is_applied_and_taken_back() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("a_plan_is_applied_and_taken_back", &[]);
-    let exe = env::current_exe().expect("this program");
+    let mut target = Process::start_ready(&mut shim_keys());
+    let exe = program("shim_keys");
     let exe = exe.to_str().expect("UTF-8");
     let directory = tempfile::tempdir().expect("a directory");
     let plan = directory.path().join("plan.json");
@@ -125,25 +107,25 @@ fn a_plan_is_applied_and_taken_back() {
     let twice = apply(&[]);
     assert_eq!(twice.code, 4, "{twice:?}");
     assert!(twice.stderr.contains("nothing was written"), "{}", twice.stderr);
-    let reversed = |target: &mut Target| target.ask("?");
+    let reversed = |target: &mut Process| target.ask("?");
     assert_eq!(reversed(&mut target), "[1, 1, 0, 0] true false");
     let back = run(&mut jlctl(&["apply", plan, "--pid", &target.pid(), "--reverse"]));
     assert_eq!(back.code, 0, "{back:?}");
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.audit().code, 0);
 }
 
 /// A plan that turns both keys as the program has them at first, as edits of its memory, and
 /// what takes it back.
-fn both_ways(target: &Target) -> [Edits; 2] {
-    let exe = env::current_exe().expect("this program");
+fn both_ways(target: &Process) -> [Edits; 2] {
+    let exe = program("shim_keys");
     let made = ["plan", exe.to_str().expect("UTF-8"), "--flip", "/LIVE_/", "--no-source"];
     let plan = json(&run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())));
     let number = |value: &Value| {
         let text = value.as_str().expect("text").trim_start_matches("0x");
         u64::from_str_radix(text, 16).expect("hex")
     };
-    let bias = number(&json(&audit(target))["images"][0]["bias"]);
+    let bias = number(&json(&target.audit())["images"][0]["bias"]);
     let bytes = |value: &Value| -> Vec<u8> {
         let digits = value.as_str().expect("text").as_bytes();
         let byte = |pair: &[u8]| {
@@ -170,7 +152,7 @@ fn both_ways(target: &Target) -> [Edits; 2] {
 
 /// Flips both keys of `target` so many times; of all threads, how many were stopped at least
 /// and at most.
-fn flip(target: &mut Target, count: usize) -> [usize; 2] {
+fn flip(target: &mut Process, count: usize) -> [usize; 2] {
     let ways = both_ways(target);
     let memory = Memory::open(target.child.id().cast_signed(), true).expect("it may");
     let mut stopped = [usize::MAX, 0];
@@ -187,22 +169,15 @@ fn flip(target: &mut Target, count: usize) -> [usize; 2] {
 
 #[test]
 fn ten_thousand_flips_under_load() {
-    if is_target() {
-        return;
-    }
-    let mut target = Target::with("ten_thousand_flips_under_load", &[]);
+    let mut target = Process::start_ready(&mut shim_keys());
     assert_eq!(flip(&mut target, rounds(10_000, 400)), [9, 9]);
 }
 
 #[test]
 fn threads_that_begin_and_end_meanwhile_are_stopped_too() {
-    if is_target() {
-        return;
-    }
-    const NAME: &str = "threads_that_begin_and_end_meanwhile_are_stopped_too";
-    let mut target = Target::with(NAME, &[(SPAWNS, "1")]);
+    let mut target = Process::start_ready(shim_keys().envs([("JLCTL_TEST_SPAWNS", "1")]));
     // Those of the other tests, one that begins others, and at times one of these.
     let [least, most] = flip(&mut target, rounds(1_000, 50));
     assert!(least >= 10 && most >= 11, "{least} to {most}");
-    assert_eq!(audit(&target).code, 0);
+    assert_eq!(target.audit().code, 0);
 }

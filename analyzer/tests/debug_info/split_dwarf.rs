@@ -1,11 +1,7 @@
 //! Split debug information that a real compiler made: rustc, which is there
 //! whenever this test is built.
 
-#[path = "common/chain.rs"]
-mod chain;
-#[path = "common/chains.rs"]
-mod chains;
-
+use super::{chain, chains};
 use object::{Object, ObjectSymbol, SymbolKind};
 use std::fs;
 use std::path::{Path, PathBuf};

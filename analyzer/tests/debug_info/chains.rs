@@ -1,6 +1,6 @@
 //! Chains of frames from jlctl and from addr2line's `Context`.
 
-use crate::chain::{Chain, of_frames};
+use super::chain::{Chain, of_frames};
 use addr2line::{Context, LookupContinuation, LookupResult};
 use gimli::{Dwarf, DwarfFileType, EndianSlice, RunTimeEndian, SectionId};
 use jlctl_analyzer::addr::Svma;

@@ -1,68 +1,36 @@
 //! A library whose file was replaced while a program has it mapped: the kernel's link to what is
 //! mapped still leads to it, for root.
 
-mod common;
-
-use common::{Run, jlctl, root, run};
+use crate::command::{Run, jlctl, root, run};
+use crate::process::Process;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 /// A program and its two libraries, with a key each, below `directory`.
 fn build(directory: &Path) {
-    let tests = root().join("cli/tests");
+    let tests = root().join("cli/tests/c");
     let gcc = |args: &[&str], source: &str, out: &str| {
         let mut gcc = Command::new("gcc");
         gcc.current_dir(directory).arg("-I").arg(root().join("runtime-shim/include"));
         let done = run(gcc.arg("-O2").arg(tests.join(source)).args(args).args(["-o", out]));
         assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
     };
-    gcc(&["-fPIC", "-shared", "-Wl,--build-id"], "link/library.c", "library.so");
+    gcc(&["-fPIC", "-shared", "-Wl,--build-id"], "library.c", "library.so");
     let other = ["-Dlibrary_key=kept_key", "-Dlibrary_value=value", "-Dlibrary_address=address"];
     let other = [&["-fPIC", "-shared", "-Wl,--build-id"], &other[..]].concat();
-    gcc(&other, "link/library.c", "kept.so");
+    gcc(&other, "library.c", "kept.so");
     let linked = ["-Wl,--no-as-needed", "./library.so", "./kept.so", "-Wl,-rpath,$ORIGIN"];
-    gcc(&linked, "live/host.c", "host");
+    gcc(&linked, "library_host.c", "host");
 }
 
-struct Host {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Host {
-    fn start(directory: &Path) -> Self {
-        let mut command = Command::new(directory.join("host"));
-        command.current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        let to = child.stdin.take().expect("a pipe");
-        let from = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut host = Self { child, to, from };
-        assert_eq!(host.value(), "0");
-        host
-    }
-
-    fn value(&mut self) -> String {
-        writeln!(self.to).expect("it listens");
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("an answer");
-        line.trim_end().to_owned()
-    }
-
-    fn pid(&self) -> String {
-        self.child.id().to_string()
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The program, which answers each line with the value that its library's key selects.
+fn start(directory: &Path) -> Process {
+    let mut host = Process::start(Command::new(directory.join("host")).current_dir(directory));
+    assert_eq!(host.ask(""), "0");
+    host
 }
 
 fn parsed(run: &Run) -> Value {
@@ -75,7 +43,7 @@ fn a_library_whose_file_was_replaced_is_flipped() {
     let directory = tempfile::tempdir().expect("a directory");
     let directory = directory.path();
     build(directory);
-    let mut host = Host::start(directory);
+    let mut host = start(directory);
     let pid = host.pid();
     let other = directory.join("other");
     fs::write(&other, "its successor").expect("it is written");
@@ -83,11 +51,11 @@ fn a_library_whose_file_was_replaced_is_flipped() {
     let flip = |action| run(&mut jlctl(&["ctl", &pid, action, "library_key", "--format", "json"]));
     let flipped = parsed(&flip("enable"));
     assert_eq!((&flipped["keys"][0]["enabled"], &flipped["unread"]), (&1.into(), &json!([])));
-    assert_eq!(host.value(), "1");
+    assert_eq!(host.ask(""), "1");
     let audit = parsed(&run(&mut jlctl(&["audit", "--pid", &pid, "--format", "json"])));
     assert_eq!((&audit["sites"], &audit["unread"]), (&2.into(), &json!([])));
     parsed(&flip("disable"));
-    assert_eq!(host.value(), "0");
+    assert_eq!(host.ask(""), "0");
 }
 
 /// What may open the kernel's links to what is mapped (proc_pid_map_files(5)), and files that
@@ -99,7 +67,7 @@ fn who_cannot_open_it_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let directory = directory.path();
     build(directory);
-    let mut host = Host::start(directory);
+    let mut host = start(directory);
     let pid = host.pid();
     let library = directory.join("library.so");
     fs::remove_file(&library).expect("it is ours");
@@ -132,5 +100,5 @@ fn who_cannot_open_it_is_told() {
     }
     assert!(refused.stderr.contains("Permission denied"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("it has no static keys"), "{}", refused.stderr);
-    assert_eq!(host.value(), "0");
+    assert_eq!(host.ask(""), "0");
 }

@@ -1,10 +1,9 @@
 //! The JSON report has every field of schema jlctl.inspect/1, of the right
 //! type, null only where the schema allows it; the filters and lists.
 
-mod common;
-
-use common::{DEMO, inspect, report};
-use jlctl_synthetic::{broken, demo, spec::ImageSpec};
+use crate::command::{DEMO, inspect, report};
+use jlctl_synthetic::broken::{self, debug};
+use jlctl_synthetic::{demo, spec::ImageSpec};
 use serde_json::Value;
 
 /// What a field may hold.
@@ -321,4 +320,18 @@ fn filters_that_match_together_nothing_leave_empty_lists() {
 fn the_path_is_reported_as_it_was_given() {
     let json = json(&[]);
     assert_eq!(json["image"]["path"], DEMO);
+}
+
+#[test]
+fn unreadable_debug_information_is_a_warning_of_its_own() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("bomb");
+    std::fs::write(&path, debug::compression_bomb()).expect("the image is written");
+    let path = path.to_str().expect("it is UTF-8");
+    let run = inspect(&[path, "--sites", "--format", "json"]);
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let found = &report["diagnostics"][0];
+    assert_eq!((&found["code"], &found["severity"]), (&"JT102".into(), &"warning".into()));
+    assert!(report["sites"][0]["source"].is_null());
+    assert_eq!(run.code, 0, "a warning is no finding at the failing level");
 }

@@ -2,18 +2,12 @@
 //!
 //! What is missing of compilers and emulators fails a test.
 
-mod common;
-#[path = "link/reads.rs"]
-mod reads;
-#[path = "link/tools.rs"]
-mod tools;
-
-use common::{Run, jlctl, root, run};
-use reads::Names;
+use super::reads::{self, Names};
+use super::tools::{holds, install, succeeds, well_formed};
+use crate::command::{Run, jlctl, root, run};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use tools::{holds, install, succeeds, well_formed};
 
 /// What a program is built for.
 struct Machine {
@@ -56,7 +50,7 @@ impl Bench {
         let mut command = Command::new(program);
         command.args(first).args(["-O2", "-Wall", "-Werror", "-I"]);
         command.arg(root().join("runtime-shim/include")).args(options);
-        command.arg(root().join("cli/tests/link/static.c")).arg("-o").arg(self.path(out));
+        command.arg(root().join("cli/tests/c/static.c")).arg("-o").arg(self.path(out));
         succeeds(&mut command);
     }
 

@@ -1,6 +1,6 @@
 //! The chains that the declaration of an image means.
 
-use crate::chain::{Chain, Frame};
+use super::chain::{Chain, Frame};
 use jlctl_synthetic::dwarf::COMP_DIR;
 use jlctl_synthetic::link::{Entry, Linked};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, SiteSpec};

@@ -1,12 +1,8 @@
 //! Frames of modules: out of their own debug information, whose sections need
 //! relocations, and out of a debug file with another layout.
 
-#[path = "common/chain.rs"]
-mod chain;
-#[path = "common/declared.rs"]
-mod declared;
-
-use chain::Chain;
+use super::chain::Chain;
+use super::{chain, declared};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, find_debug_file};
 use jlctl_analyzer::image::{Image, ImageError};

@@ -1,7 +1,6 @@
 //! Runs jlctl as a user does.
-#![allow(dead_code, reason = "each file of tests uses its part")]
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -53,7 +52,7 @@ pub(crate) fn report(args: &[&str]) -> String {
 /// Runs to the end, or panics if there is none.
 pub(crate) fn run(command: &mut Command) -> Run {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the program starts");
+    let mut child = spawn(command);
     let stdout = reader(child.stdout.take());
     let stderr = reader(child.stderr.take());
     let code = wait(&mut child, &format!("{command:?}"));
@@ -63,6 +62,23 @@ pub(crate) fn run(command: &mut Command) -> Run {
     let run = Run { code, stdout: text(stdout), stderr: text(stderr) };
     assert!(!run.stderr.contains("panicked"), "{command:?}: {}", run.stderr);
     run
+}
+
+/// Starts a program, which may be a copy that a test has just made.  While another thread of this
+/// process starts a program, its child holds all our open files for a moment, the copy that is
+/// being written among them, and the kernel executes no file that is open for writing.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let start = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy && start.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            child => return child.unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        }
+    }
 }
 
 fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {

@@ -1,8 +1,6 @@
 //! A kernel and its modules, read together.
 
-mod common;
-
-use common::{Run, inspect};
+use crate::command::{Run, inspect};
 use jlctl_synthetic::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use jlctl_synthetic::{broken, wrap};
 use serde_json::Value;

@@ -1,41 +1,35 @@
 //! `jlctl ctl` and `jlctl apply --pid` by the control socket of a process: it flips its keys
 //! itself, and none of its threads is stopped.
-#![allow(unsafe_code, reason = "sites")]
 
-mod common;
-#[path = "live/target.rs"]
-mod target;
-
-use common::{jlctl, run};
+use super::emulator::rounds;
+use crate::command::{jlctl, of_program, run};
+use crate::process::{Process, json, program, shim_keys};
 use serde_json::Value;
+use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::{env, fs};
-use target::emulator::rounds;
-use target::{Target, ctl, is_target, json};
 
 /// A user who owns nothing.
 const NOBODY: u32 = 65_534;
 
 /// A program with a control socket in a directory of its own.
-fn start(test: &str) -> (Target, tempfile::TempDir) {
+fn start() -> (Process, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let control = directory.path().join("%p");
-    let target = Target::with(test, &[("JLSHIM_CONTROL", control.to_str().expect("UTF-8"))]);
+    let target = Process::start_ready(
+        shim_keys().envs([("JLSHIM_CONTROL", control.to_str().expect("UTF-8"))]),
+    );
     (target, directory)
 }
 
-fn socket(target: &Target, directory: &tempfile::TempDir) -> String {
+fn socket(target: &Process, directory: &tempfile::TempDir) -> String {
     directory.path().join(target.pid()).to_str().expect("UTF-8").to_owned()
 }
 
 #[test]
 fn keys_are_flipped_without_a_stop() {
-    if is_target() {
-        return;
-    }
-    let (mut target, _directory) = start("keys_are_flipped_without_a_stop");
-    let flipped = json(&ctl(&target, &["enable", "LIVE_FALSE", "--format", "json"]));
+    let (mut target, _directory) = start();
+    let flipped = json(&target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]));
     assert_eq!(
         [&flipped["way"], &flipped["sync_level"], &flipped["threads"], &flipped["pause_ns"]],
         [&"control-socket".into(), &"strict".into(), &Value::Null, &Value::Null]
@@ -47,7 +41,7 @@ fn keys_are_flipped_without_a_stop() {
         [0, 1, 2, 2].map(Value::from).each_ref()
     );
     assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
-    let text = ctl(&target, &["disable", "LIVE_TRUE", "LIVE_FALSE"]);
+    let text = target.ctl(&["disable", "LIVE_TRUE", "LIVE_FALSE"]);
     assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
     assert!(text.stdout.contains("on → off, 2 sites patched"), "{}", text.stdout);
     assert!(
@@ -56,7 +50,7 @@ fn keys_are_flipped_without_a_stop() {
         text.stdout
     );
     assert_eq!(target.ask("?"), "[0, 0, 0, 0] false false");
-    let again = ctl(&target, &["disable", "LIVE_TRUE"]);
+    let again = target.ctl(&["disable", "LIVE_TRUE"]);
     assert!(again.stdout.contains("off already") && !again.stdout.contains("sync"), "{again:?}");
     let audit = run(&mut jlctl(&["audit", "--pid", &target.pid()]));
     assert_eq!(audit.code, 0, "{audit:?}");
@@ -64,11 +58,8 @@ fn keys_are_flipped_without_a_stop() {
 
 #[test]
 fn a_plan_is_applied_by_the_process_itself() {
-    if is_target() {
-        return;
-    }
-    let (mut target, directory) = start("a_plan_is_applied_by_the_process_itself");
-    let exe = env::current_exe().expect("this program");
+    let (mut target, directory) = start();
+    let exe = program("shim_keys");
     let plan = directory.path().join("plan.json");
     let (exe, plan) = (exe.to_str().expect("UTF-8"), plan.to_str().expect("UTF-8"));
     let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
@@ -91,25 +82,21 @@ fn a_plan_is_applied_by_the_process_itself() {
 
 #[test]
 fn a_socket_that_is_another_process_s_is_not_used() {
-    if is_target() {
-        return;
-    }
-    const NAME: &str = "a_socket_that_is_another_process_s_is_not_used";
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("one");
     let variable = [("JLSHIM_CONTROL", path.to_str().expect("UTF-8"))];
-    let mut first = Target::with(NAME, &variable);
-    let mut second = Target::with(NAME, &variable);
-    let flipped = json(&ctl(&second, &["enable", "LIVE_FALSE", "--format", "json"]));
+    let mut first = Process::start_ready(shim_keys().envs(variable));
+    let mut second = Process::start_ready(shim_keys().envs(variable));
+    let flipped = json(&second.ctl(&["enable", "LIVE_FALSE", "--format", "json"]));
     assert_eq!(flipped["way"], "ptrace");
     assert_eq!(second.ask("?"), "[1, 1, 1, 1] true true");
     assert_eq!(first.ask("?"), "[0, 0, 1, 1] false true");
-    let told = ctl(&second, &["-v", "disable", "LIVE_FALSE"]);
+    let told = second.ctl(&["-v", "disable", "LIVE_FALSE"]);
     assert!(told.stderr.contains("serves it, and not"), "{told:?}");
-    let named = ctl(&second, &["--socket", variable[0].1, "enable", "LIVE_FALSE"]);
+    let named = second.ctl(&["--socket", variable[0].1, "enable", "LIVE_FALSE"]);
     assert_eq!(named.code, 5, "{named:?}");
     assert!(named.stderr.contains(&format!("process {} serves it", first.pid())), "{named:?}");
-    let nowhere = ctl(&first, &["--socket", "/nowhere", "enable", "LIVE_FALSE"]);
+    let nowhere = first.ctl(&["--socket", "/nowhere", "enable", "LIVE_FALSE"]);
     assert_eq!(nowhere.code, 5, "{nowhere:?}");
 }
 
@@ -124,14 +111,11 @@ fn for_all(directory: &Path) -> std::path::PathBuf {
 
 #[test]
 fn another_user_is_refused() {
-    if is_target() {
-        return;
-    }
-    let (mut target, directory) = start("another_user_is_refused");
+    let (mut target, directory) = start();
     let program = for_all(directory.path());
     let socket = socket(&target, &directory);
     let as_nobody = |args: &[&str]| {
-        let mut command = common::of_program(&program, &["ctl", &target.pid()]);
+        let mut command = of_program(&program, &["ctl", &target.pid()]);
         run(command.args(args).current_dir("/").uid(NOBODY).gid(NOBODY))
     };
     // Neither finds its way to the socket, nor past the permissions of its file.
@@ -144,12 +128,9 @@ fn another_user_is_refused() {
 
 #[test]
 fn ten_thousand_flips_by_jlctl_s_own_client() {
-    if is_target() {
-        return;
-    }
     use jlctl_patch_engine::process::{Control, ControlOp};
-    let (mut target, directory) = start("ten_thousand_flips_by_jlctl_s_own_client");
-    let listed = json(&ctl(&target, &["list", "--format", "json"]));
+    let (mut target, directory) = start();
+    let listed = json(&target.ctl(&["list", "--format", "json"]));
     let keys = listed["keys"].as_array().expect("a list");
     let address = |name: &str| {
         let key =

@@ -1,8 +1,6 @@
 //! Kernels without a symbol table, as a user has them.
 
-mod common;
-
-use common::inspect;
+use crate::command::inspect;
 use jlctl_synthetic::{demo, flat, split};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,14 +1,8 @@
 //! Frames of the synthetic images: the chains that were declared, and those
 //! that addr2line finds.
 
-#[path = "common/chain.rs"]
-mod chain;
-#[path = "common/chains.rs"]
-mod chains;
-#[path = "common/declared.rs"]
-mod declared;
-
-use chain::Chain;
+use super::chain::Chain;
+use super::{chain, chains, declared};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, Frames, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};

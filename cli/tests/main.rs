@@ -1,0 +1,41 @@
+//! Runs jlctl as a user does.
+
+mod apply;
+mod command;
+mod diff;
+mod inspect {
+    mod bare_kernels;
+    mod contract;
+    mod formats;
+    mod refusals;
+    mod set;
+}
+mod link {
+    mod dynamic;
+    mod reads;
+    mod static_programs;
+    mod tools;
+}
+mod lint {
+    mod in_ci;
+    mod reports;
+}
+mod live {
+    #[allow(dead_code, reason = "a module of the runtime's tests, of which these use a part")]
+    #[path = "../../../runtime-shim/tests/common/emulator.rs"]
+    mod emulator;
+    mod endings;
+    mod flips;
+    mod library;
+    mod refusals;
+    mod socket;
+    mod static_keys;
+    #[cfg(feature = "guest")]
+    mod yama;
+}
+mod man_and_completions;
+mod mangled;
+mod output;
+mod plan;
+mod process;
+mod simulate;

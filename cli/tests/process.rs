@@ -1,0 +1,97 @@
+//! A running program that answers each line of its standard input with a line.
+
+use crate::command::{Run, jlctl, run, spawn};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A running program, which is killed in the end.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts a program.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let to = child.stdin.take();
+        let from = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, to, from }
+    }
+
+    /// Starts a program of `live/programs`, and waits until its threads run.
+    pub(crate) fn start_ready(command: &mut Command) -> Self {
+        let mut process = Self::start(command);
+        assert_eq!(process.line(), "ready");
+        process
+    }
+
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.from.read_line(&mut line).expect("the pipe is readable");
+        assert!(read > 0, "the program has ended");
+        line.trim_end().to_owned()
+    }
+
+    /// The program's answer to `question`.
+    pub(crate) fn ask(&mut self, question: &str) -> String {
+        let to = self.to.as_mut().expect("its input is open");
+        writeln!(to, "{question}").expect("the program reads");
+        self.line()
+    }
+
+    /// Closes the program's input, after which it must succeed.
+    pub(crate) fn finish(mut self) {
+        drop(self.to.take());
+        assert!(self.child.wait().expect("a child").success());
+    }
+
+    /// `jlctl ctl` of the process.
+    pub(crate) fn ctl(&self, args: &[&str]) -> Run {
+        run(jlctl(&["ctl", &self.pid()]).args(args))
+    }
+
+    /// `jlctl audit` of the process.
+    pub(crate) fn audit(&self) -> Run {
+        run(&mut jlctl(&["audit", "--pid", &self.pid(), "--format", "json"]))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of `live/programs`, which cargo builds as an example of this package.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_jlctl")).with_file_name("examples").join(name);
+    assert!(path.exists(), "no {}: `cargo test --package jlctl` builds it", path.display());
+    path
+}
+
+/// The program with keys of jlctl's runtime.
+pub(crate) fn shim_keys() -> Command {
+    let mut command = Command::new(program("shim_keys"));
+    command.env_remove("JLSHIM_CONTROL");
+    command
+}
+
+/// What the program with keys of jlctl's runtime answers with its keys as they are at first.
+pub(crate) const OFF: &str = "[0, 0, 1, 1] false true";
+/// What it answers once LIVE_FALSE is on too.
+pub(crate) const ON: &str = "[1, 1, 1, 1] true true";
+
+/// The report of a run without warnings.
+pub(crate) fn json(run: &Run) -> Value {
+    assert_eq!(run.stderr, "", "{run:?}");
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
+}
