@@ -110,6 +110,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
+    #[cfg_attr(not(feature = "tools"), ignore = "needs tar: testdata/check runs it")]
     fn the_file_is_taken_and_links_to_it_are_not() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let package = directory.path().join("package");

@@ -9,6 +9,9 @@ mod error;
 mod fetch;
 mod fetch_binary;
 mod image;
+#[cfg(test)]
+#[path = "../tests/real/mod.rs"]
+mod real;
 mod sources;
 mod sum;
 mod unpack;

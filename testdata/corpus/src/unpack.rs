@@ -128,6 +128,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "tools"), ignore = "needs tar: testdata/check runs it")]
     fn a_missing_member_is_an_error_and_an_early_end_is_none() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = directory.path();

@@ -40,6 +40,8 @@ mod initramfs;
 pub mod libtest;
 mod machine;
 mod program;
+#[cfg(test)]
+mod protocol;
 mod results;
 
 pub use build::{Built, ListedTest, Suite, Target, TestProgram, init, list, tests};

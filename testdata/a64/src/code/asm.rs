@@ -460,5 +460,3 @@ pub fn leave_ret() -> Code {
 }
 
 pub mod table;
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 /// How an instruction holds the address that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// B and BL: 26 bits of words.
     Imm26,
     /// B.cond, CBZ, CBNZ and LDR (literal): 19 bits of words.
@@ -19,22 +19,35 @@ pub(crate) enum Form {
 
 /// An element of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Insn {
+pub enum Insn {
     /// A complete word.
     Word(u32),
     /// A word that refers to a label or a symbol.
-    Refer { word: u32, form: Form, to: String },
+    Refer {
+        /// The word, in which the address is zero.
+        word: u32,
+        /// How it holds the address.
+        form: Form,
+        /// The label or symbol.
+        to: String,
+    },
     /// A name for the next element; it takes no room.
     Label(String),
     /// The eight bytes of an address, in the middle of code.
     Quad(String),
     /// A site of the jump table: a NOP, or a B if `jumps`.
-    Site { to: String, jumps: bool },
+    Site {
+        /// The target.
+        to: String,
+        /// Whether it holds a B.
+        jumps: bool,
+    },
 }
 
 impl Insn {
     /// Bytes in the section.
-    pub(crate) fn size(&self) -> u64 {
+    #[must_use]
+    pub fn size(&self) -> u64 {
         match self {
             Self::Label(_) => 0,
             Self::Quad(_) => 8,
@@ -48,6 +61,12 @@ impl Insn {
 pub struct Code(pub(crate) Vec<Insn>);
 
 impl Code {
+    /// Its elements, in order.
+    #[must_use]
+    pub fn insns(&self) -> &[Insn] {
+        &self.0
+    }
+
     pub(crate) fn word(word: u32) -> Self {
         Self(vec![Insn::Word(word)])
     }
@@ -67,7 +86,8 @@ pub fn code<const N: usize>(parts: [Code; N]) -> Code {
 ///
 /// # Panics
 /// If it does not reach.
-pub(crate) fn refer(word: u32, form: Form, at: u64, to: u64) -> u32 {
+#[must_use]
+pub fn refer(word: u32, form: Form, at: u64, to: u64) -> u32 {
     let distance = to.wrapping_sub(at).cast_signed();
     let field = |value: i64, bits: u32| {
         let limit = 1_i64 << (bits - 1);

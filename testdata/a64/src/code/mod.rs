@@ -14,5 +14,5 @@ mod program;
 mod register;
 
 pub use function::{Entries, Function, Object, ObjectSection};
-pub use insn::{Code, code};
+pub use insn::{Code, Form, Insn, code, refer};
 pub use program::Program;

@@ -1,13 +1,14 @@
 //! What was fetched is what its name says, and fits together.
 
-use crate::path;
-use crate::reader::Kernel;
-use crate::tools::Nm;
-use jlctl_corpus::{self as corpus, Image, Part};
+use crate::real::path;
+use crate::real::reader::Kernel;
+use crate::real::tools::Nm;
+use crate::{self as corpus, Image, Part};
 use std::collections::HashSet;
 use std::fs;
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn artefacts_of_a_kernel_are_of_one_release() {
     for kernel in corpus::Kernel::ALL {
         let releases: HashSet<_> = kernel.images().map(corpus::release).collect();
@@ -26,6 +27,7 @@ fn magic(image: Image) -> (usize, &'static [u8]) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn boot_images_are_of_their_architecture_and_release() {
     for image in Image::ALL.into_iter().filter(|image| image.part() == Part::Vmlinuz) {
         let bytes = fs::read(path(image)).expect("the boot image");
@@ -55,7 +57,7 @@ fn count_entries(image: Image) -> usize {
         .iter()
         .filter(|entry| !in_text(entry.code) || !in_text(entry.target) || !in_data(entry.key));
     let wrong: Vec<String> = wrong.map(|entry| format!("{entry:x?}")).collect();
-    crate::demand_none("entries that point elsewhere", &wrong);
+    crate::real::demand_none("entries that point elsewhere", &wrong);
     println!("{}: {} entries", corpus::version(image).unwrap_or_default(), entries.len());
     entries.len()
 }
@@ -69,11 +71,13 @@ fn demand_entries(image: Image, known_release: &str, known: usize) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_table_of_amd64_points_at_code_and_keys() {
     demand_entries(Image::VmlinuxAmd64, "6.12.107+", 8965);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_table_of_riscv64_points_at_code_and_keys() {
     demand_entries(Image::VmlinuxRiscv64, "6.12.107+", 11140);
 }

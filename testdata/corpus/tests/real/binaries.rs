@@ -1,7 +1,7 @@
 //! Programs and libraries that were fetched are what their names say.
 
+use crate::{self as corpus, Binary};
 use jlctl_analyzer::image::Image;
-use jlctl_corpus::{self as corpus, Binary};
 use jlctl_synthetic::elf::Endian;
 use object::read::elf::ElfFile64;
 use object::{Architecture, Object, ObjectSection, ObjectSymbol};
@@ -16,6 +16,7 @@ fn bytes(binary: Binary) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn they_are_stripped_programs_for_arm64() {
     for binary in Binary::ALL {
         let name = binary.name();

@@ -1,10 +1,10 @@
 //! A real kernel cut off: an error that says what was expected, never a panic.
 
-use crate::jlctl::{binary, output, stderr};
-use crate::{mapped, path};
+use crate as corpus;
+use crate::real::jlctl::{binary, output, stderr};
+use crate::real::{mapped, path};
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
-use jlctl_corpus as corpus;
 use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -38,6 +38,7 @@ fn is_refused(bytes: &[u8]) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn a_kernel_cut_at_any_block_is_refused() {
     let file = mapped(PINNED);
     let bytes = file.bytes();
@@ -50,6 +51,7 @@ fn a_kernel_cut_at_any_block_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn a_kernel_cut_among_its_section_headers_is_no_panic() {
     let file = mapped(PINNED);
     let bytes = file.bytes();
@@ -63,6 +65,7 @@ fn a_kernel_cut_among_its_section_headers_is_no_panic() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_program_names_the_file_and_what_it_expected() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (whole, cut) = (path(PINNED), directory.path().join("vmlinux-cut"));

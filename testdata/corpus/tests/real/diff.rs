@@ -1,9 +1,9 @@
 //! `jlctl diff` of real kernels: its numbers add up to those of the tables, and
 //! what is known of the kernels is among what it says.
 
-use crate::jlctl::{binary, output, stderr};
-use crate::path;
-use jlctl_corpus::Image;
+use crate::Image;
+use crate::real::jlctl::{binary, output, stderr};
+use crate::real::path;
 use serde_json::Value;
 use std::process::Command;
 
@@ -38,6 +38,7 @@ fn demand_sums(diff: &Value) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn an_upgrade_from_5_10_to_6_12() {
     let (there, back) =
         (diff(Image::Vmlinux510, Image::Vmlinux612), diff(Image::Vmlinux612, Image::Vmlinux510));
@@ -60,6 +61,7 @@ fn an_upgrade_from_5_10_to_6_12() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn kernels_of_other_architectures() {
     for b in [Image::VmlinuxAmd64, Image::VmlinuxRiscv64] {
         demand_sums(&diff(Image::Vmlinux612, b));
@@ -67,6 +69,7 @@ fn kernels_of_other_architectures() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn a_kernel_is_the_same_as_itself() {
     let diff = diff(Image::Vmlinux612, Image::Vmlinux612);
     assert_eq!(diff["summary"]["different"], false);

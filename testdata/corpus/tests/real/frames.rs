@@ -1,9 +1,9 @@
 //! The inline chain of every site against llvm-symbolizer.
 
-use crate::jlctl::{Frame, Site, inspect};
-use crate::tools::{Nm, symbolize};
-use crate::{address, demand_none, path};
-use jlctl_corpus::Image;
+use crate::Image;
+use crate::real::jlctl::{Frame, Site, inspect};
+use crate::real::tools::{Nm, symbolize};
+use crate::real::{address, demand_none, path};
 
 fn compare_frames(image: Image) {
     let path = path(image);
@@ -54,11 +54,13 @@ fn is_same_outermost(nm: &Nm, site: &Site, expected: &Frame, found: &Frame) -> b
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn inline_chains_of_5_10_are_those_of_llvm_symbolizer() {
     compare_frames(Image::Vmlinux510);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn inline_chains_of_6_12_are_those_of_llvm_symbolizer() {
     compare_frames(Image::Vmlinux612);
 }

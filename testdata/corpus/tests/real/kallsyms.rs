@@ -1,9 +1,9 @@
 //! The symbols recovered from the bytes of a kernel against nm's.
 
-use crate::{demand_none, mapped, path, tools};
+use crate::Image;
+use crate::real::{demand_none, mapped, path, tools};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::kallsyms::{AddressBase, AddressEncoding, FlatImage, Kallsyms};
-use jlctl_corpus::Image;
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader as _, SectionHeader as _};
 use std::collections::HashSet;
@@ -83,6 +83,7 @@ fn compare(image: Image, dropped: &[&str]) -> Kallsyms {
 
 /// Code only, and a base behind the load address.
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn symbols_of_510_are_those_of_nm() {
     let found = compare(Image::Vmlinux510, &[&DROPPED[..], &[DROPPED_510]].concat());
     assert_eq!(found.base(), AddressBase::Relocation(Svma(0xffff_8000_1001_0000)));
@@ -94,6 +95,7 @@ fn symbols_of_510_are_those_of_nm() {
 
 /// Data too, and the order of Linux 6.4.
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn symbols_of_612_are_those_of_nm() {
     let found = compare(Image::Vmlinux612, &DROPPED);
     let load = found.load_address().expect("the relocations say it");

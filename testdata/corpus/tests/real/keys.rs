@@ -1,13 +1,13 @@
 //! What keys are: paths and types from DWARF, kinds, and what descriptors of
 //! dynamic debug say, against nm and against the frames of their sites.
 
-use crate::tools::Nm;
-use crate::{demand_none, mapped, path};
+use crate::Image;
+use crate::real::tools::Nm;
+use crate::real::{demand_none, mapped, path};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, ObjectPath, ObjectQuery};
 use jlctl_analyzer::image::Image as ElfImage;
 use jlctl_analyzer::jump_table::{Classifier, DdebugSite, Holder, JumpTable, Key, KeyKind};
-use jlctl_corpus::Image;
 use std::collections::BTreeMap;
 
 /// Bytes of a static key.
@@ -191,6 +191,7 @@ fn counts(keys: &[Described]) -> BTreeMap<&'static str, usize> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn keys_of_5_10_are_named_and_of_known_kinds() {
     let keys = compare_paths(Image::Vmlinux510);
     compare_descriptors(Image::Vmlinux510, &keys);
@@ -210,6 +211,7 @@ fn keys_of_5_10_are_named_and_of_known_kinds() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn keys_of_6_12_are_named_and_of_known_kinds() {
     let keys = compare_paths(Image::Vmlinux612);
     compare_descriptors(Image::Vmlinux612, &keys);

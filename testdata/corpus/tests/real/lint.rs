@@ -1,14 +1,14 @@
 //! What the lint says of real kernels: the defect where it is, and nothing where it is not.
 
-use crate::mapped;
-use crate::tools::Nm;
+use crate::real::mapped;
+use crate::real::tools::Nm;
+use crate::{self as corpus, Binary};
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{
     Config, Finding, KernelSummary, Level, LintReport, Role, lint, lint_in,
 };
-use jlctl_corpus::{self as corpus, Binary};
 use std::path::{Path, PathBuf};
 
 fn report(image: corpus::Image) -> (LintReport, KernelSummary) {
@@ -28,6 +28,7 @@ fn is_near(found: usize, expected: usize) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_defect_of_5_10_is_one_error() {
     let (report, summary) = report(corpus::Image::Vmlinux510);
     let [error] = errors(&report)[..] else { panic!("{:?}", errors(&report)) };
@@ -58,6 +59,7 @@ fn the_defect_of_5_10_is_one_error() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn in_6_12_nothing_is_worse_than_a_note() {
     let (report, summary) = report(corpus::Image::Vmlinux612);
     let severe: Vec<&Finding> =
@@ -69,12 +71,13 @@ fn in_6_12_nothing_is_worse_than_a_note() {
 
 /// Every function that nm lists is one here.
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn functions_are_those_of_nm() {
     for image in [corpus::Image::Vmlinux510, corpus::Image::Vmlinux612] {
         let file = mapped(image);
         let parsed = Image::parse(file.bytes()).expect("a kernel");
         let program = jlctl_analyzer::program::RecoveredProgram::recover(&parsed, None);
-        let lost: Vec<u64> = Nm::of(&crate::path(image))
+        let lost: Vec<u64> = Nm::of(&crate::real::path(image))
             .starts("FUNC")
             .into_iter()
             .filter(|start| {
@@ -100,10 +103,11 @@ fn modules(directory: &Path, found: &mut Vec<PathBuf>) {
 /// Modules of a kernel with the defect have it by what they call; without the kernel
 /// nothing can be said of them.
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn modules_inherit_the_kernels_defect() {
     let (_, summary) = report(corpus::Image::Vmlinux510);
     let mut paths = Vec::new();
-    modules(&crate::path(corpus::Image::Modules510), &mut paths);
+    modules(&crate::real::path(corpus::Image::Modules510), &mut paths);
     let (mut inherited, mut own) = (0, Vec::new());
     for path in paths {
         let file = ImageFile::open(&path, Limits::default()).expect("a module");
@@ -132,6 +136,7 @@ fn report_of(binary: Binary) -> LintReport {
 /// JITs write fresh code, which is a note; who synchronises is known by it; who writes no
 /// code is not judged.
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn programs_are_judged_by_what_they_do() {
     for binary in Binary::ALL {
         let report = report_of(binary);
@@ -161,6 +166,7 @@ fn programs_are_judged_by_what_they_do() {
 
 /// Stripped libraries get their functions: all that unwind tables have, and more.
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn functions_of_stripped_programs_are_found() {
     for binary in Binary::ALL {
         let path = corpus::binary_path(binary).expect("fetched");

@@ -8,11 +8,11 @@
 //! The copy has no `.debug_aranges`, the one section that LLVM 19 forgets to
 //! relocate: it would take all sets for the first unit's, at address 0.
 
-use crate::jlctl::{Frame, Report, Site, inspect};
-use crate::module::bytes;
-use crate::tools::symbolize;
-use crate::{address, demand_none, path};
-use jlctl_corpus::{self as corpus, DEBUG_MODULES, Image};
+use crate::real::jlctl::{Frame, Report, Site, inspect};
+use crate::real::module::bytes;
+use crate::real::tools::symbolize;
+use crate::real::{address, demand_none, path};
+use crate::{self as corpus, DEBUG_MODULES, Image};
 use object::elf::{FileHeader64, SHF_ALLOC, SectionHeader64};
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::{Endianness, U64, pod};
@@ -94,6 +94,7 @@ fn is_same(site: &Site, expected: &[Frame]) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn inline_chains_of_modules_are_those_of_llvm_symbolizer() {
     let mut differences = Vec::new();
     let mut sites = 0;
@@ -121,6 +122,7 @@ fn inline_chains_of_modules_are_those_of_llvm_symbolizer() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn sites_of_nf_tables_have_their_source_lines() {
     let report = report("net/netfilter/nf_tables");
     let of_file = |site: &&Site| {

@@ -1,9 +1,9 @@
 //! The tables of modules, counted: golden for the pinned kernel, invariants for
 //! all.
 
-use crate::module::{Module, Table, Tables, Totals, bytes};
-use crate::path;
-use jlctl_corpus::{self as corpus, DEBUG_MODULES, Image};
+use crate::real::module::{Module, Table, Tables, Totals, bytes};
+use crate::real::path;
+use crate::{self as corpus, DEBUG_MODULES, Image};
 use std::sync::OnceLock;
 
 /// The tables of the fetched modules by the second reader: what any other
@@ -41,26 +41,31 @@ fn demand_totals(image: Image, known_release: &str, known: Totals) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn modules_of_5_10_have_their_numbers() {
     assert_eq!(totals(Image::Modules510), (944, 521, 39767, 31663, 46));
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn modules_of_6_12_have_their_numbers() {
     demand_totals(Image::Modules612, "6.12.117+", (1083, 350, 10851, 477, 62));
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn modules_of_amd64_have_their_numbers() {
     demand_totals(Image::ModulesAmd64, "6.12.107+", (1138, 371, 11660, 1153, 95));
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn modules_of_riscv64_have_their_numbers() {
     demand_totals(Image::ModulesRiscv64, "6.12.107+", (3103, 1183, 35381, 2055, 93));
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn undefined_keys_are_named() {
     let tables = tables(Image::Modules510);
     let nf_tables = path(Image::Modules510).join("kernel/net/netfilter/nf_tables.ko");
@@ -71,6 +76,7 @@ fn undefined_keys_are_named() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn debug_files_are_those_of_the_modules() {
     const NOTE: &str = ".note.gnu.build-id";
     let release = corpus::release(Image::Debug612).expect("it is fetched");

@@ -1,9 +1,9 @@
 //! What the summary says: golden for the pinned kernel, invariants for all.
 
-use crate::jlctl::{Report, Summary, inspect};
-use crate::tools::Nm;
-use crate::{address, path};
-use jlctl_corpus::{self as corpus, Image};
+use crate::real::jlctl::{Report, Summary, inspect};
+use crate::real::tools::Nm;
+use crate::real::{address, path};
+use crate::{self as corpus, Image};
 use std::collections::BTreeMap;
 
 /// Entries, NOPs, branches, keys, and entries by section.
@@ -39,10 +39,11 @@ fn demand_invariants(image: Image, report: &Report) {
     let errors = report.diagnostics.iter().filter(|found| found.severity == "error");
     let errors: Vec<String> =
         errors.map(|found| format!("{}: {}", found.code, found.message)).collect();
-    crate::demand_none("diagnostics of severity error", &errors);
+    crate::real::demand_none("diagnostics of severity error", &errors);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn vmlinux_5_10_has_its_numbers() {
     let report = inspect(&path(Image::Vmlinux510), &["--no-source".as_ref()]);
     demand_invariants(Image::Vmlinux510, &report);
@@ -54,6 +55,7 @@ fn vmlinux_5_10_has_its_numbers() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn vmlinux_6_12_has_its_numbers() {
     let report = inspect(&path(Image::Vmlinux612), &["--no-source".as_ref()]);
     demand_invariants(Image::Vmlinux612, &report);

@@ -1,10 +1,10 @@
 //! Plans of real kernels: applied, the flipped instructions are what another
 //! disassembler shows, nothing else changed, and the original comes back.
 
-use crate::jlctl::{binary, output, stderr};
-use crate::path;
-use crate::tools::{llvm, run};
-use jlctl_corpus::Image;
+use crate::Image;
+use crate::real::jlctl::{binary, output, stderr};
+use crate::real::path;
+use crate::real::tools::{llvm, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,6 +61,7 @@ fn sha256(path: &Path) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn flipping_the_memory_controller_of_6_12_is_what_objdump_shows_and_comes_back() {
     let image = path(Image::Vmlinux612);
     let directory = tempfile::tempdir().expect("a directory");
@@ -133,6 +134,7 @@ fn flipping_the_memory_controller_of_6_12_is_what_objdump_shows_and_comes_back()
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn flips_of_all_keys_hold_on_every_kernel() {
     for image in [Image::Vmlinux510, Image::Vmlinux612, Image::VmlinuxAmd64, Image::VmlinuxRiscv64]
     {
@@ -162,6 +164,7 @@ fn flips_of_all_keys_hold_on_every_kernel() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn a_key_of_the_kernel_is_planned_in_all_its_modules() {
     let (kernel, modules) = (path(Image::Vmlinux612), path(Image::Modules612));
     let plan = json(&jlctl(&[

@@ -1,12 +1,12 @@
 //! Kernels without symbol tables against the same kernels with them: raw boot
 //! images, and ELF files that were stripped.
 
-use crate::{demand_none, mapped};
+use crate as corpus;
+use crate::real::{demand_none, mapped};
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::{Image, ImageFault, ImageFormat, SymbolOffset};
 use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpEntry, JumpTable, LocatedBy, SiteId};
-use jlctl_corpus as corpus;
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader as _};
 
@@ -179,6 +179,7 @@ fn hide_symbols(file: &[u8]) -> Vec<u8> {
 const OF_510: Differences = Differences { dropped: 49, behind_end: 2, aliases: 1 };
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn raw_image_of_510() {
     boot_image(corpus::Image::Vmlinuz510, corpus::Image::Vmlinux510, |pair| {
         assert_eq!(pair.bare_table.location().by, LocatedBy::Scan);
@@ -188,6 +189,7 @@ fn raw_image_of_510() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn raw_image_of_612() {
     boot_image(corpus::Image::Vmlinuz612, corpus::Image::Vmlinux612, |pair| {
         assert_eq!(pair.bare_table.location().by, LocatedBy::Symbols);
@@ -197,6 +199,7 @@ fn raw_image_of_612() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn raw_image_of_riscv64() {
     boot_image(corpus::Image::VmlinuzRiscv64, corpus::Image::VmlinuxRiscv64, |pair| {
         pair.compare().demand_few();
@@ -205,11 +208,13 @@ fn raw_image_of_riscv64() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn stripped_510() {
     stripped(corpus::Image::Vmlinux510, |pair| assert_eq!(pair.compare(), OF_510));
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn stripped_612() {
     stripped(corpus::Image::Vmlinux612, |pair| {
         pair.compare().demand_few();
@@ -218,6 +223,7 @@ fn stripped_612() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn stripped_amd64() {
     stripped(corpus::Image::VmlinuxAmd64, |pair| {
         pair.compare().demand_few();

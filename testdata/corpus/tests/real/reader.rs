@@ -136,6 +136,7 @@ pub(crate) fn branch_target(code: u64, word: u32) -> Option<u64> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn branches_go_both_ways() {
     assert_eq!(branch_target(0x1000, 0x1400_0004), Some(0x1010));
     assert_eq!(branch_target(0x1000, 0x17ff_fffc), Some(0xff0));

@@ -1,10 +1,10 @@
 //! Debug information compressed, and in a file of its own, as made by
 //! llvm-objcopy: the chains must not change.
 
-use crate::jlctl::{Frame, Report, inspect};
-use crate::path;
-use crate::tools::objcopy;
-use jlctl_corpus::Image;
+use crate::Image;
+use crate::real::jlctl::{Frame, Report, inspect};
+use crate::real::path;
+use crate::real::tools::objcopy;
 use std::fs;
 use std::path::Path;
 
@@ -30,16 +30,19 @@ fn compressed(format: &str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn zlib_compressed_debug_information_is_the_same() {
     compressed("zlib");
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn zstd_compressed_debug_information_is_the_same() {
     compressed("zstd");
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn debug_information_is_found_by_build_id_and_by_debug_link() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (image, work) = (path(Image::Vmlinux510), directory.path());

@@ -1,10 +1,10 @@
 //! A kernel with all its modules, read as one set: the second reader's counts,
 //! and every key with a home.
 
-use crate::jlctl::{binary, output, stderr};
-use crate::modules::tables;
-use crate::path;
-use jlctl_corpus::Image;
+use crate::Image;
+use crate::real::jlctl::{binary, output, stderr};
+use crate::real::modules::tables;
+use crate::real::path;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::process::Command;
@@ -132,6 +132,7 @@ fn demand(kernel: Image, modules: Image) -> Report {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_kernel_and_modules_of_6_12() {
     let report = demand(Image::Vmlinux612, Image::Modules612);
     for file in &report.images[1..] {
@@ -148,16 +149,19 @@ fn the_kernel_and_modules_of_6_12() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_kernel_and_modules_of_5_10() {
     demand(Image::Vmlinux510, Image::Modules510);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_kernel_and_modules_of_amd64() {
     demand(Image::VmlinuxAmd64, Image::ModulesAmd64);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn the_kernel_and_modules_of_riscv64() {
     demand(Image::VmlinuxRiscv64, Image::ModulesRiscv64);
 }

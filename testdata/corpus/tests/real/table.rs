@@ -1,10 +1,10 @@
 //! Every entry, key and site against the second reader, nm and LLVM.
 
-use crate::jlctl::{Key, Report, Site, inspect};
-use crate::reader::{self, Entry, Kernel};
-use crate::tools::{self, Nm};
-use crate::{address, demand_none, mapped, path};
-use jlctl_corpus::Image;
+use crate::Image;
+use crate::real::jlctl::{Key, Report, Site, inspect};
+use crate::real::reader::{self, Entry, Kernel};
+use crate::real::tools::{self, Nm};
+use crate::real::{address, demand_none, mapped, path};
 use std::collections::HashMap;
 
 fn report(image: Image) -> Report {
@@ -161,41 +161,49 @@ fn compare_disassembly(image: Image) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn entries_of_5_10_are_those_of_a_second_reader() {
     compare_entries(Image::Vmlinux510);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn entries_of_6_12_are_those_of_a_second_reader() {
     compare_entries(Image::Vmlinux612);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn keys_of_5_10_are_those_of_a_second_reader_and_nm() {
     compare_keys(Image::Vmlinux510);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn keys_of_6_12_are_those_of_a_second_reader_and_nm() {
     compare_keys(Image::Vmlinux612);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn functions_of_5_10_are_those_of_nm() {
     compare_functions(Image::Vmlinux510);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn functions_of_6_12_are_those_of_nm() {
     compare_functions(Image::Vmlinux612);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn disassembly_of_5_10_is_that_of_llvm() {
     compare_disassembly(Image::Vmlinux510);
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn disassembly_of_6_12_is_that_of_llvm() {
     compare_disassembly(Image::Vmlinux612);
 }

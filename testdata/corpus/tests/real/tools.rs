@@ -1,7 +1,7 @@
 //! The independent tools: GNU nm, and LLVM's of the version that the checks
 //! install.
 
-use crate::jlctl::{Frame, output, stderr};
+use crate::real::jlctl::{Frame, output, stderr};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -164,7 +164,7 @@ pub(crate) fn symbolize(image: &Path, addresses: &[u64]) -> BTreeMap<u64, Vec<Fr
     };
     let chains = text.lines().map(parse).map(|found| {
         let frames = found.symbol.into_iter().map(frame).collect();
-        (crate::address(&found.address), frames)
+        (crate::real::address(&found.address), frames)
     });
     chains.collect()
 }

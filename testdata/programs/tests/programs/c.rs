@@ -65,47 +65,56 @@ fn matrix(compiler: Compiler, linker: &'static str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn gcc_and_gnu_ld() {
     matrix(GCC, BFD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn gcc_and_lld() {
     matrix(GCC, LLD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn clang_and_gnu_ld() {
     matrix(CLANG, BFD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn clang_and_lld() {
     matrix(CLANG, LLD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn gxx_and_gnu_ld() {
     matrix(GXX, BFD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn gxx_and_lld() {
     matrix(GXX, LLD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn clangxx_and_gnu_ld() {
     matrix(CLANGXX, BFD);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn clangxx_and_lld() {
     matrix(CLANGXX, LLD);
 }
 
 /// A program that has the library and no site runs, and its flips have nothing to do.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn a_program_without_sites_runs() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -169,11 +178,13 @@ fn templates(compiler: Compiler) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn templates_by_gxx() {
     templates(GXX);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn templates_by_clangxx() {
     templates(CLANGXX);
 }

@@ -106,28 +106,39 @@ fn of_c(compiler: Compiler, target: Target, nops: Nops) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and LLVM: testdata/check runs it")]
 fn x86_64_by_gcc() {
     of_c(GCC, Target::Native, X86_64);
     of_c(GXX, Target::Native, X86_64);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and LLVM: testdata/check runs it")]
 fn x86_64_by_clang() {
     of_c(CLANG, Target::Native, X86_64);
     of_c(CLANGXX, Target::Native, X86_64);
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn aarch64_by_gcc() {
     of_c(GCC_AARCH64, Target::Aarch64, AARCH64);
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn riscv64_by_gcc() {
     of_c(GCC_RISCV64, Target::Riscv64, RISCV64);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and LLVM: testdata/check runs it")]
 fn x86_64_by_rustc() {
     let hot = source("hot.rs");
     let project =

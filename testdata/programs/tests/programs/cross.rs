@@ -45,6 +45,10 @@ fn program(compiler: Compiler, target: Target, options: &[&'static str], directo
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn by_clang() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for options in [&["-O0"][..], &["-O2"], &["-O2", "-fPIE", "-pie"], &["-O2", "-static"]] {
@@ -58,6 +62,10 @@ fn by_clang() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn functions_that_differ_in_their_keys_stay_two() {
     let library = Library::of(Target::Aarch64);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -68,11 +76,19 @@ fn functions_that_differ_in_their_keys_stay_two() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn c_for_aarch64() {
     programs(GCC_AARCH64, Target::Aarch64);
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn c_for_riscv64() {
     programs(GCC_RISCV64, Target::Riscv64);
 }
@@ -80,6 +96,10 @@ fn c_for_riscv64() {
 /// Without a cross compiler of C: the Rust toolchain has a linker and a C library for this
 /// target.
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn rust_for_aarch64() {
     let (target, triple) = (Target::Aarch64, "aarch64-unknown-linux-musl");
     let fold = "-Clink-arg=--icf=all";
@@ -90,6 +110,10 @@ fn rust_for_aarch64() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs cross compilers and QEMU: testdata/check runs it"
+)]
 fn rust_for_riscv64() {
     let (target, triple) = (Target::Riscv64, "riscv64gc-unknown-linux-gnu");
     for profile in ["dev", "release"] {

@@ -19,6 +19,7 @@ pub(crate) const FOLD: [&str; 5] =
     ["-O2", "-ffunction-sections", LLD, "-Wl,--gc-sections", "-Wl,--icf=all"];
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn functions_that_differ_in_their_keys_stay_two() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -35,6 +36,7 @@ fn functions_that_differ_in_their_keys_stay_two() {
 
 /// All at once, and the compiler of the whole program before: no site of C and C++ is lost.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn optimised_as_a_whole_then_folded_and_collected() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -53,6 +55,7 @@ fn optimised_as_a_whole_then_folded_and_collected() {
 /// The control: without the relocation of type NONE the linker does fold them, so that the
 /// test above says something; and the program finds that out.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn without_the_guard_they_are_folded() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -94,6 +97,7 @@ const DEAD: Expected<'_> = ("dead", "dead_key", Off, Unlikely, Nop);
 /// lld drops a dead function with its entry.  GNU ld keeps every function with a site as long
 /// as something refers to the bounds of the table, unless it is told `-z start-stop-gc`.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn an_entry_is_dropped_with_its_function_and_kept_with_it() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -37,6 +37,7 @@ const WRONG: [&str; 10] = [
 ];
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn only_typed_keys_of_known_address_make_a_branch() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");

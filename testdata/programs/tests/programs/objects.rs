@@ -67,27 +67,32 @@ fn opened_and_closed(compiler: Compiler) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn by_gcc() {
     opened_and_closed(GCC);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn by_clang() {
     opened_and_closed(CLANG);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn by_gxx() {
     opened_and_closed(GXX);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn by_clangxx() {
     opened_and_closed(CLANGXX);
 }
 
 /// Several copies of the runtime in one process, each with the tables of its own objects.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn with_a_runtime_in_each_library() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -105,6 +110,7 @@ fn with_a_runtime_in_each_library() {
 /// At exit the program's own destructors come before those of its libraries: the report has
 /// its table all the same.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn the_report_at_exit_counts_the_programs_table() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -125,6 +131,7 @@ fn the_report_at_exit_counts_the_programs_table() {
 /// A file may be changed while nobody runs it, as `jlctl apply` does: a library with a key
 /// that is off though it was defined on, and sites that follow it.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn a_library_whose_key_was_flipped_in_its_file() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -35,6 +35,10 @@ fn needed(program: &Path) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "tools"),
+    ignore = "needs compilers and pkg-config: testdata/check runs it"
+)]
 fn with_the_shared_library() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -46,6 +50,10 @@ fn with_the_shared_library() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "tools"),
+    ignore = "needs compilers and pkg-config: testdata/check runs it"
+)]
 fn with_the_archive() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -53,36 +53,43 @@ fn program(profile: &str, linker: &str, more: &[&str]) {
 const FOLD: &str = "-Clink-arg=-Wl,--icf=all";
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn without_optimisation() {
     program("dev", LLD, &[FOLD]);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn without_optimisation_by_gnu_ld() {
     program("dev", BFD, &[]);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn optimised_and_folded() {
     program("release", LLD, &[FOLD]);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn optimised_by_gnu_ld() {
     program("release", BFD, &["-Clink-arg=-Wl,-z,start-stop-gc"]);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn as_one_unit() {
     program("fat", LLD, &[FOLD]);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn as_one_unit_by_gnu_ld() {
     program("fat", BFD, &[]);
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn in_sixteen_units_without_unwinding() {
     program("abort", LLD, &[FOLD]);
 }
@@ -95,6 +102,7 @@ const PLUGIN: [Expected<'_>; 3] = [
 
 /// Libraries in Rust, opened by a program in C that has a runtime of its own.
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn opened_and_closed() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");

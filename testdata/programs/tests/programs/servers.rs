@@ -137,6 +137,10 @@ fn in_rust() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "tools"),
+    ignore = "needs compilers and pkg-config: testdata/check runs it"
+)]
 fn in_c() {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -17,13 +17,13 @@ mod segments;
 mod symbols;
 
 pub use extent::Location;
-pub use insn::{SiteBytes, fill as fill_code};
+pub use insn::{SiteBytes, fill as fill_code, jump};
 pub(crate) use layout::UNIT;
 pub use layout::banner;
 pub use modinfo::{MODINFO, THIS_MODULE, THIS_MODULE_NAME, modinfo, sections as module_sections};
 pub use pool::{PAGE, Pool, Slot, code, nobits, read_only, writable};
 pub(crate) use rela::{Fixup, FixupTarget};
-pub use relocate::{rela, relr};
+pub use relocate::{rela, relr, relr_words};
 pub use segments::of as segments;
 pub use symbols::Definitions;
 

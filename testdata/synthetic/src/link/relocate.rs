@@ -46,7 +46,7 @@ pub(super) fn add_sections(pool: &mut Pool, spec: &ImageSpec) {
 }
 
 /// Words of RELR that `fields` consecutive words need.
-fn relr_words(fields: u64) -> u64 {
+pub fn relr_words(fields: u64) -> u64 {
     if fields == 0 { 0 } else { 1 + (fields - 1).div_ceil(RELR_BITS) }
 }
 
@@ -153,44 +153,4 @@ fn dynamic(elf: &Elf) -> Vec<u8> {
     entries.push((consts::DT_NULL, 0));
     let words = entries.into_iter().flat_map(|(tag, value)| [tag.0.cast_unsigned(), value]);
     words.flat_map(|word| elf.endian.write_u64(word)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn decode(bytes: &[u8]) -> Vec<u64> {
-        let words = bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().expect("8")));
-        let (mut places, mut base) = (Vec::new(), 0);
-        for word in words {
-            if word & 1 == 0 {
-                places.push(word);
-                base = word + 8;
-            } else {
-                places.extend((1..64).filter(|n| word >> n & 1 == 1).map(|n| base + (n - 1) * 8));
-                base += 63 * 8;
-            }
-        }
-        places
-    }
-
-    #[test]
-    fn relr_decodes_to_the_places() {
-        for gaps in [vec![8; 1], vec![8; 2], vec![8; 64], vec![8; 65], vec![8, 16, 8, 4096, 8]] {
-            let mut at = 0x1000;
-            let places: Vec<u64> = gaps
-                .iter()
-                .map(|gap| {
-                    at += gap;
-                    at
-                })
-                .collect();
-            assert_eq!(decode(&relr(Endian::Little, &places)), places);
-        }
-        for count in 0..200 {
-            let places: Vec<u64> = (0..count).map(|n| 0x1000 + n * 8).collect();
-            let words = relr(Endian::Little, &places).len() as u64 / WORD;
-            assert_eq!(words, relr_words(count), "{count}");
-        }
-    }
 }

@@ -73,24 +73,3 @@ impl fmt::Display for Place {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_every_form() {
-        assert_eq!(Place::from("0x10"), Place::Address(16));
-        for (text, file, name, offset) in [
-            ("demo_open", None, "demo_open", 0),
-            ("demo_open+0x8", None, "demo_open", 8),
-            ("demo_open-4", None, "demo_open", -4),
-            ("irq-gic.c:___once_key.0", Some("irq-gic.c"), "___once_key.0", 0),
-            ("kernel/demo.c:key+16", Some("kernel/demo.c"), "key", 16),
-        ] {
-            let want =
-                Place::Symbol { file: file.map(str::to_owned), name: name.to_owned(), offset };
-            assert_eq!(Place::from(text), want, "{text}");
-        }
-    }
-}

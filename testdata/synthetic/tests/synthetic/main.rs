@@ -4,5 +4,6 @@ mod debug_info;
 mod files;
 mod images;
 mod keys;
+mod link;
 mod machines;
 mod modules;

@@ -1,6 +1,6 @@
 //! What the host wants to be run.
 
-use crate::words;
+use crate::escape;
 use std::time::Duration;
 
 /// Path of the file of jobs in the guest: one line for each [`Job`].
@@ -24,13 +24,13 @@ impl Job {
     #[must_use]
     pub fn to_line(&self) -> String {
         let mut line = format!("{} {}", self.limit.as_millis(), self.arguments.len());
-        words::push(&mut line, self.program.as_bytes());
+        escape::push(&mut line, self.program.as_bytes());
         for argument in &self.arguments {
-            words::push(&mut line, argument.as_bytes());
+            escape::push(&mut line, argument.as_bytes());
         }
         for (name, value) in &self.environment {
-            words::push(&mut line, name.as_bytes());
-            words::push(&mut line, value.as_bytes());
+            escape::push(&mut line, name.as_bytes());
+            escape::push(&mut line, value.as_bytes());
         }
         line
     }
@@ -41,43 +41,16 @@ impl Job {
         let mut rest = line.split(' ');
         let limit = Duration::from_millis(rest.next()?.parse().ok()?);
         let count: usize = rest.next()?.parse().ok()?;
-        let program = words::decode_text(rest.next()?)?;
+        let program = escape::decode_text(rest.next()?)?;
         let arguments: Vec<String> =
-            rest.by_ref().take(count).map(words::decode_text).collect::<Option<_>>()?;
+            rest.by_ref().take(count).map(escape::decode_text).collect::<Option<_>>()?;
         if arguments.len() != count {
             return None;
         }
         let mut environment = Vec::new();
         while let Some(name) = rest.next() {
-            environment.push((words::decode_text(name)?, words::decode_text(rest.next()?)?));
+            environment.push((escape::decode_text(name)?, escape::decode_text(rest.next()?)?));
         }
         Some(Self { program, arguments, environment, limit })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_job_comes_back() {
-        let job = Job {
-            program: "/programs/0".to_owned(),
-            arguments: vec!["--exact".to_owned(), String::new(), "a b".to_owned()],
-            environment: vec![
-                ("A".to_owned(), "1 = 2".to_owned()),
-                ("B".to_owned(), String::new()),
-            ],
-            limit: Duration::from_millis(1500),
-        };
-        assert_eq!(job.to_line(), "1500 3 /programs/0 --exact  a%20b A 1%20=%202 B ");
-        assert_eq!(Job::parse(&job.to_line()), Some(job));
-    }
-
-    #[test]
-    fn what_is_no_job_is_refused() {
-        for line in ["", "1", "x 0 p", "1 0", "1 2 p a", "1 0 p NAME", "1 18446744073709551616 p"] {
-            assert_eq!(Job::parse(line), None, "{line:?}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the guest tells the host.
 
-use crate::words;
+use crate::escape;
 use std::time::Duration;
 
 /// The serial port of the records: the first that is not the `virt` machine's own, on PCI.
@@ -96,7 +96,7 @@ impl Record {
         let words: Vec<&str> = line.split(' ').collect();
         Some(match words.as_slice() {
             ["ready", cpus, release] => {
-                Self::Ready { release: words::decode_text(release)?, cpus: cpus.parse().ok()? }
+                Self::Ready { release: escape::decode_text(release)?, cpus: cpus.parse().ok()? }
             }
             ["start", job] => Self::Start(job.parse().ok()?),
             ["stdout", job, bytes] => output(job, Stream::Stdout, bytes)?,
@@ -113,12 +113,12 @@ impl Record {
 }
 
 fn with_word(mut line: String, bytes: &[u8]) -> String {
-    words::push(&mut line, bytes);
+    escape::push(&mut line, bytes);
     line
 }
 
 fn output(job: &str, stream: Stream, bytes: &str) -> Option<Record> {
-    Some(Record::Output { job: job.parse().ok()?, stream, bytes: words::decode(bytes)? })
+    Some(Record::Output { job: job.parse().ok()?, stream, bytes: escape::decode(bytes)? })
 }
 
 fn parse_ending(words: &[&str]) -> Option<Ending> {
@@ -126,41 +126,7 @@ fn parse_ending(words: &[&str]) -> Option<Ending> {
         ["exit", status] => Ending::Exit(status.parse().ok()?),
         ["signal", signal] => Ending::Signal(signal.parse().ok()?),
         ["timed-out"] => Ending::TimedOut,
-        ["not-started", why] => Ending::NotStarted(words::decode_text(why)?),
+        ["not-started", why] => Ending::NotStarted(escape::decode_text(why)?),
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_come_back() {
-        let end = |ending| Record::End { job: 2, ending, duration: Duration::from_millis(70) };
-        let output = |stream, bytes: &[u8]| Record::Output { job: 0, stream, bytes: bytes.into() };
-        for (record, line) in [
-            (Record::Ready { release: "6.12 x".to_owned(), cpus: 4 }, "ready 4 6.12%20x"),
-            (Record::Start(7), "start 7"),
-            (output(Stream::Stdout, b"end 0\n"), "stdout 0 end%200%0A"),
-            (output(Stream::Stderr, b"\xff\0"), "stderr 0 %FF%00"),
-            (end(Ending::Exit(101)), "end 2 70 exit 101"),
-            (end(Ending::Signal(4)), "end 2 70 signal 4"),
-            (end(Ending::TimedOut), "end 2 70 timed-out"),
-            (end(Ending::NotStarted("no file".to_owned())), "end 2 70 not-started no%20file"),
-            (Record::Off, "off"),
-        ] {
-            assert_eq!(record.to_line(), line);
-            assert_eq!(Record::parse(line), Some(record));
-        }
-    }
-
-    #[test]
-    fn what_is_no_record_is_refused() {
-        for line in
-            ["", "ready", "start", "start x", "stdout 0", "end 0 1", "end 0 1 exit", "off 1"]
-        {
-            assert_eq!(Record::parse(line), None, "{line:?}");
-        }
-    }
 }

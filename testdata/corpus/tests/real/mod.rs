@@ -1,8 +1,8 @@
 //! Tests on real kernels.
 //!
-//! They are built only with the feature `real-images`, so that a plain
-//! `cargo test` needs no network, and they fail when a kernel is missing:
-//! asked for, they never pass silently.
+//! They run only with the feature `real-images`, so that a plain `cargo test`
+//! needs no network, and they fail when a kernel is missing: with the feature
+//! they never pass silently.
 //!
 //! What jlctl says is compared with golden numbers where the kernel is pinned,
 //! and everywhere with readers that share no code with it: [`reader`], which
@@ -30,8 +30,8 @@ mod sets;
 mod table;
 mod tools;
 
+use crate::{self as corpus, Image};
 use jlctl_analyzer::image::MappedFile;
-use jlctl_corpus::{self as corpus, Image};
 use std::path::PathBuf;
 
 /// The fetched image.

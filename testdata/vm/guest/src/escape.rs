@@ -44,38 +44,3 @@ fn digit(byte: u8) -> Option<u8> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn word(bytes: &[u8]) -> String {
-        let mut line = String::new();
-        push(&mut line, bytes);
-        line
-    }
-
-    #[test]
-    fn words_are_what_they_should_be() {
-        assert_eq!(word(b""), " ");
-        assert_eq!(word(b"a-~!"), " a-~!");
-        assert_eq!(word(b"5% of\n\xff"), " 5%25%20of%0A%FF");
-    }
-
-    #[test]
-    fn every_byte_comes_back() {
-        let all: Vec<u8> = (0..=255).collect();
-        let word = word(&all);
-        assert!(!word[1..].contains([' ', '\n', '\r']), "{word}");
-        assert_eq!(decode(&word[1..]), Some(all));
-    }
-
-    #[test]
-    fn what_is_no_word_is_refused() {
-        for text in ["%", "%4", "%g0", "%0g", "%aa", "a b", "a\n", "ü"] {
-            assert_eq!(decode(text), None, "{text:?}");
-        }
-        assert_eq!(decode_text("%FF"), None);
-        assert_eq!(decode_text("%C3%BC"), Some("ü".to_owned()));
-    }
-}
