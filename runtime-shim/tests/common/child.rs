@@ -1,7 +1,6 @@
 //! Children by fork, for what changes a whole process or ends it.
 
-use super::emulator::emulator;
-use super::rerun::{alone, is_alone, must_run};
+use super::rerun::alone;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
@@ -102,17 +101,13 @@ fn listen() {
     });
 }
 
-/// The same for a `body` that starts threads.
+/// Runs `body`, the body of the test `test`, in a child of a process of its own: for a body
+/// that starts threads.
 ///
-/// A child that starts threads fails in qemu-user (7.2: `qemu_plugin_vcpu_init_hook`) where
-/// a younger thread than the one that forked was there.  Of other tests there are such
-/// threads, so that the test starts anew in a process of its own there.
-pub(crate) fn with_threads(body: impl FnOnce()) {
-    if emulator().is_none() || is_alone() {
-        return must_succeed(body);
-    }
-    let this = thread::current();
-    must_run(&mut alone(this.name().expect("the test runner names threads by tests")));
+/// In the child of a process that runs other tests too, starting threads fails in qemu-user
+/// (7.2: `qemu_plugin_vcpu_init_hook`) if a thread younger than the one that forked was there.
+pub(crate) fn with_threads(test: &str, body: impl FnOnce()) {
+    alone(test, || must_succeed(body));
 }
 
 fn run(body: impl FnOnce() -> String, mut pipe: File) -> ! {

@@ -13,6 +13,8 @@ pub(crate) struct Directory(PathBuf);
 
 impl Directory {
     pub(crate) fn new(test: &str) -> Self {
+        // A socket's path is short: without the module.
+        let test = test.rsplit("::").next().unwrap_or(test);
         let path = std::env::temp_dir().join(format!("jlshim-{test}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).expect("a directory");

@@ -2,12 +2,10 @@
 
 #![allow(unsafe_code, reason = "an entry that is none")]
 
-mod common;
-
-use common::arena::{Arena, Table};
-use common::child::must_succeed;
-use common::memory::{code, page, sum_of_code, writable_code};
-use common::sites::{Site, decode, entries_of, resolve};
+use crate::common::arena::{Arena, Table};
+use crate::common::child::must_succeed;
+use crate::common::memory::{code, page, sum_of_code, writable_code};
+use crate::common::sites::{Site, decode, entries_of, resolve};
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
 use jlctl_shim::{
     Counts, Error, Uncovered, UncoveredPatch, define_static_key_false, report, transform,
@@ -147,7 +145,7 @@ fn other_code_is_refused() {
         let arena = Arena::new(2, page());
         let (first, sum) = (arena.sites[0], sum_of_code());
         let inside = Site { code: first.target, ..first };
-        let at = common::arena::map(page(), libc::PROT_READ | libc::PROT_WRITE);
+        let at = crate::common::arena::map(page(), libc::PROT_READ | libc::PROT_WRITE);
         let table = Table::new(at, &[inside]);
         assert_eq!(table.registered, Ok(()));
         for to in [JumpLabelType::Jmp, JumpLabelType::Nop] {

@@ -3,14 +3,12 @@
 
 #![allow(unsafe_code, reason = "damage")]
 
-mod common;
-
-use common::arena::{Arena, Table, map, protect, write};
-use common::child::must_succeed;
-use common::emulator;
-use common::memory::page;
-use common::sites::{Site, bytes_at, resolve, sites_of};
-use common::snapshot::Snapshot;
+use crate::common::arena::{Arena, Table, map, protect, write};
+use crate::common::child::must_succeed;
+use crate::common::emulator;
+use crate::common::memory::page;
+use crate::common::sites::{Site, bytes_at, resolve, sites_of};
+use crate::common::snapshot::Snapshot;
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
 use jlctl_shim::insn::{EncodeError, InsnBytes};
 use jlctl_shim::{Batch, Errno, Error, Key, Object, Op, Uncovered, UncoveredPatch};

@@ -3,14 +3,12 @@
 
 #![allow(unsafe_code, reason = "policies of processes of their own")]
 
-mod common;
-
-use common::arena::{Arena, map, protect};
-use common::child::{End, in_child, must_succeed};
-use common::emulator;
-use common::memory::{data_bytes, page, writable_code};
-use common::sites::Site;
-use common::snapshot::Snapshot;
+use crate::common::arena::{Arena, map, protect};
+use crate::common::child::{End, in_child, must_succeed};
+use crate::common::emulator;
+use crate::common::memory::{data_bytes, page, writable_code};
+use crate::common::sites::Site;
+use crate::common::snapshot::Snapshot;
 use jlctl_shim::{
     Allowed, Applied, Batch, Errno, Error, Op, WritePolicy, allow, sync_level, transform,
 };

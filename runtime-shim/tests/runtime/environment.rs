@@ -1,9 +1,7 @@
 //! Keys that the environment wants on or off from the start.
 #![allow(unsafe_code, reason = "sites")]
 
-mod common;
-
-use common::rerun::{rerun, role};
+use crate::common::rerun::{rerun, role, test_path};
 use jlctl_shim::{
     define_static_key_false, define_static_key_true, static_branch_likely, static_branch_unlikely,
 };
@@ -45,7 +43,7 @@ fn run(test: &str, variables: &[(&str, &str)]) -> (String, String) {
 
 #[test]
 fn keys_are_flipped_before_main() {
-    const NAME: &str = "keys_are_flipped_before_main";
+    let name = test_path!();
     if role().is_some() {
         let keys = [STARTUP_OFF.is_enabled(), STARTUP_ON.is_enabled()];
         println!("seen {:?} {:?}", sees().map(u8::from), keys.map(u8::from));
@@ -54,9 +52,9 @@ fn keys_are_flipped_before_main() {
     for (enable, disable, seen, told) in [
         ("", "", "[0, 0, 1, 1, 0, 0] [0, 1]", ""),
         ("STARTUP_OFF", "", "[1, 1, 1, 1, 0, 0] [1, 1]", ""),
-        ("", "startup::STARTUP_ON", "[0, 0, 0, 0, 0, 0] [0, 0]", ""),
+        ("", "environment::STARTUP_ON", "[0, 0, 0, 0, 0, 0] [0, 0]", ""),
         (
-            " startup::STARTUP_OFF ,startup::inner::STARTUP_TWICE,,",
+            " environment::STARTUP_OFF ,environment::inner::STARTUP_TWICE,,",
             "STARTUP_ON",
             "[1, 1, 0, 0, 1, 0] [1, 0]",
             "",
@@ -77,7 +75,7 @@ fn keys_are_flipped_before_main() {
         ("STARTUP_ON", "STARTUP_OFF", "[0, 0, 1, 1, 0, 0] [0, 1]", ""),
     ] {
         let variables = [("JLSHIM_ENABLE", enable), ("JLSHIM_DISABLE", disable)];
-        let (found, stderr) = run(NAME, &variables);
+        let (found, stderr) = run(name, &variables);
         assert_eq!(found, seen, "{variables:?}: {stderr}");
         assert!(stderr.contains(told), "{variables:?}: {stderr}");
         assert!(!told.is_empty() || !stderr.contains("jlshim:"), "{variables:?}: {stderr}");
@@ -86,7 +84,7 @@ fn keys_are_flipped_before_main() {
 
 #[test]
 fn what_cannot_be_flipped_is_told() {
-    const NAME: &str = "what_cannot_be_flipped_is_told";
+    let name = test_path!();
     if role().is_some() {
         println!("seen {:?}", sees().map(u8::from));
         return;
@@ -95,7 +93,7 @@ fn what_cannot_be_flipped_is_told() {
     let report = std::env::temp_dir().join(format!("jlshim-startup-{}", std::process::id()));
     let path = report.to_str().expect("UTF-8");
     let variables = [("JLSHIM_ENABLE", "STARTUP_OFF,gone"), ("JLSHIM_REPORT", path)];
-    let (seen, _) = run(NAME, &variables);
+    let (seen, _) = run(name, &variables);
     assert_eq!(seen, "[1, 1, 1, 1, 0, 0]");
     let text = std::fs::read_to_string(&report).expect("a report");
     std::fs::remove_file(&report).expect("it is there");

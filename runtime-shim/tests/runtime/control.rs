@@ -1,13 +1,13 @@
 //! The control socket: who is served, what is answered, and what becomes of the socket.
 #![allow(unsafe_code, reason = "sites, forks and user ids")]
 
-mod common;
-
-use common::emulator::rounds;
-use common::rerun::role;
-use common::served::{Client, Directory, Served, serve};
+use crate::common::emulator::rounds;
+use crate::common::rerun::{alone, rerun, role, test_path};
+use crate::common::served::{Client, Directory, Served, serve};
+use crate::common::sites::{resolve, table};
 use jlctl_shim::{define_static_key_false, define_static_key_true};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -51,12 +51,12 @@ fn address(list: &[String], name: &str) -> String {
 
 #[test]
 fn keys_are_listed_and_flipped() {
-    const NAME: &str = "keys_are_listed_and_flipped";
+    let name = test_path!();
     if role().is_some() {
         return serve(|_| seen());
     }
-    let directory = Directory::new(NAME);
-    let mut program = Served::start(NAME, "serve", directory.path("%p").as_os_str());
+    let directory = Directory::new(name);
+    let mut program = Served::start(name, "serve", directory.path("%p").as_os_str());
     let path = directory.path(&program.child.id().to_string());
     let mode = fs::metadata(&path).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "for its owner alone");
@@ -66,7 +66,10 @@ fn keys_are_listed_and_flipped() {
     assert!(hello[1].starts_with("sync "), "{hello:?}");
     assert!(hello[2].starts_with("object 0x"), "{hello:?}");
     let list = client.ask("list");
-    assert_eq!(list.iter().filter(|line| line.starts_with("key 0x")).count(), 2, "{list:?}");
+    // This program has the same table.
+    let keys: BTreeSet<usize> = table().iter().map(|entry| resolve(entry).key).collect();
+    let listed = list.iter().filter(|line| line.starts_with("key 0x")).count();
+    assert_eq!(listed, keys.len(), "{list:?}");
     let (off, on) = (address(&list, "CONTROL_OFF"), address(&list, "CONTROL_ON"));
     assert!(list.contains(&format!("key {off} 0 2")) && list.contains(&format!("key {on} 1 2")));
     // Both in one batch, by address and by name.
@@ -107,18 +110,18 @@ fn keys_are_listed_and_flipped() {
 
 #[test]
 fn what_is_there_already() {
-    const NAME: &str = "what_is_there_already";
+    let name = test_path!();
     if role().is_some() {
         return serve(|_| seen());
     }
-    let directory = Directory::new(NAME);
-    let told = |name: &str| {
-        let program = Served::start(NAME, "serve", directory.path(name).as_os_str());
+    let directory = Directory::new(name);
+    let told = |socket: &str| {
+        let program = Served::start(name, "serve", directory.path(socket).as_os_str());
         program.end()
     };
     // A socket that nobody listens at any more is replaced.
     drop(UnixListener::bind(directory.path("stale")).expect("a socket"));
-    let program = Served::start(NAME, "serve", directory.path("stale").as_os_str());
+    let program = Served::start(name, "serve", directory.path("stale").as_os_str());
     Client::connect(&directory.path("stale")).expect("it listens").ask("hello");
     program.end();
     // One that lives is not, and stays.
@@ -135,7 +138,7 @@ fn what_is_there_already() {
     assert!(told(&"long".repeat(30)).contains("at most 107 bytes"));
     // A socket in the place of ours is not removed.
     let path = directory.path("moved");
-    let program = Served::start(NAME, "serve", path.as_os_str());
+    let program = Served::start(name, "serve", path.as_os_str());
     fs::remove_file(&path).expect("it is there");
     let _other = UnixListener::bind(&path).expect("a socket");
     program.end();
@@ -144,13 +147,13 @@ fn what_is_there_already() {
 
 #[test]
 fn clients_that_misbehave() {
-    const NAME: &str = "clients_that_misbehave";
+    let name = test_path!();
     if role().is_some() {
         return serve(|_| seen());
     }
-    let directory = Directory::new(NAME);
+    let directory = Directory::new(name);
     let path = directory.path("socket");
-    let mut program = Served::start(NAME, "serve", path.as_os_str());
+    let mut program = Served::start(name, "serve", path.as_os_str());
     // Who says nothing is let go after a while, and the next has its turn.
     let silent = Client::connect(&path).expect("it listens");
     let mut next = Client::connect(&path).expect("it listens");
@@ -188,7 +191,7 @@ fn become_nobody() {
 
 /// Connects as another user: what it is told.
 fn as_user(test: &str, user: u32, path: &std::path::Path) -> String {
-    let mut command: Command = common::rerun::rerun(test, "client");
+    let mut command: Command = rerun(test, "client");
     let output = command
         .env("JLSHIM_TEST_SOCKET", path)
         .uid(user)
@@ -200,8 +203,9 @@ fn as_user(test: &str, user: u32, path: &std::path::Path) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "privileged"), ignore = "needs root")]
 fn other_users_are_refused() {
-    const NAME: &str = "other_users_are_refused";
+    let name = test_path!();
     match role().as_deref() {
         Some("client") => {
             let path = std::env::var_os("JLSHIM_TEST_SOCKET").expect("a path");
@@ -225,16 +229,16 @@ fn other_users_are_refused() {
     // SAFETY: geteuid takes nothing.
     let user = unsafe { libc::geteuid() };
     assert_eq!(user, 0, "this test has to be run by root: it needs two users");
-    let directory = Directory::new(NAME);
+    let directory = Directory::new(name);
     fs::set_permissions(directory.path("."), fs::Permissions::from_mode(0o755)).expect("ours");
     let path = directory.path("socket");
-    let mut program = Served::start(NAME, "serve", path.as_os_str());
+    let mut program = Served::start(name, "serve", path.as_os_str());
     assert_eq!(fs::metadata(&path).expect("it is there").uid(), 0);
     // The file's permissions keep them out, and if those are lost, the server does.
-    assert!(as_user(NAME, NOBODY, &path).contains("Permission denied"));
+    assert!(as_user(name, NOBODY, &path).contains("Permission denied"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
     assert_eq!(
-        as_user(NAME, NOBODY, &path),
+        as_user(name, NOBODY, &path),
         "error 1 user 65534 may not control a process of user 0"
     );
     assert_eq!(program.ask("?"), BEFORE);
@@ -244,9 +248,9 @@ fn other_users_are_refused() {
     let users: Vec<u32> =
         status.map(|task| task.expect("a thread").metadata().expect("it lives").uid()).collect();
     assert!(users.len() > 1 && users.iter().all(|user| *user == NOBODY || *user == 0), "{users:?}");
-    assert!(as_user(NAME, NOBODY, &path).contains("ok 2 strict "));
+    assert!(as_user(name, NOBODY, &path).contains("ok 2 strict "));
     assert_eq!(
-        as_user(NAME, NOBODY - 1, &path),
+        as_user(name, NOBODY - 1, &path),
         "error 1 user 65533 may not control a process of user 65534"
     );
     assert!(
@@ -260,7 +264,7 @@ fn other_users_are_refused() {
     drop(client);
     drop(program);
     // The socket of a program that ends by itself goes with it, whatever its mode is by now.
-    let program = Served::start(NAME, "serve", path.as_os_str());
+    let program = Served::start(name, "serve", path.as_os_str());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
     program.end();
     assert!(!path.exists());
@@ -268,7 +272,7 @@ fn other_users_are_refused() {
 
 #[test]
 fn a_child_does_not_serve() {
-    const NAME: &str = "a_child_does_not_serve";
+    let name = test_path!();
     if role().is_some() {
         return serve(|_| {
             let (mut told, tell) = io::pipe().expect("a pipe");
@@ -286,9 +290,9 @@ fn a_child_does_not_serve() {
             child.to_string()
         });
     }
-    let directory = Directory::new(NAME);
+    let directory = Directory::new(name);
     let path = directory.path("socket");
-    let mut program = Served::start(NAME, "serve", path.as_os_str());
+    let mut program = Served::start(name, "serve", path.as_os_str());
     let child: i32 = program.ask("fork").parse().expect("a pid");
     Client::connect(&path).expect("it listens").ask("hello");
     program.child.kill().expect("it runs");
@@ -301,19 +305,19 @@ fn a_child_does_not_serve() {
 
 #[test]
 fn a_program_that_replaces_itself_serves_again() {
-    const NAME: &str = "a_program_that_replaces_itself_serves_again";
+    let name = test_path!();
     if let Some(role) = role() {
         if role == "first" {
-            let error = common::rerun::rerun(NAME, "second")
+            let error = rerun(name, "second")
                 .env("JLSHIM_CONTROL", std::env::var_os("JLSHIM_CONTROL").expect("a path"))
                 .exec();
             panic!("{error}");
         }
         return serve(|_| seen());
     }
-    let directory = Directory::new(NAME);
+    let directory = Directory::new(name);
     let path = directory.path("socket");
-    let mut program = Served::start(NAME, "first", path.as_os_str());
+    let mut program = Served::start(name, "first", path.as_os_str());
     Client::connect(&path).expect("it listens").ask("enable CONTROL_OFF");
     assert_eq!(program.ask("?"), "[1, 1, 1, 1] [1, 1]");
     assert_eq!(program.end(), "");
@@ -337,7 +341,7 @@ fn work(answers: &mpsc::Sender<[bool; 4]>) {
 
 #[test]
 fn ten_thousand_flips_under_load() {
-    const NAME: &str = "ten_thousand_flips_under_load";
+    let name = test_path!();
     if role().is_some() {
         let (to, answers) = mpsc::channel();
         for _ in 0..WORKERS {
@@ -350,24 +354,26 @@ fn ten_thousand_flips_under_load() {
             format!("{} {stale} stale", seen())
         });
     }
-    let directory = Directory::new(NAME);
-    let path = directory.path("socket");
-    let mut program = Served::start(NAME, "serve", path.as_os_str());
-    let mut client = Client::connect(&path).expect("it listens");
-    let list = client.ask("list");
-    let (off, on) = (address(&list, "CONTROL_OFF"), address(&list, "CONTROL_ON"));
-    let requests = [
-        (format!("enable {off}=0 disable {on}=1"), FLIPPED),
-        (format!("disable {off}=1 enable {on}=0"), BEFORE),
-    ];
-    for flip in 0..rounds(10_000, 20) {
-        let (request, wanted) = &requests[flip % 2];
-        let done = client.ask(request);
-        assert!(done[2].starts_with("ok 4 strict "), "{flip}: {done:?}");
-        if flip % 100 < 2 {
-            assert_eq!(program.ask("?"), format!("{wanted} 0 stale"), "after {flip} flips");
+    alone(name, || {
+        let directory = Directory::new(name);
+        let path = directory.path("socket");
+        let mut program = Served::start(name, "serve", path.as_os_str());
+        let mut client = Client::connect(&path).expect("it listens");
+        let list = client.ask("list");
+        let (off, on) = (address(&list, "CONTROL_OFF"), address(&list, "CONTROL_ON"));
+        let requests = [
+            (format!("enable {off}=0 disable {on}=1"), FLIPPED),
+            (format!("disable {off}=1 enable {on}=0"), BEFORE),
+        ];
+        for flip in 0..rounds(10_000, 20) {
+            let (request, wanted) = &requests[flip % 2];
+            let done = client.ask(request);
+            assert!(done[2].starts_with("ok 4 strict "), "{flip}: {done:?}");
+            if flip % 100 < 2 {
+                assert_eq!(program.ask("?"), format!("{wanted} 0 stale"), "after {flip} flips");
+            }
         }
-    }
-    drop(client);
-    program.end();
+        drop(client);
+        program.end();
+    });
 }

@@ -2,13 +2,11 @@
 
 #![allow(unsafe_code, reason = "keys with counts that take too long to reach")]
 
-mod common;
-
-use common::arena::Arena;
-use common::child::must_succeed;
-use common::emulator::rounds;
-use common::memory::page;
-use common::sites::{assert_follow, sites_of};
+use crate::common::arena::Arena;
+use crate::common::child::must_succeed;
+use crate::common::emulator::rounds;
+use crate::common::memory::page;
+use crate::common::sites::{assert_follow, sites_of};
 use jlctl_shim::abi::{KEY_TYPE_TRUE, StaticKey};
 use jlctl_shim::{Applied, Batch, Error, Key, Method, Op, SyncLevel, TypedKey, report, sync_level};
 use jlctl_shim::{define_static_key_false, define_static_key_true};
@@ -200,12 +198,12 @@ fn all_or_nothing() {
             let mut batch = Batch::new();
             others.iter().for_each(|arena| batch.push(arena.key, Op::Increment));
             batch.push(key, op);
-            let (before, sum) = (report().unwrap(), common::memory::sum_of_code());
+            let (before, sum) = (report().unwrap(), crate::common::memory::sum_of_code());
             assert_eq!(batch.apply(), Err(error));
             let mut wanted = before;
             wanted.failed_batches += 1;
             assert_eq!(report().unwrap(), wanted);
-            assert_eq!(common::memory::sum_of_code(), sum);
+            assert_eq!(crate::common::memory::sum_of_code(), sum);
             for (index, arena) in arenas.iter().enumerate() {
                 let is_on = index == 3;
                 assert_eq!((arena.key.count(), arena.all_jump()), (i32::from(is_on), is_on));
@@ -265,7 +263,7 @@ mod elsewhere {
 
     macro_rules! is_on {
         () => {
-            jlctl_shim::static_branch_likely!($crate::elsewhere::KEY)
+            jlctl_shim::static_branch_likely!($crate::keys::elsewhere::KEY)
         };
     }
     pub(crate) use is_on;

@@ -2,16 +2,14 @@
 
 #![allow(unsafe_code, reason = "forks, signals")]
 
-mod common;
-
-use common::arena::Arena;
-use common::child::{End, in_child, must_succeed, wait, with_threads};
-use common::emulator::rounds;
-use common::memory::writable_code;
-use common::over::Over;
-use common::refetch::refetch;
-use common::rerun::{must_run, rerun, role};
-use common::sites::assert_follow;
+use crate::common::arena::Arena;
+use crate::common::child::{End, in_child, must_succeed, wait, with_threads};
+use crate::common::emulator::rounds;
+use crate::common::memory::writable_code;
+use crate::common::over::Over;
+use crate::common::refetch::refetch;
+use crate::common::rerun::{must_run, rerun, role, test_path};
+use crate::common::sites::assert_follow;
 use jlctl_shim::{Batch, Error, define_static_key_false, report};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
 use std::hint::black_box;
@@ -65,7 +63,7 @@ fn assert_consistent() {
 #[test]
 fn forks_while_other_threads_flip() {
     let forks = rounds(500, 40);
-    with_threads(|| {
+    with_threads(test_path!(), || {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             let over = Over(&is_over);
@@ -102,7 +100,7 @@ fn generations() {
 /// A child that shares its memory with this process: its code is this process's.
 #[test]
 fn children_that_share_memory_are_refused() {
-    if common::emulator::leaves_out("a clone that shares memory is a fork") {
+    if crate::common::emulator::leaves_out("a clone that shares memory is a fork") {
         return;
     }
     must_succeed(|| {
@@ -144,6 +142,7 @@ fn children_that_share_memory_are_refused() {
 /// Another program in the same process starts anew.
 #[test]
 fn exec_after_flips() {
+    let name = test_path!();
     match role().as_deref() {
         Some("first") => {
             Batch::new().enable(&KEY).enable(&OTHER).apply().unwrap();
@@ -151,7 +150,7 @@ fn exec_after_flips() {
             let is_over: &'static AtomicBool = Box::leak(Box::default());
             thread::spawn(|| flip(is_over));
             thread::sleep(Duration::from_millis(5));
-            let error = rerun("exec_after_flips", "second").exec();
+            let error = rerun(name, "second").exec();
             panic!("{error}");
         }
         Some(_) => {
@@ -163,7 +162,7 @@ fn exec_after_flips() {
         }
         None => {
             for _ in 0..10 {
-                must_run(&mut rerun("exec_after_flips", "first"));
+                must_run(&mut rerun(name, "first"));
             }
         }
     }
@@ -174,18 +173,19 @@ fn exec_after_flips() {
 /// as they were compiled, and this process's code is its own.
 #[test]
 fn programs_start_while_keys_are_flipped() {
+    let name = test_path!();
     if role().is_some() {
         assert!(!KEY.is_enabled() && !OTHER.is_enabled());
         return assert_consistent();
     }
     let starts = rounds(50, 5);
     let is_over = AtomicBool::new(false);
-    with_threads(|| {
+    with_threads(test_path!(), || {
         thread::scope(|scope| {
             let over = Over(&is_over);
             let flipper = scope.spawn(|| flip(&is_over));
             for _ in 0..starts {
-                must_run(&mut rerun("programs_start_while_keys_are_flipped", "started"));
+                must_run(&mut rerun(name, "started"));
             }
             drop(over);
             assert!(flipper.join().unwrap() > 10);
@@ -252,7 +252,7 @@ fn set_timer(microseconds: i64) {
 /// one: then a handler is told so, and does not wait.
 #[test]
 fn signal_handlers_that_flip() {
-    with_threads(|| {
+    with_threads(test_path!(), || {
         let is_over = AtomicBool::new(false);
         storm();
         thread::scope(|scope| {
@@ -295,8 +295,8 @@ fn signals_wait_for_the_end_of_a_batch() {
 #[test]
 fn forks_do_not_see_open_windows() {
     let forks = rounds(200, 20);
-    with_threads(|| {
-        let arena = Arena::new(32, 20 * common::memory::page());
+    with_threads(test_path!(), || {
+        let arena = Arena::new(32, 20 * crate::common::memory::page());
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             let over = Over(&is_over);

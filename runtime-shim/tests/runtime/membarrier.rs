@@ -6,15 +6,13 @@
 #![cfg(not(target_arch = "riscv64"))] // riscv64 has a call of its own, and no membarrier.
 #![allow(unsafe_code, reason = "filters, before a program starts")]
 
-mod common;
-
-use common::arena::Arena;
-use common::child::{End, in_child, must_succeed};
-use common::emulator;
-use common::filter::{Answer, filter_command, filter_membarrier};
-use common::memory::writable_code;
-use common::rerun::{must_run, rerun, role};
-use common::snapshot::Snapshot;
+use crate::common::arena::Arena;
+use crate::common::child::{End, in_child, must_succeed};
+use crate::common::emulator;
+use crate::common::filter::{Answer, filter_command, filter_membarrier};
+use crate::common::memory::writable_code;
+use crate::common::rerun::{must_run, rerun, role, test_path};
+use crate::common::snapshot::Snapshot;
 use jlctl_shim::{Allowed, Batch, Errno, Error, Method, Op, Refusal, SyncLevel};
 use jlctl_shim::{
     Uncovered, UncoveredPatch, allow, forbid_membarrier, report, sync_level, uncovered,
@@ -175,7 +173,7 @@ fn refusals_are_told_apart() {
         return;
     }
     for (name, filter, ..) in answers() {
-        let command = rerun("refusals_are_told_apart", name);
+        let command = rerun(test_path!(), name);
         must_run(&mut filtered(command, filter));
     }
 }
@@ -198,7 +196,7 @@ fn best_effort_by_the_environment() {
     }
     let filter = || filter_command(REGISTER_SYNC_CORE, Answer::Errno(libc::EINVAL));
     for (value, is_heard) in [("1", true), ("0", false), ("", false), ("yes", false)] {
-        let mut command = rerun("best_effort_by_the_environment", "");
+        let mut command = rerun(test_path!(), "");
         command.env("JLSHIM_BEST_EFFORT", value);
         let output = filtered(command, filter).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -216,7 +214,7 @@ fn membarrier_forbidden_by_the_environment() {
     if emulator::leaves_out("filters of system calls") {
         return;
     }
-    let name = "membarrier_forbidden_by_the_environment";
+    let name = test_path!();
     let kill = || filter_membarrier(Answer::Kill);
     let mut command = filtered(rerun(name, ""), kill);
     must_run(command.env("JLSHIM_NO_MEMBARRIER", "1"));
@@ -277,11 +275,11 @@ fn a_sync_that_fails() {
             let (arena, other) = (Arena::new(3, 64), Arena::new(2, 64));
             other.key.enable().unwrap();
             let before = report().unwrap();
-            let sum = common::memory::sum_of_code();
+            let sum = crate::common::memory::sum_of_code();
             filter();
             let batch = Batch::new().with(arena.key, Op::Enable).with(other.key, Op::Disable);
             assert_eq!(batch.apply(), Err(Error::SyncFailed(Errno(errno))));
-            assert_eq!(common::memory::sum_of_code(), sum, "the code is taken back");
+            assert_eq!(crate::common::memory::sum_of_code(), sum, "the code is taken back");
             assert_eq!((arena.key.count(), other.key.count()), (0, 1));
             assert_eq!((arena.all_jump(), other.all_jump()), (false, true));
             assert_eq!(writable_code(), []);

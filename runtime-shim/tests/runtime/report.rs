@@ -2,14 +2,12 @@
 
 #![allow(unsafe_code, reason = "processes")]
 
-mod common;
-
-use common::arena::Arena;
-use common::child::must_succeed;
-use common::elf;
-use common::emulator;
-use common::rerun::{must_run, rerun, role};
-use common::sites::{Site, entries_of, resolve, table};
+use crate::common::arena::Arena;
+use crate::common::child::must_succeed;
+use crate::common::elf;
+use crate::common::emulator;
+use crate::common::rerun::{must_run, rerun, role, test_path};
+use crate::common::sites::{Site, entries_of, resolve, table};
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::{Error, WritePolicy, define_static_key_false, report, sync_level, transform};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
@@ -122,7 +120,7 @@ fn everything_covered() {
         return;
     }
     let folder = Folder::new("covered");
-    let (report, pid) = report_of(&mut rerun("everything_covered", ""), &folder);
+    let (report, pid) = report_of(&mut rerun(test_path!(), ""), &folder);
     let mut names: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
     let mut wanted = FIELDS.to_vec();
     names.sort_unstable();
@@ -164,7 +162,7 @@ fn what_is_uncovered_is_listed() {
         return;
     }
     let folder = Folder::new("uncovered");
-    let (report, _) = report_of(&mut rerun("what_is_uncovered_is_listed", ""), &folder);
+    let (report, _) = report_of(&mut rerun(test_path!(), ""), &folder);
     let in_file = elf::table();
     assert_eq!(in_file.len(), table().len());
     let key = ptr::from_ref(&*QUEUED).addr();
@@ -185,7 +183,7 @@ fn what_is_uncovered_is_listed() {
         );
         let bias = address(&patch["site"]) - site.code;
         assert_eq!(address(&patch["key"]) - site.key, bias);
-        assert!(bias.is_multiple_of(common::memory::page()), "{bias:#x}");
+        assert!(bias.is_multiple_of(crate::common::memory::page()), "{bias:#x}");
         // The C library's name of the program.
         let object = patch["object"].as_str().unwrap();
         assert!(["", "/proc/self/exe"].contains(&object), "{object}");
@@ -206,7 +204,7 @@ fn a_long_list() {
         return;
     }
     let folder = Folder::new("long");
-    let (report, _) = report_of(&mut rerun("a_long_list", ""), &folder);
+    let (report, _) = report_of(&mut rerun(test_path!(), ""), &folder);
     assert_eq!((count(&report, "uncovered"), count(&report, "tables")), (SITES as u64, 2));
     let listed = report["uncovered_patches"].as_array().unwrap();
     let first = address(&listed[0]["site"]);
@@ -242,7 +240,7 @@ fn children_by_fork() {
     let folder = Folder::new("fork");
     let path = folder.file("report.json");
     // `output` waits until nobody holds the pipes any more.
-    let start = |path: &Path| must_run(rerun("children_by_fork", "").env("JLSHIM_REPORT", path));
+    let start = |path: &Path| must_run(rerun(test_path!(), "").env("JLSHIM_REPORT", path));
     start(&path);
     assert_eq!(count(&read(&path), "batches"), 1, "the parent's");
     start(&folder.file("%p-%p.json"));
@@ -281,7 +279,7 @@ fn a_path_that_is_none() {
         &long,
         &link,
     ] {
-        must_run(rerun("a_path_that_is_none", "").env("JLSHIM_REPORT", path));
+        must_run(rerun(test_path!(), "").env("JLSHIM_REPORT", path));
     }
     assert_eq!(fs::read_to_string(target).unwrap(), "mine", "links are not followed");
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2);
@@ -305,7 +303,7 @@ fn a_refusal_is_reported() {
         return;
     }
     let folder = Folder::new("refusal");
-    let mut command = rerun("a_refusal_is_reported", "");
+    let mut command = rerun(test_path!(), "");
     let (report, _) = report_of(command.env("JLSHIM_NO_MEMBARRIER", "1"), &folder);
     assert_eq!((&report["sync_level"], &report["sync_method"]), (&"refused".into(), &Value::Null));
     let refusal = report["sync_refusal"].as_str().unwrap();
@@ -325,13 +323,13 @@ fn a_best_effort_is_reported() {
         return;
     }
     let folder = Folder::new("best-effort");
-    let mut command = rerun("a_best_effort_is_reported", "");
+    let mut command = rerun(test_path!(), "");
     command.env("JLSHIM_BEST_EFFORT", "1");
     // SAFETY: between fork and exec, in a child with one thread.
     unsafe {
         command.pre_exec(|| {
-            let refused = common::filter::Answer::Errno(libc::EINVAL);
-            common::filter::filter_command(1 << 6, refused);
+            let refused = crate::common::filter::Answer::Errno(libc::EINVAL);
+            crate::common::filter::filter_command(1 << 6, refused);
             Ok(())
         })
     };
@@ -365,7 +363,7 @@ fn proc_mem_by_the_environment() {
     if emulator::leaves_out("PR_SET_MDWE, /proc/self/mem") {
         return;
     }
-    let name = "proc_mem_by_the_environment";
+    let name = test_path!();
     must_run(rerun(name, "allowed").env("JLSHIM_PROC_MEM", "1"));
     must_run(rerun(name, "denied").env("JLSHIM_PROC_MEM", "0"));
     must_run(&mut rerun(name, "denied"));
@@ -373,6 +371,7 @@ fn proc_mem_by_the_environment() {
 
 /// A program with more rights than its user does not do what the user's environment says.
 #[test]
+#[cfg_attr(not(feature = "privileged"), ignore = "needs root")]
 fn a_privileged_process_hears_nothing() {
     const NOBODY: u32 = 65534;
     if let Some(role) = role() {
@@ -384,15 +383,12 @@ fn a_privileged_process_hears_nothing() {
         assert_eq!(sync_level().is_err(), is_heard && !cfg!(target_arch = "riscv64"));
         return;
     }
-    // SAFETY: no pointers.
-    let is_root = unsafe { libc::geteuid() } == 0;
     if emulator::leaves_out("AT_SECURE") {
         return;
     }
-    if !is_root {
-        println!("left out: only root can make a program that has root's rights");
-        return;
-    }
+    // SAFETY: no pointers.
+    let user = unsafe { libc::geteuid() };
+    assert_eq!(user, 0, "only root can make a program that has root's rights");
     let folder = Folder::new("secure");
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
     let (program, path) = (folder.file("program"), folder.file("report.json"));
@@ -403,7 +399,7 @@ fn a_privileged_process_hears_nothing() {
     });
     for (role, mode) in [("plain", 0o755), ("privileged", 0o4755)] {
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
-        let like = rerun("a_privileged_process_hears_nothing", role);
+        let like = rerun(test_path!(), role);
         let mut command = Command::new(&program);
         command.args(like.get_args()).uid(NOBODY).current_dir("/");
         for (name, value) in like.get_envs() {

@@ -7,12 +7,11 @@
 //! executes anything that would synchronise it (a system call) on the way, and its fences
 //! order memory accesses alone.
 
-mod common;
-
-use common::emulator::rounds;
-use common::over::Over;
-use common::refetch::refetch;
-use common::sites::{assert_follow, entries_of};
+use crate::common::emulator::rounds;
+use crate::common::over::Over;
+use crate::common::refetch::refetch;
+use crate::common::rerun::{alone, test_path};
+use crate::common::sites::{assert_follow, entries_of};
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
 use jlctl_shim::{Batch, define_static_key_false, define_static_key_true, transform};
 use jlctl_shim::{static_branch_likely, static_branch_unlikely};
@@ -131,13 +130,6 @@ fn flips() -> u64 {
     rounds(100_000, 2_000)
 }
 
-/// The tests here flip the same sites, and each wants the cores for itself.
-static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 fn flip_both(number: u64) {
     let batch = Batch::new();
     let batch = if is_odd(number) {
@@ -152,53 +144,56 @@ fn flip_both(number: u64) {
 
 #[test]
 fn no_thread_that_was_told_takes_the_old_side() {
-    let _alone = alone();
-    for threads in [1, 4] {
-        let seen = run(&SITES, threads, flips() / 2, is_odd, flip_both);
-        println!("{threads} threads, {} flips: {seen:?}", flips() / 2);
-        assert_eq!(seen.violations, 0, "{seen:?}");
-        assert!(seen.judged.iter().all(|count| *count > 100), "both sides: {seen:?}");
-        assert!(seen.not_judged > 0, "sites are executed during flips: {seen:?}");
-        assert_follow(&KEY);
-        assert_follow(&OPPOSITE);
-    }
+    alone(test_path!(), || {
+        for threads in [1, 4] {
+            let seen = run(&SITES, threads, flips() / 2, is_odd, flip_both);
+            println!("{threads} threads, {} flips: {seen:?}", flips() / 2);
+            assert_eq!(seen.violations, 0, "{seen:?}");
+            assert!(seen.judged.iter().all(|count| *count > 100), "both sides: {seen:?}");
+            assert!(seen.not_judged > 0, "sites are executed during flips: {seen:?}");
+            assert_follow(&KEY);
+            assert_follow(&OPPOSITE);
+        }
+    });
 }
 
 /// The protocol finds what it is there to find: judged by the state before, nearly every
 /// execution is wrong.
 #[test]
 fn the_wrong_state_is_found() {
-    let _alone = alone();
-    let before = |number: u64| !is_odd(number);
-    let seen = run(&SITES, 2, rounds(1_000, 200), before, flip_both);
-    assert!(seen.violations > 0, "{seen:?}");
-    assert_eq!(seen.violations, seen.judged[0] + seen.judged[1], "{seen:?}");
+    alone(test_path!(), || {
+        let before = |number: u64| !is_odd(number);
+        let seen = run(&SITES, 2, rounds(1_000, 200), before, flip_both);
+        assert!(seen.violations > 0, "{seen:?}");
+        assert_eq!(seen.violations, seen.judged[0] + seen.judged[1], "{seen:?}");
+    });
 }
 
 /// A flip that does nothing every hundredth time is found too.
 #[test]
 fn a_lost_flip_is_found() {
-    let _alone = alone();
-    let seen = run(&SITES, 2, rounds(2_000, 400), is_odd, |number| {
-        // The next one finds the keys as they are to be, and patches nothing.
-        if number % 100 == 0 {
-            return;
-        }
-        let batch = Batch::new();
-        let batch = if is_odd(number) {
-            batch.enable(&KEY).disable(&OPPOSITE)
-        } else {
-            batch.disable(&KEY).enable(&OPPOSITE)
-        };
-        batch.apply().expect("it flips");
-        refetch(&[&KEY, &OPPOSITE]);
-        if number % 100 == 99 {
-            thread::yield_now();
-        }
+    alone(test_path!(), || {
+        let seen = run(&SITES, 2, rounds(2_000, 400), is_odd, |number| {
+            // The next one finds the keys as they are to be, and patches nothing.
+            if number % 100 == 0 {
+                return;
+            }
+            let batch = Batch::new();
+            let batch = if is_odd(number) {
+                batch.enable(&KEY).disable(&OPPOSITE)
+            } else {
+                batch.disable(&KEY).enable(&OPPOSITE)
+            };
+            batch.apply().expect("it flips");
+            refetch(&[&KEY, &OPPOSITE]);
+            if number % 100 == 99 {
+                thread::yield_now();
+            }
+        });
+        let judged = seen.judged[0] + seen.judged[1];
+        assert!(seen.violations > 0 && seen.violations < judged, "{seen:?}");
+        Batch::new().disable(&KEY).enable(&OPPOSITE).apply().expect("it flips");
     });
-    let judged = seen.judged[0] + seen.judged[1];
-    assert!(seen.violations > 0 && seen.violations < judged, "{seen:?}");
-    Batch::new().disable(&KEY).enable(&OPPOSITE).apply().expect("it flips");
 }
 
 define_static_key_false!(static QUEUED);
@@ -208,22 +203,24 @@ define_static_key_false!(static QUEUED);
 /// crash.
 #[test]
 fn without_the_sync_threads_may_be_late() {
-    let _alone = alone();
-    let sites: [fn() -> bool; 2] =
-        [|| static_branch_unlikely!(QUEUED), || static_branch_likely!(QUEUED)];
-    let entries: Vec<&RelativeEntry> = entries_of(&QUEUED);
-    assert_eq!(entries.len(), sites.len());
-    let flips = flips() / 4;
-    let seen = run(&sites, 2, flips, is_odd, |number| {
-        for entry in &entries {
-            let is_likely = entry.key & 1 != 0;
-            let changed = transform::queue(entry, JumpLabelType::wanted(is_odd(number), is_likely));
-            assert_eq!(changed, Ok(true));
-        }
+    alone(test_path!(), || {
+        let sites: [fn() -> bool; 2] =
+            [|| static_branch_unlikely!(QUEUED), || static_branch_likely!(QUEUED)];
+        let entries: Vec<&RelativeEntry> = entries_of(&QUEUED);
+        assert_eq!(entries.len(), sites.len());
+        let flips = flips() / 4;
+        let seen = run(&sites, 2, flips, is_odd, |number| {
+            for entry in &entries {
+                let is_likely = entry.key & 1 != 0;
+                let changed =
+                    transform::queue(entry, JumpLabelType::wanted(is_odd(number), is_likely));
+                assert_eq!(changed, Ok(true));
+            }
+        });
+        println!("{flips} flips without a sync: {} of {seen:?} were late", seen.violations);
+        assert!(transform::apply().expect("a sync").is_strict());
+        assert!(seen.judged[0] + seen.judged[1] > 0, "{seen:?}");
+        // The last flip was an even one, and so the code is that of the key's state again.
+        assert_follow(&QUEUED);
     });
-    println!("{flips} flips without a sync: {} of {seen:?} were late", seen.violations);
-    assert!(transform::apply().expect("a sync").is_strict());
-    assert!(seen.judged[0] + seen.judged[1] > 0, "{seen:?}");
-    // The last flip was an even one, and so the code is that of the key's state again.
-    assert_follow(&QUEUED);
 }

@@ -3,11 +3,9 @@
 #![cfg(target_arch = "x86_64")] // Where these tests run natively; an emulator's calls say nothing.
 #![allow(unsafe_code, reason = "marks between system calls")]
 
-mod common;
-
-use common::arena::Arena;
-use common::memory::page;
-use common::rerun::{must_run, rerun_under, role};
+use crate::common::arena::Arena;
+use crate::common::memory::page;
+use crate::common::rerun::{must_run, rerun_under, role, test_path};
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::{Batch, Op, transform};
 use std::collections::BTreeMap;
@@ -101,12 +99,13 @@ fn between_marks(trace: &str) -> Vec<(String, Calls)> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs strace")]
 fn one_membarrier_and_two_mprotects_for_each_run() {
     if role().is_some() {
         return child();
     }
     let path = env::temp_dir().join(format!("jlshim-trace-{}", process::id()));
-    let name = "one_membarrier_and_two_mprotects_for_each_run";
+    let name = test_path!();
     let version = process::Command::new("strace").arg("-V").output();
     assert!(version.is_ok_and(|output| output.status.success()), "this test needs strace");
     let trace_to = path.to_str().unwrap();

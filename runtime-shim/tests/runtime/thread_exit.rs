@@ -2,14 +2,13 @@
 
 #![allow(unsafe_code, reason = "cancellation, signals")]
 
-mod common;
-
-use common::child::with_threads;
-use common::emulator::{leaves_out, rounds};
-use common::memory::writable_code;
-use common::over::Over;
-use common::refetch::refetch;
-use common::sites::assert_follow;
+use crate::common::child::with_threads;
+use crate::common::emulator::{leaves_out, rounds};
+use crate::common::memory::writable_code;
+use crate::common::over::Over;
+use crate::common::refetch::refetch;
+use crate::common::rerun::test_path;
+use crate::common::sites::assert_follow;
 use jlctl_shim::{define_static_key_false, report, static_branch_likely, static_branch_unlikely};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -108,7 +107,7 @@ extern "C-unwind" fn flip_when_cancelled(_: *mut libc::c_void) -> *mut libc::c_v
 /// No call of the runtime's is a cancellation point.
 #[test]
 fn a_flip_is_no_cancellation_point() {
-    with_threads(|| {
+    with_threads(test_path!(), || {
         assert!(join(start(flip_when_cancelled)), "it was cancelled in the end");
         assert_eq!(FLIPS.load(Ordering::Relaxed), 10);
         assert_consistent();
@@ -118,7 +117,7 @@ fn a_flip_is_no_cancellation_point() {
 #[test]
 fn cancelled_between_flips() {
     let rounds = rounds(300, 30);
-    with_threads(|| {
+    with_threads(test_path!(), || {
         for round in 0..rounds {
             let threads = [start(flip_and_test), start(flip_and_test)];
             thread::sleep(Duration::from_micros(round * 7 % 900));
@@ -170,7 +169,7 @@ mod asynchronous {
     #[test]
     fn cancelled_anywhere() {
         let rounds = rounds(300, 30);
-        with_threads(|| {
+        with_threads(test_path!(), || {
             for round in 0..rounds {
                 let threads = [start(flip_asynchronously), start(flip_asynchronously)];
                 thread::sleep(Duration::from_micros(round * 7 % 900));
@@ -202,7 +201,7 @@ fn send(thread: i32, signal: i32) -> bool {
 #[test]
 fn ended_anywhere() {
     let rounds = rounds(300, 30);
-    with_threads(|| {
+    with_threads(test_path!(), || {
         // SAFETY: zeroes are an action without flags and mask.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = end_thread as *const () as usize;
@@ -236,7 +235,7 @@ fn all_signals_are_blocked() {
     if leaves_out("the signal mask is the emulator's") {
         return;
     }
-    with_threads(|| {
+    with_threads(test_path!(), || {
         // All but SIGKILL (9) and SIGSTOP (19), which nobody blocks.
         const ALL: u64 = !(1 << 8 | 1 << 18);
         let (is_over, is_ready) = (AtomicBool::new(false), AtomicI32::new(0));
