@@ -11,9 +11,9 @@ use std::time::Duration;
 /// The kernel that is booted.
 const KERNEL: Image = Image::Vmlinuz612;
 
-/// How long all tests of a program may take: five times what the slowest takes two CPUs of
-/// the host that have nothing else to do.
-const LIMIT: Duration = Duration::from_secs(300);
+/// The time limit for all tests of a program: about five times what the slowest program takes
+/// on two idle CPUs of the host.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Tells tests that the machine is emulated, so that they do less than on a real one.
 const EMULATED: (&str, &str) = ("JLSHIM_TEST_EMULATED_MACHINE", "1");
