@@ -26,13 +26,13 @@ mod tests;
 mod writes;
 
 pub use copy::copy;
-pub use error::{ApplyError, Difference, FailureClass, JournalDamage, WritesError};
+pub use error::{ApplyError, Difference, FailureClass, JournalDamage};
 pub use in_place::{in_place, recover};
 pub use journal::journal_path;
 pub use report::{ApplyReport, CopyMethod, Durability, Recovery};
 pub(crate) use rewrite::{Change, Original, rewrite};
 pub use source::Patch;
-pub use writes::{ByteWrite, ByteWrites};
+pub use writes::{ByteWrite, ByteWrites, WritesError};
 
 use source::Source;
 

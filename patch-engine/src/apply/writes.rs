@@ -1,6 +1,5 @@
 //! What to change in a file: bytes at offsets, and bytes at its end.
 
-use super::error::WritesError;
 use jlctl_analyzer::addr::FileOffset;
 use std::collections::BTreeSet;
 
@@ -25,6 +24,35 @@ impl ByteWrite {
     pub fn end(&self) -> FileOffset {
         FileOffset(self.offset.0.saturating_add(len(&self.old)))
     }
+}
+
+/// Writes that are no set of byte changes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WritesError {
+    /// A write changes nothing.
+    #[error("the write at file offset {0} has no bytes")]
+    Empty(FileOffset),
+    /// Old and new bytes differ in number.
+    #[error(
+        "the write at file offset {at} replaces {old} bytes by {new}; both must be equally many"
+    )]
+    Lengths {
+        /// Where.
+        at: FileOffset,
+        /// Number of old bytes.
+        old: usize,
+        /// Number of new bytes.
+        new: usize,
+    },
+    /// The end of a write is no file offset.
+    #[error("the write at file offset {0} ends behind the largest file offset")]
+    End(FileOffset),
+    /// Two writes have bytes in common.
+    #[error(
+        "the writes of {} bytes at file offset {} and of {} bytes at {} overlap",
+        .0.old.len(), .0.offset, .1.old.len(), .1.offset
+    )]
+    Overlap(Box<ByteWrite>, Box<ByteWrite>),
 }
 
 /// A number of bytes as a file counts them.

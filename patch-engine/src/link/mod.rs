@@ -14,11 +14,11 @@ mod note;
 mod program;
 mod record;
 mod refuse;
-mod remove;
 mod room;
 mod shim;
 mod tail;
 mod undo;
+mod unlink;
 
 pub use error::{LinkError, Why};
 pub use shim::{SONAME, library};
@@ -197,7 +197,7 @@ pub fn remove(image: &Path, out: &Path, durability: Durability) -> Result<Remove
     let old_length = program.bytes.len() as u64;
     let original = Original { path: image, length: old_length };
     let (copied, (is_exact, new_length)) = rewrite(original, out, durability, || {
-        let removal = remove::compose(&program).map_err(of)?;
+        let removal = unlink::compose(&program).map_err(of)?;
         let change = Change { keep: removal.length, writes: written(removal.edits) };
         Ok::<_, LinkError>((change, (removal.is_exact, removal.length)))
     })?;

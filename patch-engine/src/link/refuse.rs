@@ -3,8 +3,8 @@
 use super::error::Why;
 use super::program::{Program, slice};
 use super::record::{DT_NEEDED, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section};
-use super::remove;
 use super::shim::SONAME;
+use super::unlink;
 use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_shim::note::TYPE_LINKED;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(super) fn check(
 
 fn linked_already(image: &Image<'_>, program: &Program<'_>) -> Result<(), Why> {
     let already = |how: &str| Err(Why::AlreadyLinked(how.to_owned()));
-    if remove::note(program).is_some_and(|note| note.kind == TYPE_LINKED) {
+    if unlink::note(program).is_some_and(|note| note.kind == TYPE_LINKED) {
         return already("it has the note of `jlctl link`, which `--remove` takes out");
     }
     for (_, name) in program.dynamic.iter().filter(|(tag, _)| *tag == DT_NEEDED) {

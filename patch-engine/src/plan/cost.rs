@@ -1,6 +1,6 @@
 //! What a plan costs under each way to synchronise.
 
-use super::{Batch, Op};
+use super::model::{Batch, Cost, Op, Per};
 use crate::sync::Sync;
 use std::collections::HashSet;
 
@@ -10,30 +10,6 @@ pub const PAGE_BYTES: u64 = 4096;
 /// on cores in use, and the line of x86.
 pub const LINE_BYTES: u64 = 64;
 
-/// How often a strategy synchronises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Per {
-    /// After each site.
-    Site,
-    /// After the sites of each key, and when the queue is full: what the kernel's
-    /// own code does (`kernel/jump_label.c`, Linux 6.12, jump_label_update).
-    Key,
-    /// After each batch of this plan.
-    Batch,
-}
-
-impl Per {
-    /// Name in plans.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Site => "site",
-            Self::Key => "key",
-            Self::Batch => "batch",
-        }
-    }
-}
-
 /// What ops touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Footprint {
@@ -41,23 +17,6 @@ pub struct Footprint {
     pub pages: usize,
     /// Distinct cache lines of [`LINE_BYTES`].
     pub lines: usize,
-}
-
-/// The cost of one strategy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cost {
-    /// How it synchronises.
-    pub sync: Sync,
-    /// How often.
-    pub per: Option<Per>,
-    /// Cache-maintenance instructions that the patching CPU executes (DC CVAU and
-    /// IC IVAU on arm64; none where caches are coherent, or all are flushed by the
-    /// broadcast).
-    pub maintenance: usize,
-    /// Broadcasts to all CPUs.
-    pub broadcasts: u64,
-    /// Broadcasts times CPUs: how often a CPU is made to synchronise.
-    pub cpu_syncs: u64,
 }
 
 /// The pages and lines that `ops` touch.

@@ -1,7 +1,6 @@
 //! Whether a site may be patched: the first of the three functions that make a
 //! flip (may it be patched, queue, apply; `kernel/jump_label.c`, Linux 6.12).
 
-use super::entangled::entangled;
 use crate::images::ReadImage;
 use crate::reason::Reason;
 use crate::target::World;
@@ -116,4 +115,33 @@ impl<'a> Eligibility<'a> {
         let verifies = image.arch().name() == "x86_64" && World::of(image) == World::Kernel;
         verifies.then(|| (Reason::LoaderVerifies, "found an x86_64 module".to_owned()))
     }
+}
+
+/// The sites of `table` that share bytes, and how: with an entry of another key at
+/// the same address, or with any other site.
+fn entangled(table: &JumpTable<'_>) -> BTreeMap<SiteId, Reason> {
+    let mut by_code: Vec<SiteId> = table.site_ids().collect();
+    by_code.sort_by_key(|site| (table.entry(*site).code, *site));
+    // Of a site whose length is not known, one byte is taken.
+    let end =
+        |site: SiteId| u128::from(table.entry(site).code.0) + table.site(site).len.max(1) as u128;
+    let mut found = BTreeMap::new();
+    let mut farthest: Option<SiteId> = None;
+    for &site in &by_code {
+        if let Some(before) = farthest
+            && u128::from(table.entry(site).code.0) < end(before)
+        {
+            found.extend([(site, Reason::Overlap), (before, Reason::Overlap)]);
+        }
+        if farthest.is_none_or(|before| end(site) > end(before)) {
+            farthest = Some(site);
+        }
+    }
+    for group in by_code.chunk_by(|a, b| table.entry(*a).code == table.entry(*b).code) {
+        let key = table.entry(group[0]).key;
+        if group.iter().any(|site| table.entry(*site).key != key) {
+            found.extend(group.iter().map(|site| (*site, Reason::SharedSite)));
+        }
+    }
+    found
 }

@@ -1,7 +1,7 @@
 //! What becomes of a key's own word, and what stands against it.
 
-use super::KeyWrite;
 use super::eligible::Objection;
+use super::model::KeyWrite;
 use crate::images::ReadImage;
 use crate::key_set::SetKey;
 use crate::reason::Reason;

@@ -2,7 +2,7 @@
 
 use super::eligible::{Change, Eligibility};
 use super::key::{against_key, key_write, new_count};
-use super::{Batch, KeyWrite, Op, PlannedKey, Refusal};
+use super::model::{Batch, KeyWrite, Op, PlannedKey, Refusal};
 use crate::images::ReadImage;
 use crate::key_set::SetKey;
 use crate::reason::Reason;

@@ -1,7 +1,7 @@
 //! The bounded queue: ops are queued until it is full, applied as one batch, and
 //! queued again (`kernel/jump_label.c`, Linux 6.12, __jump_label_update).
 
-use super::Batch;
+use super::model::Batch;
 use std::num::NonZeroUsize;
 
 /// Ops that wait for their batch.

@@ -3,8 +3,8 @@
 use super::assemble::{assemble, number};
 use super::condition::{Place, Proposition, parse, register};
 use super::error::{Fault, LitmusError};
+use super::judge::{Litmus, Wanted};
 use super::source::{Piece, Source};
-use super::{Litmus, Wanted};
 use crate::simulate::insn::{Insn, REGS};
 use crate::simulate::program::{Line, Loc, Location, Program, Start};
 use crate::simulate::rules::CacheType;
@@ -27,7 +27,17 @@ struct Names {
     values: BTreeMap<String, u64>,
 }
 
-pub(super) fn build(source: Source) -> Result<Litmus, LitmusError> {
+impl Litmus {
+    /// Reads a test.
+    ///
+    /// # Errors
+    /// If it is none, or has something that is not modelled.
+    pub fn parse(text: &str) -> Result<Self, LitmusError> {
+        build(Source::parse(text)?)
+    }
+}
+
+fn build(source: Source) -> Result<Litmus, LitmusError> {
     let (cells, pes) = columns(&source)?;
     let mut names = Names { labels: BTreeMap::new(), data: Vec::new(), values: BTreeMap::new() };
     let (texts, starts) = lay_out(&cells, pes, &mut names)?;

@@ -3,87 +3,11 @@
 mod event;
 mod order;
 mod settle;
+mod setup;
 mod state;
 mod step;
 
 pub use super::rules::{CacheType, Rule, RuleSet};
 pub(crate) use event::{Event, Step, Stop};
+pub(crate) use setup::Machine;
 pub(crate) use state::State;
-
-use super::program::{Line, Loc, Program};
-
-/// A machine for one program.
-#[derive(Debug, Clone)]
-pub(crate) struct Machine<'a> {
-    pub(super) program: &'a Program,
-    cache: CacheType,
-    rules: RuleSet,
-    /// ICs reach all PEs at once.
-    reduced: bool,
-    /// Cell of each location, if it has one.
-    cells: Vec<Option<u8>>,
-    /// The location of each cell: first the code that is written, then data.
-    locs: Vec<Loc>,
-    /// How many of the cells are code.
-    code_cells: usize,
-}
-
-/// Most locations that can change.
-pub(super) const MAX_CELLS: usize = 64;
-
-impl<'a> Machine<'a> {
-    /// A machine that runs `program`, whose instructions `written` can change; `None`
-    /// if more can change than the model has room for.
-    #[must_use]
-    pub(crate) fn new(
-        program: &'a Program,
-        cache: CacheType,
-        rules: RuleSet,
-        reduced: bool,
-        written: &[u16],
-    ) -> Option<Self> {
-        let code = program.code.len();
-        let data = (code..program.locations.len()).filter_map(|at| u16::try_from(at).ok());
-        let locs: Vec<Loc> = written.iter().copied().chain(data).map(Loc).collect();
-        if locs.len() > MAX_CELLS || program.pes.len() > 8 {
-            return None;
-        }
-        let mut cells = vec![None; program.locations.len()];
-        for (at, loc) in locs.iter().enumerate() {
-            *cells.get_mut(usize::from(loc.0))? = u8::try_from(at).ok();
-        }
-        Some(Self { program, cache, rules, reduced, cells, locs, code_cells: written.len() })
-    }
-
-    fn cell(&self, loc: u16) -> Option<usize> {
-        self.cells.get(usize::from(loc)).copied().flatten().map(usize::from)
-    }
-
-    /// Whether the instruction can change.
-    fn is_written(&self, pc: u16) -> bool {
-        self.cell(pc).is_some()
-    }
-
-    fn line(&self, loc: u16) -> Option<Line> {
-        self.program.locations.get(usize::from(loc)).map(|location| location.line)
-    }
-
-    /// The end of the program, where a PE stays.
-    fn end(&self) -> u16 {
-        u16::try_from(self.program.code.len().saturating_sub(1)).unwrap_or(u16::MAX)
-    }
-
-    /// The newest value of a location; `None` if it is an instruction without a word.
-    #[must_use]
-    pub(crate) fn value(&self, state: &State, loc: Loc) -> Option<u64> {
-        match self.cell(loc.0).and_then(|cell| state.cells.get(cell)) {
-            Some(cell) => cell.writes.last().copied(),
-            None => self.program.locations.get(usize::from(loc.0))?.value,
-        }
-    }
-
-    /// What a fingerprint of `state` is.
-    pub(super) fn fingerprint(&self, state: &State, buffer: &mut Vec<u8>) -> u128 {
-        state.fingerprint(buffer, self.code_cells)
-    }
-}

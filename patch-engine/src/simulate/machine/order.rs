@@ -4,7 +4,7 @@
 //! cache maintenance and instruction fetch): barriers, dependencies, same-address and
 //! same-line order.  Fetches are ordered by being made one after the other.
 
-use super::Machine;
+use super::setup::Machine;
 use super::state::{Entry, NONE, Pe};
 use crate::simulate::insn::{Barrier, Insn, Kind};
 use crate::simulate::rules::Rule;

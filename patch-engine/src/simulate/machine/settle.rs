@@ -4,8 +4,8 @@
 //! None of it is seen by another PE or takes away what can happen later, so that the
 //! order does not matter and one is enough.
 
-use super::Machine;
 use super::event::{Event, Stop};
+use super::setup::Machine;
 use super::state::{Entry, Guess, NONE, NOWHERE, Next, Pe, Source, State};
 use crate::simulate::insn::{Alu, Insn, Kind, Operand, REGS, Sync, ZR};
 use crate::simulate::program::Program;

@@ -2,13 +2,14 @@
 
 use super::event::{Event, Step, Stop};
 use super::settle::narrow;
+use super::setup::Machine;
 use super::state::{Cell, Guess, NONE, NOWHERE, Next, Pe, Source, State};
-use super::{Line, Machine};
 use crate::simulate::insn::{FLAGS, Insn, Kind};
+use crate::simulate::program::Line;
 use crate::simulate::rules::Rule;
 use jlctl_shim::insn::aarch64::is_concurrently_modifiable;
 
-/// Numbers are bounded by [`super::MAX_CELLS`], the window and 8 PEs.
+/// Numbers are bounded by [`super::setup::MAX_CELLS`], the window and 8 PEs.
 fn small(number: usize) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }

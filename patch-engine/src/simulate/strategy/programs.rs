@@ -18,8 +18,9 @@
 //! because an instruction cache is filled by writes alone, calls before the interrupt
 //! matter only where words may not be modified while they execute.
 
+use super::class::Class;
 use super::names::{Maintenance, Scheme, Strategy};
-use super::{Class, Reading};
+use super::verdict::Reading;
 use crate::simulate::insn::{Barrier, Insn, LR, Operand, REGS, Reg, Sync};
 use crate::simulate::program::{Line, Location, Program, Start};
 

@@ -1,6 +1,6 @@
 //! An execution told step by step.
 
-use super::Class;
+use super::class::{Class, word_name};
 use super::programs::RETURNED;
 use crate::simulate::explore::History;
 use crate::simulate::insn::Sync;
@@ -101,7 +101,7 @@ fn step(
         }
         Event::Loaded { loc, value, .. } => format!("reads {:?}: {value}", name(loc)),
         Event::Stored { loc, .. } if program.sites.contains(&loc) => {
-            format!("STR: {} is {} now", name(loc), super::word_name(class.new))
+            format!("STR: {} is {} now", name(loc), word_name(class.new))
         }
         Event::Stored { loc, value } => {
             mark = (loc == returned).then_some(Mark::Returned);
