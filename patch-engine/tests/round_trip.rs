@@ -14,7 +14,7 @@ use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::plan::{self, Options};
 use jlctl_patch_engine::plan_file::{self, Document};
 use jlctl_patch_engine::reason::Reason;
-use jlctl_patch_engine::wanted::Wish;
+use jlctl_patch_engine::wish::Wish;
 use jlctl_synthetic::broken;
 use jlctl_synthetic::elf::Endian;
 use jlctl_synthetic::spec::{

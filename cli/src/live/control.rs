@@ -7,7 +7,7 @@ use crate::terminal::exit::{Kind, failure};
 use jlctl_analyzer::jump_table::KeyQuery;
 use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::process::{Control, ProcessError, control_socket};
-use jlctl_patch_engine::wanted::{Wish, resolve};
+use jlctl_patch_engine::wish::{Wish, resolve};
 use std::collections::BTreeMap;
 
 /// The control socket of process `pid`, if it is to be reached by one: that which is named,

@@ -12,7 +12,7 @@ use crate::terminal::interrupt;
 use crate::terminal::output;
 use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::process::{self, Edits, FlipError, Live, Memory, Pause};
-use jlctl_patch_engine::wanted::Wish;
+use jlctl_patch_engine::wish::Wish;
 use std::sync::atomic::Ordering;
 
 pub(crate) fn run(global: &Global, args: &Ctl) -> anyhow::Result<Outcome> {

@@ -7,7 +7,7 @@ use super::report::{CtlKey, CtlReport};
 use jlctl_analyzer::addr::Svma;
 use jlctl_patch_engine::key_set::{KeySet, SetKey};
 use jlctl_patch_engine::process::{Bias, Control, ControlKey, ControlOp, FlipError};
-use jlctl_patch_engine::wanted::Wish;
+use jlctl_patch_engine::wish::Wish;
 
 /// The keys that are named, with their counts.
 pub(super) fn list(

@@ -20,7 +20,7 @@ use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::plan::{self, Options};
 use jlctl_patch_engine::plan_file::{self, Document, Hex, SourceRecord};
-use jlctl_patch_engine::wanted::{Wish, resolve};
+use jlctl_patch_engine::wish::{Wish, resolve};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::finding::{Findings, element};
 use super::sites::{KeyAt, Sites};
 use crate::images::ReadImage;
 use crate::plan_file::{Document, KeyRecord};
-use crate::wanted::Wish;
+use crate::wish::Wish;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::demangled;
 use jlctl_analyzer::image::{Image, SymbolicAddress};

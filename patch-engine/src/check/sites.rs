@@ -1,7 +1,6 @@
 //! The sites of all images by the key that they belong to.
 
-use crate::images::ReadImage;
-use crate::sealed::Sealed;
+use crate::images::{ReadImage, Sealed};
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::{Image, RelocatedAddresses, SymbolicAddress};
 use jlctl_analyzer::jump_table::{JumpTable, Key, SiteId, exports};

@@ -12,9 +12,9 @@ use super::moves::Moves;
 use super::note::{self, Contents, KeyName};
 use super::program::{Program, slice};
 use super::record::{
-    DT_STRTAB, E_ENTRY, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PF_X, PT_DYNAMIC,
-    PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE,
-    SHT_DYNAMIC, SHT_NOTE, SHT_PROGBITS, SHT_STRTAB, Section, Segment,
+    E_ENTRY, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_PROPERTY,
+    PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOTE,
+    SHT_PROGBITS, Section, Segment,
 };
 use super::room::{self, Span};
 use super::tail::{At, Tail};
@@ -115,7 +115,7 @@ pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Li
             Some((image, host_of_note(program, &span)?))
         }
     };
-    let moves = moves(program, &span, moved, strings, dynamic_at);
+    let moves = Moves::of(program, &span, moved, strings, dynamic_at);
     for edit in moves.symbols(program)? {
         if span.holds_offset(edit.offset) {
             let within = usize::try_from(edit.offset - span.start).unwrap_or(usize::MAX);
@@ -185,37 +185,6 @@ fn place_dynamic(
         return Ok((vec![Edit { offset: old.offset, bytes }], None));
     }
     Ok((Vec::new(), Some(tail.place(16, &dynamic::encode(entries, 0)))))
-}
-
-/// Which sections lie where now.
-fn moves(
-    program: &Program<'_>,
-    span: &Span,
-    moved: At,
-    strings: Option<At>,
-    dynamic: Option<At>,
-) -> Moves {
-    let mut moves = Moves::new(program);
-    let old_strings = program.dynamic_value(DT_STRTAB);
-    let strings_of = |section: &Section| {
-        let is_it = Some(section.address) == old_strings && section.kind == SHT_STRTAB;
-        strings.filter(|_| is_it)
-    };
-    for (index, section) in program.sections.iter().enumerate() {
-        if !section.is_allocated() {
-            continue;
-        }
-        if let Some(strings) = strings_of(section) {
-            moves.set(index, strings);
-        } else if let (SHT_DYNAMIC, Some(at)) = (section.kind, dynamic) {
-            moves.set(index, at);
-        } else if span.holds_offset(section.offset) {
-            let within = section.offset - span.start;
-            let (offset, address) = (moved.offset + within, moved.address + within);
-            moves.set(index, At { offset, address, size: section.size });
-        }
-    }
-    moves
 }
 
 /// The PT_NOTE of a static program that takes in the runtime's note: the last thing that is

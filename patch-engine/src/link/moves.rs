@@ -2,7 +2,11 @@
 
 use super::error::{Why, damaged};
 use super::program::{Program, slice};
-use super::record::{SHT_DYNSYM, SHT_SYMTAB, ST_SHNDX, ST_VALUE, SYMBOL_LEN, u16_at, u64_at};
+use super::record::{
+    DT_STRTAB, SHT_DYNAMIC, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB, ST_SHNDX, ST_VALUE, SYMBOL_LEN,
+    Section, u16_at, u64_at,
+};
+use super::room::Span;
 use super::tail::At;
 use super::undo::Edit;
 
@@ -11,12 +15,39 @@ use super::undo::Edit;
 pub(super) struct Moves(Vec<Option<At>>);
 
 impl Moves {
-    pub(super) fn new(program: &Program<'_>) -> Self {
-        Self(vec![None; program.sections.len()])
+    /// Which sections lie where now.
+    pub(super) fn of(
+        program: &Program<'_>,
+        span: &Span,
+        moved: At,
+        strings: Option<At>,
+        dynamic: Option<At>,
+    ) -> Self {
+        let mut moves = Self(vec![None; program.sections.len()]);
+        let old_strings = program.dynamic_value(DT_STRTAB);
+        let strings_of = |section: &Section| {
+            let is_it = Some(section.address) == old_strings && section.kind == SHT_STRTAB;
+            strings.filter(|_| is_it)
+        };
+        for (index, section) in program.sections.iter().enumerate() {
+            if !section.is_allocated() {
+                continue;
+            }
+            if let Some(strings) = strings_of(section) {
+                moves.set(index, strings);
+            } else if let (SHT_DYNAMIC, Some(at)) = (section.kind, dynamic) {
+                moves.set(index, at);
+            } else if span.holds_offset(section.offset) {
+                let within = section.offset - span.start;
+                let (offset, address) = (moved.offset + within, moved.address + within);
+                moves.set(index, At { offset, address, size: section.size });
+            }
+        }
+        moves
     }
 
     /// Notes that the section at an index lies at `at` now.
-    pub(super) fn set(&mut self, index: usize, at: At) {
+    fn set(&mut self, index: usize, at: At) {
         if let Some(place) = self.0.get_mut(index) {
             *place = Some(at);
         }

@@ -2,10 +2,9 @@
 
 use super::eligible::Objection;
 use super::model::KeyWrite;
-use crate::images::ReadImage;
+use crate::images::{ReadImage, Sealed};
 use crate::key_set::SetKey;
 use crate::reason::Reason;
-use crate::sealed::Sealed;
 use crate::target::World;
 use jlctl_analyzer::addr::AddrRange;
 use jlctl_analyzer::image::{Image, RelocatedAddresses};

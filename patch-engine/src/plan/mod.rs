@@ -21,7 +21,7 @@ use crate::images::ReadImage;
 use crate::key_set::KeySet;
 use crate::sync::{Sync, default_queue};
 use crate::target::World;
-use crate::wanted::Wish;
+use crate::wish::Wish;
 use jlctl_analyzer::jump_table::Special;
 use planner::Planner;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use crate::reason::Reason;
 use crate::sync::Sync;
 use crate::target::{Target, World};
-use crate::wanted::Wish;
+use crate::wish::Wish;
 use jlctl_analyzer::addr::{FileOffset, Svma};
 use jlctl_analyzer::jump_table::{SiteId, Special};
 use jlctl_shim::abi::JumpLabelType;

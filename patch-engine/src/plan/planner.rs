@@ -3,12 +3,11 @@
 use super::eligible::{Change, Eligibility};
 use super::key::{against_key, key_write, new_count};
 use super::model::{Batch, KeyWrite, Op, PlannedKey, Refusal};
-use crate::images::ReadImage;
+use crate::images::{ReadImage, Sealed};
 use crate::key_set::SetKey;
 use crate::reason::Reason;
-use crate::sealed::Sealed;
 use crate::target::World;
-use crate::wanted::Wish;
+use crate::wish::Wish;
 use jlctl_analyzer::image::RelocatedAddresses;
 use jlctl_analyzer::jump_table::SiteId;
 use jlctl_shim::abi::{JumpLabelType, StaticKey};

@@ -171,7 +171,7 @@ fn key_record(images: &[ReadImage<'_>], key: &SetKey) -> KeyRecord {
         symbol: key.key.symbol.map(|at| image.symbols().name(at.symbol).into_owned()),
         offset: key.key.symbol.map(|at| at.offset),
         section: key.key.section.map(|id| image.section(id).name.to_owned()),
-        wish: WishName(crate::wanted::Wish::Flip),
+        wish: WishName(crate::wish::Wish::Flip),
         old_enabled: None,
         new_enabled: None,
         sites: key.sites.len(),

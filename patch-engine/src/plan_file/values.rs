@@ -7,7 +7,7 @@ use std::fmt;
 use crate::reason::Reason;
 use crate::sync::Sync;
 use crate::target::{Target, World};
-use crate::wanted::Wish;
+use crate::wish::Wish;
 use jlctl_shim::abi::JumpLabelType;
 
 /// Bytes as hexadecimal digits, lowest address first.

@@ -1,12 +1,12 @@
 //! Keys and sites as a process has them.
 
+use super::edits::{Edit, Edits};
 use super::error::ProcessError;
 use super::locate::Bias;
 use super::memory::Memory;
-use super::write::{Edit, Edits};
 use crate::images::ReadImage;
 use crate::key_set::SetKey;
-use crate::wanted::Wish;
+use crate::wish::Wish;
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::jump_table::SiteId;
 use jlctl_shim::abi::{JumpLabelType, StaticKey};

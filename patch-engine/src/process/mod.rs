@@ -8,19 +8,19 @@
 mod access;
 mod control;
 mod detach;
+mod edits;
 mod error;
 mod live;
 mod locate;
 mod maps;
 mod memory;
 mod stop;
-mod write;
 
 pub use control::{Control, ControlDone, ControlKey, ControlOp, control_socket};
+pub use edits::{Edit, Edits, Pause, apply};
 pub use error::{Difference, ProcessError};
 pub use live::{FlipError, Flipped, Live, Stale};
 pub use locate::{Bias, locate};
 pub use maps::{Mapping, mappings};
 pub use memory::Memory;
 pub use stop::Stopped;
-pub use write::{Edit, Edits, Pause, apply};

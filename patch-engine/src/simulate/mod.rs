@@ -11,6 +11,7 @@
 //! translation and TLBs, acquire loads and exclusives, IC IALLUIS, HCR_EL2.FB (IC IALLU
 //! is local), and what the PE that patches fetches itself.
 
+mod encoding;
 pub mod explore;
 mod insn;
 pub mod litmus;
@@ -19,4 +20,3 @@ pub mod plan;
 mod program;
 mod rules;
 pub mod strategy;
-mod word;

@@ -5,10 +5,10 @@ use super::condition::{Place, Proposition, parse, register};
 use super::error::{Fault, LitmusError};
 use super::judge::{Litmus, Wanted};
 use super::source::{Piece, Source};
+use crate::simulate::encoding::encode;
 use crate::simulate::insn::{Insn, REGS};
 use crate::simulate::program::{Line, Loc, Location, Program, Start};
 use crate::simulate::rules::CacheType;
-use crate::simulate::word::encode;
 use std::collections::BTreeMap;
 
 /// Most processes.

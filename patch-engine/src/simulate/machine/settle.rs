@@ -7,10 +7,10 @@
 use super::event::{Event, Stop};
 use super::setup::Machine;
 use super::state::{Entry, Guess, NONE, NOWHERE, Next, Pe, Source, State};
+use crate::simulate::encoding::decode;
 use crate::simulate::insn::{Alu, Insn, Kind, Operand, REGS, Sync, ZR};
 use crate::simulate::program::Program;
 use crate::simulate::rules::Rule;
-use crate::simulate::word::decode;
 
 /// Most instructions in a PE's window.
 const WINDOW: usize = 64;

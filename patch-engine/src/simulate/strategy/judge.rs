@@ -1,8 +1,8 @@
 //! A strategy, judged.
 
 use super::class::Class;
-use super::names::Strategy;
 use super::programs::{Shape, program};
+use super::scheme::Strategy;
 use super::trace::{self, Trace};
 use super::verdict::{Judgement, Reading, Safety};
 use crate::simulate::explore::{Bounds, Incomplete, Question, explore, shortest};

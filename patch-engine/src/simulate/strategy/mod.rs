@@ -3,13 +3,13 @@
 
 mod class;
 mod judge;
-mod names;
 mod programs;
+mod scheme;
 mod trace;
 mod verdict;
 
 pub use class::{BRANCH, Class, MAX_OTHERS, word_name};
 pub use judge::{PES, Setting};
-pub use names::{Maintenance, Scheme, Strategy};
+pub use scheme::{Maintenance, Scheme, Strategy};
 pub use trace::{Mark, Trace, TraceStep};
 pub use verdict::{Judgement, Reading, Safety};

@@ -19,7 +19,7 @@
 //! matter only where words may not be modified while they execute.
 
 use super::class::Class;
-use super::names::{Maintenance, Scheme, Strategy};
+use super::scheme::{Maintenance, Scheme, Strategy};
 use super::verdict::Reading;
 use crate::simulate::insn::{Barrier, Insn, LR, Operand, REGS, Reg, Sync};
 use crate::simulate::program::{Line, Location, Program, Start};
