@@ -5,7 +5,7 @@
 //! or that sleep for 100 microseconds after each pass (idle).  The sites are patched on and
 //! off; every pause is from the first thread that is asked to stop until the last goes on.
 
-use jlctl_patch_engine::process::{Edit, Edits, Memory, apply};
+use jlctl_patch_engine::process::{Memory, MemoryEdit, MemoryEdits, apply};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -46,9 +46,13 @@ fn pauses(kind: &str) -> Vec<Duration> {
     BufReader::new(out).read_line(&mut line).expect("an address");
     let first = u64::from_str_radix(line.trim(), 16).expect("an address");
     let memory = Memory::open(child.id().cast_signed(), true).expect("it may");
-    let edits = |from: u8, to: u8| Edits {
+    let edits = |from: u8, to: u8| MemoryEdits {
         code: (0..SITES as u64)
-            .map(|site| Edit { address: first + site * 64, old: vec![from; 5], new: vec![to; 5] })
+            .map(|site| MemoryEdit {
+                address: first + site * 64,
+                old: vec![from; 5],
+                new: vec![to; 5],
+            })
             .collect(),
         words: Vec::new(),
     };

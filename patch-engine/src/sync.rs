@@ -4,7 +4,7 @@ use crate::target::World;
 
 /// How other CPUs are made to synchronise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Sync {
+pub enum SyncMethod {
     /// Not at all: arm64 up to the fix of July 2024 (Linux 6.11, 6.10.4).
     Nosync,
     /// All CPUs stop and wait while one patches (`kernel/stop_machine.c`); each
@@ -26,7 +26,7 @@ pub enum Sync {
     MembarrierSyncCore,
 }
 
-impl Sync {
+impl SyncMethod {
     /// All of them.
     pub const ALL: [Self; 7] = [
         Self::Nosync,

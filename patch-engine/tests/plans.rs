@@ -1,6 +1,6 @@
 //! Plans as checks.
 
-use jlctl_patch_engine::plan_file::{self, Document};
+use jlctl_patch_engine::plan_file::{self, PlanDocument};
 use jlctl_patch_engine::simulate::explore::Bounds;
 use jlctl_patch_engine::simulate::machine::CacheType;
 use jlctl_patch_engine::simulate::plan::{
@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-fn demo() -> Document {
+fn demo() -> PlanDocument {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/expect/plan.json");
     plan_file::read(&std::fs::read(path).expect("it is there")).expect("it is a plan")
 }

@@ -11,8 +11,8 @@ use jlctl_patch_engine::check::{Finding, check};
 use jlctl_patch_engine::digest::{Digests, Sum};
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::KeySet;
-use jlctl_patch_engine::plan::{self, Options};
-use jlctl_patch_engine::plan_file::{self, Document};
+use jlctl_patch_engine::plan::{self, PlanOptions};
+use jlctl_patch_engine::plan_file::{self, PlanDocument};
 use jlctl_patch_engine::reason::Reason;
 use jlctl_patch_engine::wish::Wish;
 use jlctl_synthetic::broken;
@@ -43,16 +43,16 @@ fn document(
     sums: Digests,
     wishes: &BTreeMap<usize, Wish>,
     queue: Option<usize>,
-) -> Document {
+) -> PlanDocument {
     let images = [*read];
     let set = KeySet::new(&images);
-    let options = Options { queue: queue.and_then(NonZeroUsize::new), cpus: 4 };
+    let options = PlanOptions { queue: queue.and_then(NonZeroUsize::new), cpus: 4 };
     let plan = plan::plan(&images, &set, wishes, options).unwrap();
     plan_file::compose(&plan, &images, &set, |_| sums, |_, _| None)
 }
 
 /// The plan, checked, and read back from its file.
-fn checked_plan(path: &Path, wishes: &BTreeMap<usize, Wish>, queue: Option<usize>) -> Document {
+fn checked_plan(path: &Path, wishes: &BTreeMap<usize, Wish>, queue: Option<usize>) -> PlanDocument {
     with_image(path, |read, sums| {
         let document = document(read, sums, wishes, queue);
         assert_eq!(check(&document, &[*read], &[sums]), [], "planner and checker agree");
@@ -63,7 +63,7 @@ fn checked_plan(path: &Path, wishes: &BTreeMap<usize, Wish>, queue: Option<usize
     })
 }
 
-fn writes(document: &Document) -> ByteWrites {
+fn writes(document: &PlanDocument) -> ByteWrites {
     let ops = document.ops.iter().map(|op| (op.file_offset, &op.old.0, &op.new.0));
     let keys = document
         .key_writes
@@ -77,7 +77,7 @@ fn writes(document: &Document) -> ByteWrites {
     ByteWrites::new(ops.chain(keys).map(write).collect()).unwrap()
 }
 
-fn apply(path: &Path, document: &Document, reverse: bool) {
+fn apply(path: &Path, document: &PlanDocument, reverse: bool) {
     let forward = writes(document);
     let backward = forward.reversed();
     let image = &document.images[0];
@@ -320,7 +320,7 @@ fn a_module_is_refused_what_its_loader_would_undo() {
 }
 
 /// Changes one thing of a plan and tells what the checker says of it.
-fn tampered(change: impl FnOnce(&mut Document)) -> Vec<String> {
+fn tampered(change: impl FnOnce(&mut PlanDocument)) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vmlinux-demo");
     std::fs::write(&path, jlctl_synthetic::demo::vmlinux()).unwrap();
@@ -336,7 +336,7 @@ fn tampered(change: impl FnOnce(&mut Document)) -> Vec<String> {
 /// Each claim of a plan, made wrong: the checker names the place.
 #[test]
 fn every_claim_is_checked() {
-    type Change = fn(&mut Document);
+    type Change = fn(&mut PlanDocument);
     let cases: [(&str, Change); 36] = [
         ("world", |plan| plan.world.0 = jlctl_patch_engine::target::World::User),
         ("arch", |plan| plan.arch = "riscv64".to_owned()),
@@ -346,7 +346,7 @@ fn every_claim_is_checked() {
         ("images[0].build_id", |plan| plan.images[0].build_id = None),
         ("images[0].release", |plan| plan.images[0].release = Some("5.10".to_owned())),
         ("images[0].signed", |plan| plan.images[0].signed = true),
-        ("sync", |plan| plan.sync.0 = jlctl_patch_engine::sync::Sync::Nosync),
+        ("sync", |plan| plan.sync.0 = jlctl_patch_engine::sync::SyncMethod::Nosync),
         ("keys[0].old_enabled", |plan| plan.keys[0].old_enabled = Some(0)),
         ("keys[0].new_enabled", |plan| plan.keys[0].new_enabled = Some(1)),
         ("keys[0].sites", |plan| plan.keys[0].sites += 1),

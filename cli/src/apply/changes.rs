@@ -12,7 +12,7 @@ use jlctl_analyzer::addr::FileOffset;
 use jlctl_patch_engine::apply::{ApplyError, ByteWrite, ByteWrites, Patch};
 use jlctl_patch_engine::check::check;
 use jlctl_patch_engine::digest::{Digests, Sum};
-use jlctl_patch_engine::plan_file::{Document, Hex, ImageRecord};
+use jlctl_patch_engine::plan_file::{Hex, ImageRecord, PlanDocument};
 use jlctl_patch_engine::reason::Waiver;
 use jlctl_patch_engine::target::Target;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl FileChange<'_> {
 ///
 /// # Errors
 /// All refusals that stand.
-pub(crate) fn refuse(document: &Document, args: &Apply) -> anyhow::Result<()> {
+pub(crate) fn refuse(document: &PlanDocument, args: &Apply) -> anyhow::Result<()> {
     let is_lifted = |waiver: Option<Waiver>| match waiver {
         Some(Waiver::SitesOnly) => args.sites_only,
         Some(Waiver::Signature) => args.drop_signature || args.keep_broken_signature,
@@ -73,7 +73,7 @@ pub(crate) fn refuse(document: &Document, args: &Apply) -> anyhow::Result<()> {
 /// # Errors
 /// If files are not as many as images, or two writes have bytes in common.
 pub(crate) fn changes<'a>(
-    document: &'a Document,
+    document: &'a PlanDocument,
     named: &[PathBuf],
     reverse: bool,
 ) -> anyhow::Result<Vec<FileChange<'a>>> {
@@ -121,7 +121,7 @@ fn byte_write(offset: u64, old: &[u8], new: &[u8]) -> ByteWrite {
 /// # Errors
 /// All claims that do not hold.
 pub(crate) fn verify(
-    document: &Document,
+    document: &PlanDocument,
     changes: &[FileChange<'_>],
     reverse: bool,
     debug_dirs: &[PathBuf],

@@ -11,8 +11,10 @@ use crate::terminal::interrupt;
 use crate::terminal::output;
 use crate::terminal::progress::Progress;
 use jlctl_analyzer::addr::Svma;
-use jlctl_patch_engine::plan_file::{Document, KeyRecord};
-use jlctl_patch_engine::process::{self, Bias, Control, ControlKey, ControlOp, Edit, Edits};
+use jlctl_patch_engine::plan_file::{KeyRecord, PlanDocument};
+use jlctl_patch_engine::process::{
+    self, Bias, Control, ControlKey, ControlOp, MemoryEdit, MemoryEdits,
+};
 use jlctl_patch_engine::target::Target;
 use jlctl_shim::abi::StaticKey;
 use std::path::PathBuf;
@@ -22,7 +24,7 @@ pub(crate) fn run(
     global: &Global,
     args: &Apply,
     pid: i32,
-    document: &Document,
+    document: &PlanDocument,
 ) -> anyhow::Result<Outcome> {
     refuse(document)?;
     // A plan's images are known by their sums as files, and by their build ids in memory.
@@ -50,7 +52,7 @@ pub(crate) fn run(
 fn by_ptrace(
     pid: i32,
     mapped: &[Mapped],
-    document: &Document,
+    document: &PlanDocument,
     reverse: bool,
 ) -> anyhow::Result<AppliedProcess> {
     let (edits, pause) = mapped::with(pid, mapped, true, |process| {
@@ -72,7 +74,7 @@ fn by_ptrace(
 fn by_socket(
     control: &mut Control,
     mapped: &[Mapped],
-    document: &Document,
+    document: &PlanDocument,
     args: &Apply,
 ) -> anyhow::Result<Option<AppliedProcess>> {
     let (pid, known) = (control.pid(), control.list()?);
@@ -112,7 +114,7 @@ fn op(key: &KeyRecord, biases: &[Bias], known: &[ControlKey], reverse: bool) -> 
 }
 
 /// Refuses what a process cannot have.
-fn refuse(document: &Document) -> anyhow::Result<()> {
+fn refuse(document: &PlanDocument) -> anyhow::Result<()> {
     let standing: Vec<String> = document
         .refusals
         .iter()
@@ -129,17 +131,17 @@ fn refuse(document: &Document) -> anyhow::Result<()> {
 }
 
 /// The plan's ops and words at their addresses at run time.
-fn edits(document: &Document, biases: &[Bias], reverse: bool) -> Edits {
+fn edits(document: &PlanDocument, biases: &[Bias], reverse: bool) -> MemoryEdits {
     let edit = |image: usize, address: &str, old: &[u8], new: &[u8]| {
         let (old, new) = if reverse { (new, old) } else { (old, new) };
         // The check of the plan has read them all.
         let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).ok()?;
         let address = biases.get(image)?.at_run_time(Svma(address));
-        Some(Edit { address, old: old.to_vec(), new: new.to_vec() })
+        Some(MemoryEdit { address, old: old.to_vec(), new: new.to_vec() })
     };
     let code = document.ops.iter();
     let words = document.key_writes.iter();
-    Edits {
+    MemoryEdits {
         code: code.filter_map(|op| edit(op.image, &op.address, &op.old.0, &op.new.0)).collect(),
         words: words
             .filter_map(|word| edit(word.image, &word.address, &word.old.0, &word.new.0))

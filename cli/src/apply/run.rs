@@ -9,7 +9,7 @@ use crate::terminal::exit::{Kind, Outcome, failure};
 use crate::terminal::output;
 use crate::terminal::progress::Progress;
 use jlctl_patch_engine::apply::{self, ApplyReport, Durability};
-use jlctl_patch_engine::plan_file::Document;
+use jlctl_patch_engine::plan_file::PlanDocument;
 use jlctl_patch_engine::reason::Reason;
 use std::path::{Path, PathBuf};
 
@@ -127,7 +127,7 @@ fn signature(args: &Apply, change: &FileChange<'_>) -> &'static str {
 }
 
 /// Keys whose words the file does not have, though their sites are in it.
-fn split_keys(document: &Document, reverse: bool) -> Vec<SplitKey> {
+fn split_keys(document: &PlanDocument, reverse: bool) -> Vec<SplitKey> {
     let state = |on: bool| if on { "on" } else { "off" };
     document
         .refusals

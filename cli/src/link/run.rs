@@ -7,7 +7,7 @@ use crate::terminal::exit::{Kind, Outcome, failure};
 use crate::terminal::output;
 use crate::terminal::progress::Progress;
 use jlctl_patch_engine::apply::Durability;
-use jlctl_patch_engine::link::{self, Options, SONAME};
+use jlctl_patch_engine::link::{self, LinkOptions, SONAME};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(global: &Global, args: &Link) -> anyhow::Result<Outcome> {
@@ -24,7 +24,7 @@ pub(crate) fn run(global: &Global, args: &Link) -> anyhow::Result<Outcome> {
             .phase("take the link out", 1, |_| link::remove(&args.image, out, durability))?;
         Done::removed(&args.image, out, &report)
     } else {
-        let options = Options {
+        let options = LinkOptions {
             shim: shim(args.shim.as_deref())?,
             runpath: args.runpath.clone(),
             sync_icache: args.sync_icache,

@@ -11,7 +11,7 @@ use crate::terminal::exit::{Kind, Outcome, failure};
 use crate::terminal::interrupt;
 use crate::terminal::output;
 use jlctl_patch_engine::key_set::KeySet;
-use jlctl_patch_engine::process::{self, Edits, FlipError, Live, Memory, Pause};
+use jlctl_patch_engine::process::{self, FlipError, Live, Memory, MemoryEdits, Pause};
 use jlctl_patch_engine::wish::Wish;
 use std::sync::atomic::Ordering;
 
@@ -79,7 +79,8 @@ fn flip(
     keys: &[String],
     wish: Wish,
 ) -> anyhow::Result<CtlReport> {
-    let (mut edits, mut flipped_keys, mut refused) = (Edits::default(), Vec::new(), Vec::new());
+    let (mut edits, mut flipped_keys, mut refused) =
+        (MemoryEdits::default(), Vec::new(), Vec::new());
     for at in chosen(set, keys, wish)?.into_keys() {
         let Some(key) = set.keys().get(at) else { continue };
         match live.flip(key, key.name.full(), wish, &mut edits) {

@@ -3,7 +3,7 @@
 use crate::terminal::exit::{Kind, failure};
 use jlctl_patch_engine::digest::Digests;
 use jlctl_patch_engine::images::ReadImage;
-use jlctl_patch_engine::plan_file::{self, Document, ImageRecord};
+use jlctl_patch_engine::plan_file::{self, ImageRecord, PlanDocument};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 /// If it cannot be read, or is no plan of this version.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<PlanDocument> {
     let fail = |text: String| failure(Kind::Input, format!("{}: {text}", path.display()));
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
@@ -31,7 +31,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
 }
 
 /// Where the images of a plan are: where it is said, or else where it was made.
-pub(crate) fn images(document: &Document, named: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn images(document: &PlanDocument, named: &[PathBuf]) -> Vec<PathBuf> {
     if named.is_empty() {
         return document.images.iter().map(|image| PathBuf::from(&image.path)).collect();
     }
@@ -43,7 +43,7 @@ pub(crate) fn images(document: &Document, named: &[PathBuf]) -> Vec<PathBuf> {
 /// # Errors
 /// If one is missing; says what differs.
 pub(crate) fn matched(
-    document: &Document,
+    document: &PlanDocument,
     read: &[ReadImage<'_>],
     sums: &[Digests],
 ) -> anyhow::Result<Vec<usize>> {

@@ -18,8 +18,8 @@ use jlctl_patch_engine::check::check;
 use jlctl_patch_engine::digest::Digests;
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::KeySet;
-use jlctl_patch_engine::plan::{self, Options};
-use jlctl_patch_engine::plan_file::{self, Document, Hex, SourceRecord};
+use jlctl_patch_engine::plan::{self, PlanOptions};
+use jlctl_patch_engine::plan_file::{self, Hex, PlanDocument, SourceRecord};
 use jlctl_patch_engine::wish::{Wish, resolve};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ fn checked_document<'a>(
     inputs: &'a [Input],
     parsed: &'a [Image<'a>],
     progress: &Progress,
-) -> anyhow::Result<(Document, Vec<usize>)> {
+) -> anyhow::Result<(PlanDocument, Vec<usize>)> {
     let depth = if args.no_source { Depth::Names } else { Depth::Source };
     let contents = images::contents(inputs, parsed, depth, progress)?;
     let read = images::read_images(inputs, parsed, &contents);
@@ -109,13 +109,13 @@ fn document(
     contents: &[Contents<'_>],
     read: &[ReadImage<'_>],
     progress: &Progress,
-) -> anyhow::Result<(Document, Vec<usize>)> {
+) -> anyhow::Result<(PlanDocument, Vec<usize>)> {
     let set = progress.phase("gather the keys", 1, |_| KeySet::new(read));
     let wanted = resolve(&set, wishes).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         failure(Kind::Refused, texts.join("; "))
     })?;
-    let options = Options { queue: args.queue, cpus: args.cpus };
+    let options = PlanOptions { queue: args.queue, cpus: args.cpus };
     let plan = progress
         .phase("plan", 1, |_| plan::plan(read, &set, &wanted, options))
         .map_err(|error| failure(Kind::Refused, error.to_string()))?;
@@ -205,7 +205,7 @@ fn run_check(global: &Global, args: &Plan, path: &Path) -> anyhow::Result<Outcom
 ///
 /// # Errors
 /// What the writer raises.
-fn write(document: &Document, format: PlanFormat, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+fn write(document: &PlanDocument, format: PlanFormat, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     match format {
         PlanFormat::Text => text::write(document, sink),
         PlanFormat::Json => Ok(plan_file::write(document, sink.writer)?),

@@ -6,11 +6,11 @@ use crate::terminal::style::{
     right_align, rows,
 };
 use jlctl_patch_engine::plan_file::{
-    CostRecord, Document, ImageRecord, KeyRecord, OpRecord, RefusalRecord, StrategyRecord,
+    CostRecord, ImageRecord, KeyRecord, OpRecord, PlanDocument, RefusalRecord, StrategyRecord,
 };
 use std::io::Write;
 
-pub(super) fn write(document: &Document, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+pub(super) fn write(document: &PlanDocument, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     let palette = Palette::new(sink.color);
     let out = &mut *sink.writer;
     head(out, &palette, document)?;
@@ -29,7 +29,7 @@ pub(super) fn write(document: &Document, sink: &mut Sink<'_>) -> anyhow::Result<
     cost(out, &palette, &document.cost)
 }
 
-fn head(out: &mut dyn Write, palette: &Palette, document: &Document) -> anyhow::Result<()> {
+fn head(out: &mut dyn Write, palette: &Palette, document: &PlanDocument) -> anyhow::Result<()> {
     for image in &document.images {
         label(out, palette, "image", &printable(&image.path))?;
         label(out, palette, "", &identity(document, image))?;
@@ -65,7 +65,7 @@ fn head(out: &mut dyn Write, palette: &Palette, document: &Document) -> anyhow::
     Ok(())
 }
 
-fn identity(document: &Document, image: &ImageRecord) -> String {
+fn identity(document: &PlanDocument, image: &ImageRecord) -> String {
     let mut parts = vec![format!("{} {}", document.arch, document.world.0.name())];
     parts.extend(image.release.as_deref().map(printable));
     parts.extend(image.build_id.as_ref().map(|id| format!("build id {id}")));
@@ -107,7 +107,7 @@ fn key_line(key: &KeyRecord) -> String {
 fn sites(
     out: &mut dyn Write,
     palette: &Palette,
-    document: &Document,
+    document: &PlanDocument,
     ops: &[OpRecord],
     root: &str,
 ) -> anyhow::Result<()> {
@@ -155,7 +155,7 @@ fn source(op: &OpRecord, root: &str) -> String {
     frame.line.map_or_else(|| printable(file), |line| format!("{}:{line}", printable(file)))
 }
 
-fn refusals(out: &mut dyn Write, palette: &Palette, document: &Document) -> anyhow::Result<()> {
+fn refusals(out: &mut dyn Write, palette: &Palette, document: &PlanDocument) -> anyhow::Result<()> {
     if document.refusals.is_empty() {
         return Ok(());
     }
@@ -174,7 +174,7 @@ fn refusals(out: &mut dyn Write, palette: &Palette, document: &Document) -> anyh
     Ok(())
 }
 
-fn about(document: &Document, refusal: &RefusalRecord) -> String {
+fn about(document: &PlanDocument, refusal: &RefusalRecord) -> String {
     let key = refusal.key.and_then(|key| document.keys.get(key));
     match key {
         Some(key) => printable(&key.name),
@@ -182,7 +182,11 @@ fn about(document: &Document, refusal: &RefusalRecord) -> String {
     }
 }
 
-fn deferrals(out: &mut dyn Write, palette: &Palette, document: &Document) -> anyhow::Result<()> {
+fn deferrals(
+    out: &mut dyn Write,
+    palette: &Palette,
+    document: &PlanDocument,
+) -> anyhow::Result<()> {
     let mut by_reason: std::collections::BTreeMap<&str, Vec<usize>> = Default::default();
     for deferral in &document.deferrals {
         by_reason.entry(&deferral.message).or_default().push(deferral.op);

@@ -16,7 +16,7 @@ use crate::terminal::output::Sink;
 use crate::terminal::progress::Progress;
 use jlctl_analyzer::image::Image;
 use jlctl_patch_engine::digest::Digests;
-use jlctl_patch_engine::plan_file::Document;
+use jlctl_patch_engine::plan_file::PlanDocument;
 use jlctl_patch_engine::simulate::explore::Bounds;
 use jlctl_patch_engine::simulate::machine::CacheType;
 use jlctl_patch_engine::simulate::plan::{Basis, classes, default_strategy};
@@ -166,7 +166,7 @@ fn strategies(names: &[String]) -> anyhow::Result<Vec<Strategy>> {
 /// where none is named, those where the plan was made are taken if they still are.
 fn open(
     args: &Simulate,
-    document: &Document,
+    document: &PlanDocument,
     progress: &Progress,
 ) -> anyhow::Result<(Vec<Input>, Vec<ImageOfPlan>)> {
     let paths: Vec<PathBuf> = plan_document::images(document, &args.images);
@@ -202,7 +202,7 @@ fn open(
     Ok((inputs, images))
 }
 
-fn missing(document: &Document, path: &Path, why: &str) -> ImageOfPlan {
+fn missing(document: &PlanDocument, path: &Path, why: &str) -> ImageOfPlan {
     let path = path.display().to_string();
     let record = document.images.iter().find(|image| image.path == path);
     let release = record.and_then(|record| record.release.clone());

@@ -8,7 +8,7 @@
 use super::emulator::rounds;
 use crate::command::{jlctl, run};
 use crate::process::{Process, json, program, shim_keys};
-use jlctl_patch_engine::process::{Edit, Edits, Memory, apply};
+use jlctl_patch_engine::process::{Memory, MemoryEdit, MemoryEdits, apply};
 use serde_json::Value;
 
 /// The pattern of a key's name, whatever stands around it.
@@ -117,7 +117,7 @@ fn a_plan_is_applied_and_taken_back() {
 
 /// A plan that turns both keys as the program has them at first, as edits of its memory, and
 /// what takes it back.
-fn both_ways(target: &Process) -> [Edits; 2] {
+fn both_ways(target: &Process) -> [MemoryEdits; 2] {
     let exe = program("shim_keys");
     let made = ["plan", exe.to_str().expect("UTF-8"), "--flip", "/LIVE_/", "--no-source"];
     let plan = json(&run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())));
@@ -133,20 +133,24 @@ fn both_ways(target: &Process) -> [Edits; 2] {
         };
         digits.chunks(2).map(byte).collect()
     };
-    let edit = |op: &Value| Edit {
+    let edit = |op: &Value| MemoryEdit {
         address: number(&op["address"]).wrapping_add(bias),
         old: bytes(&op["old"]),
         new: bytes(&op["new"]),
     };
-    let list = |name: &str| -> Vec<Edit> {
+    let list = |name: &str| -> Vec<MemoryEdit> {
         plan[name].as_array().expect("a list").iter().map(edit).collect()
     };
-    let there = Edits { code: list("ops"), words: list("key_writes") };
-    let turn = |edits: &[Edit]| -> Vec<Edit> {
-        let turn = |edit: &Edit| Edit { old: edit.new.clone(), new: edit.old.clone(), ..*edit };
+    let there = MemoryEdits { code: list("ops"), words: list("key_writes") };
+    let turn = |edits: &[MemoryEdit]| -> Vec<MemoryEdit> {
+        let turn = |edit: &MemoryEdit| MemoryEdit {
+            old: edit.new.clone(),
+            new: edit.old.clone(),
+            ..*edit
+        };
         edits.iter().map(turn).collect()
     };
-    let back = Edits { code: turn(&there.code), words: turn(&there.words) };
+    let back = MemoryEdits { code: turn(&there.code), words: turn(&there.words) };
     [there, back]
 }
 

@@ -8,7 +8,7 @@
 use super::disk::{Disk, Real, directory};
 use super::error::ApplyError;
 use super::report::{ApplyReport, CopyMethod, Durability};
-use super::source::{Patch, Source, is_same_file};
+use super::source::{OpenImage, Patch, is_same_file};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -29,7 +29,7 @@ pub fn copy<E: From<ApplyError> + Send>(
     durability: Durability,
     also: impl FnOnce() -> Result<(), E> + Send,
 ) -> Result<ApplyReport, E> {
-    let source = Source::open(patch.image, false)?;
+    let source = OpenImage::open(patch.image, false)?;
     let target = target(&source, out)?;
     let at = directory(&target);
     let temporary = tempfile::Builder::new()
@@ -74,7 +74,7 @@ pub(super) fn system(
 /// If the disk fails; without its name the file goes.
 pub(super) fn publish(
     temporary: tempfile::NamedTempFile,
-    source: &Source,
+    source: &OpenImage,
     target: &Path,
     at: &Path,
     durability: Durability,
@@ -97,7 +97,7 @@ pub(super) fn publish(
 }
 
 /// Where `out` leads: a regular file to replace or make, and not the image.
-pub(super) fn target(source: &Source, out: &Path) -> Result<PathBuf, ApplyError> {
+pub(super) fn target(source: &OpenImage, out: &Path) -> Result<PathBuf, ApplyError> {
     match std::fs::metadata(out) {
         Ok(metadata) if is_same_file(&metadata, &source.metadata) => {
             Err(ApplyError::SameFile { image: source.path.clone(), out: out.to_owned() })

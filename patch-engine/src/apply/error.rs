@@ -19,7 +19,7 @@ pub enum FailureClass {
 
 /// Bytes of a file that are not those expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct ByteDifference {
     /// Where.
     pub offset: FileOffset,
     /// The bytes that the patch replaces.
@@ -28,7 +28,7 @@ pub struct Difference {
     pub found: Vec<u8>,
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for ByteDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, expected, found } = self;
         write!(f, "file offset {offset}: expected {}, found {}", Hex(expected), Hex(found))
@@ -55,7 +55,7 @@ impl fmt::Display for Hex<'_> {
 }
 
 /// Differences as lines, the first ones written out.
-struct Lines<'a>(&'a [Difference]);
+struct Lines<'a>(&'a [ByteDifference]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,7 +150,7 @@ pub enum ApplyError {
         /// The image.
         path: PathBuf,
         /// Every place, by offset.
-        differences: Vec<Difference>,
+        differences: Vec<ByteDifference>,
     },
     /// The output is the image, by whatever name.
     #[error("{} is {}: to change the image itself, apply in place", out.display(), image.display())]

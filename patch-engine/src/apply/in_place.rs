@@ -4,7 +4,7 @@ use super::disk::{Disk, Real};
 use super::error::ApplyError;
 use super::journal::{Journal, journal_path};
 use super::report::{ApplyReport, Durability, Recovery};
-use super::source::{Patch, Source};
+use super::source::{OpenImage, Patch};
 use super::writes::ByteWrite;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -34,7 +34,7 @@ pub(super) fn in_place_on<E: From<ApplyError>>(
     patch: &Patch<'_>,
     also: impl FnOnce() -> Result<(), E>,
 ) -> Result<ApplyReport, E> {
-    let source = Source::open(patch.image, true)?;
+    let source = OpenImage::open(patch.image, true)?;
     source.lock()?;
     let (path, journal) = (source.path.clone(), journal_path(&source.path));
     if journal.exists() {
@@ -52,7 +52,7 @@ pub(super) fn in_place_on<E: From<ApplyError>>(
     Ok(report)
 }
 
-fn change(disk: &dyn Disk, patch: &Patch<'_>, source: &Source) -> Result<(), ApplyError> {
+fn change(disk: &dyn Disk, patch: &Patch<'_>, source: &OpenImage) -> Result<(), ApplyError> {
     let new_length = patch.new_length();
     let cut = usize::try_from(patch.length - new_length).unwrap_or(usize::MAX);
     let journal = Journal {
@@ -81,7 +81,7 @@ fn change(disk: &dyn Disk, patch: &Patch<'_>, source: &Source) -> Result<(), App
     })
 }
 
-fn write(disk: &dyn Disk, journal: &Journal, source: &Source) -> io::Result<()> {
+fn write(disk: &dyn Disk, journal: &Journal, source: &OpenImage) -> io::Result<()> {
     for ByteWrite { offset, new, .. } in journal.writes.as_slice() {
         disk.write(&source.file, new, offset.0)?;
     }
@@ -92,7 +92,7 @@ fn write(disk: &dyn Disk, journal: &Journal, source: &Source) -> io::Result<()> 
 }
 
 /// Writes the old bytes back, of which some may be there already.
-fn restore(disk: &dyn Disk, journal: &Journal, source: &Source) -> io::Result<()> {
+fn restore(disk: &dyn Disk, journal: &Journal, source: &OpenImage) -> io::Result<()> {
     for ByteWrite { offset, old, .. } in journal.writes.as_slice() {
         disk.write(&source.file, old, offset.0)?;
     }
@@ -113,7 +113,7 @@ pub fn recover(image: &Path) -> Result<Recovery, ApplyError> {
 }
 
 pub(super) fn recover_on(disk: &dyn Disk, image: &Path) -> Result<Recovery, ApplyError> {
-    let source = Source::open(image, true)?;
+    let source = OpenImage::open(image, true)?;
     source.lock()?;
     let Some(journal) = Journal::load(&source.path)? else {
         // The image was not touched before its journal was whole.
@@ -133,7 +133,7 @@ pub(super) fn recover_on(disk: &dyn Disk, image: &Path) -> Result<Recovery, Appl
 
 /// How many writes were done, at least partly.  Each byte must be an old or a new
 /// one: anything else is another file, or one that somebody changed since.
-fn recognise(journal: &Journal, source: &Source) -> Result<u64, ApplyError> {
+fn recognise(journal: &Journal, source: &OpenImage) -> Result<u64, ApplyError> {
     let other = |why: String| ApplyError::JournalOfAnotherFile {
         image: source.path.clone(),
         journal: journal_path(&source.path),

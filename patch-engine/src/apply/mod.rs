@@ -26,22 +26,22 @@ mod tests;
 mod writes;
 
 pub use copy::copy;
-pub use error::{ApplyError, Difference, FailureClass, JournalDamage};
+pub use error::{ApplyError, ByteDifference, FailureClass, JournalDamage};
 pub use in_place::{in_place, recover};
 pub use journal::journal_path;
 pub use report::{ApplyReport, CopyMethod, Durability, Recovery};
-pub(crate) use rewrite::{Change, Original, rewrite};
+pub(crate) use rewrite::{Original, Rewrite, rewrite};
 pub use source::Patch;
 pub use writes::{ByteWrite, ByteWrites, WritesError};
 
-use source::Source;
+use source::OpenImage;
 
 /// Recognises the image of `patch`, and reports what an apply would do.
 ///
 /// # Errors
 /// If it is not the image that the patch is for.
 pub fn dry_run(patch: &Patch<'_>) -> Result<ApplyReport, ApplyError> {
-    let source = Source::open(patch.image, false)?;
+    let source = OpenImage::open(patch.image, false)?;
     source.verify(patch)?;
     Ok(ApplyReport::of(patch, source.path.clone(), source.path))
 }

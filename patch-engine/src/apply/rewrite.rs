@@ -4,7 +4,7 @@ use super::copy::{clone, publish, system, target};
 use super::disk::{Disk, Real, directory};
 use super::error::ApplyError;
 use super::report::{CopyMethod, Durability};
-use super::source::Source;
+use super::source::OpenImage;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) struct Original<'a> {
 
 /// What becomes of the copy.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct Rewrite {
     /// How many of the file's bytes it begins with.
     pub(crate) keep: u64,
     /// What is written into it: file offsets and bytes, also behind its end.
@@ -36,9 +36,9 @@ pub(crate) fn rewrite<T: Send, E: From<ApplyError> + Send>(
     original: Original<'_>,
     out: &Path,
     durability: Durability,
-    compose: impl FnOnce() -> Result<(Change, T), E> + Send,
+    compose: impl FnOnce() -> Result<(Rewrite, T), E> + Send,
 ) -> Result<(CopyMethod, T), E> {
-    let source = Source::open(original.path, false)?;
+    let source = OpenImage::open(original.path, false)?;
     let (expected, found) = (original.length, source.metadata.len());
     if found != expected {
         return Err(ApplyError::Length { path: source.path, expected, found }.into());

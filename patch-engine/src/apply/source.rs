@@ -1,6 +1,6 @@
 //! The image to patch: opened, locked, recognised.
 
-use super::error::{ApplyError, Difference};
+use super::error::{ApplyError, ByteDifference};
 use super::writes::{ByteWrite, ByteWrites};
 use crate::digest::{Sum, sum_of_file};
 use jlctl_analyzer::addr::FileOffset;
@@ -37,14 +37,14 @@ impl Patch<'_> {
 
 /// An image that was opened.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct OpenImage {
     /// Its path behind symbolic links.
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) metadata: Metadata,
 }
 
-impl Source {
+impl OpenImage {
     /// Opens the regular file at `path`, for writing too if `writable`.
     pub(super) fn open(path: &Path, writable: bool) -> Result<Self, ApplyError> {
         let unreadable =
@@ -109,13 +109,13 @@ impl Source {
     }
 
     /// Every place whose bytes are not the old ones.
-    fn differences(&self, writes: &ByteWrites) -> Result<Vec<Difference>, ApplyError> {
+    fn differences(&self, writes: &ByteWrites) -> Result<Vec<ByteDifference>, ApplyError> {
         let mut differences = Vec::new();
         for ByteWrite { offset, old, .. } in writes.as_slice() {
             let found = self.read(offset.0, old.len())?;
             if found != *old {
                 let expected = old.clone();
-                differences.push(Difference { offset: *offset, expected, found });
+                differences.push(ByteDifference { offset: *offset, expected, found });
             }
         }
         Ok(differences)

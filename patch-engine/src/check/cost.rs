@@ -1,17 +1,17 @@
 //! Whether batches cover the ops within bounds, and the figures of the cost are right, counted
 //! anew.
 
-use super::Place;
+use super::PlanField;
 use super::finding::{Findings, element};
 use crate::images::ReadImage;
-use crate::plan_file::{BatchRecord, Document};
-use crate::sync::Sync;
+use crate::plan_file::{BatchRecord, PlanDocument};
+use crate::sync::SyncMethod;
 use std::collections::BTreeSet;
 
-pub(super) fn check_batches(document: &Document, findings: &mut Findings) {
-    let sync = Sync::of_batch(&document.arch, document.world.0);
+pub(super) fn check_batches(document: &PlanDocument, findings: &mut Findings) {
+    let sync = SyncMethod::of_batch(&document.arch, document.world.0);
     if document.sync.0 != sync {
-        findings.add(Place::Plan("sync"), sync.name(), document.sync.0.name());
+        findings.add(PlanField::Plan("sync"), sync.name(), document.sync.0.name());
     }
     let mut next = 0;
     for (at, batch) in document.batches.iter().enumerate() {
@@ -34,16 +34,20 @@ pub(super) fn check_batches(document: &Document, findings: &mut Findings) {
     }
     if next != document.ops.len() {
         let expected = format!("batches for {} ops", document.ops.len());
-        findings.add(Place::Plan("batches"), expected, format!("for {next}"));
+        findings.add(PlanField::Plan("batches"), expected, format!("for {next}"));
     }
 }
 
-pub(super) fn check_cost(document: &Document, images: &[ReadImage<'_>], findings: &mut Findings) {
+pub(super) fn check_cost(
+    document: &PlanDocument,
+    images: &[ReadImage<'_>],
+    findings: &mut Findings,
+) {
     let cost = &document.cost;
     let (all_pages, all_lines) = touched(document, images, 0, document.ops.len());
-    findings.same(|| Place::Plan("cost.ops"), &document.ops.len(), &cost.ops);
-    findings.same(|| Place::Plan("cost.pages"), &all_pages, &cost.pages);
-    findings.same(|| Place::Plan("cost.cache_lines"), &all_lines, &cost.cache_lines);
+    findings.same(|| PlanField::Plan("cost.ops"), &document.ops.len(), &cost.ops);
+    findings.same(|| PlanField::Plan("cost.pages"), &all_pages, &cost.pages);
+    findings.same(|| PlanField::Plan("cost.cache_lines"), &all_lines, &cost.cache_lines);
     let mut batch_lines = 0;
     for (at, batch) in document.batches.iter().enumerate() {
         let BatchRecord { first_op, ops, .. } = *batch;
@@ -70,8 +74,8 @@ pub(super) fn check_cost(document: &Document, images: &[ReadImage<'_>], findings
             continue;
         };
         let each = match strategy.sync.0 {
-            Sync::Nosync => 0,
-            Sync::TextPoke => 3,
+            SyncMethod::Nosync => 0,
+            SyncMethod::TextPoke => 3,
             _ => 1,
         };
         let broadcasts = uses as u64 * each;
@@ -80,7 +84,7 @@ pub(super) fn check_cost(document: &Document, images: &[ReadImage<'_>], findings
         findings.same(place("cpu_syncs"), &cpu_syncs, &strategy.cpu_syncs);
         // DC CVAU and IC IVAU, for each site, or where lines are known for each line.
         let maintained = match (document.arch.as_str(), strategy.sync.0) {
-            ("arm64", Sync::MembarrierSyncCore) => 2 * batch_lines,
+            ("arm64", SyncMethod::MembarrierSyncCore) => 2 * batch_lines,
             ("arm64", _) => 2 * document.ops.len(),
             _ => 0,
         };
@@ -89,7 +93,7 @@ pub(super) fn check_cost(document: &Document, images: &[ReadImage<'_>], findings
 }
 
 /// The kernel synchronises after each key, and whenever its queue is full.
-fn per_key(document: &Document) -> usize {
+fn per_key(document: &PlanDocument) -> usize {
     let bound = if document.arch == "x86_64" { 256 } else { usize::MAX };
     let mut ops = vec![0usize; document.keys.len()];
     for op in &document.ops {
@@ -102,7 +106,7 @@ fn per_key(document: &Document) -> usize {
 
 /// Distinct pages and lines of some ops, by the addresses in the images' tables.
 fn touched(
-    document: &Document,
+    document: &PlanDocument,
     images: &[ReadImage<'_>],
     first: usize,
     ops: usize,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Where in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum PlanField {
     /// A field of the plan itself.
     Plan(&'static str),
     /// An element of a list, and its field.
@@ -18,7 +18,7 @@ pub enum Place {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PlanField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan(field) => f.write_str(field),
@@ -31,7 +31,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Where the claim stands.
-    pub place: Place,
+    pub place: PlanField,
     /// What the image demands there.
     pub expected: String,
     /// What the plan says.
@@ -52,7 +52,7 @@ impl Findings {
     /// Compares a claim with what is true; the texts are made only if they differ.
     pub(super) fn same<T: PartialEq + Shown + ?Sized>(
         &mut self,
-        place: impl Fn() -> Place,
+        place: impl Fn() -> PlanField,
         expected: &T,
         found: &T,
     ) {
@@ -63,7 +63,7 @@ impl Findings {
 
     pub(super) fn add(
         &mut self,
-        place: Place,
+        place: PlanField,
         expected: impl Into<String>,
         found: impl Into<String>,
     ) {
@@ -72,8 +72,12 @@ impl Findings {
 }
 
 /// The place of a field in an element of a list.
-pub(super) fn element(list: &'static str, at: usize, field: &'static str) -> impl Fn() -> Place {
-    move || Place::Element { list, at, field }
+pub(super) fn element(
+    list: &'static str,
+    at: usize,
+    field: &'static str,
+) -> impl Fn() -> PlanField {
+    move || PlanField::Element { list, at, field }
 }
 
 /// A value as findings show it.

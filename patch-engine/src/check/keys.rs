@@ -3,7 +3,7 @@
 use super::finding::{Findings, element};
 use super::sites::{KeyAt, Sites};
 use crate::images::ReadImage;
-use crate::plan_file::{Document, KeyRecord};
+use crate::plan_file::{KeyRecord, PlanDocument};
 use crate::wish::Wish;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::demangled;
@@ -31,7 +31,7 @@ fn key_at(read: &ReadImage<'_>, address: Svma) -> Key {
 }
 
 pub(super) fn check(
-    document: &Document,
+    document: &PlanDocument,
     images: &[ReadImage<'_>],
     sites: &Sites,
     findings: &mut Findings,
@@ -104,7 +104,7 @@ fn check_key(
 }
 
 /// Each site of a key that is not refused is either an op or as it should be.
-fn check_ops_of_keys(document: &Document, keys: &[Option<TrueKey>], findings: &mut Findings) {
+fn check_ops_of_keys(document: &PlanDocument, keys: &[Option<TrueKey>], findings: &mut Findings) {
     let mut ops: HashMap<usize, HashSet<(usize, usize)>> = HashMap::new();
     for op in &document.ops {
         ops.entry(op.key).or_default().insert((op.image, op.site));

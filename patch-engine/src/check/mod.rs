@@ -18,11 +18,11 @@ mod ops;
 mod refusals;
 mod sites;
 
-pub use finding::{Finding, Place};
+pub use finding::{Finding, PlanField};
 
 use crate::digest::Digests;
 use crate::images::ReadImage;
-use crate::plan_file::{Document, Hex};
+use crate::plan_file::{Hex, PlanDocument};
 use crate::target::World;
 use finding::{Findings, element};
 use sites::Sites;
@@ -30,11 +30,11 @@ use sites::Sites;
 /// Everything that is wrong with `document`, by list.  `images` are those that it
 /// is about, in its order, and `sums` those of their files.
 #[must_use]
-pub fn check(document: &Document, images: &[ReadImage<'_>], sums: &[Digests]) -> Vec<Finding> {
+pub fn check(document: &PlanDocument, images: &[ReadImage<'_>], sums: &[Digests]) -> Vec<Finding> {
     let mut findings = Findings::default();
     if images.len() != document.images.len() || sums.len() != images.len() {
         let (expected, found) = (document.images.len(), images.len());
-        findings.add(Place::Plan("images"), format!("{expected} images"), format!("{found}"));
+        findings.add(PlanField::Plan("images"), format!("{expected} images"), format!("{found}"));
         return findings.0;
     }
     check_images(document, images, sums, &mut findings);
@@ -49,7 +49,7 @@ pub fn check(document: &Document, images: &[ReadImage<'_>], sums: &[Digests]) ->
 
 /// Whether the images are those that the plan is for.
 fn check_images(
-    document: &Document,
+    document: &PlanDocument,
     images: &[ReadImage<'_>],
     sums: &[Digests],
     findings: &mut Findings,
@@ -68,11 +68,11 @@ fn check_images(
         findings.same(place("type"), &image.type_name().map(str::to_owned), &claim.r#type);
         findings.same(place("container"), &read.file.container_name(), &claim.container);
         findings.same(place("signed"), &read.is_signed(), &claim.signed);
-        findings.same(|| Place::Plan("arch"), image.arch().name(), document.arch.as_str());
+        findings.same(|| PlanField::Plan("arch"), image.arch().name(), document.arch.as_str());
         let is_kernel = matches!(document.world.0, World::Kernel);
         if is_kernel != image.is_kernel() {
             let world = if image.is_kernel() { "kernel" } else { "user" };
-            findings.add(Place::Plan("world"), world, document.world.0.name());
+            findings.add(PlanField::Plan("world"), world, document.world.0.name());
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::finding::{Findings, element};
 use super::keys::TrueKey;
 use crate::images::ReadImage;
-use crate::plan_file::{Document, KeyRecord, KeyWriteRecord, OpRecord};
+use crate::plan_file::{KeyRecord, KeyWriteRecord, OpRecord, PlanDocument};
 use jlctl_analyzer::addr::FileOffset;
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::ImageFile;
@@ -13,7 +13,7 @@ use jlctl_shim::abi::JumpLabelType;
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(
-    document: &Document,
+    document: &PlanDocument,
     images: &[ReadImage<'_>],
     keys: &[Option<TrueKey>],
     findings: &mut Findings,
@@ -113,7 +113,7 @@ fn encodes(
     entry: &JumpEntry,
     bytes: &[u8],
     claimed: JumpLabelType,
-    place: impl Fn() -> super::Place,
+    place: impl Fn() -> super::PlanField,
     findings: &mut Findings,
 ) {
     let decoded = read.image.arch().decode_site(entry.code, bytes);
@@ -167,7 +167,7 @@ fn check_write(
 }
 
 /// Ops are by key, then by image, then by address.
-fn check_order(document: &Document, images: &[ReadImage<'_>], findings: &mut Findings) {
+fn check_order(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut Findings) {
     let rank = |op: &OpRecord| {
         let table = images.get(op.image).and_then(|read| read.table);
         let code = table.and_then(|table| Some(table.entry(table.site_id(op.site)?).code));
@@ -182,7 +182,7 @@ fn check_order(document: &Document, images: &[ReadImage<'_>], findings: &mut Fin
 }
 
 /// No byte of a file is written twice.
-fn check_overlaps(document: &Document, findings: &mut Findings) {
+fn check_overlaps(document: &PlanDocument, findings: &mut Findings) {
     let ops = document
         .ops
         .iter()

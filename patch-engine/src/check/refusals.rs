@@ -1,12 +1,12 @@
 //! Whether the plan refuses exactly what the images do not allow, and defers what a
 //! running kernel does not do.
 
-use super::Place;
+use super::PlanField;
 use super::finding::{Findings, element};
 use super::keys::TrueKey;
 use super::sites::Sites;
 use crate::images::ReadImage;
-use crate::plan_file::{Document, KeyRecord};
+use crate::plan_file::{KeyRecord, PlanDocument};
 use crate::reason::Reason;
 use crate::target::{Target, World};
 use jlctl_analyzer::addr::AddrRange;
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Refused = BTreeMap<(usize, Option<usize>, Reason), BTreeSet<usize>>;
 
 pub(super) fn check(
-    document: &Document,
+    document: &PlanDocument,
     images: &[ReadImage<'_>],
     keys: &[Option<TrueKey>],
     sites: &Sites,
@@ -104,11 +104,11 @@ fn of_sites(
     for &(image, site) in &key.sites {
         let read = &images[image];
         match judge(read, image, site, on, sites) {
-            Judged::AsWanted => {}
-            Judged::Refused(reason) => {
+            SiteVerdict::AsWanted => {}
+            SiteVerdict::Refused(reason) => {
                 demanded.entry((image, Some(at), reason)).or_default().insert(site.index());
             }
-            Judged::ToPatch(in_file) => {
+            SiteVerdict::ToPatch(in_file) => {
                 if let Some(reason) = in_file {
                     demanded.entry((image, Some(at), reason)).or_default().insert(site.index());
                 }
@@ -123,57 +123,57 @@ fn of_sites(
     }
 }
 
-enum Judged {
+enum SiteVerdict {
     AsWanted,
     Refused(Reason),
     /// With what stands against it in the file.
     ToPatch(Option<Reason>),
 }
 
-fn judge(read: &ReadImage<'_>, at: usize, id: SiteId, on: bool, sites: &Sites) -> Judged {
-    let Some(table) = read.table else { return Judged::AsWanted };
+fn judge(read: &ReadImage<'_>, at: usize, id: SiteId, on: bool, sites: &Sites) -> SiteVerdict {
+    let Some(table) = read.table else { return SiteVerdict::AsWanted };
     let (entry, site, image) = (table.entry(id), table.site(id), read.image);
     if !image.section_at(entry.code).is_some_and(|id| image.section(id).is_executable()) {
-        return Judged::Refused(Reason::NotExecutable);
+        return SiteVerdict::Refused(Reason::NotExecutable);
     }
     if site.bytes.is_none() || image.file_offset(entry.code).is_none() {
-        return Judged::Refused(Reason::NoBytes);
+        return SiteVerdict::Refused(Reason::NoBytes);
     }
     let is_jump = match site.insn {
         SiteInsn::Nop => false,
         SiteInsn::Jmp { to } if to == entry.target => true,
         SiteInsn::Jmp { .. } | SiteInsn::Other => {
-            return Judged::Refused(Reason::UnexpectedBytes);
+            return SiteVerdict::Refused(Reason::UnexpectedBytes);
         }
     };
     let wants_jump = on != entry.branch;
     if is_jump == wants_jump {
-        return Judged::AsWanted;
+        return SiteVerdict::AsWanted;
     }
     match sites.entangled(at, id) {
-        Some(true) => return Judged::Refused(Reason::SharedSite),
-        Some(false) => return Judged::Refused(Reason::Overlap),
+        Some(true) => return SiteVerdict::Refused(Reason::SharedSite),
+        Some(false) => return SiteVerdict::Refused(Reason::Overlap),
         None => {}
     }
     let insn = if wants_jump { JumpLabelType::Jmp } else { JumpLabelType::Nop };
     if image.arch().encode(insn, entry.code, entry.target, site.len).is_err() {
-        return Judged::Refused(Reason::Unencodable);
+        return SiteVerdict::Refused(Reason::Unencodable);
     }
     let bytes = AddrRange::sized(entry.code, site.len as u64);
     if sites.is_relocated(at, bytes) {
-        return Judged::ToPatch(Some(Reason::SiteRelocated));
+        return SiteVerdict::ToPatch(Some(Reason::SiteRelocated));
     }
     if image.kind() != ImageKind::Rel {
-        return Judged::ToPatch(None);
+        return SiteVerdict::ToPatch(None);
     }
     if image.section_at(entry.code) != image.section_at(entry.target) {
-        return Judged::ToPatch(Some(Reason::OtherSection));
+        return SiteVerdict::ToPatch(Some(Reason::OtherSection));
     }
     let verifies = image.arch().name() == "x86_64" && image.is_kernel();
-    Judged::ToPatch(verifies.then_some(Reason::LoaderVerifies))
+    SiteVerdict::ToPatch(verifies.then_some(Reason::LoaderVerifies))
 }
 
-fn of_images(document: &Document, images: &[ReadImage<'_>], demanded: &mut Refused) {
+fn of_images(document: &PlanDocument, images: &[ReadImage<'_>], demanded: &mut Refused) {
     for (at, read) in images.iter().enumerate() {
         let is_changed = document.ops.iter().any(|op| op.image == at)
             || document.key_writes.iter().any(|write| write.image == at);
@@ -187,7 +187,7 @@ fn of_images(document: &Document, images: &[ReadImage<'_>], demanded: &mut Refus
 }
 
 /// Refusals as they are against those that should be.
-fn compare(document: &Document, mut demanded: Refused, findings: &mut Findings) {
+fn compare(document: &PlanDocument, mut demanded: Refused, findings: &mut Findings) {
     for (at, claim) in document.refusals.iter().enumerate() {
         let place = |field| element("refusals", at, field);
         let code = claim.code.0;
@@ -211,7 +211,7 @@ fn compare(document: &Document, mut demanded: Refused, findings: &mut Findings) 
         let about = key.map_or_else(|| format!("images[{image}]"), |key| format!("keys[{key}]"));
         let sites = if sites.is_empty() { String::new() } else { format!(", sites {sites:?}") };
         let expected = format!("the refusal {} of {about}{sites}", reason.code());
-        findings.add(Place::Plan("refusals"), expected, "none");
+        findings.add(PlanField::Plan("refusals"), expected, "none");
     }
     for (at, claim) in document.keys.iter().enumerate() {
         let is_total = document
@@ -227,7 +227,7 @@ fn compare(document: &Document, mut demanded: Refused, findings: &mut Findings) 
 }
 
 /// Each op in init text, in exit text or at EL2 is deferred, and no other.
-fn deferrals(document: &Document, images: &[ReadImage<'_>], findings: &mut Findings) {
+fn deferrals(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut Findings) {
     let special = |at: usize| {
         let op = document.ops.get(at)?;
         let (read, section) = (images.get(op.image)?, op.section.as_deref()?);
@@ -255,7 +255,7 @@ fn deferrals(document: &Document, images: &[ReadImage<'_>], findings: &mut Findi
     for at in 0..document.ops.len() {
         if let (Some(special), None) = (special(at), claimed.get(&at)) {
             let expected = format!("ops[{at}] deferred for {}", special.name());
-            findings.add(Place::Plan("deferrals"), expected, "none");
+            findings.add(PlanField::Plan("deferrals"), expected, "none");
         }
     }
 }

@@ -5,12 +5,12 @@
 //! program headers; then section headers that know of it all.  In a static program it is
 //! readable and executable, and has the runtime itself.
 
-use super::dynamic::{self, Wish};
+use super::dynamic::{self, NeededLibrary};
 use super::embedded;
 use super::error::{Why, damaged};
 use super::moves::Moves;
-use super::note::{self, Contents, KeyName};
-use super::program::{Program, slice};
+use super::note::{self, NamedKey, NoteContents};
+use super::program::{ElfProgram, slice};
 use super::record::{
     E_ENTRY, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_PROPERTY,
     PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOTE,
@@ -18,11 +18,11 @@ use super::record::{
 };
 use super::room::{self, Span};
 use super::tail::{At, Tail};
-use super::undo::{self, Edit, Undo};
+use super::undo::{self, FileEdit, Undo};
 use jlctl_analyzer::addr::AddrRange;
 use jlctl_shim::note::SECTION;
 
-/// Program headers that a link adds: a PT_LOAD and a PT_NOTE.  A static program has little that
+/// ElfProgram headers that a link adds: a PT_LOAD and a PT_NOTE.  A static program has little that
 /// can be moved to make room; its own notes, which have to move, take in the runtime's.
 const MORE_SEGMENTS: usize = 2;
 const MORE_SEGMENTS_STATIC: usize = 1;
@@ -31,10 +31,10 @@ const DATA_SECTION: &str = ".jlctl";
 
 /// What a program is to be linked with.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
+pub(super) struct LinkRequest<'a> {
     /// Where its table is, if it has one.
     pub(super) table: Option<AddrRange>,
-    pub(super) names: Vec<KeyName>,
+    pub(super) names: Vec<NamedKey>,
     pub(super) runtime: Runtime<'a>,
     pub(super) sync_icache: bool,
 }
@@ -45,7 +45,7 @@ pub(super) enum Runtime<'a> {
     /// In a library, which the dynamic linker looks for in this directory too.
     Library(&'a [u8]),
     /// In the program.
-    Embedded(&'a embedded::Image),
+    Embedded(&'a embedded::RuntimeImage),
 }
 
 impl Runtime<'_> {
@@ -59,11 +59,11 @@ impl Runtime<'_> {
 
 /// What is written.
 #[derive(Debug)]
-pub(super) struct Linked {
+pub(super) struct LinkedFile {
     /// Over the old file, by offset.
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: Vec<FileEdit>,
     /// Behind it.
-    pub(super) tail: Edit,
+    pub(super) tail: FileEdit,
     /// Whether the dynamic section had no room left and was moved.
     pub(super) moved_dynamic: bool,
 }
@@ -80,7 +80,7 @@ struct Parts {
     /// Behind the segment's last byte.
     end: At,
     /// The embedded runtime, and the PT_NOTE that takes in the note, by its index.
-    embedded: Option<(embedded::Placed, usize)>,
+    embedded: Option<(embedded::PlacedRuntime, usize)>,
 }
 
 impl Parts {
@@ -90,7 +90,10 @@ impl Parts {
 }
 
 /// Links `program`.
-pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Linked, Why> {
+pub(super) fn compose(
+    program: &ElfProgram<'_>,
+    request: &LinkRequest<'_>,
+) -> Result<LinkedFile, Why> {
     let more = request.runtime.more_segments();
     let span = room::make(program, more)?;
     let mut tail = new_tail(program)?;
@@ -104,7 +107,7 @@ pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Li
     let (mut edits, mut strings, mut dynamic_at) = (Vec::new(), None, None);
     let host = match request.runtime {
         Runtime::Library(runpath) => {
-            let wish = Wish { runpath, is_first: request.sync_icache };
+            let wish = NeededLibrary { runpath, is_first: request.sync_icache };
             let dynamic = dynamic::compose(program, &mut tail, wish, new_address)?;
             strings = Some(dynamic.strings);
             (edits, dynamic_at) = place_dynamic(program, &mut tail, &dynamic.entries)?;
@@ -126,8 +129,8 @@ pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Li
     }
     // What is replaced is known now, by which bytes alone is not.
     let headers = (program.segments.len() + more) * Segment::LEN;
-    edits.push(Edit { offset: 0, bytes: vec![0; HEADER_LEN] });
-    edits.push(Edit { offset: program.segments_at, bytes: vec![0; headers] });
+    edits.push(FileEdit { offset: 0, bytes: vec![0; HEADER_LEN] });
+    edits.push(FileEdit { offset: program.segments_at, bytes: vec![0; headers] });
     edits.sort_by_key(|edit| edit.offset);
     let data = tail.place(8, &[]);
     let names = note::place_names(&mut tail, &request.names);
@@ -138,7 +141,7 @@ pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Li
         None => tail.place(8, &[0; 64]),
     };
     let table = request.table;
-    let contents = Contents { sync_icache: request.sync_icache, node, table, names, undo };
+    let contents = NoteContents { sync_icache: request.sync_icache, node, table, names, undo };
     note::fill(&mut tail, note, &contents);
     let end = tail.here();
     let data = At { size: end.offset - data.offset, ..data };
@@ -154,11 +157,11 @@ pub(super) fn compose(program: &Program<'_>, request: &Request<'_>) -> Result<Li
         }
     }
     seal(&mut tail, undo, &edits);
-    let tail = Edit { offset: tail.offset, bytes: tail.bytes };
-    Ok(Linked { edits, tail, moved_dynamic: dynamic_at.is_some() })
+    let tail = FileEdit { offset: tail.offset, bytes: tail.bytes };
+    Ok(LinkedFile { edits, tail, moved_dynamic: dynamic_at.is_some() })
 }
 
-fn new_tail(program: &Program<'_>) -> Result<Tail, Why> {
+fn new_tail(program: &ElfProgram<'_>) -> Result<Tail, Why> {
     let loads = || program.segments.iter().filter(|segment| segment.kind == PT_LOAD);
     let page = loads().map(|load| load.align).max().unwrap_or(0).max(0x1000);
     let end = loads().map(|load| load.address + load.memory_size).max().unwrap_or(0);
@@ -174,22 +177,22 @@ fn new_tail(program: &Program<'_>) -> Result<Tail, Why> {
 
 /// Has the dynamic section where it was, if it has room for the entries, or else appended.
 fn place_dynamic(
-    program: &Program<'_>,
+    program: &ElfProgram<'_>,
     tail: &mut Tail,
     entries: &[(u64, u64)],
-) -> Result<(Vec<Edit>, Option<At>), Why> {
+) -> Result<(Vec<FileEdit>, Option<At>), Why> {
     let Some(old) = program.segment(PT_DYNAMIC) else { return Err(Why::Static) };
     let size = usize::try_from(old.file_size).unwrap_or(usize::MAX);
     if (entries.len() + 1) * 16 <= size {
         let bytes = dynamic::encode(entries, size);
-        return Ok((vec![Edit { offset: old.offset, bytes }], None));
+        return Ok((vec![FileEdit { offset: old.offset, bytes }], None));
     }
     Ok((Vec::new(), Some(tail.place(16, &dynamic::encode(entries, 0)))))
 }
 
 /// The PT_NOTE of a static program that takes in the runtime's note: the last thing that is
 /// moved, so that this lies behind it.
-fn host_of_note(program: &Program<'_>, span: &Span) -> Result<usize, Why> {
+fn host_of_note(program: &ElfProgram<'_>, span: &Span) -> Result<usize, Why> {
     let is_host = |segment: &Segment| {
         let is_within = span.holds_offset(segment.offset) && segment.file_end() == Some(span.end);
         segment.kind == PT_NOTE && segment.align == 4 && is_within && span.end.is_multiple_of(4)
@@ -202,7 +205,7 @@ fn host_of_note(program: &Program<'_>, span: &Span) -> Result<usize, Why> {
 }
 
 /// The old bytes of what is replaced.
-fn before(program: &Program<'_>, edits: &[Edit]) -> Result<Undo, Why> {
+fn before(program: &ElfProgram<'_>, edits: &[FileEdit]) -> Result<Undo, Why> {
     let mut end = 0;
     let mut old = Vec::new();
     for edit in edits {
@@ -211,7 +214,7 @@ fn before(program: &Program<'_>, edits: &[Edit]) -> Result<Undo, Why> {
             let found = format!("what is at file offset {:#x} belongs to two of them", edit.offset);
             return Err(damaged("structures of the file", found));
         };
-        old.push(Edit { offset: edit.offset, bytes: bytes.to_vec() });
+        old.push(FileEdit { offset: edit.offset, bytes: bytes.to_vec() });
         end = edit.offset + edit.bytes.len() as u64;
     }
     let length = program.bytes.len() as u64;
@@ -219,7 +222,7 @@ fn before(program: &Program<'_>, edits: &[Edit]) -> Result<Undo, Why> {
 }
 
 /// Appends section headers, and the names that they need; where they are.
-fn sections(program: &Program<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves) -> At {
+fn sections(program: &ElfProgram<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves) -> At {
     let names = program.sections.get(program.names);
     let old = names.and_then(|names| slice(program.bytes, names.offset, names.size));
     let mut text = old.unwrap_or_default().to_vec();
@@ -259,7 +262,7 @@ fn sections(program: &Program<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves
 }
 
 /// The ELF header with the new tables.
-fn header(program: &Program<'_>, sections: At, parts: &Parts) -> Result<Vec<u8>, Why> {
+fn header(program: &ElfProgram<'_>, sections: At, parts: &Parts) -> Result<Vec<u8>, Why> {
     let too_many = |what| damaged(what, "it has as many records as a header can count");
     let mut header = program.bytes.get(..HEADER_LEN).unwrap_or_default().to_vec();
     let segments = u16::try_from(program.segments.len() + parts.more_segments())
@@ -282,7 +285,7 @@ fn header(program: &Program<'_>, sections: At, parts: &Parts) -> Result<Vec<u8>,
 }
 
 /// The program headers; the new segment comes behind the other loaded ones, as its address does.
-fn segments(program: &Program<'_>, parts: &Parts, start: At) -> Vec<u8> {
+fn segments(program: &ElfProgram<'_>, parts: &Parts, start: At) -> Vec<u8> {
     let last = program.segments.iter().rposition(|segment| segment.kind == PT_LOAD);
     let align = program.segments.iter().filter(|segment| segment.kind == PT_LOAD);
     let page = align.map(|segment| segment.align).max().unwrap_or(0).max(0x1000);
@@ -346,7 +349,7 @@ fn moved_segment(mut segment: Segment, parts: &Parts) -> Segment {
 }
 
 /// Writes down how long the linked file is, and the sum over all that was written.
-fn seal(tail: &mut Tail, at: At, edits: &[Edit]) {
+fn seal(tail: &mut Tail, at: At, edits: &[FileEdit]) {
     let length = tail.offset + tail.bytes.len() as u64;
     tail.put(at, undo::LINKED_LENGTH, &length.to_le_bytes());
     let within = usize::try_from(at.offset - tail.offset).unwrap_or(0) + undo::SUM;

@@ -1,14 +1,14 @@
 //! The dynamic section of a linked program: what names the runtime, and where to look for it.
 
 use super::error::Why;
-use super::program::Program;
+use super::program::ElfProgram;
 use super::record::{
     DF_1_NODELETE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ,
     DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, PT_DYNAMIC,
 };
 use super::shim::SONAME;
 use super::tail::{At, Tail};
-use super::undo::Edit;
+use super::undo::FileEdit;
 
 /// What the dynamic section is to say.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Dynamic {
 
 /// What is wanted of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish<'a> {
+pub(super) struct NeededLibrary<'a> {
     /// The directory of the library, as DT_RUNPATH has it.
     pub(super) runpath: &'a [u8],
     /// Whether the library's symbols come before those of all others.
@@ -31,9 +31,9 @@ pub(super) struct Wish<'a> {
 /// The entries with the runtime among the libraries needed; strings go to `tail`.  What is at
 /// an address that `moved` knows has moved there.
 pub(super) fn compose(
-    program: &Program<'_>,
+    program: &ElfProgram<'_>,
     tail: &mut Tail,
-    wish: Wish<'_>,
+    wish: NeededLibrary<'_>,
     moved: impl Fn(u64) -> Option<u64>,
 ) -> Result<Dynamic, Why> {
     let mut strings = program.strings()?.to_vec();
@@ -65,7 +65,10 @@ pub(super) fn compose(
 
 /// The dynamic section of a program that relocates itself, with what has moved, if any of it
 /// has.
-pub(super) fn relocated(program: &Program<'_>, moved: impl Fn(u64) -> Option<u64>) -> Option<Edit> {
+pub(super) fn relocated(
+    program: &ElfProgram<'_>,
+    moved: impl Fn(u64) -> Option<u64>,
+) -> Option<FileEdit> {
     let old = program.segment(PT_DYNAMIC)?;
     let mut entries = program.dynamic.clone();
     for (tag, value) in &mut entries {
@@ -74,7 +77,7 @@ pub(super) fn relocated(program: &Program<'_>, moved: impl Fn(u64) -> Option<u64
         }
     }
     let bytes = encode(&entries, usize::try_from(old.file_size).unwrap_or(0));
-    (entries != program.dynamic).then_some(Edit { offset: old.offset, bytes })
+    (entries != program.dynamic).then_some(FileEdit { offset: old.offset, bytes })
 }
 
 const fn is_moved_with_its_section(tag: u64) -> bool {
@@ -93,7 +96,7 @@ fn add(strings: &mut Vec<u8>, parts: &[&[u8]]) -> u64 {
 ///
 /// Where there is only a DT_RPATH it is lengthened: ld.so(8) ignores it beside a DT_RUNPATH.
 fn search_path(
-    program: &Program<'_>,
+    program: &ElfProgram<'_>,
     entries: &mut Vec<(u64, u64)>,
     strings: &mut Vec<u8>,
     directory: &[u8],

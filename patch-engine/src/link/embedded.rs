@@ -2,7 +2,7 @@
 //! memory.
 
 use super::error::Why;
-use super::program::{Program, slice, word};
+use super::program::{ElfProgram, slice, word};
 use super::record::{
     DT_JMPREL, DT_NEEDED, DT_REL, DT_RELA, DT_RELASZ, DT_RELR, EM_X86_64, PF_W, PT_LOAD, PT_TLS,
     ST_VALUE, Segment, u64_at,
@@ -22,7 +22,7 @@ const LONGEST: u64 = 1 << 24;
 
 /// The runtime's image.  Addresses are its own, from 0 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image {
+pub(super) struct RuntimeImage {
     /// The bytes of its memory, those that are zero at first too.
     bytes: Vec<u8>,
     /// What its address must be a multiple of.
@@ -40,11 +40,11 @@ pub(super) fn file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
 }
 
-impl Image {
+impl RuntimeImage {
     /// Reads the image for `machine` out of `bytes`, those of the file at `path`.
     pub(super) fn read(path: &Path, bytes: &[u8], machine: u16) -> Result<Self, Why> {
         let no = |why: String| Why::Shim { path: path.to_owned(), why };
-        let program = Program::read(bytes).map_err(|why| no(format!("no image: {why}")))?;
+        let program = ElfProgram::read(bytes).map_err(|why| no(format!("no image: {why}")))?;
         if program.machine != machine {
             let (expected, found) = (shim::name(machine), shim::name(program.machine));
             return Err(no(format!("expected a runtime for {expected}, found one for {found}")));
@@ -78,7 +78,7 @@ impl Image {
 
     /// Appends the image, as it has to be to go on to `program`, the entry of the program that
     /// it is put into.
-    pub(super) fn place(&self, tail: &mut Tail, program: u64) -> Placed {
+    pub(super) fn place(&self, tail: &mut Tail, program: u64) -> PlacedRuntime {
         let at = tail.place_like(0, self.align, &self.bytes);
         let config = at.address + self.config;
         let from = |address: u64| (at.address + address).wrapping_sub(config);
@@ -99,13 +99,13 @@ impl Image {
             address: at.address + within,
             size,
         };
-        Placed { entry: at.address + self.entry, node: place(self.node, 64) }
+        PlacedRuntime { entry: at.address + self.entry, node: place(self.node, 64) }
     }
 }
 
 /// Where parts of the image are in the program.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placed {
+pub(super) struct PlacedRuntime {
     /// Address of its entry.
     pub(super) entry: u64,
     /// 64 bytes that are writable when it runs.
@@ -113,7 +113,7 @@ pub(super) struct Placed {
 }
 
 /// Where its relocations are, and how many: all that it needs is the load bias.
-fn relocations(image: &Program<'_>) -> Result<(u64, u64), String> {
+fn relocations(image: &ElfProgram<'_>) -> Result<(u64, u64), String> {
     let value = |tag| image.dynamic_value(tag);
     if let Some(tag) =
         [DT_NEEDED, DT_JMPREL, DT_REL, DT_RELR].into_iter().find(|tag| value(*tag).is_some())
@@ -138,7 +138,7 @@ fn relocations(image: &Program<'_>) -> Result<(u64, u64), String> {
 }
 
 /// Its memory, what that is aligned to, and where in it the data begin.
-fn memory(image: &Program<'_>) -> Result<(Vec<u8>, u64, u64), String> {
+fn memory(image: &ElfProgram<'_>) -> Result<(Vec<u8>, u64, u64), String> {
     let loads: Vec<&Segment> =
         image.segments.iter().filter(|segment| segment.kind == PT_LOAD).collect();
     let end = loads.iter().filter_map(|load| load.address.checked_add(load.memory_size)).max();

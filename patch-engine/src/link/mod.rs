@@ -23,20 +23,20 @@ mod unlink;
 pub use error::{LinkError, Why};
 pub use shim::{SONAME, library};
 
-use crate::apply::{Change, CopyMethod, Durability, Original, rewrite};
-use compose::{Request, Runtime};
+use crate::apply::{CopyMethod, Durability, Original, Rewrite, rewrite};
+use compose::{LinkRequest, Runtime};
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_analyzer::jump_table::{
     EntryLayout, JumpTable, KeyNames, LocateError, LocatedBy, Severity,
 };
-use note::KeyName;
-use program::Program;
+use note::NamedKey;
+use program::ElfProgram;
 use std::path::{Path, PathBuf};
 
 /// How a program is linked.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct LinkOptions {
     /// The library, or the directory that has it.
     pub shim: PathBuf,
     /// What the program has as the library's directory; that of `shim` if it is left out.
@@ -79,10 +79,10 @@ pub struct LinkReport {
 ///
 /// # Errors
 /// Why not; `out` is as it was then.
-pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, LinkError> {
+pub fn link(image: &Path, out: &Path, options: &LinkOptions) -> Result<LinkReport, LinkError> {
     let file = open(image)?;
     let of = |why| LinkError::of(image, why);
-    let program = Program::read(file.file_bytes()).map_err(of)?;
+    let program = ElfProgram::read(file.file_bytes()).map_err(of)?;
     let original = Original { path: image, length: program.bytes.len() as u64 };
     let (copied, report) = rewrite(original, out, options.durability, || {
         compose_link(image, &file, &program, options)
@@ -94,9 +94,9 @@ pub fn link(image: &Path, out: &Path, options: &Options) -> Result<LinkReport, L
 fn compose_link(
     path: &Path,
     file: &ImageFile,
-    program: &Program<'_>,
-    options: &Options,
-) -> Result<(Change, LinkReport), LinkError> {
+    program: &ElfProgram<'_>,
+    options: &LinkOptions,
+) -> Result<(Rewrite, LinkReport), LinkError> {
     let of = |why| LinkError::of(path, why);
     let parsed = Image::parse(file.file_bytes())
         .map_err(|why| LinkError::Image { path: path.to_owned(), why })?;
@@ -112,7 +112,7 @@ fn compose_link(
     };
     let names = table.as_ref().map(|table| names(&parsed, table)).unwrap_or_default();
     let count = names.len();
-    let request = Request {
+    let request = LinkRequest {
         table: table.as_ref().map(|table| table.location().range),
         names,
         runtime: match &embedded {
@@ -139,15 +139,15 @@ fn compose_link(
     };
     let mut writes = written(linked.edits);
     writes.push((linked.tail.offset, linked.tail.bytes));
-    Ok((Change { keep: old_length, writes }, report))
+    Ok((Rewrite { keep: old_length, writes }, report))
 }
 
 /// The table that the runtime is to work with; none where only its `__clear_cache` is wanted.
 fn table<'a>(
     path: &Path,
     image: &'a Image<'a>,
-    program: &Program<'_>,
-    options: &Options,
+    program: &ElfProgram<'_>,
+    options: &LinkOptions,
 ) -> Result<Option<JumpTable<'a>>, LinkError> {
     let of = |why| LinkError::of(path, why);
     if options.sync_icache && program.is_static() {
@@ -168,7 +168,7 @@ fn table<'a>(
     Ok(table)
 }
 
-fn written(edits: Vec<undo::Edit>) -> Vec<(u64, Vec<u8>)> {
+fn written(edits: Vec<undo::FileEdit>) -> Vec<(u64, Vec<u8>)> {
     edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect()
 }
 
@@ -193,12 +193,12 @@ pub struct RemoveReport {
 pub fn remove(image: &Path, out: &Path, durability: Durability) -> Result<RemoveReport, LinkError> {
     let file = open(image)?;
     let of = |why| LinkError::of(image, why);
-    let program = Program::read(file.file_bytes()).map_err(of)?;
+    let program = ElfProgram::read(file.file_bytes()).map_err(of)?;
     let old_length = program.bytes.len() as u64;
     let original = Original { path: image, length: old_length };
     let (copied, (is_exact, new_length)) = rewrite(original, out, durability, || {
         let removal = unlink::compose(&program).map_err(of)?;
-        let change = Change { keep: removal.length, writes: written(removal.edits) };
+        let change = Rewrite { keep: removal.length, writes: written(removal.edits) };
         Ok::<_, LinkError>((change, (removal.is_exact, removal.length)))
     })?;
     Ok(RemoveReport { is_exact, old_length, new_length, copied })
@@ -229,7 +229,11 @@ fn sound(table: &JumpTable<'_>) -> Result<(), Why> {
 }
 
 /// Checks the library, and gives the directory that the program is to look for it in.
-fn check_shim(shim: &Path, program: &Program<'_>, options: &Options) -> Result<String, LinkError> {
+fn check_shim(
+    shim: &Path,
+    program: &ElfProgram<'_>,
+    options: &LinkOptions,
+) -> Result<String, LinkError> {
     let of = |why: String| LinkError::of(shim, Why::Shim { path: shim.to_owned(), why });
     let found = ImageFile::open(shim, Limits::default()).map_err(|error| of(error.to_string()))?;
     shim::check(shim, found.file_bytes(), program.machine)
@@ -244,26 +248,26 @@ fn check_shim(shim: &Path, program: &Program<'_>, options: &Options) -> Result<S
 
 /// The runtime that is put into a static program, and the file that has it.
 fn embedded_runtime(
-    program: &Program<'_>,
-    options: &Options,
-) -> Result<(PathBuf, embedded::Image), LinkError> {
+    program: &ElfProgram<'_>,
+    options: &LinkOptions,
+) -> Result<(PathBuf, embedded::RuntimeImage), LinkError> {
     let path = embedded::file(&options.shim);
     let of = |why: String| LinkError::of(&path, Why::Shim { path: path.clone(), why });
     if options.runpath.is_some() {
         return Err(of("a static program looks for no library: leave --runpath out".to_owned()));
     }
     let found = ImageFile::open(&path, Limits::default()).map_err(|error| of(error.to_string()))?;
-    let image = embedded::Image::read(&path, found.file_bytes(), program.machine)
+    let image = embedded::RuntimeImage::read(&path, found.file_bytes(), program.machine)
         .map_err(|why| LinkError::of(&path, why))?;
     Ok((path, image))
 }
 
 /// The keys that symbols name, by address.
-fn names(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<KeyName> {
+fn names(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<NamedKey> {
     let names = KeyNames::new(image, table.keys(), &[]);
     let named = table.keys().iter().zip(names.all());
     named
         .filter(|(_, name)| name.symbol().is_some())
-        .map(|(key, name)| KeyName { key: key.address, name: name.by_symbol().to_owned() })
+        .map(|(key, name)| NamedKey { key: key.address, name: name.by_symbol().to_owned() })
         .collect()
 }

@@ -1,14 +1,14 @@
 //! Sections that lie elsewhere in a linked program, and the symbols in them.
 
 use super::error::{Why, damaged};
-use super::program::{Program, slice};
+use super::program::{ElfProgram, slice};
 use super::record::{
     DT_STRTAB, SHT_DYNAMIC, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB, ST_SHNDX, ST_VALUE, SYMBOL_LEN,
     Section, u16_at, u64_at,
 };
 use super::room::Span;
 use super::tail::At;
-use super::undo::Edit;
+use super::undo::FileEdit;
 
 /// The new place of each section that has one, by its index.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Moves(Vec<Option<At>>);
 impl Moves {
     /// Which sections lie where now.
     pub(super) fn of(
-        program: &Program<'_>,
+        program: &ElfProgram<'_>,
         span: &Span,
         moved: At,
         strings: Option<At>,
@@ -58,7 +58,7 @@ impl Moves {
     }
 
     /// The symbols whose sections moved, with their new values.
-    pub(super) fn symbols(&self, program: &Program<'_>) -> Result<Vec<Edit>, Why> {
+    pub(super) fn symbols(&self, program: &ElfProgram<'_>) -> Result<Vec<FileEdit>, Why> {
         let mut edits = Vec::new();
         let tables = program.sections.iter();
         for table in tables.filter(|table| matches!(table.kind, SHT_SYMTAB | SHT_DYNSYM)) {
@@ -72,7 +72,10 @@ impl Moves {
                 let within = u64_at(symbol, ST_VALUE)?
                     .checked_sub(program.sections.get(section)?.address)?;
                 let bytes = to.address.checked_add(within)?.to_le_bytes().to_vec();
-                Some(Edit { offset: table.offset + (index * SYMBOL_LEN + ST_VALUE) as u64, bytes })
+                Some(FileEdit {
+                    offset: table.offset + (index * SYMBOL_LEN + ST_VALUE) as u64,
+                    bytes,
+                })
             }));
         }
         Ok(edits)

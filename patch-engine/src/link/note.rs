@@ -9,20 +9,20 @@ use std::mem::offset_of;
 
 /// A key and what it is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyName {
+pub(super) struct NamedKey {
     pub(super) key: Svma,
     pub(super) name: String,
 }
 
 /// Where the names were put.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Names {
+pub(super) struct NameTable {
     table: At,
     text: At,
 }
 
 /// Appends the names of keys, which ascend by address.
-pub(super) fn place_names(tail: &mut Tail, names: &[KeyName]) -> Names {
+pub(super) fn place_names(tail: &mut Tail, names: &[NamedKey]) -> NameTable {
     let mut text = Vec::new();
     let spans: Vec<(u32, u32)> = names
         .iter()
@@ -41,7 +41,7 @@ pub(super) fn place_names(tail: &mut Tail, names: &[KeyName]) -> Names {
         tail.put(table, field + offset_of!(Name, len), &len.to_le_bytes());
     }
     let text = tail.place(1, &text);
-    Names { table, text }
+    NameTable { table, text }
 }
 
 /// Room for the note; [`fill`] fills it.
@@ -51,16 +51,16 @@ pub(super) fn place(tail: &mut Tail) -> At {
 
 /// What the note says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Contents {
+pub(super) struct NoteContents {
     pub(super) sync_icache: bool,
     pub(super) node: At,
     pub(super) table: Option<AddrRange>,
-    pub(super) names: Names,
+    pub(super) names: NameTable,
     pub(super) undo: At,
 }
 
 /// Fills the note at `at`.
-pub(super) fn fill(tail: &mut Tail, at: At, contents: &Contents) {
+pub(super) fn fill(tail: &mut Tail, at: At, contents: &NoteContents) {
     let mut head = Vec::new();
     for word in [OWNER_LEN, u32::try_from(Linked::SIZE).unwrap_or(0), TYPE_LINKED] {
         head.extend(word.to_le_bytes());
@@ -70,7 +70,7 @@ pub(super) fn fill(tail: &mut Tail, at: At, contents: &Contents) {
     let flags = if contents.sync_icache { FLAG_SYNC_ICACHE } else { 0 };
     tail.put(at, DESCRIPTOR + offset_of!(Linked, version), &VERSION.to_le_bytes());
     tail.put(at, DESCRIPTOR + offset_of!(Linked, flags), &flags.to_le_bytes());
-    let Contents { node, names, undo, .. } = *contents;
+    let NoteContents { node, names, undo, .. } = *contents;
     let (start, size) =
         contents.table.map_or((node.address, 0), |range| (range.start().0, range.size()));
     for (field, address) in [
@@ -95,7 +95,7 @@ pub(super) fn fill(tail: &mut Tail, at: At, contents: &Contents) {
 
 /// A note of ours in a file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct FoundNote {
     /// Its type.
     pub(super) kind: u32,
     /// File offset of its descriptor.
@@ -105,8 +105,12 @@ pub(super) struct Found {
 }
 
 /// The note of ours in the notes `bytes` of a segment at `offset` and `address`.
-pub(super) fn find_in(bytes: &[u8], align: u64, (offset, address): (u64, u64)) -> Option<Found> {
+pub(super) fn find_in(
+    bytes: &[u8],
+    align: u64,
+    (offset, address): (u64, u64),
+) -> Option<FoundNote> {
     let (kind, descriptor) = find(bytes, usize::try_from(align).unwrap_or(4))?;
     let within = descriptor as u64;
-    Some(Found { kind, descriptor: offset + within, address: address + within })
+    Some(FoundNote { kind, descriptor: offset + within, address: address + within })
 }

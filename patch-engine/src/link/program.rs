@@ -9,7 +9,7 @@ use super::record::{
 
 /// The headers of a file.
 #[derive(Debug)]
-pub(super) struct Program<'a> {
+pub(super) struct ElfProgram<'a> {
     pub(super) bytes: &'a [u8],
     /// `e_type`.
     pub(super) kind: u16,
@@ -31,7 +31,7 @@ pub(super) fn slice(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
     bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
 }
 
-impl<'a> Program<'a> {
+impl<'a> ElfProgram<'a> {
     /// Reads the headers of `bytes`.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Why> {
         let (kind, machine) = identify(bytes)?;

@@ -1,4 +1,4 @@
-//! ELF records (gABI, "ELF Header", "Program Header", "Section Header", "Dynamic Section",
+//! ELF records (gABI, "ELF Header", "ElfProgram Header", "Section Header", "Dynamic Section",
 //! "Symbol Table") of 64-bit little-endian files, as far as a link reads and changes them.
 //!
 //! A link changes single records and leaves the rest of the file as it is, byte for byte; the

@@ -1,7 +1,7 @@
 //! What is not linked: programs with the runtime in them, and files that others vouch for.
 
 use super::error::Why;
-use super::program::{Program, slice};
+use super::program::{ElfProgram, slice};
 use super::record::{DT_NEEDED, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section};
 use super::shim::SONAME;
 use super::unlink;
@@ -21,7 +21,7 @@ pub(super) fn check(
     path: &Path,
     file: &ImageFile,
     image: &Image<'_>,
-    program: &Program<'_>,
+    program: &ElfProgram<'_>,
 ) -> Result<(), Why> {
     linked_already(image, program)?;
     signed(path, file)?;
@@ -30,7 +30,7 @@ pub(super) fn check(
     if appended > 16 { Err(Why::Appended(appended)) } else { Ok(()) }
 }
 
-fn linked_already(image: &Image<'_>, program: &Program<'_>) -> Result<(), Why> {
+fn linked_already(image: &Image<'_>, program: &ElfProgram<'_>) -> Result<(), Why> {
     let already = |how: &str| Err(Why::AlreadyLinked(how.to_owned()));
     if unlink::note(program).is_some_and(|note| note.kind == TYPE_LINKED) {
         return already("it has the note of `jlctl link`, which `--remove` takes out");

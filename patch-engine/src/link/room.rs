@@ -6,7 +6,7 @@
 //! through program headers and the dynamic section alone, so that it can lie anywhere.
 
 use super::error::Why;
-use super::program::Program;
+use super::program::ElfProgram;
 use super::record::{
     PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF,
     SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOTE, SHT_STRTAB, Section, Segment,
@@ -38,7 +38,7 @@ impl Span {
 }
 
 /// What has to be moved to have `more` program headers behind those that are there.
-pub(super) fn make(program: &Program<'_>, more: usize) -> Result<Span, Why> {
+pub(super) fn make(program: &ElfProgram<'_>, more: usize) -> Result<Span, Why> {
     let needed_bytes = (more * Segment::LEN) as u64;
     let no_room = |found: String| Why::NoRoom { needed: more, needed_bytes, found };
     let start = program.segments_at + (program.segments.len() * Segment::LEN) as u64;
@@ -65,7 +65,7 @@ pub(super) fn make(program: &Program<'_>, more: usize) -> Result<Span, Why> {
 }
 
 /// The end of everything that begins between `start` and `end`.
-fn grown(program: &Program<'_>, start: u64, end: u64) -> Result<u64, String> {
+fn grown(program: &ElfProgram<'_>, start: u64, end: u64) -> Result<u64, String> {
     let touches = |offset: u64, stop: Option<u64>| {
         offset < end && stop.is_none_or(|stop| start < stop) && stop != Some(offset)
     };
@@ -89,7 +89,7 @@ fn grown(program: &Program<'_>, start: u64, end: u64) -> Result<u64, String> {
 }
 
 /// Whether nothing but program headers and the dynamic section leads to a section.
-fn can_move(program: &Program<'_>, section: &Section) -> bool {
+fn can_move(program: &ElfProgram<'_>, section: &Section) -> bool {
     match section.kind {
         SHT_NOTE => true,
         SHT_HASH | SHT_GNU_HASH | SHT_DYNSYM | SHT_GNU_VERSYM | SHT_GNU_VERDEF

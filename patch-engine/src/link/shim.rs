@@ -1,7 +1,7 @@
 //! The runtime's library: whether a file is one, of the program's machine.
 
 use super::error::Why;
-use super::program::{Program, slice, word};
+use super::program::{ElfProgram, slice, word};
 use super::record::{DT_SYMTAB, EM_X86_64, SHT_DYNSYM, ST_SHNDX, SYMBOL_LEN, Section, u16_at};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub fn library(path: &Path) -> PathBuf {
 /// `machine`.
 pub(super) fn check(path: &Path, bytes: &[u8], machine: u16) -> Result<(), Why> {
     let no = |why: String| Why::Shim { path: path.to_owned(), why };
-    let library = Program::read(bytes).map_err(|why| no(format!("no library: {why}")))?;
+    let library = ElfProgram::read(bytes).map_err(|why| no(format!("no library: {why}")))?;
     if library.machine != machine {
         let (expected, found) = (name(machine), name(library.machine));
         return Err(no(format!("expected a library for {expected}, found one for {found}")));
@@ -42,12 +42,12 @@ pub(super) fn check(path: &Path, bytes: &[u8], machine: u16) -> Result<(), Why> 
 }
 
 /// Whether a library defines a symbol.
-pub(super) fn defines(library: &Program<'_>, wanted: &[u8]) -> bool {
+pub(super) fn defines(library: &ElfProgram<'_>, wanted: &[u8]) -> bool {
     symbol(library, wanted).is_some()
 }
 
 /// The entry of a symbol that a library defines.
-pub(super) fn symbol<'a>(library: &Program<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn symbol<'a>(library: &ElfProgram<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
     let symtab = library.dynamic_value(DT_SYMTAB);
     let is_symbols =
         |section: &&Section| section.kind == SHT_DYNSYM && Some(section.address) == symtab;

@@ -5,7 +5,7 @@ use crate::digest::xxh3;
 
 /// Bytes of a file that are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edit {
+pub(super) struct FileEdit {
     /// File offset.
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
@@ -21,7 +21,7 @@ pub(super) struct Undo {
     /// XXH3 over everything that the link wrote, but for these 16 bytes.
     pub(super) sum: [u8; 16],
     /// The old bytes, by offset.
-    pub(super) old: Vec<Edit>,
+    pub(super) old: Vec<FileEdit>,
 }
 
 /// Where the encoded form has the length afterwards, and the sum.
@@ -51,7 +51,7 @@ impl Undo {
         let sum = *bytes.get(SUM..)?.first_chunk()?;
         let count = u64_at(bytes, 32)?;
         let mut rest = bytes.get(HEAD..)?;
-        let mut old: Vec<Edit> = Vec::new();
+        let mut old: Vec<FileEdit> = Vec::new();
         for _ in 0..count {
             let (offset, len) = (u64_at(rest, 0)?, usize::try_from(u64_at(rest, 8)?).ok()?);
             let (bytes, behind) = rest.get(16..)?.split_at_checked(len)?;
@@ -59,7 +59,7 @@ impl Undo {
             if !is_in_order || offset.checked_add(len as u64)? > length || len == 0 {
                 return None;
             }
-            old.push(Edit { offset, bytes: bytes.to_vec() });
+            old.push(FileEdit { offset, bytes: bytes.to_vec() });
             rest = behind;
         }
         let is_sound = rest.is_empty() && length <= linked_length;
@@ -84,8 +84,10 @@ mod tests {
     use super::*;
 
     fn undo() -> Undo {
-        let old =
-            vec![Edit { offset: 0, bytes: vec![1, 2, 3] }, Edit { offset: 90, bytes: vec![4; 10] }];
+        let old = vec![
+            FileEdit { offset: 0, bytes: vec![1, 2, 3] },
+            FileEdit { offset: 90, bytes: vec![4; 10] },
+        ];
         Undo { length: 100, linked_length: 200, sum: [9; 16], old }
     }
 

@@ -2,18 +2,18 @@
 //! without the runtime.
 
 use super::error::{Why, damaged};
-use super::note::{Found, find_in};
-use super::program::{Program, slice};
+use super::note::{FoundNote, find_in};
+use super::program::{ElfProgram, slice};
 use super::record::{DT_NEEDED, E_ENTRY, PT_DYNAMIC, PT_NOTE, u64_at};
 use super::shim::SONAME;
-use super::undo::{self, Edit, Undo};
+use super::undo::{self, FileEdit, Undo};
 use jlctl_shim::note::{DESCRIPTOR, HEAD_LEN, Linked, TYPE_LINKED, TYPE_REMOVED};
 use std::mem::offset_of;
 
 /// What is written to take a link out.
 #[derive(Debug)]
 pub(super) struct Removal {
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: Vec<FileEdit>,
     /// Length of the file afterwards.
     pub(super) length: u64,
     /// Whether what the link wrote was all there still, so that all of it is taken back.
@@ -21,7 +21,7 @@ pub(super) struct Removal {
 }
 
 /// The note of ours in a file.
-pub(super) fn note(program: &Program<'_>) -> Option<Found> {
+pub(super) fn note(program: &ElfProgram<'_>) -> Option<FoundNote> {
     program.segments.iter().filter(|segment| segment.kind == PT_NOTE).find_map(|segment| {
         let bytes = slice(program.bytes, segment.offset, segment.file_size)?;
         find_in(bytes, segment.align, (segment.offset, segment.address))
@@ -29,7 +29,7 @@ pub(super) fn note(program: &Program<'_>) -> Option<Found> {
 }
 
 /// What takes the link out of `program`.
-pub(super) fn compose(program: &Program<'_>) -> Result<Removal, Why> {
+pub(super) fn compose(program: &ElfProgram<'_>) -> Result<Removal, Why> {
     let note = note(program).filter(|note| note.kind == TYPE_LINKED).ok_or(Why::NotLinked)?;
     match exact(program, note) {
         Some(removal) => Ok(removal),
@@ -38,7 +38,7 @@ pub(super) fn compose(program: &Program<'_>) -> Result<Removal, Why> {
 }
 
 /// What takes the link back, and its offset in the file.
-fn undo_of(program: &Program<'_>, note: Found) -> Option<(Undo, u64)> {
+fn undo_of(program: &ElfProgram<'_>, note: FoundNote) -> Option<(Undo, u64)> {
     let field =
         |field: usize| u64_at(program.bytes, usize::try_from(note.descriptor).ok()? + field);
     let at = offset_of!(Linked, undo);
@@ -49,7 +49,7 @@ fn undo_of(program: &Program<'_>, note: Found) -> Option<(Undo, u64)> {
 }
 
 /// The old bytes, if everything that was written is there still.
-fn exact(program: &Program<'_>, note: Found) -> Option<Removal> {
+fn exact(program: &ElfProgram<'_>, note: FoundNote) -> Option<Removal> {
     let (undo, offset) = undo_of(program, note)?;
     if undo.linked_length != program.bytes.len() as u64 {
         return None;
@@ -67,9 +67,9 @@ fn exact(program: &Program<'_>, note: Found) -> Option<Removal> {
 }
 
 /// The program as it is, but without need of the runtime, and with a note that names nothing.
-fn without_runtime(program: &Program<'_>, note: Found) -> Result<Removal, Why> {
+fn without_runtime(program: &ElfProgram<'_>, note: FoundNote) -> Result<Removal, Why> {
     let kind = note.descriptor - (DESCRIPTOR - HEAD_LEN + 4) as u64;
-    let kind = Edit { offset: kind, bytes: TYPE_REMOVED.to_le_bytes().to_vec() };
+    let kind = FileEdit { offset: kind, bytes: TYPE_REMOVED.to_le_bytes().to_vec() };
     let removal = |edit| {
         let length = program.bytes.len() as u64;
         Ok(Removal { edits: vec![edit, kind], length, is_exact: false })
@@ -79,7 +79,7 @@ fn without_runtime(program: &Program<'_>, note: Found) -> Result<Removal, Why> {
         let header = undo.old.iter().find(|edit| edit.offset == 0);
         let entry = header.and_then(|header| header.bytes.get(E_ENTRY..E_ENTRY + 8));
         let entry = entry.ok_or_else(|| damaged("note of the link", "no old header"))?;
-        return removal(Edit { offset: E_ENTRY as u64, bytes: entry.to_vec() });
+        return removal(FileEdit { offset: E_ENTRY as u64, bytes: entry.to_vec() });
     }
     let dynamic = program.segment(PT_DYNAMIC).ok_or_else(|| damaged("dynamic section", "none"))?;
     let mut entries = Vec::new();
@@ -90,5 +90,5 @@ fn without_runtime(program: &Program<'_>, note: Found) -> Result<Removal, Why> {
     }
     let size = usize::try_from(dynamic.file_size).unwrap_or(0);
     let bytes = super::dynamic::encode(&entries, size);
-    removal(Edit { offset: dynamic.offset, bytes })
+    removal(FileEdit { offset: dynamic.offset, bytes })
 }

@@ -1,7 +1,7 @@
 //! What a plan costs under each way to synchronise.
 
 use super::model::{Batch, Cost, Op, Per};
-use crate::sync::Sync;
+use crate::sync::SyncMethod;
 use std::collections::HashSet;
 
 /// Bytes of a page that the figures count.
@@ -42,7 +42,7 @@ pub fn costs(
     batches: &[Batch],
     kernel_syncs: usize,
     arch: &str,
-    of_batch: Sync,
+    of_batch: SyncMethod,
     cpus: u32,
 ) -> Vec<Cost> {
     let has_maintenance = arch == "arm64";
@@ -55,7 +55,7 @@ pub fn costs(
     } else {
         0
     };
-    let cost = |sync: Sync, per: Option<Per>, maintenance| {
+    let cost = |sync: SyncMethod, per: Option<Per>, maintenance| {
         let uses = match per {
             None => 0,
             Some(Per::Site) => ops.len(),
@@ -65,18 +65,19 @@ pub fn costs(
         let broadcasts = uses as u64 * sync.broadcasts();
         Cost { sync, per, maintenance, broadcasts, cpu_syncs: broadcasts * u64::from(cpus) }
     };
-    let batched = if of_batch == Sync::MembarrierSyncCore { kernel_sync(arch) } else { of_batch };
+    let batched =
+        if of_batch == SyncMethod::MembarrierSyncCore { kernel_sync(arch) } else { of_batch };
     let mut costs = vec![
-        cost(Sync::Nosync, None, by_site),
-        cost(Sync::StopMachine, Some(Per::Site), by_site),
-        cost(Sync::Ipi, Some(Per::Site), by_site),
+        cost(SyncMethod::Nosync, None, by_site),
+        cost(SyncMethod::StopMachine, Some(Per::Site), by_site),
+        cost(SyncMethod::Ipi, Some(Per::Site), by_site),
         cost(batched, Some(Per::Key), by_site),
         cost(batched, Some(Per::Batch), by_site),
     ];
-    costs.push(cost(Sync::MembarrierSyncCore, Some(Per::Batch), by_line));
+    costs.push(cost(SyncMethod::MembarrierSyncCore, Some(Per::Batch), by_line));
     costs
 }
 
-fn kernel_sync(arch: &str) -> Sync {
-    Sync::of_batch(arch, crate::target::World::Kernel)
+fn kernel_sync(arch: &str) -> SyncMethod {
+    SyncMethod::of_batch(arch, crate::target::World::Kernel)
 }

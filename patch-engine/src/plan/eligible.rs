@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// How a site changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change<'a> {
+pub(super) struct SiteChange<'a> {
     pub(super) from: JumpLabelType,
     pub(super) old: &'a [u8],
     pub(super) new: InsnBytes,
@@ -47,7 +47,7 @@ impl<'a> Eligibility<'a> {
         &self,
         id: SiteId,
         wanted: JumpLabelType,
-    ) -> Result<Option<Change<'a>>, Objection> {
+    ) -> Result<Option<SiteChange<'a>>, Objection> {
         let (entry, site) = (self.table.entry(id), self.table.site(id));
         let section = site.section.map(|section| self.read.image.section(section));
         if !section.is_some_and(Section::is_executable) {
@@ -85,7 +85,7 @@ impl<'a> Eligibility<'a> {
                     (Reason::Unencodable, self.read.image.localize(&text).into_owned())
                 },
             )?;
-        Ok(Some(Change { from, old, new, offset }))
+        Ok(Some(SiteChange { from, old, new, offset }))
     }
 
     /// What stands against changing the `len` bytes of the site in the file alone.

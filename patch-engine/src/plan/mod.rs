@@ -14,12 +14,12 @@ mod queue;
 
 pub use cost::{Footprint, LINE_BYTES, PAGE_BYTES, costs, footprint};
 pub use model::{
-    Batch, Cost, Deferral, KeyWrite, Op, Options, Per, Plan, PlanError, PlannedKey, Refusal,
+    Batch, Cost, Deferral, KeyWrite, Op, Per, Plan, PlanError, PlanOptions, PlannedKey, Refusal,
 };
 
 use crate::images::ReadImage;
 use crate::key_set::KeySet;
-use crate::sync::{Sync, default_queue};
+use crate::sync::{SyncMethod, default_queue};
 use crate::target::World;
 use crate::wish::Wish;
 use jlctl_analyzer::jump_table::Special;
@@ -35,7 +35,7 @@ pub fn plan<'a>(
     images: &[ReadImage<'a>],
     set: &KeySet,
     wishes: &BTreeMap<usize, Wish>,
-    options: Options,
+    options: PlanOptions,
 ) -> Result<Plan<'a>, PlanError> {
     let (arch, world) = common(images)?;
     let mut planner = Planner::new(images, world);
@@ -48,7 +48,7 @@ pub fn plan<'a>(
     let queue = options.queue.or_else(|| default_queue(arch).and_then(NonZeroUsize::new));
     let batches = queue::batches(planner.ops.len(), queue);
     planner.schedule_key_writes(&batches);
-    let sync = Sync::of_batch(arch, world);
+    let sync = SyncMethod::of_batch(arch, world);
     let Planner { keys, ops, key_writes, refusals, .. } = planner;
     let kernel_syncs =
         keys.iter().map(|key| key.ops.div_ceil(default_queue(arch).unwrap_or(usize::MAX))).sum();

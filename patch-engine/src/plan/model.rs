@@ -1,7 +1,7 @@
 //! What a plan is made of.
 
 use crate::reason::Reason;
-use crate::sync::Sync;
+use crate::sync::SyncMethod;
 use crate::target::{Target, World};
 use crate::wish::Wish;
 use jlctl_analyzer::addr::{FileOffset, Svma};
@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 
 /// What a plan is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct PlanOptions {
     /// Most ops in a batch; `None` for what the architecture has.
     pub queue: Option<NonZeroUsize>,
     /// CPUs that the cost is reckoned for.
@@ -29,7 +29,7 @@ pub struct Plan<'a> {
     /// CPUs that the cost is reckoned for.
     pub cpus: u32,
     /// What must end each batch before anyone relies on it.
-    pub sync: Sync,
+    pub sync: SyncMethod,
     /// The keys, in the order of the set.
     pub keys: Vec<PlannedKey>,
     /// What is patched: by key, then by image and address.
@@ -172,7 +172,7 @@ impl Per {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
     /// How it synchronises.
-    pub sync: Sync,
+    pub sync: SyncMethod,
     /// How often.
     pub per: Option<Per>,
     /// Cache-maintenance instructions that the patching CPU executes (DC CVAU and

@@ -1,6 +1,6 @@
 //! Gathers ops, key writes and refusals, key by key.
 
-use super::eligible::{Change, Eligibility};
+use super::eligible::{Eligibility, SiteChange};
 use super::key::{against_key, key_write, new_count};
 use super::model::{Batch, KeyWrite, Op, PlannedKey, Refusal};
 use crate::images::{ReadImage, Sealed};
@@ -97,7 +97,7 @@ impl<'i, 'a> Planner<'i, 'a> {
             let objection = match judge.change(site, to) {
                 Ok(None) => None,
                 Err(objection) => Some(objection),
-                Ok(Some(Change { from, old, new, offset })) => {
+                Ok(Some(SiteChange { from, old, new, offset })) => {
                     let (code, target, branch) = (entry.code, entry.target, entry.branch);
                     let key = 0;
                     ops.push(Op {

@@ -2,8 +2,8 @@
 //! addresses and names text.
 
 use super::document::{
-    BatchRecord, CostRecord, DeferralRecord, Document, ImageRecord, KeyRecord, KeyWriteRecord,
-    OpRecord, RefusalRecord, SCHEMA, SourceRecord, StrategyRecord,
+    BatchRecord, CostRecord, DeferralRecord, ImageRecord, KeyRecord, KeyWriteRecord, OpRecord,
+    PlanDocument, RefusalRecord, SCHEMA, SourceRecord, StrategyRecord,
 };
 use super::values::{
     Branch, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName, WorldName,
@@ -28,7 +28,7 @@ pub fn compose(
     set: &KeySet,
     digests: impl Fn(usize) -> Digests,
     source: impl Fn(usize, SiteId) -> Option<SourceRecord> + Sync,
-) -> Document {
+) -> PlanDocument {
     let involved = involved(plan, set);
     let place = |image: usize| involved.binary_search(&image).unwrap_or(0);
     let batch_of = |op: usize| plan.batches.partition_point(|batch| batch.first + batch.ops <= op);
@@ -46,7 +46,7 @@ pub fn compose(
         })
         .collect();
     let all = footprint(&plan.ops);
-    Document {
+    PlanDocument {
         schema: SCHEMA.to_owned(),
         world: WorldName(plan.world),
         arch: images.first().map_or("", |read| read.image.arch().name()).to_owned(),

@@ -16,7 +16,7 @@ pub const SCHEMA: &str = "jlctl.plan/1";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Document {
+pub struct PlanDocument {
     /// `jlctl.plan/1`.
     pub schema: String,
     /// Whose code is patched.

@@ -8,8 +8,8 @@ mod write;
 
 pub use compose::compose;
 pub use document::{
-    BatchRecord, CostRecord, DeferralRecord, Document, ImageRecord, KeyRecord, KeyWriteRecord,
-    OpRecord, RefusalRecord, SCHEMA, SourceRecord, StrategyRecord,
+    BatchRecord, CostRecord, DeferralRecord, ImageRecord, KeyRecord, KeyWriteRecord, OpRecord,
+    PlanDocument, RefusalRecord, SCHEMA, SourceRecord, StrategyRecord,
 };
 pub use read::{PlanFileError, read};
 pub use values::{
@@ -27,7 +27,7 @@ mod tests {
     /// The committed schema is that of the types; `UPDATE_EXPECT=1` writes it anew.
     #[test]
     fn the_committed_schema_is_that_of_the_document() {
-        let mut schema = schemars::schema_for!(Document);
+        let mut schema = schemars::schema_for!(PlanDocument);
         schema.insert("$id".to_owned(), "urn:jlctl:plan:1".into());
         schema.insert("title".to_owned(), "Patch plan of jlctl".into());
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";

@@ -1,6 +1,6 @@
 //! Reads a plan file.
 
-use super::document::{Document, SCHEMA};
+use super::document::{PlanDocument, SCHEMA};
 use serde::Deserialize;
 
 /// Why a plan file cannot be read.
@@ -57,7 +57,7 @@ fn advice(found: &str) -> &'static str {
 /// # Errors
 /// If they are no plan of this version, or one that refers to what it does not
 /// have.  Whether what it says is true is for [`crate::check`] to find out.
-pub fn read(bytes: &[u8]) -> Result<Document, PlanFileError> {
+pub fn read(bytes: &[u8]) -> Result<PlanDocument, PlanFileError> {
     #[derive(Deserialize)]
     struct Head {
         schema: Option<String>,
@@ -69,13 +69,13 @@ pub fn read(bytes: &[u8]) -> Result<Document, PlanFileError> {
         Ok(None) => return Err(PlanFileError::NoSchema),
         Err(error) => return Err(PlanFileError::Json(error)),
     }
-    let document: Document = serde_json::from_slice(bytes).map_err(PlanFileError::Json)?;
+    let document: PlanDocument = serde_json::from_slice(bytes).map_err(PlanFileError::Json)?;
     indexes(&document)?;
     Ok(document)
 }
 
 /// Checks that all indexes lead into their lists.
-fn indexes(document: &Document) -> Result<(), PlanFileError> {
+fn indexes(document: &PlanDocument) -> Result<(), PlanFileError> {
     let check = |place: &dyn Fn() -> String, found: usize, limit: usize| {
         if found < limit {
             return Ok(());

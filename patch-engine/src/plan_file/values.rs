@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
 use crate::reason::Reason;
-use crate::sync::Sync;
+use crate::sync::SyncMethod;
 use crate::target::{Target, World};
 use crate::wish::Wish;
 use jlctl_shim::abi::JumpLabelType;
@@ -88,7 +88,13 @@ by_name!(WorldName, World, [World::Kernel, World::User], World::name, "Whose cod
 by_name!(TargetName, Target, Target::ALL, Target::name, "What a plan is applied to.");
 by_name!(WishName, Wish, Wish::ALL, Wish::name, "What was wanted of a key.");
 by_name!(ReasonCode, Reason, Reason::ALL, Reason::code, "Why something cannot be done.");
-by_name!(SyncName, Sync, Sync::ALL, Sync::name, "How other CPUs are made to synchronise.");
+by_name!(
+    SyncName,
+    SyncMethod,
+    SyncMethod::ALL,
+    SyncMethod::name,
+    "How other CPUs are made to synchronise."
+);
 by_name!(SpecialName, Special, Special::ALL, Special::name, "What is special about a site.");
 by_name!(
     InsnName,

@@ -1,7 +1,7 @@
 //! Writes a plan file: one object, its lists with one element a line, so that
 //! `grep`, `diff` and `head` are of use.
 
-use super::document::Document;
+use super::document::PlanDocument;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ const CHUNK: usize = 256;
 ///
 /// # Errors
 /// What the writer raises.
-pub fn write(document: &Document, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(document: &PlanDocument, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":")?;
     serde_json::to_writer(&mut *out, &document.schema)?;
     field(out, "world", &document.world)?;

@@ -6,7 +6,7 @@
 //! the same command again completes the flip.  That cannot be had better: nobody is left to
 //! take anything back.
 
-use super::error::{Difference, ProcessError};
+use super::error::{MemoryDifference, ProcessError};
 use super::memory::Memory;
 use super::stop::Stopped;
 use std::io;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Bytes that take the place of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub struct MemoryEdit {
     /// Where, at run time.
     pub address: u64,
     /// What must be there.
@@ -25,21 +25,21 @@ pub struct Edit {
 
 /// Edits in the order in which they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edits {
+pub struct MemoryEdits {
     /// Instructions.
-    pub code: Vec<Edit>,
+    pub code: Vec<MemoryEdit>,
     /// Words of keys.
-    pub words: Vec<Edit>,
+    pub words: Vec<MemoryEdit>,
 }
 
-impl Edits {
+impl MemoryEdits {
     /// Whether nothing is to be written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.code.is_empty() && self.words.is_empty()
     }
 
-    fn in_order(&self) -> impl Iterator<Item = &Edit> {
+    fn in_order(&self) -> impl Iterator<Item = &MemoryEdit> {
         self.code.iter().chain(&self.words)
     }
 }
@@ -61,7 +61,7 @@ pub struct Pause {
 /// but for [`ProcessError::Torn`].
 pub fn apply(
     memory: &Memory,
-    edits: &Edits,
+    edits: &MemoryEdits,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<Pause, ProcessError> {
     let stopped = Stopped::stop(memory.pid())?;
@@ -73,13 +73,13 @@ pub fn apply(
 }
 
 /// That every old byte is where it must be.
-fn verify(memory: &Memory, edits: &Edits) -> Result<(), ProcessError> {
+fn verify(memory: &Memory, edits: &MemoryEdits) -> Result<(), ProcessError> {
     let mut differences = Vec::new();
     for edit in edits.in_order() {
         let found = memory.read(edit.address, edit.old.len())?;
         if found != edit.old {
             let expected = edit.old.clone();
-            differences.push(Difference { address: edit.address, expected, found });
+            differences.push(MemoryDifference { address: edit.address, expected, found });
         }
     }
     match differences.is_empty() {
@@ -90,10 +90,10 @@ fn verify(memory: &Memory, edits: &Edits) -> Result<(), ProcessError> {
 
 /// That no thread goes on inside an instruction that changes: where one has stopped at a
 /// foreign breakpoint, for example.
-fn outside_of_sites(stopped: &Stopped, edits: &Edits) -> Result<(), ProcessError> {
+fn outside_of_sites(stopped: &Stopped, edits: &MemoryEdits) -> Result<(), ProcessError> {
     for (thread, pc) in stopped.program_counters()? {
         let is_inside =
-            |edit: &&Edit| pc > edit.address && pc - edit.address < edit.new.len() as u64;
+            |edit: &&MemoryEdit| pc > edit.address && pc - edit.address < edit.new.len() as u64;
         if let Some(edit) = edits.code.iter().find(is_inside) {
             let (pid, site) = (stopped.pid(), edit.address);
             return Err(ProcessError::InsideSite { pid, thread, pc, site });
@@ -104,7 +104,7 @@ fn outside_of_sites(stopped: &Stopped, edits: &Edits) -> Result<(), ProcessError
 
 fn write(
     memory: &Memory,
-    edits: &Edits,
+    edits: &MemoryEdits,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<(), ProcessError> {
     let pid = memory.pid();
@@ -133,8 +133,8 @@ fn write(
 }
 
 /// Writes the old bytes of the first `count` edits, the last of them first; the first failure.
-fn take_back(memory: &Memory, edits: &Edits, count: usize) -> Result<(), (u64, io::Error)> {
-    let written: Vec<&Edit> = edits.in_order().take(count).collect();
+fn take_back(memory: &Memory, edits: &MemoryEdits, count: usize) -> Result<(), (u64, io::Error)> {
+    let written: Vec<&MemoryEdit> = edits.in_order().take(count).collect();
     let mut result = Ok(());
     for edit in written.into_iter().rev() {
         if let Err(error) = memory.write(edit.address, &edit.old)

@@ -39,7 +39,7 @@ pub enum ProcessError {
         /// Its id.
         pid: i32,
         /// All that differ.
-        differences: Vec<Difference>,
+        differences: Vec<MemoryDifference>,
     },
     /// A thread goes on in the middle of an instruction that is to change.
     #[error(
@@ -153,7 +153,7 @@ impl ProcessError {
 
 /// Bytes that are others than they must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct MemoryDifference {
     /// Where, at run time.
     pub address: u64,
     /// What should be there.
@@ -162,7 +162,7 @@ pub struct Difference {
     pub found: Vec<u8>,
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for MemoryDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let (expected, found) = (hex(&self.expected), hex(&self.found));
@@ -171,7 +171,7 @@ impl fmt::Display for Difference {
 }
 
 /// Differences in one line, the first of many.
-struct Listed<'a>(&'a [Difference]);
+struct Listed<'a>(&'a [MemoryDifference]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! Keys and sites as a process has them.
 
-use super::edits::{Edit, Edits};
+use super::edits::{MemoryEdit, MemoryEdits};
 use super::error::ProcessError;
 use super::locate::Bias;
 use super::memory::Memory;
@@ -167,7 +167,7 @@ impl Live<'_> {
         key: &SetKey,
         name: &str,
         wish: Wish,
-        edits: &mut Edits,
+        edits: &mut MemoryEdits,
     ) -> Result<Flipped, FlipError> {
         let elsewhere = || FlipError::Elsewhere { key: name.to_owned() };
         let old = self.enabled(key)?.ok_or_else(elsewhere)?;
@@ -184,7 +184,7 @@ impl Live<'_> {
         }
         if let Some((address, _)) = self.word(key).filter(|_| old != new) {
             let [old, new] = [old, new].map(|count| key.key.word.bytes(count, false));
-            edits.words.push(Edit { address, old, new });
+            edits.words.push(MemoryEdit { address, old, new });
         }
         Ok(Flipped { old, new, sites: edits.code.len() - before })
     }
@@ -195,7 +195,7 @@ impl Live<'_> {
         image: usize,
         site: SiteId,
         on: bool,
-        edits: &mut Edits,
+        edits: &mut MemoryEdits,
     ) -> Result<(), FlipError> {
         let Some(read) = self.images.get(image) else { return Ok(()) };
         let (Some(table), Some(at)) = (read.table, self.at(image, site)?) else { return Ok(()) };
@@ -212,7 +212,7 @@ impl Live<'_> {
             return Err(FlipError::Site { key: name.to_owned(), address: at.address, bytes });
         };
         let (address, new) = (at.address, new.as_slice().to_vec());
-        edits.code.push(Edit { address, old: at.bytes, new });
+        edits.code.push(MemoryEdit { address, old: at.bytes, new });
         Ok(())
     }
 }

@@ -17,8 +17,8 @@ mod memory;
 mod stop;
 
 pub use control::{Control, ControlDone, ControlKey, ControlOp, control_socket};
-pub use edits::{Edit, Edits, Pause, apply};
-pub use error::{Difference, ProcessError};
+pub use edits::{MemoryEdit, MemoryEdits, Pause, apply};
+pub use error::{MemoryDifference, ProcessError};
 pub use live::{FlipError, Flipped, Live, Stale};
 pub use locate::{Bias, locate};
 pub use maps::{Mapping, mappings};

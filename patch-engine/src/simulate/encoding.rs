@@ -1,7 +1,7 @@
 //! A64 words of the modelled instructions (Arm ARM C4.1, "A64 instruction set
 //! encoding"): what a load of code reads, what a fetch of a written word executes.
 
-use super::insn::{Alu, Barrier, Cond, Insn, LR, Operand, Reg, Sync, ZR};
+use super::insn::{Alu, Barrier, Cond, ContextSync, Insn, LR, Operand, Reg, ZR};
 
 /// The instruction that `word` is at place `at` of a program of `len` instructions;
 /// [`Insn::Undefined`] if the model does not know it or it leads out of the program.
@@ -82,7 +82,7 @@ fn try_decode(word: u32, at: u16, len: usize) -> Option<Insn> {
         },
         _ if word & 0xffff_f0ff == 0xd503_30bf => Insn::Dmb(barrier(word)?),
         _ if word & 0xffff_f0ff == 0xd503_309f => Insn::Dsb(barrier(word)?),
-        _ if word & 0xffff_f0ff == 0xd503_30df => Insn::Sync(Sync::Isb),
+        _ if word & 0xffff_f0ff == 0xd503_30df => Insn::Sync(ContextSync::Isb),
         _ if word & 0xbfff_fc00 == 0xb940_0000 => Insn::Ldr {
             t: reg(word, 0),
             n: reg(word, 5),
@@ -138,7 +138,7 @@ pub(crate) fn encode(insn: &Insn, at: u16) -> Option<u32> {
         }
         Insn::Dmb(barrier) => 0xd503_30bf | option(barrier),
         Insn::Dsb(barrier) => 0xd503_309f | option(barrier),
-        Insn::Sync(Sync::Isb) => 0xd503_3fdf,
+        Insn::Sync(ContextSync::Isb) => 0xd503_3fdf,
         Insn::Ldr { t, n, off: Operand::Imm(0), w } => {
             0xb940_0000 | size(w) >> 1 | u32::from(n) << 5 | u32::from(t)
         }
@@ -161,7 +161,7 @@ mod tests {
             (Insn::B { to: 9 }, 0x17ff_ffff),
             (Insn::Bl { to: 12 }, 0x9400_0002),
             (Insn::Nop, 0xd503_201f),
-            (Insn::Sync(Sync::Isb), 0xd503_3fdf),
+            (Insn::Sync(ContextSync::Isb), 0xd503_3fdf),
             (Insn::Dmb(Barrier::Full), 0xd503_3fbf),
             (Insn::Dsb(Barrier::Ld), 0xd503_3d9f),
             (Insn::Br { n: LR, link: false }, 0xd65f_03c0),

@@ -9,7 +9,7 @@
 //! tests compare both.
 
 use super::machine::{CacheType, Event, Machine, RuleSet, State, Step, Stop};
-use super::program::Program;
+use super::program::ModelProgram;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::ControlFlow;
@@ -57,7 +57,7 @@ impl Incomplete {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
     /// What runs.
-    pub(super) program: &'a Program,
+    pub(super) program: &'a ModelProgram,
     /// On which PEs.
     pub(super) cache: CacheType,
     /// By which rules.

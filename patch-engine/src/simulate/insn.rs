@@ -99,7 +99,7 @@ pub(crate) enum Barrier {
 
 /// What makes a PE context-synchronised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Sync {
+pub(crate) enum ContextSync {
     /// ISB.
     Isb,
     /// Exception entry.
@@ -142,7 +142,7 @@ pub(crate) enum Insn {
     /// DSB.
     Dsb(Barrier),
     /// ISB, exception entry and return.
-    Sync(Sync),
+    Sync(ContextSync),
     /// DC CVAU.
     Dc { n: Reg },
     /// IC IVAU.

@@ -13,8 +13,8 @@
 use super::explore::{Bounds, Incomplete};
 use super::machine::CacheType;
 use super::strategy::{Class, Judgement, Safety, Scheme, Setting, Strategy};
-use crate::plan_file::Document;
-use crate::sync::Sync;
+use crate::plan_file::PlanDocument;
+use crate::sync::SyncMethod;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{Config, lint_in};
@@ -60,7 +60,7 @@ pub struct OpClass {
 ///
 /// # Errors
 /// If the plan is not for arm64.
-pub fn ops(document: &Document) -> Result<Vec<OpClass>, NotSimulated> {
+pub fn ops(document: &PlanDocument) -> Result<Vec<OpClass>, NotSimulated> {
     if document.arch != "arm64" {
         return Err(NotSimulated::Architecture(document.arch.clone()));
     }
@@ -95,7 +95,7 @@ pub fn ops(document: &Document) -> Result<Vec<OpClass>, NotSimulated> {
 ///
 /// # Errors
 /// As [`ops`].
-pub fn classes(document: &Document) -> Result<Vec<OpClass>, NotSimulated> {
+pub fn classes(document: &PlanDocument) -> Result<Vec<OpClass>, NotSimulated> {
     let mut classes: Vec<OpClass> = Vec::new();
     for op in ops(document)? {
         match classes.iter_mut().find(|class| class.class == op.class) {
@@ -219,7 +219,7 @@ fn by_lint(image: &Image<'_>) -> Option<(Strategy, Basis)> {
 /// # Errors
 /// If there is no kernel image and the plan's own way is none of arm64.
 pub fn default_strategy<'a, 'b: 'a>(
-    document: &Document,
+    document: &PlanDocument,
     images: impl IntoIterator<Item = &'a Image<'b>>,
 ) -> Result<(Strategy, Basis), NotSimulated> {
     for image in images {
@@ -238,12 +238,12 @@ pub fn default_strategy<'a, 'b: 'a>(
         }
     }
     let scheme = match document.sync.0 {
-        Sync::Nosync => Scheme::Nosync,
-        Sync::StopMachine => Scheme::StopMachine,
-        Sync::Ipi => Scheme::Ipi,
-        Sync::Kick => Scheme::Kick,
-        Sync::MembarrierSyncCore => Scheme::MembarrierSyncCore,
-        other @ (Sync::TextPoke | Sync::FlushIcache) => {
+        SyncMethod::Nosync => Scheme::Nosync,
+        SyncMethod::StopMachine => Scheme::StopMachine,
+        SyncMethod::Ipi => Scheme::Ipi,
+        SyncMethod::Kick => Scheme::Kick,
+        SyncMethod::MembarrierSyncCore => Scheme::MembarrierSyncCore,
+        other @ (SyncMethod::TextPoke | SyncMethod::FlushIcache) => {
             return Err(NotSimulated::Sync(other.name()));
         }
     };

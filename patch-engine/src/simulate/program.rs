@@ -33,7 +33,7 @@ pub(crate) struct Start {
 
 /// A program.  The first locations are the instructions, in order; data follow.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
+pub(crate) struct ModelProgram {
     /// Code of all PEs, each part closed by [`Insn::End`].
     pub(crate) code: Vec<Insn>,
     /// All locations: one for each instruction, then data.
@@ -56,7 +56,7 @@ const DATA_BASE: u64 = 0x0100_0000;
 /// Bytes between data.
 const DATA_STEP: u64 = 0x100;
 
-impl Program {
+impl ModelProgram {
     /// Address of an instruction.
     #[must_use]
     pub(crate) const fn code_address(place: u16) -> u64 {

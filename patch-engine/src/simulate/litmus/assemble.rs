@@ -1,8 +1,8 @@
 //! Instructions as litmus tests write them.
 
 use super::error::Fault;
-use crate::simulate::insn::{Alu, Barrier, Cond, Insn, LR, Operand, Reg, Sync, ZR};
-use crate::simulate::program::Program;
+use crate::simulate::insn::{Alu, Barrier, Cond, ContextSync, Insn, LR, Operand, Reg, ZR};
+use crate::simulate::program::ModelProgram;
 
 /// Where a label leads: from its name, or from `.+4`.
 pub(super) type Labels<'a> = &'a dyn Fn(&str) -> Option<u16>;
@@ -103,7 +103,7 @@ pub(super) fn assemble(text: &str, labels: Labels<'_>) -> Result<Insn, Fault> {
         }
         ("ADR", [d, label]) => {
             let Some((d, false)) = register(d) else { return known(None) };
-            return Ok(Insn::Const { d, value: Program::code_address(to(label)?) });
+            return Ok(Insn::Const { d, value: ModelProgram::code_address(to(label)?) });
         }
         (_, [label]) if condition.is_some() => {
             return Ok(condition.map_or(Insn::Nop, |cond| Insn::BCond { cond, to: 0 })).and_then(
@@ -122,7 +122,7 @@ pub(super) fn assemble(text: &str, labels: Labels<'_>) -> Result<Insn, Fault> {
 fn plain(mnemonic: &str, ops: &[&str]) -> Option<Insn> {
     Some(match (mnemonic, ops) {
         ("NOP", []) => Insn::Nop,
-        ("ISB", [] | ["SY" | "sy"]) => Insn::Sync(Sync::Isb),
+        ("ISB", [] | ["SY" | "sy"]) => Insn::Sync(ContextSync::Isb),
         ("UDF", [_]) => Insn::Undefined,
         ("RET", []) => Insn::Br { n: LR, link: false },
         ("BR" | "RET", [n]) => Insn::Br { n: register(n)?.0, link: false },

@@ -1,13 +1,13 @@
 //! From the parts of a litmus file to a program.
 
 use super::assemble::{assemble, number};
-use super::condition::{Place, Proposition, parse, register};
+use super::condition::{Observable, Proposition, parse, register};
 use super::error::{Fault, LitmusError};
 use super::judge::{Litmus, Wanted};
-use super::source::{Piece, Source};
+use super::source::{LitmusSource, Piece};
 use crate::simulate::encoding::encode;
 use crate::simulate::insn::{Insn, REGS};
-use crate::simulate::program::{Line, Loc, Location, Program, Start};
+use crate::simulate::program::{Line, Loc, Location, ModelProgram, Start};
 use crate::simulate::rules::CacheType;
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ const MAX_CODE: usize = 1024;
 /// Most data.
 const MAX_DATA: usize = 32;
 
-/// Names of labels and data, while they are gathered.
-struct Names {
-    /// Place of each label, by process and name.
+/// Symbols of labels and data, while they are gathered.
+struct Symbols {
+    /// Position of each label, by process and name.
     labels: BTreeMap<(usize, String), u16>,
     /// Data in the order of their first mention.
     data: Vec<String>,
@@ -33,38 +33,39 @@ impl Litmus {
     /// # Errors
     /// If it is none, or has something that is not modelled.
     pub fn parse(text: &str) -> Result<Self, LitmusError> {
-        build(Source::parse(text)?)
+        build(LitmusSource::parse(text)?)
     }
 }
 
-fn build(source: Source) -> Result<Litmus, LitmusError> {
+fn build(source: LitmusSource) -> Result<Litmus, LitmusError> {
     let (cells, pes) = columns(&source)?;
-    let mut names = Names { labels: BTreeMap::new(), data: Vec::new(), values: BTreeMap::new() };
-    let (texts, starts) = lay_out(&cells, pes, &mut names)?;
+    let mut symbols =
+        Symbols { labels: BTreeMap::new(), data: Vec::new(), values: BTreeMap::new() };
+    let (texts, starts) = lay_out(&cells, pes, &mut symbols)?;
     let (mut code, mut lines) = (Vec::new(), Vec::new());
     for (process, piece) in &texts {
         lines.push(piece.as_ref().map_or(1, |piece| piece.line));
         let at = u16::try_from(code.len()).unwrap_or(u16::MAX);
         code.push(match piece {
             None => Insn::End,
-            Some(piece) => assemble(&piece.text, &|label| names.target(*process, label, at))
+            Some(piece) => assemble(&piece.text, &|label| symbols.target(*process, label, at))
                 .map_err(|fault| fault.at(piece.line))?,
         });
     }
     let mut regs = vec![[0; REGS]; pes];
     for piece in &source.init {
-        names.init(piece, &mut regs)?;
+        symbols.init(piece, &mut regs)?;
     }
     let condition = parse(&source.condition)?.map(&mut |piece: Piece| {
-        let value = names
+        let value = symbols
             .value(&piece.text)
             .ok_or_else(|| Fault::Value(piece.text.clone()).at(piece.line))?;
         Ok::<_, LitmusError>((piece.line, value))
     })?;
-    let condition = names.locate(condition, code.len())?;
+    let condition = symbols.locate(condition, code.len())?;
     let mut places = Vec::new();
     condition.places(&mut places);
-    if places.iter().any(|place| matches!(place, Place::Register(pe, _) if *pe >= pes)) {
+    if places.iter().any(|place| matches!(place, Observable::Register(pe, _) if *pe >= pes)) {
         let fault = Fault::expected("a register of one of the processes", "another");
         return Err(fault.at(source.condition.line));
     }
@@ -72,19 +73,19 @@ fn build(source: Source) -> Result<Litmus, LitmusError> {
         let place = u16::try_from(at).unwrap_or(u16::MAX);
         (format!("instruction {at}"), encode(insn, place).map(u64::from))
     });
-    let data = names
+    let data = symbols
         .data
         .iter()
-        .map(|name| (name.clone(), Some(names.values.get(name).copied().unwrap_or(0))));
+        .map(|name| (name.clone(), Some(symbols.values.get(name).copied().unwrap_or(0))));
     let locations = words.chain(data).enumerate().map(|(at, (name, value))| {
         let line = Line(u16::try_from(at).unwrap_or(u16::MAX));
         Location { name, value, line }
     });
     let pcs = starts.iter().zip(regs);
-    let program = Program {
+    let program = ModelProgram {
         locations: locations.collect(),
         pes: pcs.map(|(pc, regs)| Start { pc: *pc, regs }).collect(),
-        indirect: indirect(&code, &names, &source),
+        indirect: indirect(&code, &symbols, &source),
         code,
         sites: Vec::new(),
         observers: Vec::new(),
@@ -94,7 +95,7 @@ fn build(source: Source) -> Result<Litmus, LitmusError> {
 }
 
 /// Where indirect branches may go: to every address that is somewhere to be had.
-fn indirect(code: &[Insn], names: &Names, source: &Source) -> Vec<u16> {
+fn indirect(code: &[Insn], symbols: &Symbols, source: &LitmusSource) -> Vec<u16> {
     let mut all: Vec<u16> = Vec::new();
     for (at, insn) in code.iter().enumerate() {
         match insn {
@@ -103,7 +104,10 @@ fn indirect(code: &[Insn], names: &Names, source: &Source) -> Vec<u16> {
             }
             Insn::Const { value, .. } => {
                 all.extend(
-                    names.labels.values().filter(|place| Program::code_address(**place) == *value),
+                    symbols
+                        .labels
+                        .values()
+                        .filter(|place| ModelProgram::code_address(**place) == *value),
                 );
             }
             _ => {}
@@ -111,10 +115,13 @@ fn indirect(code: &[Insn], names: &Names, source: &Source) -> Vec<u16> {
     }
     for piece in &source.init {
         if let Some((_, value)) = piece.text.split_once('=')
-            && let Some(value) = names.value(value)
+            && let Some(value) = symbols.value(value)
         {
             all.extend(
-                names.labels.values().filter(|place| Program::code_address(**place) == value),
+                symbols
+                    .labels
+                    .values()
+                    .filter(|place| ModelProgram::code_address(**place) == value),
             );
         }
     }
@@ -123,7 +130,7 @@ fn indirect(code: &[Insn], names: &Names, source: &Source) -> Vec<u16> {
     all
 }
 
-fn cache_type(source: &Source) -> Option<CacheType> {
+fn cache_type(source: &LitmusSource) -> Option<CacheType> {
     let (_, value) = source.metadata.iter().find(|(key, _)| key == "CacheType")?;
     Some(match (value.contains("DIC"), value.contains("IDC")) {
         (true, _) => CacheType::Dic1Idc1,
@@ -132,8 +139,8 @@ fn cache_type(source: &Source) -> Option<CacheType> {
     })
 }
 
-/// The cells of each process, without the row that names them.
-fn columns(source: &Source) -> Result<(Vec<Vec<Piece>>, usize), LitmusError> {
+/// The cells of each process, without the row that symbols them.
+fn columns(source: &LitmusSource) -> Result<(Vec<Vec<Piece>>, usize), LitmusError> {
     let Some((head, rows)) = source.rows.split_first() else {
         return Err(Fault::expected("processes: P0 | P1 ;", "").at(source.condition.line));
     };
@@ -141,7 +148,7 @@ fn columns(source: &Source) -> Result<(Vec<Vec<Piece>>, usize), LitmusError> {
     for (at, cell) in head.iter().enumerate() {
         if cell.text != format!("P{at}") {
             return Err(
-                Fault::expected("the names of processes: P0 | P1 ;", &cell.text).at(cell.line)
+                Fault::expected("the symbols of processes: P0 | P1 ;", &cell.text).at(cell.line)
             );
         }
     }
@@ -168,7 +175,7 @@ type Texts = Vec<(usize, Option<Piece>)>;
 fn lay_out(
     columns: &[Vec<Piece>],
     pes: usize,
-    names: &mut Names,
+    symbols: &mut Symbols,
 ) -> Result<(Texts, Vec<u16>), LitmusError> {
     let mut texts: Texts = Vec::new();
     let mut starts = Vec::with_capacity(pes);
@@ -182,7 +189,7 @@ fn lay_out(
                     break;
                 }
                 let key = (process, label.to_owned());
-                if names.labels.insert(key, place(texts.len(), cell.line)?).is_some() {
+                if symbols.labels.insert(key, place(texts.len(), cell.line)?).is_some() {
                     return Err(Fault::Twice(label.to_owned()).at(cell.line));
                 }
                 rest = after.trim();
@@ -207,8 +214,8 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
 }
 
-impl Names {
-    /// Where a branch at `at` goes that names `label`: one of its own process, or `.+4`.
+impl Symbols {
+    /// Where a branch at `at` goes that symbols `label`: one of its own process, or `.+4`.
     fn target(&self, process: usize, label: &str, at: u16) -> Option<u16> {
         if let Some(offset) = label.strip_prefix('.') {
             let to = i64::from(at) + number(offset.trim_start_matches('+'))? / 4;
@@ -217,7 +224,7 @@ impl Names {
         self.labels.get(&(process, label.to_owned())).copied()
     }
 
-    /// Place of a label written `P1:f`.
+    /// Position of a label written `P1:f`.
     fn label(&self, text: &str) -> Option<u16> {
         let (process, label) = text.split_once(':')?;
         let process = process.trim().strip_prefix('P')?.parse().ok()?;
@@ -238,16 +245,16 @@ impl Names {
             return encode(&insn, middle).map(u64::from);
         }
         if let Some(rest) = text.strip_prefix("label:") {
-            return self.label(&quoted(rest)).map(Program::code_address);
+            return self.label(&quoted(rest)).map(ModelProgram::code_address);
         }
         if text == "NOP" {
             return encode(&Insn::Nop, 0).map(u64::from);
         }
         if let Some(place) = self.label(text) {
-            return Some(Program::code_address(place));
+            return Some(ModelProgram::code_address(place));
         }
         let datum = self.data.iter().position(|name| name == text)?;
-        u16::try_from(datum).ok().map(Program::data_address)
+        u16::try_from(datum).ok().map(ModelProgram::data_address)
     }
 
     /// The datum of that name, made known if it is not.
@@ -300,7 +307,7 @@ impl Names {
         Ok(())
     }
 
-    /// Finds the locations that a condition names.
+    /// Finds the locations that a condition symbols.
     fn locate(
         &self,
         condition: Proposition<(usize, u64)>,
@@ -309,8 +316,8 @@ impl Names {
         Ok(match condition {
             Proposition::Is(place, (line, value)) => {
                 let loc = match &place {
-                    Place::Register(..) => None,
-                    Place::Location(name) => {
+                    Observable::Register(..) => None,
+                    Observable::Location(name) => {
                         let datum = self.data.iter().position(|known| known == name);
                         let loc = self.label(name).map(usize::from).or(datum.map(|at| code + at));
                         let loc = loc.and_then(|loc| u16::try_from(loc).ok());

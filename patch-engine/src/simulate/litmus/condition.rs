@@ -5,7 +5,7 @@ use super::source::Piece;
 
 /// What a condition looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Observable {
     /// A register of a process.
     Register(usize, u8),
     /// A location, of data or as `P:label` of code.
@@ -15,7 +15,7 @@ pub(super) enum Place {
 /// A proposition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Proposition<V> {
-    Is(Place, V),
+    Is(Observable, V),
     Not(Box<Self>),
     All(Vec<Self>),
     Any(Vec<Self>),
@@ -156,15 +156,15 @@ impl Reader<'_> {
     }
 }
 
-fn place_of(text: &str) -> Option<Place> {
+fn place_of(text: &str) -> Option<Observable> {
     let text = text.trim().trim_start_matches('[').trim_end_matches(']').trim();
     if let Some((process, reg)) = text.split_once(':')
         && let Ok(process) = process.trim().parse()
     {
-        return register(reg).map(|reg| Place::Register(process, reg));
+        return register(reg).map(|reg| Observable::Register(process, reg));
     }
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '.');
-    (!text.is_empty() && text.chars().all(is_name)).then(|| Place::Location(text.to_owned()))
+    (!text.is_empty() && text.chars().all(is_name)).then(|| Observable::Location(text.to_owned()))
 }
 
 /// `X5` or `W5`.
@@ -192,7 +192,7 @@ impl<V> Proposition<V> {
     }
 
     /// Whether it holds where `is` says what does.
-    pub(super) fn holds(&self, is: &dyn Fn(&Place, &V) -> bool) -> bool {
+    pub(super) fn holds(&self, is: &dyn Fn(&Observable, &V) -> bool) -> bool {
         match self {
             Self::Is(place, value) => is(place, value),
             Self::Not(inner) => !inner.holds(is),
@@ -202,7 +202,7 @@ impl<V> Proposition<V> {
     }
 
     /// Every place it looks at.
-    pub(super) fn places(&self, all: &mut Vec<Place>) {
+    pub(super) fn places(&self, all: &mut Vec<Observable>) {
         match self {
             Self::Is(place, _) => all.push(place.clone()),
             Self::Not(inner) => inner.places(all),

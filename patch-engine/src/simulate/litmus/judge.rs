@@ -1,10 +1,10 @@
 //! A litmus test, and its verdict.
 
-use super::condition::{Place, Proposition};
+use super::condition::{Observable, Proposition};
 use super::error::{Fault, LitmusError};
 use crate::simulate::explore::{Bounds, Incomplete, Question, explore};
 use crate::simulate::machine::{CacheType, Machine, RuleSet, State};
-use crate::simulate::program::{Loc, Program};
+use crate::simulate::program::{Loc, ModelProgram};
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
@@ -15,7 +15,7 @@ pub struct Litmus {
     pub name: String,
     /// The cache type that it asks for (`CacheType=`), if it does.
     pub cache: Option<CacheType>,
-    pub(super) program: Program,
+    pub(super) program: ModelProgram,
     /// Line of each instruction, from 1.
     pub(super) lines: Vec<usize>,
     pub(super) condition: Proposition<Wanted>,
@@ -128,7 +128,7 @@ impl Litmus {
     fn holds(&self, machine: &Machine<'_>, state: &State) -> bool {
         self.condition.holds(&|place, wanted| {
             let value = match (place, wanted.loc) {
-                (Place::Register(pe, reg), _) => Some(state.register(*pe, *reg)),
+                (Observable::Register(pe, reg), _) => Some(state.register(*pe, *reg)),
                 (_, Some(loc)) => machine.value(state, loc),
                 _ => None,
             };

@@ -11,7 +11,7 @@ pub(super) struct Piece {
 
 /// The parts of a test.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct LitmusSource {
     pub(super) name: String,
     /// Metadata, `Key=Value`.
     pub(super) metadata: Vec<(String, String)>,
@@ -69,7 +69,7 @@ fn pieces(text: &str, first_line: usize, separator: char) -> Vec<Piece> {
         .collect()
 }
 
-impl Source {
+impl LitmusSource {
     pub(super) fn parse(text: &str) -> Result<Self, LitmusError> {
         let text = without_comments(text)?;
         let blank = text.len() - text.trim_start().len();

@@ -1,6 +1,6 @@
 //! What can happen, and what is told of it.
 
-use crate::simulate::insn::Sync;
+use crate::simulate::insn::ContextSync;
 
 /// Something that happens on its own time; what a state allows is explored one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) enum Event {
     /// An IC reached a PE.
     IcReached { loc: Option<u16>, to: u8 },
     /// A context synchronising event, or what should have been one.
-    Synchronised { how: Sync },
+    Synchronised { how: ContextSync },
     /// The call returned.
     Returned,
     /// A PE goes on after the call returned.

@@ -5,7 +5,7 @@
 //! same-line order.  Fetches are ordered by being made one after the other.
 
 use super::setup::Machine;
-use super::state::{Entry, NONE, Pe};
+use super::state::{NONE, Pe, WindowEntry};
 use crate::simulate::insn::{Barrier, Insn, Kind};
 use crate::simulate::rules::Rule;
 
@@ -44,7 +44,7 @@ impl Machine<'_> {
         true
     }
 
-    fn waits(&self, entry: &Entry, older: &Entry, between: &Between) -> bool {
+    fn waits(&self, entry: &WindowEntry, older: &WindowEntry, between: &Between) -> bool {
         if self.waits_for_speculation(entry, older) {
             return true;
         }
@@ -74,7 +74,7 @@ impl Machine<'_> {
     }
 
     /// Branches, and addresses that are not known.
-    fn waits_for_speculation(&self, entry: &Entry, older: &Entry) -> bool {
+    fn waits_for_speculation(&self, entry: &WindowEntry, older: &WindowEntry) -> bool {
         let is_open = older.insn.is_branch() && (!older.done || older.guessed)
             || matches!(older.insn, Insn::Await { .. }) && !older.done;
         let is_access = matches!(older.kind, Kind::Load | Kind::Store);
@@ -96,7 +96,7 @@ impl Machine<'_> {
         }
     }
 
-    fn waits_for_dsb(&self, entry: &Entry, older: &Entry, dsb: &[bool; 3]) -> bool {
+    fn waits_for_dsb(&self, entry: &WindowEntry, older: &WindowEntry, dsb: &[bool; 3]) -> bool {
         let [full, ld, st] = *dsb;
         let applies = match entry.insn {
             Insn::Ic { .. } | Insn::IcAll => self.rules.has(Rule::IcAfterDsb),
@@ -119,8 +119,8 @@ impl Machine<'_> {
 
     fn waits_for_dmb(
         &self,
-        entry: &Entry,
-        older: &Entry,
+        entry: &WindowEntry,
+        older: &WindowEntry,
         dmb: &[bool; 3],
         same_line: bool,
     ) -> bool {
@@ -159,7 +159,7 @@ impl Machine<'_> {
             match (entry.kind, other.kind) {
                 (Kind::Store, Kind::Load) => {
                     let past = match other.source {
-                        super::state::Source::Store(seq) => seq < entry.seq,
+                        super::state::LoadedFrom::Store(seq) => seq < entry.seq,
                         _ => true,
                     };
                     other.loc == entry.loc && past && self.rules.has(Rule::Forwarding)

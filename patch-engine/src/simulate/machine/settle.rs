@@ -6,10 +6,10 @@
 
 use super::event::{Event, Stop};
 use super::setup::Machine;
-use super::state::{Entry, Guess, NONE, NOWHERE, Next, Pe, Source, State};
+use super::state::{Guess, LoadedFrom, NONE, NOWHERE, Next, Pe, State, WindowEntry};
 use crate::simulate::encoding::decode;
-use crate::simulate::insn::{Alu, Insn, Kind, Operand, REGS, Sync, ZR};
-use crate::simulate::program::Program;
+use crate::simulate::insn::{Alu, ContextSync, Insn, Kind, Operand, REGS, ZR};
+use crate::simulate::program::ModelProgram;
 use crate::simulate::rules::Rule;
 
 /// Most instructions in a PE's window.
@@ -107,8 +107,10 @@ impl Machine<'_> {
     pub(super) fn is_stalled(&self, pe: &Pe) -> bool {
         pe.window.iter().any(|entry| match entry.insn {
             Insn::Sync(_) if entry.done => false,
-            Insn::Sync(Sync::Isb) => self.rules.has(Rule::IsbFlushes),
-            Insn::Sync(Sync::Entry | Sync::Return) => self.rules.has(Rule::ExceptionsSynchronise),
+            Insn::Sync(ContextSync::Isb) => self.rules.has(Rule::IsbFlushes),
+            Insn::Sync(ContextSync::Entry | ContextSync::Return) => {
+                self.rules.has(Rule::ExceptionsSynchronise)
+            }
             _ => false,
         })
     }
@@ -155,10 +157,12 @@ impl Machine<'_> {
         };
         let (value, ready) = match insn {
             Insn::Const { value, .. } => (value, true),
-            Insn::Bl { .. } | Insn::Br { link: true, .. } => (Program::code_address(pc + 1), true),
+            Insn::Bl { .. } | Insn::Br { link: true, .. } => {
+                (ModelProgram::code_address(pc + 1), true)
+            }
             _ => (0, false),
         };
-        pe.window.push(Entry {
+        pe.window.push(WindowEntry {
             insn,
             kind: insn.kind(),
             pc,
@@ -174,7 +178,7 @@ impl Machine<'_> {
             done: matches!(insn, Insn::B { .. } | Insn::Bl { .. }),
             value,
             ready,
-            source: Source::Nowhere,
+            source: LoadedFrom::Nowhere,
             guess: Guess::None,
             guessed: false,
             address_guessed: false,
@@ -206,7 +210,7 @@ impl Machine<'_> {
         Ok(moved)
     }
 
-    fn execute_one(&self, pe: &Pe, at: usize, entry: &mut Entry) -> Result<(), Stop> {
+    fn execute_one(&self, pe: &Pe, at: usize, entry: &mut WindowEntry) -> Result<(), Stop> {
         if let Some((base, offset)) = entry.insn.address() {
             let address = sum(read(pe, at, base), operand(pe, at, offset));
             if let Some((address, guessed)) = address {
@@ -252,7 +256,7 @@ impl Machine<'_> {
             }
             Insn::Ldr { .. } => {
                 // What was forwarded from a store rests on what the store rests on.
-                if let Source::Store(seq) = entry.source {
+                if let LoadedFrom::Store(seq) = entry.source {
                     let store = pe.window.iter().find(|store| store.seq == seq);
                     entry.guessed |= store.is_some_and(|store| store.guessed);
                 }
@@ -270,9 +274,9 @@ impl Machine<'_> {
 fn branch(
     pe: &Pe,
     at: usize,
-    entry: &mut Entry,
+    entry: &mut WindowEntry,
     code: &[Insn],
-    program: &Program,
+    program: &ModelProgram,
 ) -> Result<(), Stop> {
     let fall = entry.pc + 1;
     let decided = match entry.insn {
@@ -306,7 +310,7 @@ fn branch(
 }
 
 /// Whether the oldest instruction of a window can leave it.
-fn is_finished(entry: &Entry) -> bool {
+fn is_finished(entry: &WindowEntry) -> bool {
     match entry.insn {
         Insn::Alu { .. } | Insn::Const { .. } => entry.ready,
         Insn::Csel { .. } => entry.ready && !entry.guessed,

@@ -1,13 +1,13 @@
 //! The machine for one program: which of its locations can change.
 
 use super::state::State;
-use crate::simulate::program::{Line, Loc, Program};
+use crate::simulate::program::{Line, Loc, ModelProgram};
 use crate::simulate::rules::{CacheType, RuleSet};
 
 /// A machine for one program.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine<'a> {
-    pub(super) program: &'a Program,
+    pub(super) program: &'a ModelProgram,
     pub(super) cache: CacheType,
     pub(super) rules: RuleSet,
     /// ICs reach all PEs at once.
@@ -28,7 +28,7 @@ impl<'a> Machine<'a> {
     /// if more can change than the model has room for.
     #[must_use]
     pub(crate) fn new(
-        program: &'a Program,
+        program: &'a ModelProgram,
         cache: CacheType,
         rules: RuleSet,
         reduced: bool,

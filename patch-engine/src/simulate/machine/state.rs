@@ -20,7 +20,7 @@ pub(crate) struct Cell {
 
 /// Where a load got its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum LoadedFrom {
     /// Nowhere yet.
     Nowhere,
     /// The write of that number to its location.
@@ -40,7 +40,7 @@ pub(super) enum Guess {
 
 /// An instruction in a PE's window.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct WindowEntry {
     pub(super) insn: Insn,
     pub(super) kind: Kind,
     /// Its place.
@@ -62,7 +62,7 @@ pub(super) struct Entry {
     /// What it writes to its register, or to memory, once `ready`.
     pub(super) value: u64,
     pub(super) ready: bool,
-    pub(super) source: Source,
+    pub(super) source: LoadedFrom,
     pub(super) guess: Guess,
     /// Its operands rest on a guess.
     pub(super) guessed: bool,
@@ -82,7 +82,7 @@ pub(super) enum Next {
 /// A PE.
 #[derive(Debug, Clone)]
 pub(super) struct Pe {
-    pub(super) window: Vec<Entry>,
+    pub(super) window: Vec<WindowEntry>,
     pub(super) next: Next,
     pub(super) seq: u16,
     /// It has learnt that the call returned.
@@ -169,9 +169,9 @@ impl Pe {
         let first = self.window.first().map_or(0, |entry| entry.seq);
         for entry in &self.window {
             let (source, from) = match entry.source {
-                Source::Nowhere => (0, 0),
-                Source::Write(at) => (1, u16::from(at)),
-                Source::Store(seq) => (2, seq.wrapping_sub(first)),
+                LoadedFrom::Nowhere => (0, 0),
+                LoadedFrom::Write(at) => (1, u16::from(at)),
+                LoadedFrom::Store(seq) => (2, seq.wrapping_sub(first)),
             };
             let guess = match entry.guess {
                 Guess::None => 0,

@@ -3,7 +3,7 @@
 use super::event::{Event, Step, Stop};
 use super::settle::narrow;
 use super::setup::Machine;
-use super::state::{Cell, Guess, NONE, NOWHERE, Next, Pe, Source, State};
+use super::state::{Cell, Guess, LoadedFrom, NONE, NOWHERE, Next, Pe, State};
 use crate::simulate::insn::{FLAGS, Insn, Kind};
 use crate::simulate::program::Line;
 use crate::simulate::rules::Rule;
@@ -159,7 +159,7 @@ impl Machine<'_> {
 
     /// What a load would read now; `None` if it has to wait for a store's operand, or
     /// reads what the model does not have.
-    fn readable(&self, state: &State, pe: &Pe, at: usize) -> Option<(u64, Source)> {
+    fn readable(&self, state: &State, pe: &Pe, at: usize) -> Option<(u64, LoadedFrom)> {
         let loc = pe.window.get(at)?.loc;
         let store = pe.window[..at]
             .iter()
@@ -168,11 +168,15 @@ impl Machine<'_> {
         if let Some(store) = store
             && self.rules.has(Rule::Forwarding)
         {
-            return store.ready.then_some((store.value, Source::Store(store.seq)));
+            return store.ready.then_some((store.value, LoadedFrom::Store(store.seq)));
         }
         match self.cell(loc).and_then(|cell| state.cells.get(cell)) {
-            Some(cell) => Some((*cell.writes.last()?, Source::Write(small(cell.writes.len() - 1)))),
-            None => Some((self.program.locations.get(usize::from(loc))?.value?, Source::Write(0))),
+            Some(cell) => {
+                Some((*cell.writes.last()?, LoadedFrom::Write(small(cell.writes.len() - 1))))
+            }
+            None => {
+                Some((self.program.locations.get(usize::from(loc))?.value?, LoadedFrom::Write(0)))
+            }
         }
     }
 
@@ -267,8 +271,8 @@ impl Machine<'_> {
         let Some(pe) = state.pes.get(number) else { return Ok(()) };
         let Some((value, source)) = self.readable(state, pe, at) else { return Ok(()) };
         let age = |source| match source {
-            Source::Write(at) => u16::from(at),
-            Source::Store(_) | Source::Nowhere => u16::MAX,
+            LoadedFrom::Write(at) => u16::from(at),
+            LoadedFrom::Store(_) | LoadedFrom::Nowhere => u16::MAX,
         };
         let Some(pe) = state.pes.get_mut(number) else { return Ok(()) };
         let Some((entry, younger)) = pe.window.get_mut(at..).and_then(<[_]>::split_first_mut)
@@ -289,7 +293,7 @@ impl Machine<'_> {
         (entry.value, entry.ready, entry.done) = (narrow(value, w), true, true);
         let (loc, pc) = (entry.loc, entry.pc);
         let observes = self.program.observers.contains(&pc);
-        let forwarded = matches!(source, Source::Store(_));
+        let forwarded = matches!(source, LoadedFrom::Store(_));
         tell(number, Event::Loaded { loc, value, forwarded, observes });
         Ok(())
     }
@@ -329,8 +333,8 @@ impl Machine<'_> {
         }
         if let Some(pe) = state.pes.get_mut(number) {
             for entry in &mut pe.window {
-                if entry.source == Source::Store(seq) {
-                    entry.source = Source::Write(write);
+                if entry.source == LoadedFrom::Store(seq) {
+                    entry.source = LoadedFrom::Write(write);
                 }
                 entry.done |= entry.seq == seq;
             }

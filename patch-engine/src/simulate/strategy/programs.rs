@@ -21,8 +21,8 @@
 use super::class::Class;
 use super::scheme::{Maintenance, Scheme, Strategy};
 use super::verdict::Reading;
-use crate::simulate::insn::{Barrier, Insn, LR, Operand, REGS, Reg, Sync};
-use crate::simulate::program::{Line, Location, Program, Start};
+use crate::simulate::insn::{Barrier, ContextSync, Insn, LR, Operand, REGS, Reg};
+use crate::simulate::program::{Line, Location, ModelProgram, Start};
 
 /// Data, by index.
 pub(super) const RETURNED: u16 = 0;
@@ -119,7 +119,7 @@ const fn base(datum: u16) -> Reg {
 }
 
 /// The program of `shape`, for at most four PEs and three sites.
-pub(super) fn program(shape: Shape) -> Program {
+pub(super) fn program(shape: Shape) -> ModelProgram {
     let sites = shape.class.sites();
     let mut builder = Builder { code: Vec::new(), observers: Vec::new() };
     for _ in 0..sites {
@@ -135,10 +135,10 @@ pub(super) fn program(shape: Shape) -> Program {
     }
     let mut regs = [0; REGS];
     for datum in 0..ACK + others {
-        regs[usize::from(base(datum))] = Program::data_address(datum);
+        regs[usize::from(base(datum))] = ModelProgram::data_address(datum);
     }
     for site in 0..sites {
-        regs[usize::from(SITE_BASE + site)] = Program::code_address(u16::from(site));
+        regs[usize::from(SITE_BASE + site)] = ModelProgram::code_address(u16::from(site));
     }
     let names = ["returned", "request", "go"].map(str::to_owned).into_iter();
     let acks = (1..=others).map(|other| format!("acknowledged by PE {other}"));
@@ -148,7 +148,7 @@ pub(super) fn program(shape: Shape) -> Program {
     });
     let count = builder.here();
     let data = names.chain(acks).zip(count..).map(|(name, line)| (name, Some(0), line));
-    Program {
+    ModelProgram {
         locations: code
             .chain(data)
             .map(|(name, value, line)| Location { name, value, line: Line(line) })
@@ -180,7 +180,7 @@ fn patcher(builder: &mut Builder, shape: Shape, sites: u8, others: u16) {
         }
         match scheme {
             Scheme::Nosync => {}
-            Scheme::IsbSelf => builder.add(Insn::Sync(Sync::Isb)),
+            Scheme::IsbSelf => builder.add(Insn::Sync(ContextSync::Isb)),
             Scheme::StopMachine => builder.store(GO, round, true),
             Scheme::Ipi
             | Scheme::Kick
@@ -216,22 +216,22 @@ fn executor(builder: &mut Builder, shape: Shape, sites: u8, other: u16) {
     for round in 1..=rounds {
         let (before, after) = match scheme {
             Scheme::Nosync | Scheme::IsbSelf => break,
-            Scheme::KickNoCse => (Sync::Nothing, Sync::Nothing),
-            _ => (Sync::Entry, Sync::Return),
+            Scheme::KickNoCse => (ContextSync::Nothing, ContextSync::Nothing),
+            _ => (ContextSync::Entry, ContextSync::Return),
         };
         builder.wait(REQUEST, round);
         builder.add(Insn::Sync(before));
         if scheme == Scheme::Signal {
             // To the handler, which acknowledges; then sigreturn.
-            builder.add(Insn::Sync(Sync::Return));
+            builder.add(Insn::Sync(ContextSync::Return));
         }
         builder.store(ACK + other, round, true);
         match scheme {
             Scheme::StopMachine => {
                 builder.wait(GO, round);
-                builder.add(Insn::Sync(Sync::Isb));
+                builder.add(Insn::Sync(ContextSync::Isb));
             }
-            Scheme::Signal => builder.add(Insn::Sync(Sync::Entry)),
+            Scheme::Signal => builder.add(Insn::Sync(ContextSync::Entry)),
             _ => {}
         }
         builder.add(Insn::Sync(after));

@@ -3,9 +3,9 @@
 use super::class::{Class, word_name};
 use super::programs::RETURNED;
 use crate::simulate::explore::History;
-use crate::simulate::insn::Sync;
+use crate::simulate::insn::ContextSync;
 use crate::simulate::machine::{CacheType, Event};
-use crate::simulate::program::Program;
+use crate::simulate::program::ModelProgram;
 
 /// What a step means for the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,12 @@ pub struct Trace {
     pub steps: Vec<TraceStep>,
 }
 
-pub(super) fn tell(history: History, program: &Program, class: Class, cache: CacheType) -> Trace {
+pub(super) fn tell(
+    history: History,
+    program: &ModelProgram,
+    class: Class,
+    cache: CacheType,
+) -> Trace {
     let mut steps = Vec::new();
     // Fetches whose words are executed later, by the step.
     for (pe, event) in history {
@@ -76,7 +81,7 @@ fn mark_fetch(steps: &mut [TraceStep]) {
 
 fn step(
     event: Event,
-    program: &Program,
+    program: &ModelProgram,
     class: Class,
     cache: CacheType,
 ) -> (String, Option<String>, Option<Mark>) {
@@ -111,10 +116,10 @@ fn step(
         Event::IcBegun { .. } => "IC IVAU: begins".to_owned(),
         Event::IcReached { to, .. } => format!("IC IVAU: PE {to} has lost the line"),
         Event::Synchronised { how } => match how {
-            Sync::Isb => "ISB: fetch queue emptied",
-            Sync::Entry => "exception entry: fetch queue emptied",
-            Sync::Return => "exception return: fetch queue emptied",
-            Sync::Nothing => "no context synchronisation: fetch queue stays",
+            ContextSync::Isb => "ISB: fetch queue emptied",
+            ContextSync::Entry => "exception entry: fetch queue emptied",
+            ContextSync::Return => "exception return: fetch queue emptied",
+            ContextSync::Nothing => "no context synchronisation: fetch queue stays",
         }
         .to_owned(),
         Event::Returned => {
