@@ -139,7 +139,7 @@ fn cache_type(source: &LitmusSource) -> Option<CacheType> {
     })
 }
 
-/// The cells of each process, without the row that symbols them.
+/// The cells of each process, without the row that names them.
 fn columns(source: &LitmusSource) -> Result<(Vec<Vec<Piece>>, usize), LitmusError> {
     let Some((head, rows)) = source.rows.split_first() else {
         return Err(Fault::expected("processes: P0 | P1 ;", "").at(source.condition.line));
@@ -148,7 +148,7 @@ fn columns(source: &LitmusSource) -> Result<(Vec<Vec<Piece>>, usize), LitmusErro
     for (at, cell) in head.iter().enumerate() {
         if cell.text != format!("P{at}") {
             return Err(
-                Fault::expected("the symbols of processes: P0 | P1 ;", &cell.text).at(cell.line)
+                Fault::expected("the names of processes: P0 | P1 ;", &cell.text).at(cell.line)
             );
         }
     }
@@ -215,7 +215,7 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Symbols {
-    /// Where a branch at `at` goes that symbols `label`: one of its own process, or `.+4`.
+    /// Where a branch at `at` goes that names `label`: one of its own process, or `.+4`.
     fn target(&self, process: usize, label: &str, at: u16) -> Option<u16> {
         if let Some(offset) = label.strip_prefix('.') {
             let to = i64::from(at) + number(offset.trim_start_matches('+'))? / 4;
@@ -307,7 +307,7 @@ impl Symbols {
         Ok(())
     }
 
-    /// Finds the locations that a condition symbols.
+    /// Finds the locations that a condition names.
     fn locate(
         &self,
         condition: Proposition<(usize, u64)>,
