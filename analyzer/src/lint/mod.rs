@@ -26,6 +26,6 @@ mod witness;
 
 pub use finding::{Affected, Coverage, Evidence, Finding, LintReport, Phase, Role, WitnessStep};
 pub use model::{Config, ConfigError, FunctionModel, FunctionRole, KernelSummary, Suppression};
-pub use rule::{Level, RuleDescriptor};
-pub use rules::RULES;
+pub use rule::{Level, RuleDescriptor, without_markup};
+pub use rules::{RULES, rules_markdown};
 pub use run::{ARCHITECTURE, lint, lint_in};

@@ -3,7 +3,7 @@
 use crate::terminal::output::Sink;
 use crate::terminal::style::Palette;
 use crate::terminal::wrapping::wrapped;
-use jlctl_analyzer::lint::RuleDescriptor;
+use jlctl_analyzer::lint::{RuleDescriptor, without_markup};
 
 /// Writes the page, in lines of `width` columns.
 ///
@@ -20,24 +20,31 @@ pub(crate) fn write(
         sink.writer,
         "{heading}{}{heading:#}  {}  {level}{}{level:#}",
         rule.code,
-        rule.title,
+        rule.name,
         rule.level.name()
     )?;
-    for (title, text) in parts(rule) {
-        let text = wrapped(text, "  ", 2, width);
-        writeln!(sink.writer, "\n{heading}{title}{heading:#}\n{text}")?;
+    for text in [rule.summary, rule.description] {
+        writeln!(sink.writer)?;
+        write_text(text, width, sink)?;
+    }
+    for (title, text) in rule.sections() {
+        writeln!(sink.writer, "\n{heading}{title}{heading:#}")?;
+        write_text(text, width, sink)?;
     }
     Ok(())
 }
 
-/// Headings and texts of the page.
-pub(crate) fn parts(rule: &RuleDescriptor) -> [(&'static str, &'static str); 6] {
-    [
-        ("Finds", rule.finds),
-        ("How", rule.how),
-        ("False positives", rule.false_positives),
-        ("False negatives", rule.false_negatives),
-        ("History", rule.history),
-        ("What mends it", rule.fix),
-    ]
+/// Writes the paragraphs and list items of a rule's text.
+fn write_text(text: &str, width: usize, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    for line in without_markup(text).lines() {
+        let (first, indent, words) = match line.strip_prefix("- ") {
+            Some(item) => ("  - ", 4, item),
+            None => ("  ", 2, line),
+        };
+        match words {
+            "" => writeln!(sink.writer)?,
+            words => writeln!(sink.writer, "{}", wrapped(words, first, indent, width))?,
+        }
+    }
+    Ok(())
 }

@@ -231,7 +231,7 @@ fn rule(option: &str, code: &str) -> anyhow::Result<&'static RuleDescriptor> {
     let found = RULES.iter().copied().find(|rule| rule.code == code);
     found.ok_or_else(|| {
         let known: Vec<String> =
-            RULES.iter().map(|rule| format!("  {}  {}", rule.code, rule.title)).collect();
+            RULES.iter().map(|rule| format!("  {}  {}", rule.code, rule.name)).collect();
         let what = format!("{option} {code}: no such rule; there are\n{}", known.join("\n"));
         failure(Kind::Usage, what)
     })

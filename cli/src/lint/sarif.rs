@@ -3,7 +3,6 @@
 //! Results that a baseline has and the run has not stand in the run's properties alone:
 //! consumers that do not know `baselineState` would show them as present.
 
-use super::explain::parts;
 use super::records::{
     BaselineState, Compared, Document, FileRecord, FindingRecord, Place, StepRecord, Suppressed,
 };
@@ -15,7 +14,7 @@ use super::sarif_model::{
 use super::uri;
 use crate::schema::FrameRecord;
 use jlctl_analyzer::debug_info::{demangled, with_paths};
-use jlctl_analyzer::lint::{Evidence, RULES, Role, RuleDescriptor};
+use jlctl_analyzer::lint::{Evidence, RULES, Role, RuleDescriptor, without_markup};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -68,15 +67,11 @@ fn message(text: &str) -> Message {
 }
 
 fn rule(descriptor: &RuleDescriptor) -> Rule {
-    let parts = parts(descriptor);
-    let text: Vec<String> = parts.iter().map(|(title, text)| format!("{title}: {text}")).collect();
-    let markdown: Vec<String> =
-        parts.iter().map(|(title, text)| format!("## {title}\n\n{text}")).collect();
     Rule {
         id: descriptor.code,
-        short_description: message(descriptor.title),
-        full_description: message(descriptor.finds),
-        help: Help { text: text.join("\n\n"), markdown: markdown.join("\n\n") },
+        short_description: message(descriptor.name),
+        full_description: message(&without_markup(descriptor.description)),
+        help: Help { text: descriptor.plain_text(), markdown: descriptor.markdown(1) },
         default_configuration: Configuration { level: descriptor.level.name() },
     }
 }

@@ -9,7 +9,7 @@ use crate::terminal::style::{
     Palette, common_root, count, function_name, grouped, printable, sentence,
 };
 use crate::terminal::wrapping::wrapped;
-use jlctl_analyzer::lint::{Evidence, Level, RULES, RuleDescriptor};
+use jlctl_analyzer::lint::{Evidence, Level, RULES, RuleDescriptor, without_markup};
 use std::io::Write;
 
 /// Columns of the labels.
@@ -76,7 +76,7 @@ fn heading(page: &mut Page<'_>, finding: &FindingRecord) -> anyhow::Result<()> {
     };
     let what = finding.function.as_deref().map_or_else(|| printable(&finding.file), function_name);
     let (level, rule) = (finding.level.name(), finding.rule);
-    let title = descriptor(rule).map_or("", |rule| rule.title);
+    let title = descriptor(rule).map_or("", |rule| rule.name);
     Ok(writeln!(page.out, "{style}{level} {rule}{style:#} {what}: {title}")?)
 }
 
@@ -109,7 +109,7 @@ fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Re
         )?;
     }
     if let Some(rule) = descriptor(finding.rule).filter(|_| finding.tolerated.is_none()) {
-        page.label("  fix", rule.fix)?;
+        page.label("  fix", &without_markup(rule.fix))?;
     }
     Ok(writeln!(page.out)?)
 }

@@ -4,7 +4,7 @@
 use crate::args::Cli;
 use clap::CommandFactory as _;
 use jlctl_analyzer::jump_table::CATALOGUE;
-use jlctl_analyzer::lint::{RULES, RuleDescriptor};
+use jlctl_analyzer::lint::{RULES, RuleDescriptor, without_markup};
 use jlctl_patch_engine::reason::Reason;
 use jlctl_patch_engine::target::{Target, World};
 use std::fmt::Write as _;
@@ -393,14 +393,14 @@ fn configuration_of_lint() -> Section {
 /// The rules of the lint.
 fn rules() -> Section {
     let of = |rule: &&RuleDescriptor| {
-        let term = format!("{} ({}) {}", rule.code, rule.level.name(), rule.title);
-        (term, rule.finds.to_owned())
+        let term = format!("{} ({}) {}", rule.code, rule.level.name(), rule.name);
+        (term, without_markup(rule.summary))
     };
     Section { heading: "Rules", items: RULES.iter().map(of).collect() }
 }
 
 fn rules_in_short() -> Section {
-    let of = |rule: &&RuleDescriptor| (rule.code.to_owned(), rule.title.to_owned());
+    let of = |rule: &&RuleDescriptor| (rule.code.to_owned(), rule.name.to_owned());
     Section {
         heading: "Rules (explained by --explain and in jlctl-lint(1))",
         items: RULES.iter().map(of).collect(),

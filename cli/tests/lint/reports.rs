@@ -98,7 +98,7 @@ fn other_instruction_sets_are_not_sound_but_refused() {
 fn rules_are_explained() {
     let page = lint(&["--explain", "JL001"]);
     assert_eq!((page.code, page.stderr.as_str()), (0, ""));
-    for words in ["JL001", "Finds", "False positives", "False negatives", "History", "mends"] {
+    for words in ["JL001", "Algorithm", "False positives", "False negatives", "History", "Fix"] {
         assert!(page.stdout.contains(words), "{words:?} in {}", page.stdout);
     }
     assert!(page.stdout.lines().all(|line| line.chars().count() <= 80), "{}", page.stdout);

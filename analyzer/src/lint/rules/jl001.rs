@@ -1,28 +1,4 @@
-//! JL001 patch without cross-CPU sync; the two ways of doing it nearly right, JL004 and
-//! JL005, are found with it.
-//!
-//! # Algorithm
-//! For each function that calls a patching primitive (a root): whether it may return
-//! without a synchronisation behind the last patch. If so, the same of its callers, and
-//! so on. It is a finding if a function among these can be entered from outside: an
-//! exported one, a system call, one whose address is in data or handed to others, or one
-//! that nobody is seen to call.
-//!
-//! In programs a store through a pointer to memory that the function made executable patches
-//! as well, if others may execute it by then ([`crate::lint::executable_memory`]).
-//!
-//! A synchronisation that is skipped where nothing was patched fulfils it as well, where a
-//! result, count, flag or parameter says so ([`crate::lint::paths`]).
-//!
-//! Where readers synchronise on their own side ([`crate::lint::consumers`]) it is a note.
-//!
-//! # False positives
-//! Synchronisation through a pointer, or by means that no model knows. One that depends on
-//! what [`crate::lint::paths`] does not understand.
-//!
-//! # False negatives
-//! Callers through pointers are not followed; a callback is taken for run where it is
-//! registered.
+//! JL001: patch without cross-CPU sync.
 
 use super::jl004::JL004;
 use super::jl005::JL005;
@@ -36,46 +12,75 @@ use crate::lint::subject::Subject;
 use crate::lint::syncs::Syncs;
 use crate::lint::witness::{EntryKind, affected, best_entry, chain, steps};
 
-/// Patch without synchronisation.
 pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
     code: "JL001",
-    title: "patch without cross-CPU sync",
+    name: "patch without cross-CPU sync",
     level: Level::Error,
-    finds: "A function changes instructions, maintains the caches, and returns to someone \
-        who relies on the change, while no other CPU was made to execute a context \
-        synchronising event. Other CPUs may go on executing the old instructions, for as \
-        long as their pipelines and prefetch buffers hold them.",
-    how: "Control flow and direct calls of the whole binary are recovered; the obligation to \
-        synchronise is made by known patching primitives, fulfilled by known synchronising \
-        ones and by functions that reach one on every way, and handed on to callers until it \
-        comes to a function that others can enter. A synchronisation may be skipped where nothing \
-        was patched: by a result that is zero then, a count in a register, or a word of data that \
-        the patcher sets, each compared for equality, in the function or in one that it calls. \
-        Cache maintenance alone is taken for fresh code, which is a note. In programs, stores into \
-        memory that mprotect or mmap made executable in the same function, or in one that hands \
-        its parameters on to them, patch existing code if the memory was executed or published \
-        before, or is the file's own; and are supposed to, which is a warning, if it comes from \
-        elsewhere and is writable and executable at once. A note is what is left where readers \
-        synchronise on their own side: all that branch through a pointer which is published \
-        behind the patch acquire it and execute an ISB before they go there.",
-    false_positives: "Synchronisation through a function pointer, or by means that no model \
-        knows (--config adds models). Synchronisation that depends on other conditions: counts on \
-        the stack, comparisons for more or less, words of data across other calls. Code whose \
-        readers synchronise on their own side by a flag, or a pointer in allocated memory, \
-        unless a model names what they call (role consumer-syncs). Memory of a caller that is \
-        written while it is executable, and that nobody executes yet.",
-    false_negatives: "Calls through pointers are not followed. A count that overflows, or a word \
-        of data that another thread clears before it is compared. Executable memory behind \
-        pointers on the stack, or written through another mapping. Only arm64 is read.",
-    history: "Linux on arm64: static keys, introduced by f6cc0c501649 and fixed by \
-        cfb00a357864 (July 2024), which split the work into queue and one apply with \
-        kick_all_cpus_sync(); kernels from about 4.19 up to the fix have it. arm64 module \
-        loading, 3b8c9f1cdfc5. riscv: edf2d546bfd6 lost the global flush, ee9a68394b4b brought \
-        it back. User space: wasmtime#3310, openjdk/jdk#428, DynamoRIO#1910 and #1911, \
-        asmjit#401, dolphin#4204; LLVM XRay on AArch64 has one __clear_cache and no event for \
-        other threads.",
+    since: "0.1.0",
+    summary: "A function patches existing instructions and returns although the other CPUs have \
+        not synchronised.",
+    description: "The function changes instructions, maintains the caches and returns to a caller \
+        that relies on the change. No other CPU has executed a context synchronising event since. \
+        The other CPUs may continue to execute the old instructions for as long as their \
+        pipelines and prefetch buffers hold them.",
+    algorithm: "The lint recovers the functions, the control flow and the direct calls of the \
+        file. A call of a known patching primitive creates an obligation to synchronise the other \
+        CPUs. A known synchronising primitive fulfils the obligation, and so does a function that \
+        reaches one on every path to its return. A function that may return with the obligation \
+        hands it to its callers. The rule reports a finding if the obligation reaches a function \
+        that can be entered from outside: an exported function, a system call, a function whose \
+        address is in data or is passed to other code, or a function without a visible \
+        caller.\n\n\
+        A synchronisation that is skipped only where nothing was patched fulfils the obligation \
+        too. The lint follows three kinds of condition, each a comparison for equality, in the \
+        function or in a function that it calls: a result that is zero if nothing was patched, a \
+        count or flag in a register, and a word of data that the patcher sets.\n\n\
+        In programs, stores to executable memory patch code as well, if `mmap` or `mprotect` made \
+        the memory executable in the same function or in a function that passes its parameters on \
+        to them. Such a store patches existing code if the memory is code of the file itself, or \
+        was executed or published before the store. If the memory comes from elsewhere and is \
+        writable and executable at the same time, the lint assumes that it holds existing \
+        code.\n\n\
+        The level depends on what is proven:\n\n\
+        - error: existing code is patched, and the obligation reaches an exported function, a \
+        system call or a function without a visible caller.\n\
+        - warning: the function at the start of the path is entered only through a pointer, or \
+        never returns; the lint assumes that the code exists already; a limit of the analysis was \
+        reached on the path; or a module calls the function of its kernel that has the defect.\n\
+        - note: the function only maintains caches, which is taken for fresh code; upstream \
+        argues that no synchronisation is needed; or the readers synchronise on their own side. \
+        Readers do so if every branch through a pointer that is published after the patch \
+        acquires the pointer and executes an ISB before it branches, or if a model names the \
+        function that they call (role `consumer-syncs`).",
+    false_positives: "- The synchronisation is called through a function pointer, or no model \
+        knows it. `--config` adds models.\n\
+        - The synchronisation depends on a condition that the lint does not follow: a count on \
+        the stack, a comparison other than for equality, or a word of data that is read after \
+        another call.\n\
+        - The readers synchronise on their own side by a flag or by a pointer in allocated \
+        memory, and no model names the function that they call.\n\
+        - The memory of a caller is written while it is executable, but no thread executes it \
+        yet.",
+    false_negatives: "- A caller that reaches the patch only through a function pointer. A \
+        callback is taken to run where it is registered.\n\
+        - A count that overflows, or a word of data that another thread clears before the \
+        comparison.\n\
+        - Executable memory whose pointer is on the stack, or that is written through another \
+        mapping.\n\
+        - Code of architectures other than arm64.",
+    history: "- Linux, arm64 static keys: f6cc0c501649 introduced the defect, and cfb00a357864 \
+        (July 2024) fixed it by a queue step for each site and one apply step with \
+        `kick_all_cpus_sync()`. Kernels from about 4.19 up to the fix have the defect.\n\
+        - Linux, arm64 module loading: 3b8c9f1cdfc5.\n\
+        - Linux, riscv static keys: edf2d546bfd6 lost the global flush of the instruction cache, \
+        and ee9a68394b4b restored it.\n\
+        - Linux, other architectures: e5873d6f7a7a (s390), d3b849196120 (loongarch).\n\
+        - User space: wasmtime#3310, openjdk/jdk#428, openjdk/jdk#14543, DynamoRIO#1910, \
+        DynamoRIO#1911, asmjit#401, dolphin#4204. LLVM XRay on AArch64 calls `__clear_cache` once \
+        and has no event for other threads. UCX and Open MPI patch functions of libc for their \
+        memory hooks. Firefox's mozjs 78 has the defect, mozjs 102 issues `SYNC_CORE`.",
     fix: "Patch all sites first, then make all other CPUs synchronise once: \
-        kick_all_cpus_sync() in a kernel, membarrier(SYNC_CORE) in a program.",
+        `kick_all_cpus_sync()` in a kernel, `membarrier(SYNC_CORE)` in a program.",
 };
 
 /// The finding that `root` is, if its obligation gets out.

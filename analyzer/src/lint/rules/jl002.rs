@@ -1,23 +1,4 @@
-//! JL002 patch without instruction-cache maintenance.
-//!
-//! # Algorithm
-//! In kernels: a function that calls a raw writer of instructions and neither maintains
-//! caches nor calls, a few calls deep, what does. In programs: a function that stores
-//! through a pointer and makes memory executable, in a file in which nothing maintains
-//! caches.
-//! In kernels and modules as well: a loop over IC IVAU in a function that does not read
-//! CTR_EL0, and none of whose callers does, but reads data that can change: the size of a
-//! line was kept there, and may be that of another CPU.
-//!
-//! # False positives
-//! A loader that makes a file's mapping executable: the kernel maintains that. A size that
-//! is the smallest of all CPUs. A function that reads other data, and gets the size from
-//! a caller further away.
-//!
-//! # False negatives
-//! Maintenance on one way of several; another file that maintains. A size kept by a
-//! program: Linux from 4.9 on shows every program the smallest (116c81f427ff), and libgcc
-//! relies on it.
+//! JL002: patch without instruction-cache maintenance.
 
 use crate::addr::Svma;
 use crate::dataflow::solve;
@@ -32,24 +13,38 @@ use crate::program::{
 
 pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
     code: "JL002",
-    title: "patch without instruction-cache maintenance",
+    name: "patch without instruction-cache maintenance",
     level: Level::Warning,
-    finds: "Instructions are written and nothing cleans the data cache and invalidates the \
-        instruction cache to the point of unification. Any CPU, the writing one included, may \
-        execute what was there before, for as long as its cache holds it.",
-    how: "In kernels, callers of raw writers (aarch64_insn_write) that come to no maintenance in \
-        four calls, and loops over lines whose size is kept in data and not read from CTR_EL0: \
-        where CPUs differ, lines are skipped. In programs, functions that store through a \
-        pointer and call mprotect or mmap with PROT_EXEC, in a file without any cache maintenance.",
-    false_positives: "Loaders that map code out of files, which the kernel maintains. A kept size \
-        of a line that is the smallest of all CPUs.",
-    false_negatives: "Maintenance on one way of several, or in another file. A size of a line kept \
-        by a program, since Linux from 4.9 on lets it read none but the smallest.",
-    history: "CPUs with CTR_EL0.DIC = 1 hide it: they need neither DC nor IC. Neoverse-N1 erratum \
-        1542419 (222fc0c8503d) needs more than the architecture says. Lines of two sizes in one \
-        machine broke JITs that kept the size (dolphin#4204), until Linux showed all the smallest \
-        (116c81f427ff).",
-    fix: "__builtin___clear_cache() over what was written, before anyone executes it.",
+    since: "0.1.0",
+    summary: "Code is written, but the caches are not maintained, or not for every line.",
+    description: "Nothing cleans the data cache and invalidates the instruction cache to the \
+        point of unification. Every CPU, including the one that writes, may execute the old \
+        contents for as long as its instruction cache holds them.",
+    algorithm: "In kernels the rule reports two defects:\n\n\
+        - A function calls a raw writer of instructions (`aarch64_insn_write`), but neither the \
+        function nor a function up to four calls below it maintains instruction caches.\n\
+        - A loop over `IC IVAU` takes the line size from data that can change. Neither the \
+        function nor one of its direct callers reads `CTR_EL0`. On a machine whose CPUs have \
+        lines of different sizes, the loop skips lines.\n\n\
+        In programs it reports a function that stores through a pointer and calls `mmap` or \
+        `mprotect` with a constant protection that includes `PROT_EXEC`, if nothing in the file \
+        maintains instruction caches.",
+    false_positives: "- A loader that maps code from a file: the kernel maintains the caches for \
+        it.\n\
+        - A line size in data that is the smallest of all CPUs.\n\
+        - A cache-maintenance function that reads other data, and whose line size comes from a \
+        caller further up.",
+    false_negatives: "- Maintenance on some paths only, or in another file.\n\
+        - A line size that a program keeps. Linux from 4.9 on shows every program the smallest \
+        size of all CPUs (116c81f427ff), and libgcc relies on it.",
+    history: "- CPUs with `CTR_EL0.DIC` and `CTR_EL0.IDC` set hide the defect, because they need \
+        neither IC nor DC.\n\
+        - Neoverse-N1 erratum 1542419 needs more than the architecture demands (222fc0c8503d).\n\
+        - Lines of two sizes in one machine broke JIT compilers that kept the size \
+        (dolphin#4204), until Linux showed the smallest size to all programs (116c81f427ff).\n\
+        - gforth on arm64 writes code and maintains no caches.",
+    fix: "Call `__builtin___clear_cache()` for the range that was written, before any thread \
+        executes it. Read the line size from `CTR_EL0`, or keep the smallest of all CPUs.",
 };
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {

@@ -1,16 +1,4 @@
-//! JL003 DSB missing before or after the maintenance of instruction caches.
-//!
-//! # Algorithm
-//! In functions that execute IC IVAU: a DC on the way to an IC needs a DSB between them; an
-//! IC on the way to a return or an ISB needs one behind it (Arm ARM B2.4.4).  A DSB of the
-//! non-shareable domain, or for loads or stores alone, is none: IC IVAU goes to all PEs of
-//! the inner shareable domain, which the outer one and the full system hold.
-//!
-//! # False positives
-//! A DSB in a function called in between, or in the caller.
-//!
-//! # False negatives
-//! Functions that execute no IC IVAU, but one for everything.
+//! JL003: DSB missing before or after the cache maintenance.
 
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, at_exits, solve};
@@ -24,19 +12,32 @@ use std::collections::BTreeSet;
 
 pub(in crate::lint) static JL003: RuleDescriptor = RuleDescriptor {
     code: "JL003",
-    title: "DSB missing before or after the cache maintenance",
+    name: "DSB missing before or after the cache maintenance",
     level: Level::Warning,
-    finds: "The data cache is cleaned and the instruction cache invalidated without a DSB between \
-        them, or the invalidation is not waited for. IC may then refill the instruction cache \
-        from memory that the clean has not reached, or still be under way when the code runs.",
-    how: "Ways from DC to IC, and from IC to an ISB or a return, without a DSB, in functions that \
-        execute IC IVAU. DSB NSH, and DSBs for loads or stores alone, do not count: they wait for \
-        this CPU, or for no maintenance; OSH and SY wait for more than ISH and do.",
-    false_positives: "A DSB in a function called in between, or behind the return.",
-    false_negatives: "Functions that invalidate everything (IC IALLUIS) and no line.",
-    history: "The order DC, DSB, IC, DSB, ISB is that of Arm ARM B2.4.4; ESOP 2020 shows by \
-        litmus tests what each of them is for.",
-    fix: "DC CVAU for all lines, DSB ISH, IC IVAU for all lines, DSB ISH, ISB.",
+    since: "0.1.0",
+    summary: "The data cache is cleaned and the instruction cache invalidated without a DSB \
+        between them, or the invalidation is not waited for.",
+    description: "Without the DSB between DC and IC, the instruction cache may be refilled from \
+        memory that the clean has not reached yet. Without the DSB after IC, the invalidation may \
+        still be in progress when the code runs.",
+    algorithm: "The rule looks at functions that execute `IC IVAU`. It reports a path from a DC \
+        to an IC without a DSB between them, and a path from an IC to an ISB or to the return \
+        without a DSB after the IC. A DSB for the non-shareable domain does not count, because \
+        `IC IVAU` is broadcast to the inner shareable domain. A DSB for loads alone or for stores \
+        alone does not count either, because it completes no maintenance. The outer shareable \
+        domain and the full system include the inner shareable domain, so `DSB OSH` and `DSB SY` \
+        count.",
+    false_positives: "- The DSB is in the caller, after the return.\n\
+        - The maintained code is not executed before another DSB.",
+    false_negatives: "- A function that invalidates the whole instruction cache (`IC IALLU`, `IC \
+        IALLUIS`) and no line.\n\
+        - A function that is called between the DC and the IC, or after the IC, is taken to \
+        execute the DSB.",
+    history: "- The Arm ARM (B2.4.4) gives the sequence DC, DSB, IC, DSB, ISB. Simner et al. \
+        (ESOP 2020) show by litmus tests which barrier prevents which outcome.\n\
+        - box64 0.3.4 lacks the DSB; 0.4.3 has it.\n\
+        - seL4#1710 is an IC IALLU without a DSB, zephyr#113839 an IC that precedes its DC.",
+    fix: "`DC CVAU` for all lines, `DSB ISH`, `IC IVAU` for all lines, `DSB ISH`, `ISB`.",
 };
 
 const CLEANED: Bits = Bits(1);

@@ -1,28 +1,23 @@
-//! JL005 only a local ISB.
-//!
-//! # Algorithm
-//! That of JL001 ([`super::jl001`]), where an ISB stands behind the patch in the functions
-//! that return with it; the one at the end of cache maintenance does not count.
-//!
-//! # False positives
-//! Code that only one thread ever executes.
-//!
-//! # False negatives
-//! As JL001.
+//! JL005: only a local ISB.
 
 use crate::lint::rule::{Level, RuleDescriptor};
 
-/// Only this CPU synchronises.
 pub(in crate::lint) static JL005: RuleDescriptor = RuleDescriptor {
     code: "JL005",
-    title: "only a local ISB",
+    name: "only a local ISB",
     level: Level::Error,
-    finds: "A function patches and executes an ISB of its own. That synchronises the CPU it \
-        runs on; all others may go on executing the old instructions.",
-    how: "As JL001, where an ISB stands behind the patch in the functions that return with it; \
-        the ISB at the end of cache maintenance does not count.",
+    since: "0.1.0",
+    summary: "A function patches existing instructions and executes an ISB, which synchronises \
+        its own CPU only.",
+    description: "The ISB synchronises the CPU that executes it. All other CPUs may continue to \
+        execute the old instructions.",
+    algorithm: "As JL001, if an ISB follows the patch in the function that patches. The ISB at \
+        the end of the cache maintenance does not count, because it belongs to the patching \
+        primitive.",
     false_positives: "Code that only one thread ever executes.",
     false_negatives: "As JL001.",
-    history: "The ISB at the end of flush_icache_range was long taken for enough on arm64.",
-    fix: "As JL001; the ISB is not needed then.",
+    history: "Until 3b8c9f1cdfc5 (2018), `flush_icache_range` of Linux on arm64 ended with a \
+        local ISB and interrupted no other CPU. The ISB was long believed to be sufficient.",
+    fix: "Make all other CPUs synchronise after the last patch, as for JL001. The local ISB is \
+        then unnecessary.",
 };

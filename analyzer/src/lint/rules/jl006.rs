@@ -1,14 +1,4 @@
-//! JL006 stop_machine callback without ISB.
-//!
-//! # Algorithm
-//! Calls of stop_machine whose callback is a constant that comes, a few calls deep, to a
-//! patching primitive and to no ISB.
-//!
-//! # False positives
-//! A callback that patches what no other CPU executes.
-//!
-//! # False negatives
-//! Callbacks that are no constants.
+//! JL006: stop_machine callback without ISB.
 
 use crate::lint::finding::{Evidence, Finding, Role, WitnessStep};
 use crate::lint::model::{FunctionRole, level_of};
@@ -18,17 +8,23 @@ use crate::lint::syncs::Syncs;
 
 pub(in crate::lint) static JL006: RuleDescriptor = RuleDescriptor {
     code: "JL006",
-    title: "stop_machine callback without ISB",
+    name: "stop_machine callback without ISB",
     level: Level::Error,
-    finds: "All CPUs are stopped while one patches, and go on without a context synchronising \
-        event: multi_cpu_stop() has no ISB of its own, and waiting in a loop is none.",
-    how: "The callback in x0 of stop_machine and its kin is followed a few calls deep: it comes to \
-        a patching primitive, and to no ISB.",
-    false_positives: "Callbacks that patch what no other CPU executes.",
-    false_negatives: "Callbacks that are no constants where stop_machine is called.",
-    history: "aarch64_insn_patch_text_cb and __apply_alternatives_multi_stop of Linux have the ISB \
-        in the branch of the waiting CPUs.",
-    fix: "Execute isb() on the CPUs that waited, before the callback returns.",
+    since: "0.1.0",
+    summary: "A callback of stop_machine patches instructions, and no CPU executes an ISB before \
+        it continues.",
+    description: "One CPU patches while all others wait. The waiting CPUs continue without a \
+        context synchronising event: `multi_cpu_stop()` has no ISB of its own, and to wait in a \
+        loop is no such event.",
+    algorithm: "The rule takes calls of `stop_machine` and its variants whose callback is a \
+        constant. It reports a callback that reaches a patching or cache-maintaining primitive \
+        within three calls, and that does not reach an ISB. The ISB inside a patching or \
+        cache-maintaining primitive does not count.",
+    false_positives: "A callback that patches code which no other CPU executes.",
+    false_negatives: "A callback that is not a constant where `stop_machine` is called.",
+    history: "`aarch64_insn_patch_text_cb` and `__apply_alternatives_multi_stop` of Linux have \
+        the ISB on the path of the waiting CPUs.",
+    fix: "Execute `isb()` on the CPUs that waited, before the callback returns.",
 };
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {

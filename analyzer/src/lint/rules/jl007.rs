@@ -1,15 +1,4 @@
-//! JL007 patches an instruction that may not be modified concurrently.
-//!
-//! # Algorithm
-//! Short functions that store through a pointer and maintain caches, and that build words of
-//! instructions out of constants: some that may be modified while they are executed (B, BL,
-//! NOP, BRK), and some that may not.
-//!
-//! # False positives
-//! A function that writes fresh code and is short.
-//!
-//! # False negatives
-//! Words that come from elsewhere; long functions, which are taken for code generators.
+//! JL007: patches an instruction that may not be modified concurrently.
 
 use crate::addr::Svma;
 use crate::lint::call_arguments::registers_at;
@@ -23,21 +12,30 @@ use jlctl_shim::insn::aarch64::is_concurrently_modifiable;
 
 pub(in crate::lint) static JL007: RuleDescriptor = RuleDescriptor {
     code: "JL007",
-    title: "patches an instruction that may not be modified concurrently",
+    name: "patches an instruction that may not be modified concurrently",
     level: Level::Warning,
-    finds: "An instruction is replaced while others may execute it, and old or new word is not \
-        one of B, BL, BRK, HVC, ISB, NOP, SMC and SVC (and, in later issues of the manual, B.cond, \
-        CBZ and TBZ). Without prior synchronisation of the executing CPU the result is CONSTRAINED \
-        UNPREDICTABLE: not the old instruction, nor the new.",
-    how: "Short functions that store through a pointer and maintain caches, and build words of \
-        both kinds out of constants: a pair of ADRP and ADD for B and NOP.",
-    false_positives: "Short functions that write fresh code.",
-    false_negatives: "Words that come from elsewhere; long functions, which are taken for code \
-        generators.",
-    history: "qemu exchanges ADRP and ADD for B and NOP in tb_target_set_jmp_target (up to 7.2); \
-        LLVM XRay exchanges B for STP. Arm ARM B2.2.5, concurrent modification and execution of \
-        instructions.",
-    fix: "Keep to B and NOP, with the rest behind the branch; or stop all threads first.",
+    since: "0.1.0",
+    summary: "An instruction is replaced while other CPUs may execute it, and the architecture \
+        does not allow that for the old or the new instruction.",
+    description: "The architecture allows concurrent modification only between B, BL, BRK, HVC, \
+        ISB, NOP, SMC and SVC, and in later issues of the manual B.cond, CBZ, CBNZ, TBZ and TBNZ. \
+        For any other instruction, unless the executing CPU has synchronised first, the result is \
+        CONSTRAINED UNPREDICTABLE: the CPU need not execute the old instruction or the new one.",
+    algorithm: "The rule reports two patterns:\n\n\
+        - A patching primitive is called with a constant instruction word that may not be \
+        modified concurrently.\n\
+        - A function of at most 96 instructions stores through a pointer, maintains caches, and \
+        builds instruction words of both kinds from constants: for example ADRP and ADD, and B \
+        and NOP.",
+    false_positives: "A short function that writes fresh code.",
+    false_negatives: "- Instruction words that are not constants of the function.\n\
+        - Functions of more than 96 instructions, which are taken for code generators.",
+    history: "- qemu exchanges ADRP and ADD for B and NOP in `tb_target_set_jmp_target` up to \
+        7.2, and B for LDR later.\n\
+        - LLVM XRay on AArch64 exchanges B for STP.\n\
+        - Arm ARM B2.2.5, concurrent modification and execution of instructions.",
+    fix: "Exchange only B and NOP, and keep the other instructions at the target of the branch; \
+        or stop all threads first.",
 };
 
 /// Instructions of the longest function that is taken for a patcher.

@@ -1,14 +1,4 @@
-//! JL008 sync per site where a batch would do.
-//!
-//! # Algorithm
-//! Loops in which a patching primitive and a synchronisation are both called, or a
-//! primitive that synchronises by itself.
-//!
-//! # False positives
-//! Loops that must not go on before each change is seen.
-//!
-//! # False negatives
-//! Loops whose body is another function.
+//! JL008: sync per site where a batch would do.
 
 use crate::addr::Svma;
 use crate::lint::finding::Finding;
@@ -20,17 +10,21 @@ use crate::program::{FuncId, Insn};
 
 pub(in crate::lint) static JL008: RuleDescriptor = RuleDescriptor {
     code: "JL008",
-    title: "sync per site where a batch would do",
+    name: "sync per site where a batch would do",
     level: Level::Note,
-    finds: "Each pass of a loop patches a site and interrupts all other CPUs. One synchronisation \
-        behind the loop gives the same guarantee at a fraction of the cost.",
-    how: "Loops in which a patching and a synchronising primitive are called, or one that does \
-        both.",
-    false_positives: "Loops that must see each change take effect before the next.",
-    false_negatives: "Loops whose body is another function.",
-    history: "Static keys of arm64 before batches were thought too slow for stop_machine for each \
-        site, which is how the synchronisation came to be left out.",
-    fix: "Queue the patches, synchronise once.",
+    since: "0.1.0",
+    summary: "A loop patches one site and synchronises all CPUs in each pass.",
+    description: "Each pass interrupts all other CPUs. One synchronisation after the loop gives \
+        the same guarantee at a fraction of the cost.",
+    algorithm: "The rule reports a loop that contains a call of a patching primitive and a call \
+        that synchronises, or a call of a primitive that does both.",
+    false_positives: "A loop in which each change must take effect before the next one is made.",
+    false_negatives: "A loop whose body is another function.",
+    history: "- f6cc0c501649 removed `stop_machine()` for each site from the static keys of arm64 \
+        because of its cost. The synchronisation was lost with it (see JL001); batches came with \
+        cfb00a357864.\n\
+        - riscv batches its static keys since 652b56b18439 (Linux 6.11).",
+    fix: "Queue the patches and synchronise once, after the loop.",
 };
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {

@@ -1,14 +1,4 @@
-//! JL009 membarrier with the wrong command, or never registered.
-//!
-//! # Algorithm
-//! Commands of all calls of membarrier(2), where they are constants, in files that write
-//! code.
-//!
-//! # False positives
-//! A file that uses membarrier for data alone and writes code beside it.
-//!
-//! # False negatives
-//! Commands that are computed; registration in another file.
+//! JL009: membarrier with the wrong command, or never registered.
 
 use crate::lint::finding::Finding;
 use crate::lint::rule::{Level, RuleDescriptor};
@@ -17,20 +7,32 @@ use crate::lint::syncs::{REGISTER_SYNC_CORE, SYNC_CORE, Syncs};
 
 pub(in crate::lint) static JL009: RuleDescriptor = RuleDescriptor {
     code: "JL009",
-    title: "membarrier with the wrong command, or never registered",
+    name: "membarrier with the wrong command, or never registered",
     level: Level::Warning,
-    finds: "A program that writes code calls membarrier with a command that orders memory and \
-        makes no core synchronise, or calls SYNC_CORE without having registered for it, which \
-        fails with EPERM and synchronises nothing.",
-    how: "Calls of syscall(283, …) and SVC with x8 = 283 are decoded; 0x20 is SYNC_CORE, 0x40 its \
-        registration.",
-    false_positives: "A program that needs the barrier for data.",
-    false_negatives: "Commands that are no constants; registration in another file.",
-    history: "membarrier's SYNC_CORE: e45cdc71d1fa and what followed; wasmtime falls back to \
-        CMD_GLOBAL on EINVAL, which is a memory barrier alone.",
-    fix: "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE once at the start, \
-        MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE behind each batch of patches; look at what both \
-        return.",
+    since: "0.1.0",
+    summary: "A program that writes code calls membarrier with a command that synchronises no \
+        core, or without registering for it.",
+    description: "Commands other than `SYNC_CORE` order memory accesses only: the cores may \
+        continue to execute old instructions. `SYNC_CORE` without a registration fails with EPERM \
+        and synchronises nothing.",
+    algorithm: "The rule decodes calls of `syscall(283, ...)` and SVC instructions with x8 = 283, \
+        in files that write code. The command is `SYNC_CORE` (0x20), its registration (0x40), or \
+        another. The rule reports the commands for data (`GLOBAL`, `GLOBAL_EXPEDITED`, \
+        `PRIVATE_EXPEDITED` and the RSEQ variant) if the file never calls `SYNC_CORE`, and it \
+        reports `SYNC_CORE` if the file never registers for it. A finding of JL009 replaces the \
+        finding of JL001 in the same function and takes its level, because both have the same \
+        cause.",
+    false_positives: "- A program that uses membarrier for its data and writes code beside it, as \
+        OpenJDK does.\n\
+        - A registration in another file of the same program.",
+    false_negatives: "A command that is not a constant, as in a function that wraps membarrier.",
+    history: "- Up to Linux 5.9 `SYNC_CORE` left out the calling thread; e45cdc71d1fa (5.10) \
+        includes it.\n\
+        - wasmtime falls back to `MEMBARRIER_CMD_GLOBAL` on EINVAL, which is a memory barrier \
+        only (wasmtime#3310).",
+    fix: "Call `MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE` once at the start and \
+        `MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE` after each batch of patches, and check the \
+        result of both.",
 };
 
 /// Commands that make threads run a barrier for data: GLOBAL, GLOBAL_EXPEDITED,

@@ -1,4 +1,4 @@
-//! JL010 jump table inconsistent: what inspect says of it.
+//! JL010: jump table inconsistent.
 
 use crate::image::Image;
 use crate::jump_table::{Defect, JumpTable, Severity};
@@ -7,15 +7,19 @@ use crate::lint::rule::{Level, RuleDescriptor};
 
 pub(in crate::lint) static JL010: RuleDescriptor = RuleDescriptor {
     code: "JL010",
-    title: "jump table inconsistent",
+    name: "jump table inconsistent",
     level: Level::Error,
-    finds: "An entry of the jump table, its site or its key is not what it should be: a flip would \
-        patch the wrong bytes, or leave code and key in disagreement.",
-    how: "The checks of jlctl inspect (JT001 and up) over all entries; what is said of the file \
-        (JT101, JT102) is a note.",
-    false_positives: "None is known: in the kernels measured no entry breaks any of them.",
-    false_negatives: "What a table of the right form says wrongly.",
-    history: "ClangBuiltLinux#1925 and #1440 (LTO), kpatch#931 and #946, identical code folding.",
+    since: "0.1.0",
+    summary: "An entry of the jump table, its site or its key is not what it must be.",
+    description: "A flip would patch the wrong bytes, or leave the code and the key in \
+        disagreement.",
+    algorithm: "The rule runs the checks of `jlctl inspect` (JT001 and up) on all entries. A \
+        diagnostic that concerns the file and no entry (JT101, JT102) is a note.",
+    false_positives: "None is known: no entry of the kernels measured fails a check.",
+    false_negatives: "A table that is well-formed but names the wrong site or key.",
+    history: "- Link-time optimisation: ClangBuiltLinux#1925, ClangBuiltLinux#1440.\n\
+        - Live patches: kpatch#931, kpatch#946.\n\
+        - Identical code folding by linkers merges functions that differ only in their key.",
     fix: "See jlctl-inspect(1) for the code in the message.",
 };
 

@@ -1,13 +1,4 @@
-//! JL011 text writable and executable at once.
-//!
-//! # Algorithm
-//! Sections of a program that are both, and calls of mmap and mprotect that ask for both.
-//!
-//! # False positives
-//! Programs that are meant to (a JIT without a second mapping).
-//!
-//! # False negatives
-//! Protections that are no constants; a second mapping of the same pages.
+//! JL011: text writable and executable at once.
 
 use crate::lint::finding::{Affected, Finding};
 use crate::lint::rule::{Level, RuleDescriptor};
@@ -15,18 +6,25 @@ use crate::lint::subject::{PROT_EXEC, PROT_WRITE, Subject};
 
 pub(in crate::lint) static JL011: RuleDescriptor = RuleDescriptor {
     code: "JL011",
-    title: "text writable and executable at once",
+    name: "text writable and executable at once",
     level: Level::Note,
-    finds: "Memory is writable and executable at the same time: whoever can write it can execute \
-        what they like, and a policy of W^X refuses it (SELinux execmem, systemd's \
-        MemoryDenyWriteExecute, PR_SET_MDWE).",
-    how: "Sections with both flags; mmap and mprotect with a constant of both PROT_WRITE and \
-        PROT_EXEC.",
-    false_positives: "Programs that are meant to do so.",
-    false_negatives: "Protections that are no constants, a second mapping of the same pages. \
-        Kernels are left out: their one segment says nothing.",
-    history: "JITs have moved to two mappings or to a change of protection for each batch.",
-    fix: "Write through a second mapping, or make the pages writable for the batch alone.",
+    since: "0.1.0",
+    summary: "Memory of a program is writable and executable at the same time.",
+    description: "Code that can write the memory can execute what it has written. A policy of W^X \
+        refuses such memory (SELinux execmem, `MemoryDenyWriteExecute` of systemd, \
+        `PR_SET_MDWE`).",
+    algorithm: "The rule reports sections of a program that have both flags, which is a warning, \
+        and calls of `mmap` and `mprotect` with a constant protection that includes `PROT_WRITE` \
+        and `PROT_EXEC`. Kernels are left out, because a kernel's sections do not show how it \
+        maps them.",
+    false_positives: "- A program that is meant to have such memory, as a JIT compiler without a \
+        second mapping.\n\
+        - A data section that the toolchain marks as executable (gcl).",
+    false_negatives: "- A protection that is not a constant.\n\
+        - A second mapping of the same pages.",
+    history: "JIT compilers have moved to two mappings of the same pages, or to a change of \
+        protection around each batch.",
+    fix: "Write through a second mapping, or make the pages writable for the batch only.",
 };
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {

@@ -33,6 +33,13 @@ pub static RULES: &[&RuleDescriptor] = &[
     &jl011::JL011,
 ];
 
+/// The pages of all rules in Markdown, in the order of their codes; the heading of a rule has
+/// `depth` number signs.
+#[must_use]
+pub fn rules_markdown(depth: usize) -> String {
+    RULES.iter().map(|rule| rule.markdown(depth)).collect::<Vec<_>>().join("\n")
+}
+
 /// Findings of the rules that look at code and follow no obligation.
 pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs, roots: &[Root]) -> Vec<Finding> {
     [
