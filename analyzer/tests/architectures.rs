@@ -6,7 +6,7 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::arch::{InitBitOnDisk, SiteInsn};
 use jlctl_analyzer::image::{Image, ImageFault};
 use jlctl_analyzer::jump_table::{Defect, EntryLayout, JumpTable, KeyStorage, SiteId};
-use jlctl_synthetic::elf::{Content, Elf, Endian, Place, Section, Symbol, consts};
+use jlctl_synthetic::elf::{Content, Elf, Endian, Section, Symbol, SymbolSection, consts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -54,9 +54,9 @@ fn image(machine: consts::Machine, text: Vec<u8>, table: Vec<u8>) -> Elf {
 }
 
 fn symbol(name: &str, offset: u64, size: u64, kind: consts::SymbolType) -> Symbol {
-    let place = Place::In(".text".to_owned());
+    let section = SymbolSection::In(".text".to_owned());
     let (name, bind) = (name.to_owned(), consts::STB_LOCAL);
-    Symbol { name, value: TEXT + offset, size, bind, kind, place }
+    Symbol { name, value: TEXT + offset, size, bind, kind, section }
 }
 
 /// Self-relative entries at [`TABLE`].

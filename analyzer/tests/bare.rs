@@ -2,7 +2,7 @@
 //! and without kallsyms.
 
 use jlctl_synthetic::elf::{Elf, consts};
-use jlctl_synthetic::kallsyms::{KallsymsSpec, Release, Symbol};
+use jlctl_synthetic::kallsyms::{KallsymsSpec, KallsymsSymbol, Release};
 use jlctl_synthetic::link::Linked;
 use jlctl_synthetic::spec::ImageSpec;
 
@@ -26,7 +26,7 @@ pub(crate) fn with_kallsyms(
     let mut linked = spec.room(ROOM, ROOM_BYTES).link();
     let (load, room) = (linked.address("_text"), linked.address(ROOM));
     let mut symbols = symbols(&linked.elf);
-    symbols.extend((0..FILLERS).map(|index| Symbol {
+    symbols.extend((0..FILLERS).map(|index| KallsymsSymbol {
         address: room + 8 * index as u64,
         text: format!("r{}_{index}", ["sched", "init", "net", "tcp"][index % 4]),
     }));
@@ -61,7 +61,7 @@ fn move_records(tables: &mut [u8], room: u64) {
 }
 
 /// Every named symbol as nm prints it.
-fn symbols(elf: &Elf) -> Vec<Symbol> {
+fn symbols(elf: &Elf) -> Vec<KallsymsSymbol> {
     let kind = |address: u64| {
         let section = elf.sections.iter().find(|section| section.contains(address));
         match section.map(|section| section.name.as_str()) {
@@ -79,7 +79,7 @@ fn symbols(elf: &Elf) -> Vec<Symbol> {
             let kind = kind(symbol.value);
             let is_local = symbol.bind == consts::STB_LOCAL;
             let kind = if is_local { kind } else { kind.to_ascii_uppercase() };
-            Symbol { address: symbol.value, text: format!("{kind}{}", symbol.name) }
+            KallsymsSymbol { address: symbol.value, text: format!("{kind}{}", symbol.name) }
         })
         .collect()
 }

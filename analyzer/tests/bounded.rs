@@ -5,7 +5,7 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{JumpTable, LocatedBy};
 use jlctl_synthetic::broken::table;
-use jlctl_synthetic::elf::{Content, Place, Section, Symbol, consts};
+use jlctl_synthetic::elf::{Content, Section, Symbol, SymbolSection, consts};
 use std::time::{Duration, Instant};
 
 /// Far more than a few million steps take, even unoptimised on a loaded machine.
@@ -72,7 +72,7 @@ fn many_symbols_over_one_another() {
         size: u64::from(index == 0) * u64::MAX / 2 + 1,
         bind: consts::STB_GLOBAL,
         kind: consts::STT_FUNC,
-        place: Place::In(".text".to_owned()),
+        section: SymbolSection::In(".text".to_owned()),
     }));
     let bytes = linked.bytes();
     let image = Image::parse(&bytes).expect("the image can be read");

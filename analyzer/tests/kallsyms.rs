@@ -5,7 +5,7 @@ use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::kallsyms::{
     AddressBase, AddressEncoding, FlatImage, Kallsyms, KallsymsError,
 };
-use jlctl_synthetic::kallsyms::{Addresses, KallsymsSpec, Release, Symbol};
+use jlctl_synthetic::kallsyms::{AddressStyle, KallsymsSpec, KallsymsSymbol, Release};
 use proptest::prelude::*;
 
 /// R_AARCH64_RELATIVE, R_RISCV_RELATIVE.
@@ -19,10 +19,10 @@ fn find(spec: &KallsymsSpec) -> Result<Kallsyms, KallsymsError> {
 /// addresses.
 fn demand(spec: &KallsymsSpec, below: u64) -> Kallsyms {
     let found = find(spec).unwrap_or_else(|error| panic!("{:?}: {error}", spec.release));
-    let symbols: Vec<Symbol> = found
+    let symbols: Vec<KallsymsSymbol> = found
         .symbols()
         .iter()
-        .map(|symbol| Symbol {
+        .map(|symbol| KallsymsSymbol {
             address: symbol.address.0.wrapping_add(below),
             text: format!("{}{}", char::from(symbol.kind()), found.name(symbol)),
         })
@@ -32,28 +32,30 @@ fn demand(spec: &KallsymsSpec, below: u64) -> Kallsyms {
 }
 
 /// All releases with all ways of writing addresses that they have.
-fn layouts() -> Vec<(Release, Addresses, AddressEncoding)> {
+fn layouts() -> Vec<(Release, AddressStyle, AddressEncoding)> {
     let mut layouts = Vec::new();
     for release in Release::ALL {
         if release == Release::V7_0 {
-            layouts.push((release, Addresses::Relative, AddressEncoding::PlaceRelative));
+            layouts.push((release, AddressStyle::Relative, AddressEncoding::PlaceRelative));
             continue;
         }
-        layouts.push((release, Addresses::Relative, AddressEncoding::Offsets));
-        layouts.push((release, Addresses::Absolute, AddressEncoding::Addresses));
-        let percpu = (release, Addresses::AbsolutePercpu, AddressEncoding::OffsetsAbsolutePercpu);
+        layouts.push((release, AddressStyle::Relative, AddressEncoding::Offsets));
+        layouts.push((release, AddressStyle::Absolute, AddressEncoding::Addresses));
+        let percpu =
+            (release, AddressStyle::AbsolutePercpu, AddressEncoding::OffsetsAbsolutePercpu);
         layouts.push(percpu);
     }
     layouts
 }
 
 /// As `new`, with per-CPU symbols where these are absolute.
-fn spec(release: Release, addresses: Addresses, count: usize) -> KallsymsSpec {
+fn spec(release: Release, addresses: AddressStyle, count: usize) -> KallsymsSpec {
     let mut spec = KallsymsSpec { addresses, ..KallsymsSpec::new(release, count) };
-    if addresses == Addresses::AbsolutePercpu {
+    if addresses == AddressStyle::AbsolutePercpu {
         let percpu = ["Afixed_percpu_data", "A__per_cpu_start", "Acpu_tlbstate"];
         let percpu = (0u64..).zip(percpu);
-        let percpu = percpu.map(|(index, text)| Symbol { address: index * 64, text: text.into() });
+        let percpu =
+            percpu.map(|(index, text)| KallsymsSymbol { address: index * 64, text: text.into() });
         spec.symbols.splice(0..0, percpu);
     }
     spec
@@ -311,7 +313,7 @@ fn every_truncation_survives() {
     }
 }
 
-fn layout() -> impl Strategy<Value = (Release, Addresses)> {
+fn layout() -> impl Strategy<Value = (Release, AddressStyle)> {
     let all = layouts().into_iter().map(|(release, addresses, _)| (release, addresses));
     proptest::sample::select(all.collect::<Vec<_>>())
 }
@@ -330,7 +332,7 @@ proptest! {
         let mut address = spec.load;
         for (step, text) in names {
             address += step;
-            spec.symbols.push(Symbol { address, text });
+            spec.symbols.push(KallsymsSymbol { address, text });
         }
         let spec = KallsymsSpec { big_endian, before: before * 8, merges, ..spec };
         demand(&spec, if release == Release::V7_0 { spec.load } else { 0 });

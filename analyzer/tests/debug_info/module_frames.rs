@@ -6,7 +6,9 @@ use super::{chain, declared};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, find_debug_file};
 use jlctl_analyzer::image::{Image, ImageError};
-use jlctl_synthetic::elf::{Content, Elf, Endian, Place, Relocation, Section, SymbolRef, consts};
+use jlctl_synthetic::elf::{
+    Content, Elf, Endian, Relocation, Section, SymbolRef, SymbolSection, consts,
+};
 use jlctl_synthetic::link::{Linked, Location};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec, TextSection};
 use jlctl_synthetic::{compress, split};
@@ -96,9 +98,9 @@ fn without(elf: &mut Elf, is_left_out: impl Fn(&Section) -> bool) {
     let is_kept = |section: &Section| !is_left_out(section);
     elf.sections.retain(is_kept);
     for symbol in &mut elf.symbols {
-        if matches!(&symbol.place, Place::In(name) if elf.sections.iter().all(|s| s.name != *name))
+        if matches!(&symbol.section, SymbolSection::In(name) if elf.sections.iter().all(|s| s.name != *name))
         {
-            symbol.place = Place::Absolute;
+            symbol.section = SymbolSection::Absolute;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writes seeds for the target `kallsyms` into the directory that is named.
 
-use jlctl_synthetic::kallsyms::{Addresses, KallsymsSpec, Release};
+use jlctl_synthetic::kallsyms::{AddressStyle, KallsymsSpec, Release};
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ fn main() {
     let directory = PathBuf::from(std::env::args_os().nth(1).expect("a directory as argument"));
     fs::create_dir_all(&directory).expect("the directory can be made");
     for release in Release::ALL {
-        for addresses in [Addresses::Relative, Addresses::AbsolutePercpu, Addresses::Absolute] {
+        for addresses in [AddressStyle::Relative, AddressStyle::AbsolutePercpu, AddressStyle::Absolute] {
             for relocation in [None, Some(1027), Some(3)] {
                 let spec =
                     KallsymsSpec { addresses, relocation, ..KallsymsSpec::new(release, 780) };

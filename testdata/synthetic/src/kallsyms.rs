@@ -26,7 +26,7 @@ impl Release {
 
 /// How addresses are written; [`Release::V7_0`] has a way of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addresses {
+pub enum AddressStyle {
     /// Unsigned offsets from the lowest.
     Relative,
     /// The same, with symbols below the base kept as they are.
@@ -37,7 +37,7 @@ pub enum Addresses {
 
 /// A symbol to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Symbol {
+pub struct KallsymsSymbol {
     /// Its address.
     pub address: u64,
     /// Kind as `nm` prints it, then the name.
@@ -48,11 +48,11 @@ pub struct Symbol {
 #[derive(Debug, Clone)]
 pub struct KallsymsSpec {
     /// Sorted by address.
-    pub symbols: Vec<Symbol>,
+    pub symbols: Vec<KallsymsSymbol>,
     /// Which layout.
     pub release: Release,
     /// How addresses are written.
-    pub addresses: Addresses,
+    pub addresses: AddressStyle,
     /// Byte order.
     pub big_endian: bool,
     /// Address of the first byte of the image.
@@ -81,12 +81,12 @@ impl KallsymsSpec {
                     format!("{}{a}_{b}_{index}", kinds[index % 4])
                 }
             };
-            Symbol { address: load + 16 * index as u64, text }
+            KallsymsSymbol { address: load + 16 * index as u64, text }
         });
         Self {
             symbols: symbols.collect(),
             release,
-            addresses: Addresses::Relative,
+            addresses: AddressStyle::Relative,
             big_endian: false,
             load,
             before: 1 << 16,
@@ -100,8 +100,8 @@ impl KallsymsSpec {
     #[must_use]
     pub fn base(&self) -> u64 {
         let lowest = match self.addresses {
-            Addresses::AbsolutePercpu => 1 << 63,
-            Addresses::Relative | Addresses::Absolute => 0,
+            AddressStyle::AbsolutePercpu => 1 << 63,
+            AddressStyle::Relative | AddressStyle::Absolute => 0,
         };
         let mut relative = self.symbols.iter().filter(|symbol| symbol.address >= lowest);
         relative.next().map_or(0, |symbol| symbol.address)
@@ -186,13 +186,13 @@ impl Writer<'_> {
             }
             let base = self.spec.base();
             match self.spec.addresses {
-                Addresses::Absolute => self.u64(address),
-                Addresses::Relative => self.u32(low(address - base)),
-                Addresses::AbsolutePercpu if address < base => self.u32(low(address)),
-                Addresses::AbsolutePercpu => self.u32(low(base.wrapping_sub(address + 1))),
+                AddressStyle::Absolute => self.u64(address),
+                AddressStyle::Relative => self.u32(low(address - base)),
+                AddressStyle::AbsolutePercpu if address < base => self.u32(low(address)),
+                AddressStyle::AbsolutePercpu => self.u32(low(base.wrapping_sub(address + 1))),
             }
         }
-        if self.spec.release == Release::V7_0 || self.spec.addresses == Addresses::Absolute {
+        if self.spec.release == Release::V7_0 || self.spec.addresses == AddressStyle::Absolute {
             return None;
         }
         self.align();
@@ -285,7 +285,7 @@ fn low_byte(value: usize) -> u8 {
 
 /// The names with the most frequent pairs of bytes replaced, again and again, by
 /// bytes that occur in no name; and what each byte stands for.
-fn compress(symbols: &[Symbol], merges: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+fn compress(symbols: &[KallsymsSymbol], merges: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let mut names: Vec<Vec<u8>> =
         symbols.iter().map(|symbol| symbol.text.as_bytes().to_vec()).collect();
     let mut tokens = vec![Vec::new(); 256];

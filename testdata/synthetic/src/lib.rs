@@ -16,6 +16,7 @@ pub mod compress;
 pub mod demo;
 pub mod dwarf;
 pub mod elf;
+mod entry;
 pub mod flat;
 pub mod kallsyms;
 pub mod link;

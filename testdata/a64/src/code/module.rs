@@ -2,7 +2,7 @@
 
 use super::dynamic::put;
 use super::insn::Form;
-use jlctl_synthetic::elf::{Elf, Place, Relocation, Section, Symbol, SymbolRef, consts};
+use jlctl_synthetic::elf::{Elf, Relocation, Section, Symbol, SymbolRef, SymbolSection, consts};
 use jlctl_synthetic::link::{
     MODINFO, Pool, THIS_MODULE, THIS_MODULE_NAME, modinfo, module_sections,
 };
@@ -59,10 +59,10 @@ impl Unlinked {
             }
         }
         for symbol in &mut elf.symbols {
-            match &symbol.place {
-                Place::Undefined => symbol.value = 0,
-                Place::Absolute => {}
-                Place::In(name) => {
+            match &symbol.section {
+                SymbolSection::Undefined => symbol.value = 0,
+                SymbolSection::Absolute => {}
+                SymbolSection::In(name) => {
                     let section = elf.sections.iter().find(|section| section.name == *name);
                     symbol.value -= section.map_or(0, |section| section.address);
                 }
@@ -85,8 +85,8 @@ fn symbol(elf: &Elf, address: u64) -> (usize, i64) {
     }
     let section = elf.sections.iter().find(|s| s.contains(address) || s.end() == address);
     let section = section.expect("every address of the layout is in a section");
-    let place = Place::In(section.name.clone());
-    let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.place == place;
+    let defined_in = SymbolSection::In(section.name.clone());
+    let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.section == defined_in;
     let found = elf.symbols.iter().position(is_section).expect("sections have symbols");
     (found, (address - section.address).cast_signed())
 }

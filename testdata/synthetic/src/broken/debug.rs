@@ -1,7 +1,7 @@
 //! Debug information that a careless reader hangs, overflows or allocates on,
 //! and sound debug information in compressed sections.
 
-use super::{Named, base};
+use super::base::{Named, base};
 use crate::compress;
 use crate::dwarf::handmade::{self, Nest};
 use crate::elf::Section;

@@ -1,6 +1,6 @@
 //! Raw arm64 `Image`s whose headers lie, and files that only begin like one.
 
-use super::{Named, base};
+use super::base::{Named, base};
 use crate::flat::{self, HEADER_BYTES, Header};
 use crate::wrap;
 

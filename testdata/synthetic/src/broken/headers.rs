@@ -1,6 +1,6 @@
 //! Files whose ELF structures are wrong, or of another machine.
 
-use super::{Named, base};
+use super::base::{Named, base};
 use crate::elf::{Content, Elf, Endian, Section, consts};
 use crate::raw::{Raw, SectionField};
 

@@ -2,7 +2,7 @@
 //! the same module: `broken_fn` of 16 instructions, `broken_key`, the undefined
 //! `elsewhere_key`, and two sites.
 
-use super::Named;
+use super::base::Named;
 use crate::elf::{Content, Relocation, Section, SymbolRef, consts};
 use crate::link::Linked;
 use crate::raw::{Raw, SectionField};

@@ -1,6 +1,6 @@
 //! Sound files whose entries or sites are wrong.
 
-use super::{Named, base, with_site};
+use super::base::{Named, base, with_site};
 use crate::spec::{KeySpec, SiteSpec};
 use jlctl_shim::insn::aarch64::NOP;
 

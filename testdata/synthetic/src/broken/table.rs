@@ -1,6 +1,6 @@
 //! Tables that cannot be read whole, or not at all.
 
-use super::{Named, base};
+use super::base::{Named, base};
 use crate::elf::Content;
 use crate::link::Linked;
 use crate::raw::{Raw, SectionField};

@@ -1,8 +1,7 @@
 //! `.debug_aranges`, which gimli does not write.
 
-use super::recorder::DebugSection;
+use super::recorder::{DebugSection, Fixup, FixupTarget};
 use crate::elf::{Endian, Section};
-use crate::link::{Fixup, FixupTarget};
 use object::endian::Endian as _;
 use std::ops::Range;
 

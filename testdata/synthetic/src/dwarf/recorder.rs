@@ -2,10 +2,31 @@
 //! another section: a linked image has the values, a module relocations.
 
 use crate::elf::{Endian, Section};
-use crate::link::{Fixup, FixupTarget};
 use gimli::write::{EndianVec, RelocateWriter, Relocation, RelocationTarget};
 use gimli::{RunTimeEndian, SectionId};
 use object::endian::Endian as _;
+
+/// A place in a debug section that depends on something else.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixup {
+    /// Offset in its section.
+    pub(crate) offset: u64,
+    /// Bytes of the field: 4 or 8.
+    pub(crate) size: u8,
+    /// What it depends on.
+    pub(crate) target: FixupTarget,
+    /// The address, or the offset in the other section.
+    pub(crate) value: u64,
+}
+
+/// What a place depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FixupTarget {
+    /// An address.
+    Address,
+    /// An offset in another debug section.
+    Section(String),
+}
 
 /// A section in the making.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! One compilation unit: its line program, its functions, and the abstract and
 //! concrete instances of what is inlined into them.
 
+use super::function::{COMP_DIR, Function, SiteLines};
 use super::types::Types;
 use super::variables::{self, Context, Variable};
-use super::{COMP_DIR, Function, SiteLines};
 use crate::elf::Endian;
 use crate::spec::InlineFrame;
 use gimli::write::{

@@ -1,9 +1,8 @@
 //! The variables of one unit: objects that hold keys.
 
-use super::recorder::DebugSection;
+use super::recorder::{DebugSection, Fixup, FixupTarget};
 use super::types::Types;
 use crate::elf::{Endian, Section};
-use crate::link::{Fixup, FixupTarget};
 use crate::spec::{Holder, ImageSpec, Scope, VariableSpec};
 use gimli::constants as dw;
 use gimli::write::{Address, AttributeValue, Expression, FileId, UnitEntryId};

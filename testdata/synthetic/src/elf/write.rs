@@ -1,9 +1,10 @@
 //! [`Elf`] to bytes.
 
-use super::{Content, Elf, Place, Section, Segment, Symbol, relocation};
-use object::elf;
+use super::model::{Content, Elf, Relocation, Section, Segment, Symbol, SymbolRef, SymbolSection};
+use object::endian::Endian as _;
 use object::write::StringId;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, SectionIndex, Sym, Writer};
+use object::{Endianness as Endian, elf};
 use std::collections::HashMap;
 
 /// File offsets of loaded sections agree with their addresses modulo this.
@@ -64,7 +65,7 @@ impl Elf {
         let named: Vec<_> = symbols
             .into_iter()
             .map(|symbol| {
-                writer.reserve_symbol_index(index_of(&symbol.place, indexes));
+                writer.reserve_symbol_index(index_of(&symbol.section, indexes));
                 let name = symbol.name.as_bytes();
                 (symbol, (!name.is_empty()).then(|| writer.add_string(name)))
             })
@@ -124,7 +125,7 @@ impl Elf {
                 Content::Bytes(bytes) => writer.write(bytes),
                 Content::Relocations(list) => {
                     let (symbols, sh_type) = (&self.symbols, section.sh_type);
-                    writer.write(&relocation::encode(self.endian, list, symbols, sh_type));
+                    writer.write(&encode(self.endian, list, symbols, sh_type));
                 }
                 Content::NoBits(_) => {}
             }
@@ -142,12 +143,15 @@ fn file_flags(machine: elf::Machine) -> elf::FileFlags {
     if machine == elf::EM_RISCV { elf::EF_RISCV_RVC } else { elf::FileFlags(0) }
 }
 
-fn index_of(place: &Place, indexes: &HashMap<&str, SectionIndex>) -> Option<SectionIndex> {
-    match place {
-        Place::In(name) => {
+fn index_of(
+    section: &SymbolSection,
+    indexes: &HashMap<&str, SectionIndex>,
+) -> Option<SectionIndex> {
+    match section {
+        SymbolSection::In(name) => {
             Some(*indexes.get(name.as_str()).unwrap_or_else(|| panic!("no section {name}")))
         }
-        Place::Undefined | Place::Absolute => None,
+        SymbolSection::Undefined | SymbolSection::Absolute => None,
     }
 }
 
@@ -181,10 +185,10 @@ fn write_symbols(writer: &mut Writer<'_>, reserved: &Reserved<'_>) {
     writer.write_align(8);
     writer.write_null_symbol();
     for (symbol, name) in &reserved.symbols {
-        let section = index_of(&symbol.place, &reserved.indexes);
-        let special = match symbol.place {
-            Place::Absolute => elf::SHN_ABS,
-            Place::Undefined | Place::In(_) => elf::SHN_UNDEF,
+        let section = index_of(&symbol.section, &reserved.indexes);
+        let special = match symbol.section {
+            SymbolSection::Absolute => elf::SHN_ABS,
+            SymbolSection::Undefined | SymbolSection::In(_) => elf::SHN_UNDEF,
         };
         writer.write_symbol(&Sym {
             section: section.map(|index| index.0),
@@ -225,4 +229,41 @@ fn write_section_headers(writer: &mut Writer<'_>, reserved: &Reserved<'_>) {
         writer.write_strtab_section_header();
     }
     writer.write_shstrtab_section_header();
+}
+
+/// The bytes of `relocations`: `Elf64_Rela`, or `Elf64_Rel` (which has no
+/// addend) in a section of `SHT_REL`.
+fn encode(
+    endian: Endian,
+    relocations: &[Relocation],
+    symbols: &[Symbol],
+    sh_type: elf::SectionType,
+) -> Vec<u8> {
+    let numbers = numbers(symbols);
+    let encode = |relocation: &Relocation| {
+        let symbol = match relocation.symbol {
+            SymbolRef::Number(number) => number,
+            SymbolRef::Position(position) => numbers[position],
+        };
+        let info = u64::from(symbol) << 32 | u64::from(relocation.kind);
+        let mut words = vec![relocation.offset, info];
+        if sh_type != elf::SHT_REL {
+            words.push(relocation.addend.cast_unsigned());
+        }
+        words.into_iter().flat_map(|word| endian.write_u64(word)).collect::<Vec<u8>>()
+    };
+    relocations.iter().flat_map(encode).collect()
+}
+
+/// The number that each symbol gets in the file: local ones first, from 1.
+fn numbers(symbols: &[Symbol]) -> Vec<u32> {
+    let is_local = |symbol: &Symbol| symbol.bind == elf::STB_LOCAL;
+    let locals = symbols.iter().filter(|symbol| is_local(symbol)).count();
+    let (mut local, mut global) = (1, 1 + u32::try_from(locals).expect("few symbols"));
+    let number = |symbol: &Symbol| {
+        let next = if is_local(symbol) { &mut local } else { &mut global };
+        *next += 1;
+        *next - 1
+    };
+    symbols.iter().map(number).collect()
 }

@@ -1,7 +1,7 @@
 //! The parts of a module's layout, and where an address lies in terms of its
 //! file.
 
-use super::layout::Addresses;
+use super::layout::AddressMap;
 use crate::elf::Section;
 use crate::spec::ImageSpec;
 use std::ops::Range;
@@ -39,7 +39,7 @@ pub(super) struct Extent {
 /// The undefined symbols and their addresses in the layout.
 pub(super) fn undefined<'a>(
     spec: &'a ImageSpec,
-    addresses: &Addresses,
+    addresses: &AddressMap,
 ) -> impl Iterator<Item = (&'a str, u64)> {
     let end = addresses.pool.sections().iter().map(Section::end).max().unwrap_or(0);
     let first = end.next_multiple_of(APART);
@@ -48,7 +48,7 @@ pub(super) fn undefined<'a>(
 }
 
 /// The parts of the layout.
-pub(super) fn extents(spec: &ImageSpec, addresses: &Addresses) -> Vec<Extent> {
+pub(super) fn extents(spec: &ImageSpec, addresses: &AddressMap) -> Vec<Extent> {
     let sections = addresses.pool.sections().iter().filter(|section| !section.content.is_empty());
     let section = |section: &Section| Extent {
         name: section.name.clone(),

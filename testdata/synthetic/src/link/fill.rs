@@ -1,8 +1,8 @@
 //! Contents: instructions, keys and the table, once addresses are known.
 
-use super::layout::{Addresses, UNIT};
-use super::{Entry, insn};
+use super::layout::AddressMap;
 use crate::elf::{Elf, Endian};
+use crate::entry::{self, Entry, UNIT};
 use crate::spec::{Descriptor, Flavour, Holder, ImageSpec, KeySpec, Layout, Relocations};
 use jlctl_shim::abi::{
     AbsoluteEntry, ENTRY_BRANCH, ENTRY_INIT, KEY_TYPE_TRUE, RelativeEntry, StaticKey,
@@ -10,15 +10,15 @@ use jlctl_shim::abi::{
 use object::endian::Endian as _;
 
 /// NOPs everywhere in code sections, and a return at the end of each function.
-pub(super) fn functions(elf: &mut Elf, spec: &ImageSpec, addresses: &Addresses) {
+pub(super) fn functions(elf: &mut Elf, spec: &ImageSpec, addresses: &AddressMap) {
     for section in elf.sections.iter_mut().filter(|section| is_code(section)) {
         if let crate::elf::Content::Bytes(bytes) = &mut section.content {
-            insn::fill(spec.machine, bytes);
+            entry::fill_code(spec.machine, bytes);
         }
     }
     for (function, address) in spec.functions.iter().zip(&addresses.functions) {
         assert!(function.insns > 0, "function {} is empty", function.name);
-        elf.poke(address + (function.insns - 1) * UNIT, &insn::end_of_function(spec.machine));
+        elf.poke(address + (function.insns - 1) * UNIT, &entry::end_of_function(spec.machine));
     }
 }
 
@@ -54,7 +54,7 @@ fn index_bytes(index: u64) -> usize {
 }
 
 /// The state a key at `address` was defined with; false where there is none.
-pub(super) fn is_initially_true(spec: &ImageSpec, addresses: &Addresses, address: u64) -> bool {
+pub(super) fn is_initially_true(spec: &ImageSpec, addresses: &AddressMap, address: u64) -> bool {
     spec.keys.iter().zip(&addresses.objects).any(|(key, (_, object))| {
         let first = object + key.offset;
         let end = first + key.count * StaticKey::SIZE as u64;
@@ -71,7 +71,7 @@ pub(super) fn key_word(entry: &Entry) -> u64 {
 
 /// Writes the strings that objects point to, and the pointers that no
 /// relocation provides.
-pub(super) fn pointers(elf: &mut Elf, spec: &ImageSpec, addresses: &Addresses) {
+pub(super) fn pointers(elf: &mut Elf, spec: &ImageSpec, addresses: &AddressMap) {
     let zero = spec.flavour == Flavour::Module || spec.relocations == Relocations::Rela;
     for (place, string, text) in &addresses.pointers {
         let bytes = [text.as_bytes(), b"\0"].concat();
@@ -83,7 +83,11 @@ pub(super) fn pointers(elf: &mut Elf, spec: &ImageSpec, addresses: &Addresses) {
 }
 
 /// The words that depend on where the image is loaded, by place.
-pub(super) fn words(spec: &ImageSpec, addresses: &Addresses, entries: &[Entry]) -> Vec<(u64, u64)> {
+pub(super) fn words(
+    spec: &ImageSpec,
+    addresses: &AddressMap,
+    entries: &[Entry],
+) -> Vec<(u64, u64)> {
     let mut words: Vec<(u64, u64)> =
         addresses.pointers.iter().map(|(place, string, _)| (*place, *string)).collect();
     if spec.layout == Layout::Absolute {

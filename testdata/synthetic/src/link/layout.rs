@@ -3,18 +3,17 @@
 use super::modinfo;
 use super::note;
 use super::pool::{PAGE, Pool, Slot, code, nobits, read_only, writable};
-use super::relocate;
+use super::relative_relocations;
+use crate::entry::UNIT;
 use crate::spec::{DataSection, Flavour, FunctionSpec, ImageSpec, Layout, Locate, TextSection};
 use jlctl_shim::abi::{AbsoluteEntry, RelativeEntry, StaticKey};
 
-/// Bytes in which functions are measured: see [`FunctionSpec::insns`].
-pub(crate) const UNIT: u64 = 4;
 /// Bytes of `.head.text`.
 const HEAD_BYTES: u64 = 64;
 
 /// Where everything lies.
 #[derive(Debug)]
-pub(super) struct Addresses {
+pub(super) struct AddressMap {
     pub(super) pool: Pool,
     /// Per function of the spec.
     pub(super) functions: Vec<u64>,
@@ -49,7 +48,7 @@ pub fn banner(spec: &ImageSpec) -> Vec<u8> {
 }
 
 /// Gives everything in `spec` an address.
-pub(super) fn assign(spec: &ImageSpec) -> Addresses {
+pub(super) fn assign(spec: &ImageSpec) -> AddressMap {
     let mut pool = Pool::default();
     let table_section = match spec.flavour {
         Flavour::Kernel => kernel_sections(&mut pool, spec),
@@ -70,7 +69,7 @@ pub(super) fn assign(spec: &ImageSpec) -> Addresses {
     let rooms: Vec<Slot> =
         spec.rooms.iter().map(|room| pool.add(".rodata", room.size, 8)).collect();
     pool.assign(spec.base);
-    Addresses {
+    AddressMap {
         functions: functions.iter().map(|slot| pool.address(*slot)).collect(),
         objects: objects
             .iter()
@@ -135,7 +134,7 @@ fn kernel_sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
     pool.add_section(writable(".rodata", PAGE));
     note::add_section(pool, spec, ".notes");
     add_init_sections(pool);
-    relocate::add_sections(pool, spec);
+    relative_relocations::add_sections(pool, spec);
     let table = match spec.locate {
         Locate::Symbols => ".rodata",
         Locate::Section => {
@@ -150,10 +149,10 @@ fn kernel_sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
 fn user_sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
     pool.add_section(read_only(".rodata", PAGE));
     note::add_section(pool, spec, ".note.gnu.build-id");
-    relocate::add_sections(pool, spec);
+    relative_relocations::add_sections(pool, spec);
     pool.add_section(code(".text", PAGE));
     add_init_sections(pool);
-    relocate::add_dynamic(pool, spec);
+    relative_relocations::add_dynamic(pool, spec);
     pool.add_section(writable("__jump_table", PAGE));
     add_data_sections(pool);
     "__jump_table"

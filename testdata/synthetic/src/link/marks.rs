@@ -2,14 +2,15 @@
 //! that linker scripts and assemblers add.
 
 use super::extent::undefined;
-use super::layout::{Addresses, UNIT, entry_size, text_section};
+use super::layout::{AddressMap, entry_size, text_section};
 use super::modinfo::THIS_MODULE;
 use super::symbols::Definitions;
 use crate::elf::consts;
+use crate::entry::UNIT;
 use crate::spec::{DataSection, Flavour, ImageSpec, Locate, Machine, Scope};
 
 /// All symbols of the image.
-pub(super) fn define(spec: &ImageSpec, addresses: &Addresses) -> Definitions {
+pub(super) fn define(spec: &ImageSpec, addresses: &AddressMap) -> Definitions {
     let mut names = Definitions::default();
     let has_mapping_symbols = spec.machine != Machine::X86_64;
     for (function, address) in spec.functions.iter().zip(&addresses.functions) {
@@ -50,7 +51,7 @@ pub(super) fn define(spec: &ImageSpec, addresses: &Addresses) -> Definitions {
 }
 
 /// `__this_module`, and the symbols that are defined elsewhere.
-fn module_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {
+fn module_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &AddressMap) {
     let section = addresses.pool.section(THIS_MODULE).expect("a module has it");
     let extent = (section.address, section.content.len());
     let this = ("__this_module", Scope::Global);
@@ -60,7 +61,7 @@ fn module_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses
     }
 }
 
-fn kernel_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses) {
+fn kernel_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &AddressMap) {
     let banner = super::layout::banner(spec).len() as u64;
     let linux_banner = ("linux_banner", Scope::Global);
     names.define(linux_banner, consts::STT_OBJECT, ".rodata", (addresses.banner, banner));
@@ -90,7 +91,7 @@ fn kernel_marks(names: &mut Definitions, spec: &ImageSpec, addresses: &Addresses
 fn key_marks(
     names: &mut Definitions,
     spec: &ImageSpec,
-    addresses: &Addresses,
+    addresses: &AddressMap,
     section: DataSection,
     (first, last): (&str, &str),
 ) {

@@ -2,10 +2,11 @@
 //! zero, with relocations in place of what depends on addresses.
 
 use super::extent::{Extent, extent, locate};
-use super::layout::{Addresses, entry_size};
-use super::rela::{Fixup, Relocations};
-use super::{Entry, SiteBytes, insn};
-use crate::elf::{Elf, Place, Section};
+use super::layout::{AddressMap, entry_size};
+use super::module_relocations::ModuleRelocations;
+use crate::dwarf::Fixup;
+use crate::elf::{Elf, Section, SymbolSection};
+use crate::entry::{self, Entry, SiteBytes};
 use crate::spec::{ImageSpec, Machine, SiteInsn, SiteSpec};
 
 /// The bytes of a jump from `from` to `to`: complete, or left to a relocation.
@@ -16,10 +17,10 @@ pub(super) fn jump(
     (from, to): (u64, u64),
 ) -> SiteBytes {
     if !needs_relocation(spec, extents, (from, to)) {
-        return insn::jump(spec.machine, short, from, to);
+        return entry::jump(spec.machine, short, from, to);
     }
     let offset = |address| extent(extents, address).map_or(address, |e| address - e.range.start);
-    insn::unlinked_jump(spec.machine, short, offset(from), offset(to))
+    entry::unlinked_jump(spec.machine, short, offset(from), offset(to))
 }
 
 /// Whether an assembler leaves a jump to the linker: into another section
@@ -59,12 +60,12 @@ pub(super) fn add_debug(
 pub(super) fn take_apart(
     elf: &mut Elf,
     spec: &ImageSpec,
-    (addresses, extents): (&Addresses, &[Extent]),
+    (addresses, extents): (&AddressMap, &[Extent]),
     entries: &[Entry],
     debug: &[(String, Vec<Fixup>)],
 ) {
     let mut relocations =
-        Relocations::new(spec, &mut elf.symbols, |address| locate(extents, address));
+        ModuleRelocations::new(spec, &mut elf.symbols, |address| locate(extents, address));
     for (index, (site, entry)) in (0..).zip(spec.sites.iter().zip(entries)) {
         relocations.entry(addresses.table + index * entry_size(spec.layout), &site.key, entry);
         if let Some(to) = entry.jump
@@ -87,10 +88,10 @@ pub(super) fn take_apart(
         elf.sections.insert(index + 1, Section::rela(&of, list));
     }
     for symbol in &mut elf.symbols {
-        symbol.value = match &symbol.place {
-            Place::Absolute => symbol.value,
-            Place::Undefined => 0,
-            Place::In(name) => {
+        symbol.value = match &symbol.section {
+            SymbolSection::Absolute => symbol.value,
+            SymbolSection::Undefined => 0,
+            SymbolSection::In(name) => {
                 let section = extents.iter().find(|extent| extent.name == *name);
                 symbol.value - section.map_or(0, |section| section.range.start)
             }

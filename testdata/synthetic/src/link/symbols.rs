@@ -1,8 +1,8 @@
-//! The symbols of an image while it is linked: resolution of [`Place`]s, and
+//! The symbols of an image while it is linked: resolution of [`AddressExpr`]s, and
 //! the order in which an ELF symbol table lists them.
 
 use crate::elf::{self, Section, Symbol, consts};
-use crate::spec::{Place, Scope};
+use crate::spec::{AddressExpr, Scope};
 
 /// A symbol with its scope.
 #[derive(Debug, Clone)]
@@ -30,8 +30,8 @@ impl Definitions {
             Scope::Global => consts::STB_GLOBAL,
             Scope::Local(_) => consts::STB_LOCAL,
         };
-        let place = elf::Place::In(section.to_owned());
-        let symbol = Symbol { name: name.to_owned(), value, size, bind, kind, place };
+        let section = elf::SymbolSection::In(section.to_owned());
+        let symbol = Symbol { name: name.to_owned(), value, size, bind, kind, section };
         self.list.push(Definition { scope, symbol });
     }
 
@@ -44,9 +44,9 @@ impl Definitions {
     /// in `section` already.
     pub fn map(&mut self, name: &str, file: &str, section: &str, value: u64) {
         let scope = Scope::Local(file.to_owned());
-        let place = elf::Place::In(section.to_owned());
+        let in_section = elf::SymbolSection::In(section.to_owned());
         let known = self.list.iter().any(|Definition { scope: other, symbol }| {
-            *other == scope && symbol.name == name && symbol.place == place
+            *other == scope && symbol.name == name && symbol.section == in_section
         });
         if !known {
             self.define((name, scope), consts::STT_NOTYPE, section, (value, 0));
@@ -61,16 +61,16 @@ impl Definitions {
             size: 0,
             bind: consts::STB_GLOBAL,
             kind: consts::STT_NOTYPE,
-            place: elf::Place::Undefined,
+            section: elf::SymbolSection::Undefined,
         };
         self.list.push(Definition { scope: Scope::Global, symbol });
     }
 
     /// Address that `place` means.
-    pub(super) fn resolve(&self, place: &Place) -> u64 {
+    pub(super) fn resolve(&self, place: &AddressExpr) -> u64 {
         let (file, name, offset) = match place {
-            Place::Address(address) => return *address,
-            Place::Symbol { file, name, offset } => (file, name, *offset),
+            AddressExpr::Address(address) => return *address,
+            AddressExpr::Symbol { file, name, offset } => (file, name, *offset),
         };
         let mut found = self.list.iter().filter(|definition| {
             definition.symbol.name == *name
@@ -126,7 +126,7 @@ pub(super) fn section_symbol(section: &Section) -> Symbol {
         size: 0,
         bind: consts::STB_LOCAL,
         kind: consts::STT_SECTION,
-        place: elf::Place::In(section.name.clone()),
+        section: elf::SymbolSection::In(section.name.clone()),
     }
 }
 
@@ -137,6 +137,6 @@ fn file_symbol(path: &str) -> Symbol {
         size: 0,
         bind: consts::STB_LOCAL,
         kind: consts::STT_FILE,
-        place: elf::Place::Absolute,
+        section: elf::SymbolSection::Absolute,
     }
 }

@@ -1,6 +1,6 @@
 //! Sites: one patched instruction and its table entry.
 
-use super::Place;
+use super::address::AddressExpr;
 
 /// Branch sense of a site (bit 0 of the entry's key word).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,11 @@ pub struct InlineFrame {
 #[derive(Debug, Clone)]
 pub struct SiteSpec {
     /// Where the patched instruction is.
-    pub code: Place,
+    pub code: AddressExpr,
     /// Where a JMP goes to.
-    pub target: Place,
+    pub target: AddressExpr,
     /// Where the key is.
-    pub key: Place,
+    pub key: AddressExpr,
     /// Branch sense.
     pub branch: Branch,
     /// Bit 1 of the entry's key word.
@@ -62,7 +62,11 @@ pub struct SiteSpec {
 impl SiteSpec {
     /// An unlikely branch at `code` to `target` on `key`, in its initial state.
     #[must_use]
-    pub fn new(code: impl Into<Place>, target: impl Into<Place>, key: impl Into<Place>) -> Self {
+    pub fn new(
+        code: impl Into<AddressExpr>,
+        target: impl Into<AddressExpr>,
+        key: impl Into<AddressExpr>,
+    ) -> Self {
         Self {
             code: code.into(),
             target: target.into(),

@@ -2,11 +2,11 @@
 
 use jlctl_synthetic::elf::Endian;
 use jlctl_synthetic::link::{jump, relr, relr_words};
-use jlctl_synthetic::spec::{Machine, Place};
+use jlctl_synthetic::spec::{AddressExpr, Machine};
 
 #[test]
 fn every_form_of_a_reference_is_read() {
-    assert_eq!(Place::from("0x10"), Place::Address(16));
+    assert_eq!(AddressExpr::from("0x10"), AddressExpr::Address(16));
     for (text, file, name, offset) in [
         ("demo_open", None, "demo_open", 0),
         ("demo_open+0x8", None, "demo_open", 8),
@@ -14,8 +14,9 @@ fn every_form_of_a_reference_is_read() {
         ("irq-gic.c:___once_key.0", Some("irq-gic.c"), "___once_key.0", 0),
         ("kernel/demo.c:key+16", Some("kernel/demo.c"), "key", 16),
     ] {
-        let want = Place::Symbol { file: file.map(str::to_owned), name: name.to_owned(), offset };
-        assert_eq!(Place::from(text), want, "{text}");
+        let want =
+            AddressExpr::Symbol { file: file.map(str::to_owned), name: name.to_owned(), offset };
+        assert_eq!(AddressExpr::from(text), want, "{text}");
     }
 }
 

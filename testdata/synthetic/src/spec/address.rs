@@ -7,7 +7,7 @@ use std::fmt;
 /// As text: `[FILE:]SYMBOL[+OFFSET|-OFFSET]` or `0xADDRESS`; offsets are decimal
 /// or `0x…` bytes, and `FILE` is a path or its last component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum AddressExpr {
     /// An address, whatever lies there.
     Address(u64),
     /// A displacement from a symbol.
@@ -21,13 +21,13 @@ pub enum Place {
     },
 }
 
-impl From<u64> for Place {
+impl From<u64> for AddressExpr {
     fn from(address: u64) -> Self {
         Self::Address(address)
     }
 }
 
-impl From<&str> for Place {
+impl From<&str> for AddressExpr {
     /// # Panics
     /// If a number in the text is none.
     fn from(text: &str) -> Self {
@@ -59,7 +59,7 @@ fn number(text: &str) -> u64 {
     parsed.unwrap_or_else(|_| panic!("{text:?} is no number"))
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for AddressExpr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => write!(f, "{address:#x}"),

@@ -1,9 +1,13 @@
-//! The few instructions of an image, encoded here and not by the shim, so that
+//! An entry of the jump table, and the instruction at its site.
+//!
+//! The few instructions of an image are encoded here and not by the shim, so that
 //! a test compares two encoders.
 
-use crate::spec::{Machine, SiteInsn, SiteSpec};
+use crate::spec::{Branch, Machine, SiteInsn, SiteSpec};
 use jlctl_shim::abi::JumpLabelType;
 
+/// Bytes in which functions are measured: see [`crate::spec::FunctionSpec::insns`].
+pub(crate) const UNIT: u64 = 4;
 /// Longest site in bytes (x86_64).
 const LONGEST: usize = 5;
 /// Filler between instructions on x86_64: a NOP of one byte.
@@ -37,15 +41,43 @@ impl SiteBytes {
     }
 
     /// The first four bytes as a little-endian word; missing ones are zero.
-    pub(super) fn word(&self) -> u32 {
+    pub(crate) fn word(&self) -> u32 {
         let [a, b, c, d, _] = self.bytes;
         u32::from_le_bytes([a, b, c, d])
     }
 }
 
+/// What one table entry means, as a correct reader must find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Address of the patched instruction.
+    pub code: u64,
+    /// Address that a JMP goes to.
+    pub target: u64,
+    /// Address of the key, without flag bits.
+    pub key: u64,
+    /// Branch sense: likely.
+    pub branch: bool,
+    /// The init bit.
+    pub init: bool,
+    /// Where the instruction written at `code` goes to, if it is a jump.
+    pub jump: Option<u64>,
+    /// The bytes written at `code`.
+    pub insn: SiteBytes,
+    /// The first four of them as a little-endian word.
+    pub word: u32,
+}
+
+impl Entry {
+    /// Whether the NOP of `machine` was written at the site.
+    pub(crate) fn is_nop(&self, machine: Machine) -> bool {
+        self.insn == nop(machine, self.insn.length() == 2)
+    }
+}
+
 /// Where the instruction of a site goes to; `None` if it is not a jump of ours.
-pub(super) fn destination(site: &SiteSpec, code: u64, target: u64, on: bool) -> Option<u64> {
-    let branch = site.branch == crate::spec::Branch::Likely;
+pub(crate) fn destination(site: &SiteSpec, code: u64, target: u64, on: bool) -> Option<u64> {
+    let branch = site.branch == Branch::Likely;
     match (site.insn, JumpLabelType::wanted(on, branch)) {
         (SiteInsn::JumpBy(bytes), _) => Some(code.wrapping_add_signed(bytes)),
         (SiteInsn::Initial, JumpLabelType::Jmp) => Some(target),
@@ -54,7 +86,7 @@ pub(super) fn destination(site: &SiteSpec, code: u64, target: u64, on: bool) -> 
 }
 
 /// The bytes at a site that does not jump.
-pub(super) fn straight(machine: Machine, site: &SiteSpec) -> SiteBytes {
+pub(crate) fn straight(machine: Machine, site: &SiteSpec) -> SiteBytes {
     let nop = nop(machine, site.short);
     let SiteInsn::Word(word) = site.insn else { return nop };
     let mut bytes = nop;
@@ -63,7 +95,7 @@ pub(super) fn straight(machine: Machine, site: &SiteSpec) -> SiteBytes {
     bytes
 }
 
-pub(super) fn nop(machine: Machine, short: bool) -> SiteBytes {
+pub(crate) fn nop(machine: Machine, short: bool) -> SiteBytes {
     assert!(!short || machine == Machine::X86_64, "only x86_64 has short sites");
     match (machine, short) {
         // Arm ARM (DDI 0487) C6.2, NOP.
@@ -108,7 +140,7 @@ pub fn jump(machine: Machine, short: bool, code: u64, to: u64) -> SiteBytes {
 /// A jump as an assembler leaves it for a relocation.  On RISC-V that is the
 /// displacement between the two offsets in their sections, whichever those
 /// are: `md_apply_fix()` of the GNU assembler calls it tentative.
-pub(super) fn unlinked_jump(machine: Machine, short: bool, from: u64, to: u64) -> SiteBytes {
+pub(crate) fn unlinked_jump(machine: Machine, short: bool, from: u64, to: u64) -> SiteBytes {
     assert!(!short, "a short jump has no room for a relocation");
     match machine {
         Machine::Aarch64 => SiteBytes::new(&b(0)),
@@ -118,7 +150,7 @@ pub(super) fn unlinked_jump(machine: Machine, short: bool, from: u64, to: u64) -
 }
 
 /// Fills code with NOPs.
-pub fn fill(machine: Machine, code: &mut [u8]) {
+pub fn fill_code(machine: Machine, code: &mut [u8]) {
     match machine {
         Machine::X86_64 => code.fill(X86_NOP1),
         Machine::Aarch64 | Machine::Riscv64 => {
@@ -129,7 +161,7 @@ pub fn fill(machine: Machine, code: &mut [u8]) {
 }
 
 /// The last four bytes of a function: they end in a return.
-pub(super) fn end_of_function(machine: Machine) -> [u8; 4] {
+pub(crate) fn end_of_function(machine: Machine) -> [u8; 4] {
     match machine {
         Machine::Aarch64 => 0xd65f_03c0_u32.to_le_bytes(),
         Machine::X86_64 => [X86_NOP1, X86_NOP1, X86_NOP1, X86_RET],

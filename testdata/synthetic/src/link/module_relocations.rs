@@ -2,37 +2,17 @@
 //! `.long code - .; .long target - .; .quad key + branch - .`.
 
 use super::extent::Location;
-use super::{Entry, fill};
+use super::fill;
+use crate::dwarf::{Fixup, FixupTarget};
 use crate::elf::{self, Relocation, Symbol, SymbolRef, consts};
-use crate::spec::{ImageSpec, Layout, Machine, Place};
+use crate::entry::Entry;
+use crate::spec::{AddressExpr, ImageSpec, Layout, Machine};
 
 /// Name of the label that an assembler makes for `.` on RISC-V.
 const HERE: &str = ".L0 ";
 
-/// A place in a debug section that depends on something else.
-#[derive(Debug, Clone)]
-pub(crate) struct Fixup {
-    /// Offset in its section.
-    pub(crate) offset: u64,
-    /// Bytes of the field: 4 or 8.
-    pub(crate) size: u8,
-    /// What it depends on.
-    pub(crate) target: FixupTarget,
-    /// The address, or the offset in the other section.
-    pub(crate) value: u64,
-}
-
-/// What a place depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FixupTarget {
-    /// An address.
-    Address,
-    /// An offset in another debug section.
-    Section(String),
-}
-
-/// Relocations in the making, while symbols still have the layout's addresses.
-pub(super) struct Relocations<'a, F> {
+/// ModuleRelocations in the making, while symbols still have the layout's addresses.
+pub(super) struct ModuleRelocations<'a, F> {
     spec: &'a ImageSpec,
     symbols: &'a mut Vec<Symbol>,
     locate: F,
@@ -54,7 +34,7 @@ pub(super) fn absolute(machine: Machine, size: u8) -> consts::RelocationType {
 /// A symbol and an addend.
 type Target = (SymbolRef, i64);
 
-impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
+impl<'a, F: Fn(u64) -> Option<Location>> ModuleRelocations<'a, F> {
     pub(super) fn new(spec: &'a ImageSpec, symbols: &'a mut Vec<Symbol>, locate: F) -> Self {
         Self { spec, symbols, locate, lists: Vec::new() }
     }
@@ -65,7 +45,7 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
     }
 
     /// The three fields of the entry at `at`, whose key is named `key`.
-    pub(super) fn entry(&mut self, at: u64, key: &Place, entry: &Entry) {
+    pub(super) fn entry(&mut self, at: u64, key: &AddressExpr, entry: &Entry) {
         let (code, target) = (self.code(entry.code), self.code(entry.target));
         let key = self.key(key, entry);
         let (short, long) = match self.spec.layout {
@@ -110,8 +90,8 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
         let (symbol, addend) = match &fixup.target {
             FixupTarget::Address => self.by_object(fixup.value),
             FixupTarget::Section(name) => {
-                let place = elf::Place::In(name.clone());
-                let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.place == place;
+                let section = elf::SymbolSection::In(name.clone());
+                let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.section == section;
                 let found = self.symbols.iter().position(is_section).expect("it has a symbol");
                 (SymbolRef::Position(found), fixup.value.cast_signed())
             }
@@ -168,10 +148,10 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
 
     /// The key of `entry`: by its symbol if that is global, or of another
     /// image, or on RISC-V; else by its section.  Flags are part of the addend.
-    fn key(&mut self, key: &Place, entry: &Entry) -> Target {
+    fn key(&mut self, key: &AddressExpr, entry: &Entry) -> Target {
         let flags = (fill::key_word(entry) - entry.key).cast_signed();
         let (symbol, addend) = match key {
-            Place::Symbol { name, offset, .. } => {
+            AddressExpr::Symbol { name, offset, .. } => {
                 let value = entry.key.wrapping_add_signed(-offset);
                 let found = self.symbols.iter().position(|symbol| {
                     let by_name =
@@ -183,7 +163,7 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
                     None => self.by_section(entry.key),
                 }
             }
-            Place::Address(address) => self.by_section(*address),
+            AddressExpr::Address(address) => self.by_section(*address),
         };
         (symbol, addend + flags)
     }
@@ -207,12 +187,13 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
         };
         match (self.locate)(address) {
             Some(Location::Section { name, offset }) => {
-                let place = elf::Place::In(name);
-                let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.place == place;
+                let section = elf::SymbolSection::In(name);
+                let is_section = |s: &Symbol| s.kind == consts::STT_SECTION && s.section == section;
                 (find(&is_section), offset.cast_signed())
             }
             Some(Location::Undefined { name, offset }) => {
-                let is_undefined = |s: &Symbol| s.name == name && s.place == elf::Place::Undefined;
+                let is_undefined =
+                    |s: &Symbol| s.name == name && s.section == elf::SymbolSection::Undefined;
                 (find(&is_undefined), offset.cast_signed())
             }
             None => (SymbolRef::Number(0), address.cast_signed()),
@@ -225,8 +206,8 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
         if let Some(position) = self.symbols.iter().position(same) {
             return SymbolRef::Position(position);
         }
-        let place = match (self.locate)(address) {
-            Some(Location::Section { name, .. }) => elf::Place::In(name),
+        let section = match (self.locate)(address) {
+            Some(Location::Section { name, .. }) => elf::SymbolSection::In(name),
             _ => return self.by_section(address).0,
         };
         self.symbols.push(Symbol {
@@ -235,7 +216,7 @@ impl<'a, F: Fn(u64) -> Option<Location>> Relocations<'a, F> {
             size: 0,
             bind: consts::STB_LOCAL,
             kind: consts::STT_NOTYPE,
-            place,
+            section,
         });
         SymbolRef::Position(self.symbols.len() - 1)
     }
