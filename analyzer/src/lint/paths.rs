@@ -275,11 +275,13 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
     }
 
     fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut PathStates) {
-        match insn {
-            Insn::Call { to } if let Some(callee) = self.subject.program.function_at(to) => {
-                self.call(callee, at, state);
-            }
-            Insn::Call { .. } | Insn::CallRegister { .. } => {
+        let callee = match insn {
+            Insn::Call { to } => self.subject.program.function_at(to),
+            _ => None,
+        };
+        match (insn, callee) {
+            (Insn::Call { .. }, Some(callee)) => self.call(callee, at, state),
+            (Insn::Call { .. }, None) | (Insn::CallRegister { .. }, _) => {
                 state.clear.iter_mut().chain(&mut state.pending).for_each(|half| half.call(at));
             }
             _ => {
