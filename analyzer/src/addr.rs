@@ -2,19 +2,20 @@
 
 use std::fmt;
 
-/// A stated virtual memory address: what the image itself says, before any
+/// A stated virtual memory address (SVMA): the address that the image itself states, before any
 /// load bias (KASLR, PIE) is added.  In bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Svma(pub u64);
 
 impl Svma {
-    /// The address `bytes` further on; wraps at 2⁶⁴ as the processor's does.
+    /// The address `bytes` higher.  Wraps at 2⁶⁴, as the processor's arithmetic does.
     #[must_use]
     pub const fn wrapping_add(self, bytes: u64) -> Self {
         Self(self.0.wrapping_add(bytes))
     }
 
-    /// The address `bytes` away; wraps at 2⁶⁴ as the processor's does.
+    /// The address `bytes` higher, or lower if `bytes` is negative.  Wraps at 2⁶⁴, as the
+    /// processor's arithmetic does.
     #[must_use]
     pub const fn wrapping_offset(self, bytes: i64) -> Self {
         Self(self.0.wrapping_add_signed(bytes))
@@ -43,7 +44,7 @@ impl fmt::Display for FileOffset {
     }
 }
 
-/// Half-open range of stated addresses; `end < start` never happens.
+/// A half-open range of stated addresses.  Invariant: `start <= end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddrRange {
     start: Svma,
@@ -51,14 +52,14 @@ pub struct AddrRange {
 }
 
 impl AddrRange {
-    /// The range from `start` up to, not including, `end`; `None` if it ends
-    /// before it starts.
+    /// The range from `start` up to, but not including, `end`; `None` if `end` is below
+    /// `start`.
     #[must_use]
     pub fn new(start: Svma, end: Svma) -> Option<Self> {
         (start <= end).then_some(Self { start, end })
     }
 
-    /// `size` bytes from `start`, cut off at the top of the address space.
+    /// `size` bytes from `start`, clamped to the top of the address space.
     #[must_use]
     pub const fn sized(start: Svma, size: u64) -> Self {
         Self { start, end: Svma(start.0.saturating_add(size)) }
@@ -70,7 +71,7 @@ impl AddrRange {
         self.start
     }
 
-    /// First address behind the range.
+    /// First address after the range.
     #[must_use]
     pub const fn end(self) -> Svma {
         self.end

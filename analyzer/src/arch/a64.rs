@@ -1,7 +1,7 @@
-//! A64 (arm64): the only user of yaxpeax-arm.
+//! A64 (arm64), decoded by yaxpeax-arm, which no other file uses.
 //!
-//! A64 instructions are little-endian whatever the byte order of data is
-//! (Arm ARM DDI 0487, B2.6.2), so nothing here asks for the image's order.
+//! A64 instructions are little-endian regardless of the byte order of data (Arm ARM DDI 0487,
+//! B2.6.2), so this file never needs the image's byte order.
 
 use super::architecture::{
     Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label,
@@ -29,7 +29,7 @@ const CALL26: u32 = 283;
 /// Relocations by number (AAELF64 2024Q3, 5.7).
 const RELOCATIONS: &[Row] = &[
     (0, "R_AARCH64_NONE", Relocation::Ignore),
-    // The older number of NONE.
+    // An older number for NONE.
     (256, "R_AARCH64_NONE", Relocation::Ignore),
     (257, "R_AARCH64_ABS64", Relocation::Absolute { bytes: 8 }),
     (258, "R_AARCH64_ABS32", Relocation::Absolute { bytes: 4 }),
@@ -138,7 +138,7 @@ fn classify(code: Svma, bytes: &[u8]) -> SiteInsn {
         (Opcode::B, Operand::PCOffset(offset)) => {
             SiteInsn::Jmp { to: code.wrapping_offset(offset) }
         }
-        // HINT covers NOP, YIELD, BTI and more: only the one word is a NOP.
+        // HINT also encodes YIELD, BTI and others; only this one word is the NOP.
         _ if word(bytes) == Some(aarch64::NOP) => SiteInsn::Nop,
         _ => SiteInsn::Other,
     }
@@ -153,8 +153,8 @@ fn decode(bytes: &[u8]) -> Option<Instruction> {
     InstDecoder::default().decode(&mut U8Reader::new(word)).ok()
 }
 
-/// yaxpeax prints branch targets relative to the instruction (`$+0x18`); a
-/// reader of a disassembly wants the address.
+/// Disassembly with an absolute branch target: yaxpeax prints targets relative to the
+/// instruction (`$+0x18`).
 fn listing(code: Svma, insn: &Instruction) -> String {
     let text = insn.to_string();
     let Some(offset) = insn.operands.iter().find_map(|operand| match operand {
@@ -268,7 +268,7 @@ mod tests {
             let _ = A64.disassemble(Svma(code), &bytes);
         }
 
-        /// What the shim encodes, the decoder reads back.
+        /// The decoder reads back what the shim encodes.
         #[test]
         fn agrees_with_the_encoder(code in any::<u64>(), words in -(1i64 << 25)..(1i64 << 25)) {
             let code = Svma(code & !3);

@@ -6,7 +6,7 @@ use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::{EncodeError, InsnBytes};
 use std::fmt;
 
-/// What an instruction set has to answer about jump-label sites.
+/// An instruction set, as far as jump-label sites depend on it.
 pub trait Architecture: fmt::Debug + Sync {
     /// Name in reports, as the kernel calls the architecture.
     fn name(&self) -> &'static str;
@@ -14,27 +14,27 @@ pub trait Architecture: fmt::Debug + Sync {
     /// ELF machine number (`e_machine`) of its 64-bit images.
     fn elf_machine(&self) -> u16;
 
-    /// Bytes of the longest site.
+    /// Length of the longest site, in bytes.
     fn max_site_bytes(&self) -> usize;
 
-    /// Bytes of the longest instruction: what [`Self::decode_site`] looks at.
+    /// Length of the longest instruction, in bytes: as much as [`Self::decode_site`] reads.
     fn max_insn_bytes(&self) -> usize;
 
     /// Alignment of sites, in bytes (a power of two).
     fn site_alignment(&self) -> u64;
 
-    /// Alignment of what sites branch to, in bytes (a power of two).
+    /// Alignment of branch targets, in bytes (a power of two).
     fn target_alignment(&self) -> u64;
 
-    /// What the init bit of an entry says in a file.
+    /// The meaning of an entry's init bit in a file.
     fn init_bit_on_disk(&self) -> InitBitOnDisk;
 
     /// Decodes and classifies the instruction that `bytes` hold at `code`.
     /// `bytes` may be shorter than [`Self::max_insn_bytes`].
     fn decode_site(&self, code: Svma, bytes: &[u8]) -> SiteDecode;
 
-    /// Disassembly of `bytes` at `code`, branch targets as absolute addresses.
-    /// `None` if the bytes are no instruction that the decoder knows.
+    /// Disassembles `bytes` at `code`, with branch targets as absolute addresses. `None` if the
+    /// decoder does not know the instruction.
     fn disassemble(&self, code: Svma, bytes: &[u8]) -> Option<String>;
 
     /// Whether the decoder knows the instruction that `bytes` hold.
@@ -42,12 +42,12 @@ pub trait Architecture: fmt::Debug + Sync {
         self.disassemble(Svma(0), bytes).is_some()
     }
 
-    /// The instruction of `len` bytes that makes a site at `code` fall through
-    /// or branch to `target`.
+    /// Encodes the instruction of `len` bytes that makes a site at `code` fall through or
+    /// branch to `target`.
     ///
     /// # Errors
-    /// If no such instruction exists: the site has another length, `target` is
-    /// out of its range, or an address is not aligned.
+    /// If no such instruction exists: the architecture has no site of this length, `target` is
+    /// out of range, or an address is not aligned.
     fn encode(
         &self,
         insn: JumpLabelType,
@@ -59,23 +59,23 @@ pub trait Architecture: fmt::Debug + Sync {
     /// Whether a site of `len` bytes at `code` can hold a branch to `target`.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// The reason why it cannot.
     fn check_reach(&self, code: Svma, target: Svma, len: usize) -> Result<(), EncodeError> {
         self.encode(JumpLabelType::Jmp, code, target, len).map(|_| ())
     }
 
-    /// What an ELF relocation type does.
+    /// The effect of an ELF relocation type.
     fn relocation(&self, r_type: u32) -> Relocation;
 
-    /// Name of an ELF relocation type in the psABI, if it is a known one.
+    /// Name of an ELF relocation type in the psABI; `None` if the type is not known.
     fn relocation_name(&self, r_type: u32) -> Option<&'static str>;
 
-    /// Makes the branch in `bytes`, the instruction at `place`, go to `to`
-    /// (S + A), as a [`Relocation::Branch`] of type `r_type` says.
+    /// Makes the branch in `bytes`, the instruction at `place`, go to `to` (S + A), as a
+    /// [`Relocation::Branch`] of type `r_type` requires.
     ///
     /// # Errors
-    /// If the branch does not reach, or there is none that `r_type` fills;
-    /// `bytes` are then as they were.
+    /// If the branch does not reach `to`, or `bytes` hold no branch that `r_type` applies to.
+    /// `bytes` are then unchanged.
     fn relocate_branch(
         &self,
         r_type: u32,
@@ -84,30 +84,31 @@ pub trait Architecture: fmt::Debug + Sync {
         bytes: &mut [u8],
     ) -> Result<(), EncodeError>;
 
-    /// Whether a symbol of this name marks a place in code rather than names
-    /// it: mapping symbols and labels of the assembler.
+    /// Whether a symbol of this name is a mapping symbol or an assembler's label, which marks a
+    /// position in code but does not name it.
     fn is_marker_symbol(&self, name: &[u8]) -> bool;
 }
 
-/// What the second flag bit of a key word (`jlctl_shim::abi::ENTRY_INIT`) says
-/// in a file.  At boot a kernel overwrites it: then it marks sites in init text.
+/// The meaning, in a file, of the second flag bit of a key word
+/// (`jlctl_shim::abi::ENTRY_INIT`).  A booting kernel overwrites the bit to mark sites in init
+/// text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InitBitOnDisk {
-    /// Nothing.
+    /// The bit has no meaning in a file.
     NoFact,
-    /// The compiler emitted a JMP of whatever length reaches, for objtool to
-    /// make a NOP of (Linux 5.14 and later, `tools/objtool/check.c`).
+    /// The compiler emitted a JMP of the length that reaches, and objtool makes it a
+    /// NOP (Linux 5.14 and later, `tools/objtool/check.c`).
     NopByObjtool,
 }
 
-/// What stands at a site.
+/// The instruction at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SiteInsn {
     /// The NOP that the kernel patches in.
     Nop,
     /// An unconditional direct branch without link.
     Jmp {
-        /// Where it goes.
+        /// The branch target.
         to: Svma,
     },
     /// Anything else, undecodable bytes included.
@@ -115,7 +116,7 @@ pub enum SiteInsn {
 }
 
 impl SiteInsn {
-    /// The jump-label meaning, if it has one.
+    /// NOP or JMP in the terms of jump labels; `None` for any other instruction.
     #[must_use]
     pub const fn kind(self) -> Option<JumpLabelType> {
         match self {
@@ -129,16 +130,15 @@ impl SiteInsn {
 /// A site's instruction and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SiteDecode {
-    /// What it is.
+    /// The instruction.
     pub insn: SiteInsn,
-    /// Its length in bytes.  Where all sites have one length it is that,
-    /// whatever stands there; otherwise 0 if the bytes are no instruction.
+    /// Its length in bytes.  On an architecture whose sites all have one length, `len` is that
+    /// length for any bytes; on others it is 0 if the bytes are not an instruction.
     pub len: usize,
 }
 
-/// Whether `name` is that of a mapping symbol `$x` or `$d` (AAELF64 5.5.5,
-/// RISC-V ELF psABI "Mapping Symbol"), with or without a suffix `.any`, or of a
-/// label that an assembler makes for itself.
+/// Whether `name` is a mapping symbol `$x` or `$d` (AAELF64 5.5.5; RISC-V ELF psABI, "Mapping
+/// Symbol"), with or without a suffix `.any`, or a label that an assembler generates.
 pub(super) fn is_mapping_symbol_or_label(name: &[u8]) -> bool {
     match name {
         [] | [b'.', b'L', ..] => true,

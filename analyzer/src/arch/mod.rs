@@ -1,6 +1,6 @@
-//! The seam between jlctl and an architecture: everything that depends on the
-//! instruction set or on its ELF psABI is behind [`Architecture`], one module
-//! per architecture.
+//! The boundary between jlctl and an architecture: everything that depends on the instruction
+//! set or on its ELF psABI is a method of [`Architecture`], implemented in one file per
+//! architecture.
 
 mod a64;
 mod architecture;
@@ -11,11 +11,11 @@ mod x86_64;
 pub use architecture::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn};
 pub use relocation::{Relocation, RelocationError};
 
-/// Every architecture that is supported.
+/// All supported architectures.
 const ALL: [&dyn Architecture; 3] = [&a64::A64, &x86_64::X86_64, &riscv64::Riscv64];
 
-/// The architecture of the ELF machine number (`e_machine`) of a 64-bit image,
-/// if it is supported.
+/// The architecture with the ELF machine number `machine` (`e_machine`, 64-bit images); `None`
+/// if it is not supported.
 #[must_use]
 pub fn of_elf_machine(machine: u16) -> Option<&'static dyn Architecture> {
     ALL.into_iter().find(|arch| arch.elf_machine() == machine)
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(names(), "arm64, x86_64, riscv64");
     }
 
-    /// Each relocation that is named, under its number, is applied or says why not.
+    /// Each named relocation is in the table under its number, and enough of them are applied.
     #[test]
     fn relocation_tables_ascend() {
         for arch in ALL {

@@ -1,15 +1,15 @@
-//! Relocations by what they do, whatever an architecture calls them.
+//! Relocations by their effect, independent of the names that architectures give them.
 
 use crate::addr::Svma;
 use jlctl_shim::insn::EncodeError;
 
-/// Bytes of the longest ULEB128 number that holds 64 bits.
+/// Length of the longest ULEB128 encoding of a 64-bit number, in bytes.
 const ULEB128_MAX: usize = 10;
-/// What SET6 and SUB6 change; the other bits are an opcode (DW_CFA_advance_loc).
+/// The bits that SET6 and SUB6 change; the other two are an opcode (DW_CFA_advance_loc).
 const LOW_SIX: u64 = 0x3f;
 
-/// What a relocation type does to the field at its place P, given its symbol S
-/// and addend A.  `bytes` is the length of the field.
+/// The effect of a relocation type on the field at location P, given the symbol value S and the
+/// addend A.  `bytes` is the length of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relocation {
     /// Nothing: no relocation, or a hint to the linker.
@@ -24,48 +24,48 @@ pub enum Relocation {
         /// Length of the field.
         bytes: usize,
     },
-    /// What is there, plus S + A.
+    /// The field, plus S + A.
     Add {
         /// Length of the field.
         bytes: usize,
     },
-    /// What is there, minus (S + A).
+    /// The field, minus (S + A).
     Sub {
         /// Length of the field.
         bytes: usize,
     },
-    /// The low bits of S + A; a [`Self::Sub`] of the same place follows.
+    /// The low bits of S + A; a [`Self::Sub`] of the same field follows.
     Set {
         /// Length of the field.
         bytes: usize,
     },
     /// The low six bits become those of S + A.
     Set6,
-    /// The low six bits become those of what is there, minus (S + A).
+    /// The low six bits become those of the field minus (S + A).
     Sub6,
-    /// The low bits of S + A in a ULEB128 number, whose length stays.
+    /// The low bits of S + A as a ULEB128 number of unchanged length.
     SetUleb128,
-    /// What is there, a ULEB128 number, minus (S + A); its length stays.
+    /// The field, a ULEB128 number, minus (S + A); its length does not change.
     SubUleb128,
     /// Load bias plus A.
     LoadBias {
         /// Length of the field.
         bytes: usize,
     },
-    /// S + A − P in the immediate of a branch:
-    /// [`super::Architecture::relocate_branch`] puts it there.
+    /// S + A − P in the immediate of a branch, applied by
+    /// [`super::Architecture::relocate_branch`].
     Branch {
         /// Length of the instruction.
         bytes: usize,
     },
-    /// None that jlctl knows, or none that a jump table, a key or a site has.
+    /// A type that jlctl does not know, or that no jump table, key or site uses.
     Unknown,
 }
 
-/// Why a relocation cannot be applied to a word.
+/// Why a relocation cannot be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RelocationError {
-    /// The type fills no word of data.
+    /// The type does not fill a word of data.
     #[error("expected a type that fills a word of data")]
     NotAWord,
     /// The value needs more bits than the field has.
@@ -76,16 +76,16 @@ pub enum RelocationError {
         /// The value.
         value: u64,
     },
-    /// A branch cannot be made to go where the relocation says.
+    /// The branch cannot go to the relocation's target.
     #[error("{0}")]
     Branch(EncodeError),
-    /// The field lies outside the section, or ends outside of it.
+    /// The field does not lie entirely inside the section.
     #[error("expected a field inside the {size:#x} bytes of the section")]
     Outside {
-        /// Bytes of the section.
+        /// Size of the section in bytes.
         size: usize,
     },
-    /// The symbol table has no such symbol.
+    /// The symbol index is beyond the end of the symbol table.
     #[error("expected an index into the symbol table, found {index}, which is behind its end")]
     NoSymbol {
         /// The index.
@@ -94,7 +94,7 @@ pub enum RelocationError {
 }
 
 impl Relocation {
-    /// Length of the field in bytes; `None` if there is none, or none known.
+    /// Length of the field in bytes; `None` if the type has no field of a fixed length.
     #[must_use]
     pub const fn bytes(self) -> Option<usize> {
         match self {
@@ -110,8 +110,8 @@ impl Relocation {
         }
     }
 
-    /// Length in bytes of the field that `rest` starts with; `None` if there is
-    /// none, or `rest` ends before it does.
+    /// Length in bytes of the field at the start of `rest`; `None` if the type has no field, or
+    /// `rest` ends inside it.
     #[must_use]
     pub fn field_bytes(self, rest: &[u8]) -> Option<usize> {
         let bytes = match self {
@@ -124,12 +124,12 @@ impl Relocation {
         (bytes <= rest.len()).then_some(bytes)
     }
 
-    /// Applies the relocation to `field`, the bytes at `place`, at load bias
-    /// zero.  `value` is S + A.  [`Relocation::Ignore`] leaves the field alone.
+    /// Applies the relocation to `field`, the bytes at `place`, at load bias zero.  `value` is
+    /// S + A.  [`Relocation::Ignore`] does not change the field.
     ///
     /// # Errors
-    /// If the type fills no word of data, `field` is not as long as it, or the
-    /// value does not fit; the field is then as it was.
+    /// If the type does not fill a word of data, `field` has another length than the type's
+    /// field, or the value does not fit.  `field` is then unchanged.
     pub fn apply(
         self,
         field: &mut [u8],
@@ -151,8 +151,8 @@ impl Relocation {
         let value = match self {
             Self::Absolute { bytes } | Self::LoadBias { bytes } => fitting(value, bytes)?,
             Self::Relative { bytes } => fitting(value.wrapping_sub(place.0), bytes)?,
-            // The two halves of a difference are applied one after the other:
-            // what lies between them wraps (RISC-V ELF psABI, "Relocations").
+            // A difference is the sum of two relocations; the intermediate value wraps (RISC-V
+            // ELF psABI, "Relocations").
             Self::Add { .. } => there.wrapping_add(value),
             Self::Sub { .. } => there.wrapping_sub(value),
             Self::Set { .. } => value,
@@ -169,8 +169,8 @@ impl Relocation {
     }
 }
 
-/// `value` if a field of `bytes` holds it as a signed or an unsigned number.
-/// The psABIs differ in which of the two a type allows; both are sound input.
+/// `value`, if a field of `bytes` can hold it as a signed or an unsigned number. The psABIs
+/// differ in which of the two a type allows; both are valid input.
 fn fitting(value: u64, bytes: usize) -> Result<u64, RelocationError> {
     let unused = 64u32.saturating_sub(u32::try_from(bytes).unwrap_or(8).saturating_mul(8));
     let unsigned = value.wrapping_shl(unused).wrapping_shr(unused);
@@ -182,9 +182,9 @@ fn fitting(value: u64, bytes: usize) -> Result<u64, RelocationError> {
     }
 }
 
-/// Makes the ULEB128 number in `field` `value`, or takes that from it; the
-/// number keeps its length.  Bits that it has no room for are lost, as between
-/// the halves of any difference.
+/// Replaces the ULEB128 number in `field` by `value`, or subtracts `value` from it. The length
+/// does not change, and bits beyond it are dropped, as in every intermediate value of a
+/// difference.
 fn add_to_uleb128(field: &mut [u8], replaces: bool, value: u64) {
     let number = field.iter().rev().fold(0u64, |number, byte| number << 7 | u64::from(byte & 0x7f));
     let mut rest = if replaces { value } else { number.wrapping_sub(value) };
@@ -194,7 +194,7 @@ fn add_to_uleb128(field: &mut [u8], replaces: bool, value: u64) {
     }
 }
 
-/// A word of 1, 2, 4 or 8 bytes.
+/// Reads a word of 1, 2, 4 or 8 bytes.
 fn read_word(field: &[u8], big_endian: bool) -> Option<u64> {
     if !matches!(field.len(), 1 | 2 | 4 | 8) {
         return None;
@@ -203,7 +203,7 @@ fn read_word(field: &[u8], big_endian: bool) -> Option<u64> {
     Some(if big_endian { field.iter().fold(0, append) } else { field.iter().rev().fold(0, append) })
 }
 
-/// Writes the low bytes of `value`; `field` has up to eight.
+/// Writes the low bytes of `value` to `field`, which has at most eight.
 fn write_word(field: &mut [u8], big_endian: bool, value: u64) {
     let length = field.len();
     for (index, byte) in value.to_le_bytes().into_iter().take(length).enumerate() {
@@ -211,10 +211,10 @@ fn write_word(field: &mut [u8], big_endian: bool, value: u64) {
     }
 }
 
-/// One row of an architecture's table: number, name in its psABI, meaning.
+/// A row of an architecture's table: number, name in its psABI, effect.
 pub(super) type Row = (u32, &'static str, Relocation);
 
-/// The row of a type in a table that ascends by number.
+/// The row of type `r_type` in a table sorted by number.
 pub(super) fn find(table: &'static [Row], r_type: u32) -> Option<&'static Row> {
     table.binary_search_by_key(&r_type, |(number, ..)| *number).ok().map(|at| &table[at])
 }
@@ -243,8 +243,8 @@ mod tests {
         assert_eq!(little(Ignore, &[7; 3], 2), [7; 3]);
     }
 
-    /// DW_CFA_advance_loc by 0x24 - 0x20, and a length of 300 - 20 in two bytes
-    /// and one in five, as assemblers leave room for one.
+    /// DW_CFA_advance_loc by 0x24 - 0x20, and the length 300 - 20 in two bytes and a length of
+    /// one in five, as assemblers reserve them.
     #[test]
     fn differences_of_six_bits_and_of_uleb128_are_filled() {
         use Relocation::{Set, Set6, SetUleb128, Sub6, SubUleb128};
@@ -292,7 +292,7 @@ mod tests {
     }
 
     proptest! {
-        /// ADD and SUB of any width, in either order, leave the difference.
+        /// ADD and SUB of any width, in either order, store the difference.
         #[test]
         fn pairs_make_differences(a in any::<u64>(), b in any::<u64>(), big in any::<bool>()) {
             for bytes in [1usize, 2, 4, 8] {

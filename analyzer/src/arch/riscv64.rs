@@ -1,9 +1,8 @@
 //! RV64 with compressed instructions.
 //!
-//! The decoder here knows only what a site can hold: a sound table asks for no
-//! more, and a crate for all of RISC-V would be there for broken sites alone.
-//! Instructions are little-endian whatever the byte order of data is (RISC-V
-//! unprivileged ISA, 1.5).
+//! The decoder here knows only the instructions that a site can hold.  A valid table needs no
+//! others, and a crate that decodes all of RISC-V would serve damaged sites only. Instructions
+//! are little-endian regardless of the byte order of data (RISC-V unprivileged ISA, 1.5).
 
 use super::architecture::{
     Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label,
@@ -157,8 +156,8 @@ impl Architecture for Riscv64 {
         Ok(())
     }
 
-    /// Mapping symbols `$x` may also be followed by the instruction set that
-    /// counts from there (`$xrv64i2p1_m2p0`; RISC-V ELF psABI).
+    /// A mapping symbol `$x` may also be followed by the instruction set in use from there
+    /// (`$xrv64i2p1_m2p0`; RISC-V ELF psABI).
     fn is_marker_symbol(&self, name: &[u8]) -> bool {
         is_mapping_symbol_or_label(name) || name.starts_with(b"$xrv")
     }
@@ -271,7 +270,7 @@ mod tests {
             let _ = Riscv64.disassemble(Svma(code), &bytes);
         }
 
-        /// What the shim encodes, the decoder reads back.
+        /// The decoder reads back what the shim encodes.
         #[test]
         fn agrees_with_the_encoder(code in any::<u64>(), halves in -(1i64 << 18)..(1i64 << 18)) {
             let code = Svma(code & !3);

@@ -1,4 +1,4 @@
-//! x86-64: the only user of yaxpeax-x86.
+//! x86-64, decoded by yaxpeax-x86, which no other file uses.
 
 use super::architecture::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn};
 use super::relocation::{Relocation, Row, find};
@@ -22,8 +22,8 @@ const RELOCATIONS: &[Row] = &[
     (1, "R_X86_64_64", Relocation::Absolute { bytes: 8 }),
     (2, "R_X86_64_PC32", Relocation::Relative { bytes: 4 }),
     (3, "R_X86_64_GOT32", Relocation::Unknown),
-    // A call or jump through the PLT; a symbol that is resolved directly needs
-    // none (Linux 6.12 arch/x86/kernel/module.c).
+    // A call or jump through the PLT.  A symbol that is resolved directly needs no PLT entry
+    // (Linux 6.12 arch/x86/kernel/module.c).
     (4, "R_X86_64_PLT32", Relocation::Relative { bytes: 4 }),
     (5, "R_X86_64_COPY", Relocation::Unknown),
     (6, "R_X86_64_GLOB_DAT", Relocation::Unknown),
@@ -81,7 +81,7 @@ impl Architecture for X86_64 {
             [JMP_REL32, a, b, c, d, ..] => {
                 jmp(LONG_BYTES, i32::from_le_bytes([*a, *b, *c, *d]).into())
             }
-            // There are NOPs of every length; only these two can be patched.
+            // x86 has NOPs of every length; the kernel patches only these two.
             _ if bytes.starts_with(&NOP2) => SiteDecode { insn: SiteInsn::Nop, len: SHORT_BYTES },
             _ if bytes.starts_with(&NOP5) => SiteDecode { insn: SiteInsn::Nop, len: LONG_BYTES },
             _ => {
@@ -118,7 +118,7 @@ impl Architecture for X86_64 {
     }
 
     /// Displacements of x86 branches are words of their own, filled by
-    /// [`Relocation::Relative`]: no type is a [`Relocation::Branch`].
+    /// [`Relocation::Relative`]; so no type is a [`Relocation::Branch`].
     fn relocate_branch(
         &self,
         _r_type: u32,
@@ -129,7 +129,7 @@ impl Architecture for X86_64 {
         Err(EncodeError::NotABranch { from: place.0 })
     }
 
-    /// The psABI has no mapping symbols, and `$` may start a name.
+    /// The psABI has no mapping symbols, and names may start with `$`.
     fn is_marker_symbol(&self, name: &[u8]) -> bool {
         matches!(name, [] | [b'.', b'L', ..])
     }
@@ -177,7 +177,7 @@ mod tests {
                 7,
                 Some("lea rax, qword [0xffffffff81000017]"),
             ),
-            // Cut off, and no instruction in 64-bit mode.
+            // Truncated, and not an instruction in 64-bit mode.
             (&[0xe9, 0, 0, 0], OTHER, 0, None),
             (&[0xeb], OTHER, 0, None),
             (&[0x06], OTHER, 0, None),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     proptest! {
-        /// The lengths and targets read here are those of the disassembler.
+        /// Lengths and targets agree with the disassembler.
         #[test]
         fn agrees_with_the_disassembler(
             site in prop_oneof![Just(vec![0xeb]), Just(vec![0xe9]), Just(NOP2.to_vec()),
@@ -255,7 +255,7 @@ mod tests {
             }
         }
 
-        /// What the shim encodes, the decoder reads back.
+        /// The decoder reads back what the shim encodes.
         #[test]
         fn agrees_with_the_encoder(code in any::<u64>(), distance in any::<i32>(), short: bool) {
             let code = Svma(code);

@@ -1,15 +1,15 @@
 //! A bound on the work that a file can cause.
 //!
-//! Sound debug information is read once: every entry, range and line row costs
-//! one unit of work, and their number is bounded by the size of the sections.
-//! Damaged or hostile information can make units overlap and lists be shared,
-//! so that the work grows with the square of the size; the budget ends that.
+//! Valid debug information is read once: every entry, range and line row costs one unit of
+//! work, and their number is bounded by the size of the sections. In damaged or hostile debug
+//! information units overlap and lists are shared, so that the work would grow with the square
+//! of the size.  The budget stops that.
 
 use super::dwarf::Dwarf;
 use gimli::Section as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Work left for one look-up, shared by its threads.
+/// Work left for one lookup, shared by its threads.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: AtomicI64,
@@ -19,11 +19,11 @@ pub(super) struct Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spent;
 
-/// Each byte of the sections may be read this often.
+/// How often each byte of the sections may be read.
 const READS: usize = 4;
-/// Work that any file may cause, however small.
+/// Work that every file may cause, however small.
 const LEAST: usize = 1 << 20;
-/// What a [`Purse`] takes out at once, so that threads seldom meet here.
+/// Units that a [`Purse`] draws at once, so that threads rarely contend for the counter.
 const DRAWN: i64 = 1 << 14;
 
 impl Budget {
@@ -47,7 +47,7 @@ pub(super) struct Purse<'a> {
 }
 
 impl Purse<'_> {
-    /// Takes as many units of work at once.
+    /// Takes `units` units of work.
     pub(super) fn spend_many(&mut self, units: usize) -> Result<(), Spent> {
         let units = i64::try_from(units).unwrap_or(i64::MAX);
         if self.left < units {
@@ -83,10 +83,10 @@ impl Drop for Purse<'_> {
     }
 }
 
-/// Why a unit could not be read to its end.
+/// Why a unit could not be read to the end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum UnitFailure {
-    /// DWARF that gimli refuses.
+    /// gimli rejects the DWARF.
     Dwarf(gimli::Error),
     /// The budget is spent.
     Spent,

@@ -1,9 +1,8 @@
-//! A walk over the entries of a unit that can jump over subtrees.
+//! A walk over the entries of a unit that can skip subtrees.
 //!
-//! Most entries of a kernel are types and variables that are only passed over.
-//! What passing over takes (size of the attributes, place of the sibling
-//! reference) depends on the abbreviation alone, so it is worked out once for
-//! each of them.
+//! Most entries of a kernel are types and variables, which the walk only skips. What skipping
+//! an entry takes (the size of its attributes, the offset of its sibling reference) depends on
+//! the abbreviation alone, and is computed once for each abbreviation.
 
 use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Slice, Unit};
@@ -17,63 +16,64 @@ pub(super) struct Cursor<'a> {
     /// Offset of the end of `input`.
     end: usize,
     depth: isize,
-    /// By abbreviation code, as they are met.
+    /// By abbreviation code, filled on first use.
     shapes: Vec<Option<EntryShape<'a>>>,
 }
 
-/// How much of a unit is walked.
+/// How much of a unit the walk visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WalkMode {
-    /// Subtrees that cannot hold a function of C are jumped over.
+    /// Skips subtrees that cannot hold a C function.
     Fast,
-    /// Every entry is met or passed by itself, for what the fast walk did not
-    /// find: functions inside functions, or inside types.
+    /// Visits every entry, to find functions that the fast walk misses: functions inside
+    /// functions or inside types.
     Full,
 }
 
-/// A function or an inlined call that a walk has come to.
+/// A function or an inlined call that the walk has reached.
 pub(super) struct Met<'a> {
     pub(super) at: UnitOffset<usize>,
     pub(super) depth: isize,
-    /// Depth of the highest entry passed since the last one met: whatever was
-    /// entered at this depth or below has been left.
+    /// Depth of the highest entry passed since the last [`Met`]: the walk has left every entry
+    /// at this depth or below.
     pub(super) lowest: isize,
     pub(super) shape: EntryShape<'a>,
 }
 
-/// What an abbreviation says of its entries.
+/// Properties shared by all entries of an abbreviation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EntryShape<'a> {
     pub(super) tag: DwTag,
-    /// Whether entries say where their code is; declarations do not.
+    /// Whether the entries state the address of their code; declarations do not.
     pub(super) has_ranges: bool,
     abbreviation: &'a Abbreviation,
-    /// Whether they are functions or inlined calls.
+    /// Whether the entries are functions or inlined calls.
     pub(super) is_call: bool,
-    /// Whether functions or inlined calls can stand below them.
+    /// Whether functions or inlined calls can occur below the entries.
     pub(super) holds_code: bool,
     has_children: bool,
     /// Size of all attributes in bytes, if it is the same for all entries.
     size: Option<usize>,
-    /// The reference to the sibling, in entries with children.
+    /// The reference to the sibling, if the entries have children.
     sibling: Option<Sibling>,
 }
 
-/// Where an entry's reference to its sibling stands.
+/// The position of an entry's reference to its sibling.
 #[derive(Debug, Clone, Copy)]
 enum Sibling {
-    /// A DW_FORM_ref4 so many bytes behind the abbreviation code: what compilers
-    /// write, and read without a look at the attributes before it.
+    /// A DW_FORM_ref4 this many bytes after the abbreviation code.  Compilers emit this form,
+    /// and it can be read without decoding the attributes before it.
     Ref4(usize),
     /// The attribute of this index.
     Attribute(usize),
 }
 
-/// Abbreviation codes are dense; those beyond are worked out each time.
+/// Abbreviation codes are dense; properties of codes above this one are not cached.
 const REMEMBERED: usize = 1 << 12;
 
 impl<'a> Cursor<'a> {
-    /// At the entry at `at`, whose depth is called `depth`; at the root if `None`.
+    /// A cursor at the entry `at`, whose depth counts as `depth`; at the root if `at` is
+    /// `None`.
     pub(super) fn new(
         unit: &'a Unit<'a>,
         at: Option<UnitOffset<usize>>,
@@ -89,8 +89,8 @@ impl<'a> Cursor<'a> {
         UnitOffset(self.end - self.input.len())
     }
 
-    /// Passes over entries up to the next function or inlined call deeper than
-    /// `floor`, and reads its abbreviation; `None` behind the last.
+    /// Skips entries up to the next function or inlined call deeper than `floor`, and reads its
+    /// abbreviation; `None` after the last one.
     pub(super) fn next(
         &mut self,
         floor: isize,
@@ -126,9 +126,9 @@ impl<'a> Cursor<'a> {
         Ok(None)
     }
 
-    /// Passes over entries up to the next that has `tag`, and reads its
-    /// abbreviation; `None` behind the last.  A subtree of which is known where
-    /// it ends is entered only if `enters` says so of its root and its offsets.
+    /// Skips entries up to the next one with `tag`, and reads its abbreviation; `None` after
+    /// the last one.  A subtree whose end is known is entered only if `enters`, called with its
+    /// root and its range of offsets, agrees.
     pub(super) fn next_tagged(
         &mut self,
         tag: DwTag,
@@ -172,8 +172,8 @@ impl<'a> Cursor<'a> {
         Ok(shape)
     }
 
-    /// Reads an abbreviation code, and answers where its shape stands; `None`
-    /// for the end of a sibling list, which this goes behind.
+    /// Reads an abbreviation code and returns the index of its shape; `None` at the end of a
+    /// sibling list, after which the cursor then stands.
     #[inline]
     fn read_code(&mut self) -> Result<Option<usize>, gimli::Error> {
         // Nearly all codes are one byte.
@@ -199,8 +199,7 @@ impl<'a> Cursor<'a> {
     fn remember(&mut self, code: u64) -> Result<usize, gimli::Error> {
         let abbreviation =
             self.unit.abbreviations.get(code).ok_or(gimli::Error::InvalidAbbreviationCode(code))?;
-        // No abbreviation has the code 0: its place serves those that are not
-        // remembered.
+        // No abbreviation has the code 0: its slot serves the codes that are not cached.
         let index = usize::try_from(code).ok().filter(|code| *code < REMEMBERED).unwrap_or(0);
         self.shapes.resize(self.shapes.len().max(index + 1), None);
         self.shapes[index] = Some(EntryShape::new(self.unit, abbreviation));
@@ -212,27 +211,26 @@ impl<'a> Cursor<'a> {
         Attributes { unit: self.unit, input: self.input, at: self.offset(), shape }
     }
 
-    /// Goes on at `offset`, behind the attributes that were read.
+    /// Continues at `offset`, after the attributes that were read.
     pub(super) fn go_to(&mut self, offset: UnitOffset<usize>) -> Result<(), gimli::Error> {
         self.input.skip(offset.0.saturating_sub(self.offset().0))
     }
 
-    /// Skips the attributes of the entry and, where it says where its sibling
-    /// is, its children too.
+    /// Skips the attributes of the entry and, if it states its sibling, its children as well.
     pub(super) fn skip_with_children(
         &mut self,
         shape: EntryShape<'a>,
         depth: isize,
     ) -> Result<(), gimli::Error> {
-        // Whatever follows the reference is behind the jump.
+        // The jump also skips the attributes after the reference.
         match self.sibling(shape)? {
             None => self.skip_attributes(shape),
             sibling => self.jump(sibling, depth),
         }
     }
 
-    /// The sibling of the entry whose abbreviation was just read, if the entry
-    /// has children, names one, and it lies behind the reference.
+    /// The sibling of the entry whose abbreviation was just read; `None` if the entry has no
+    /// children, states no sibling, or states one that does not lie after the reference.
     fn sibling(&self, shape: EntryShape<'a>) -> Result<Option<UnitOffset<usize>>, gimli::Error> {
         let (sibling, behind) = match shape.sibling {
             None => return Ok(None),
@@ -260,8 +258,8 @@ impl<'a> Cursor<'a> {
         self.go_on_behind(&entries)
     }
 
-    /// Goes to an entry's sibling, `depth` being the entry's own; stays where
-    /// it is (at the first child) without one, or if it would not lead forward.
+    /// Moves to the sibling of an entry at `depth`.  The cursor stays at the first child if
+    /// there is no sibling or if it would move backwards.
     pub(super) fn jump(
         &mut self,
         sibling: Option<UnitOffset<usize>>,
@@ -274,7 +272,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// gimli's own reader of attributes, at the present place.
+    /// gimli's reader of attributes, at the current position.
     fn entries(&self) -> EntriesRaw<'a, Slice<'a>> {
         let unit = self.unit;
         EntriesRaw::new(self.input, unit.header.encoding(), &unit.abbreviations, self.offset())
@@ -294,8 +292,8 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Reads those whose names are `wanted` and passes over the others; the
-    /// offset behind them all.
+    /// Reads the attributes whose names are `wanted` and skips the others.  Returns the offset
+    /// after all attributes.
     pub(super) fn read(
         &self,
         wanted: impl Fn(DwAt) -> bool,
@@ -344,7 +342,7 @@ impl<'a> EntryShape<'a> {
     }
 }
 
-/// Where DW_AT_sibling leads.
+/// The offset that DW_AT_sibling states.
 pub(super) fn sibling_of(attribute: &Attribute<Slice<'_>>) -> Option<UnitOffset<usize>> {
     match attribute.value() {
         gimli::AttributeValue::UnitRef(offset) => Some(offset),
@@ -352,8 +350,8 @@ pub(super) fn sibling_of(attribute: &Attribute<Slice<'_>>) -> Option<UnitOffset<
     }
 }
 
-/// Whether entries of a tag can hold functions or inlined calls below them (in
-/// C; the full walk covers languages where types can).
+/// Whether functions or inlined calls can occur below entries of a tag (in C; the full walk
+/// covers languages in which types hold functions).
 fn holds_code(tag: DwTag) -> bool {
     matches!(
         tag,

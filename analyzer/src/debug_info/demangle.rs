@@ -1,17 +1,17 @@
-//! What a mangled symbol was before: a path of Rust or C++.
+//! Demangling: from a mangled symbol to the path in Rust or C++.
 
 use std::borrow::Cow;
 
 use gimli::constants::{DW_LANG_C_plus_plus, DW_LANG_Rust};
 
-/// Symbols longer than this stand as they are: what demangles them may take a time and memory
-/// that grow faster than their length.
+/// Length of the longest symbol that is demangled, in bytes: time and memory of a demangler may
+/// grow faster than the length.
 const LONGEST: usize = 4096;
 
-/// The path that `symbol` is mangled from, without the hash that tells builds apart; `None`
-/// if it is not mangled.
+/// The path that `symbol` is mangled from, without the hash that distinguishes builds; `None`
+/// if `symbol` is not mangled.
 ///
-/// Rust's legacy and v0 manglings (RFC 2603), and that of the Itanium C++ ABI.
+/// Covers Rust's legacy and v0 mangling (RFC 2603) and that of the Itanium C++ ABI.
 #[must_use]
 pub fn demangled(symbol: &str) -> Option<String> {
     let is_mangled = ["_R", "_Z"].iter().any(|prefix| symbol.starts_with(prefix));
@@ -24,19 +24,19 @@ pub fn demangled(symbol: &str) -> Option<String> {
         .filter(|path| !path.is_empty())
 }
 
-/// `text` with the paths that the symbols in it are mangled from in their place.
+/// `text` with each mangled symbol in it replaced by its path.
 #[must_use]
 pub fn with_paths(text: &str) -> Cow<'_, str> {
-    // What assemblers take as a symbol without quotes.
+    // The characters of a symbol that an assembler accepts without quotes.
     let is_end = |c: char| !(c.is_ascii_alphanumeric() || "_$.".contains(c));
     let mut out = String::new();
-    // All before it is in `out`.
+    // All text before this offset is in `out`.
     let mut done = 0;
     let mut from = 0;
     while from < text.len() {
         let rest = &text[from..];
         let length = rest.find(is_end).unwrap_or(rest.len());
-        // The end of a sentence is no part of the name.
+        // A full stop at the end of a sentence is not part of the name.
         let word = rest[..length].trim_end_matches('.');
         if let Some(path) = demangled(word) {
             out += &text[done..from];

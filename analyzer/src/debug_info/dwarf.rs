@@ -1,20 +1,20 @@
-//! The DWARF sections of a file, inflated where they are compressed and
-//! relocated where the file is relocatable.
+//! The DWARF sections of a file, inflated if they are compressed and relocated if the file is
+//! relocatable; and gimli's types as this module uses them.
 
 use crate::image::{CompressedError, DebugSections, SectionContents};
 use gimli::{DebugInfoOffset, EndianSlice, RunTimeEndian, SectionId};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// The reader of all DWARF here: a slice of a section.
+/// The reader of all DWARF: a slice of a section.
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 pub(super) type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
 pub(super) type Unit<'a> = gimli::Unit<Slice<'a>>;
-/// Borrowed for `'b`, of sections that live for `'a`.
+/// Borrowed for `'b` from sections that live for `'a`.
 pub(super) type UnitRef<'b, 'a> = gimli::UnitRef<'b, Slice<'a>>;
 pub(super) type UnitStart = DebugInfoOffset<usize>;
 
-/// No look-up is possible.
+/// Why a file has no usable debug information.
 #[derive(Debug, thiserror::Error)]
 pub enum DebugInfoError {
     /// The file has no DWARF.
@@ -25,12 +25,12 @@ pub enum DebugInfoError {
     Compressed(#[from] CompressedError),
 }
 
-/// A part of the debug information that could not be read; addresses that it
-/// covers have no frames.
+/// A part of the debug information that could not be read.  Addresses that it covers have no
+/// frames.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("debug information{}: {error}", of_unit(unit.as_ref()))]
 pub struct DebugFault {
-    /// Offset in `.debug_info` of the unit; `None` if it concerns no single one.
+    /// Offset of the unit in `.debug_info`; `None` if no single unit is concerned.
     pub unit: Option<u64>,
     /// What was expected and found.
     pub error: String,
@@ -40,7 +40,7 @@ fn of_unit(unit: Option<&u64>) -> String {
     unit.map(|offset| format!(" of the unit at .debug_info+{offset:#x}")).unwrap_or_default()
 }
 
-/// Sections that a look-up reads, and those that a package's index mentions.
+/// Sections that a lookup reads, followed by those that the index of a package mentions.
 const WANTED: [SectionId; 16] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
@@ -59,7 +59,7 @@ const WANTED: [SectionId; 16] = [
     SectionId::DebugMacro,
     SectionId::DebugTypes,
 ];
-/// How many a look-up reads; location lists and the rest stay compressed.
+/// Number of sections that a lookup reads; location lists and the others stay compressed.
 const READ: usize = 11;
 
 /// Bytes of the first sections in [`WANTED`], in that order.
@@ -75,9 +75,9 @@ impl<'data> DwarfSections<'data> {
         Self::load_named(elf, &WANTED[..READ], |id| Some(id.name()))
     }
 
-    /// The sections of a `.dwo` or `.dwp` file (`.debug_info.dwo` and so on).
-    /// All of them: gimli cuts a unit's share out of each that the index of a
-    /// package mentions, and refuses the unit if one is missing.
+    /// The sections of a `.dwo` or `.dwp` file (`.debug_info.dwo` and so on). All of them are
+    /// needed: gimli cuts a unit's part out of each section that the index of a package
+    /// mentions, and rejects the unit if one is missing.
     pub(super) fn load_dwo(elf: &DebugSections<'data>) -> Result<Self, DebugInfoError> {
         Self::load_named(elf, &WANTED, SectionId::dwo_name)
     }
@@ -108,7 +108,7 @@ impl<'data> DwarfSections<'data> {
         Ok(sections)
     }
 
-    /// Relocations that could not be applied, counted for each section.
+    /// Relocations that could not be applied, counted per section.
     pub(super) fn faults(&self) -> &[DebugFault] {
         &self.faults
     }

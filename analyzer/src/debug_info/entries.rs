@@ -1,4 +1,4 @@
-//! Single entries of variables, types and members, by reference.
+//! Reads single entries of variables, types and members, and follows their references.
 
 use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
@@ -6,15 +6,15 @@ use super::units::UnitStarts;
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwTag, EntriesRaw, Operation, UnitOffset};
 
-/// References that are followed from one entry; real chains have two or three.
+/// Most references that are followed from one entry; real chains have two or three.
 const REFERENCES: usize = 16;
-/// Units that references lead to from one unit (link-time optimisation).
+/// Most units that are opened for references from one unit (link-time optimisation).
 const UNITS: usize = 64;
 
-/// Where an entry stands.
+/// The position of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct EntryId {
-    /// 0 is the unit that is being read, others are those that were opened.
+    /// 0 is the unit that is being read; others are units opened for references.
     unit: usize,
     at: usize,
 }
@@ -31,7 +31,7 @@ impl EntryId {
     }
 }
 
-/// What an entry says.
+/// The attributes of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DebugEntry<'a> {
     pub(super) place: EntryId,
@@ -40,7 +40,7 @@ pub(super) struct DebugEntry<'a> {
     pub(super) byte_size: Option<u64>,
     /// Offset of a member in its type, in bytes.
     pub(super) offset: u64,
-    /// Number of elements of a dimension; `None` if it is not said.
+    /// Number of elements of a dimension; `None` if it is not stated.
     pub(super) count: Option<u64>,
     pub(super) is_declaration: bool,
     /// Index of the file of the declaration in the line program of its unit.
@@ -51,20 +51,20 @@ pub(super) struct DebugEntry<'a> {
     has_children: bool,
 }
 
-/// Where a reference leads: into the same unit, or anywhere in `.debug_info`.
+/// The target of a reference: in the same unit, or anywhere in `.debug_info`.
 #[derive(Debug, Clone, Copy)]
 enum Reference {
     Here(usize),
     Anywhere(usize),
 }
 
-/// Reads entries of a unit, and of others that references lead to.
+/// Reads entries of a unit, and of other units that references lead to.
 pub(super) struct Entries<'a, 'b, 'c> {
     dwarf: &'a Dwarf<'a>,
     starts: &'a UnitStarts,
     unit: &'a Unit<'a>,
     others: Vec<(UnitStart, Unit<'a>)>,
-    /// Of types that are only declared.
+    /// Definitions of types by their declarations.
     definitions: HashMap<EntryId, DebugEntry<'a>>,
     purse: &'b mut Purse<'c>,
 }
@@ -84,7 +84,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         Ok(self.purse.spend()?)
     }
 
-    /// The unit that an entry stands in.
+    /// The unit of an entry.
     pub(super) fn unit_of(&self, place: EntryId) -> UnitRef<'_, 'a> {
         unit_of(self.dwarf, self.unit, &self.others, place)
     }
@@ -96,7 +96,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         read_next(unit, place.unit, &mut unit.entries_raw(Some(UnitOffset(place.at)))?)
     }
 
-    /// The children of `parent` that have one of `tags`; not those below them.
+    /// The direct children of `parent` that have one of `tags`.
     pub(super) fn children(
         &mut self,
         parent: &DebugEntry<'a>,
@@ -122,8 +122,8 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         Ok(found)
     }
 
-    /// The entry of the type of `entry`; `None` is void, or a type that cannot
-    /// be had (a type unit).
+    /// The entry of the type of `entry`; `None` for void, and for a type that cannot be read
+    /// (in a type unit).
     pub(super) fn type_of(
         &mut self,
         entry: &DebugEntry<'a>,
@@ -131,8 +131,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         self.follow(entry.place.unit, entry.r#type)
     }
 
-    /// `entry` and what it is an instance or the definition of: its
-    /// specification, or its abstract origin, and so on.
+    /// `entry`, followed by the chain of its specifications and abstract origins.
     pub(super) fn with_origins(
         &mut self,
         entry: DebugEntry<'a>,
@@ -147,7 +146,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         Ok(chain)
     }
 
-    /// The type itself behind typedefs and qualifiers.
+    /// The underlying type, without typedefs and qualifiers.
     pub(super) fn peel(
         &mut self,
         mut entry: DebugEntry<'a>,
@@ -162,8 +161,8 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         Ok(None)
     }
 
-    /// The definition in the same unit of a type that is only declared; the
-    /// declaration itself if there is none.
+    /// The definition, in the same unit, of a type that is only declared; the declaration
+    /// itself if the unit has no definition.
     pub(super) fn definition(
         &mut self,
         declaration: DebugEntry<'a>,
@@ -206,7 +205,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         place.map_or(Ok(None), |place| self.read(place))
     }
 
-    /// The place of an entry of any unit, which is opened.
+    /// The position of an entry of any unit; opens the unit if necessary.
     fn anywhere(&mut self, reference: UnitStart) -> Result<Option<EntryId>, UnitFailure> {
         if let Some(at) = reference.to_unit_offset(&self.unit.header) {
             return Ok(Some(EntryId { unit: 0, at: at.0 }));
@@ -228,7 +227,8 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
     }
 }
 
-/// The unit of a place; apart from [`Entries`], whose purse is borrowed by itself.
+/// The unit of an entry.  A function of its own, because [`Entries`] lends its purse
+/// separately.
 fn unit_of<'b, 'a>(
     dwarf: &'b Dwarf<'a>,
     own: &'b Unit<'a>,
@@ -302,7 +302,7 @@ impl<'a> DebugEntry<'a> {
             }
             gimli::DW_AT_decl_file => {
                 if let AttributeValue::FileIndex(file) = attribute.value() {
-                    // Before DWARF 5 file 0 was "no file"; since then it is a file.
+                    // Before DWARF 5 file 0 meant "no file"; since DWARF 5 it is a file.
                     self.file = (file > 0 || unit.header.version() >= 5).then_some(file);
                 }
             }
@@ -324,7 +324,7 @@ impl Reference {
     }
 }
 
-/// A constant, or before DWARF 3 an expression that adds one.
+/// A constant, or before DWARF 3 an expression that adds a constant.
 fn member_offset(unit: UnitRef<'_, '_>, attribute: &gimli::Attribute<Slice<'_>>) -> Option<u64> {
     attribute.udata_value().or_else(|| {
         let mut operations = attribute.exprloc_value()?.operations(unit.encoding());

@@ -1,4 +1,4 @@
-//! Frames of many addresses, and how they are collected.
+//! The frames of many addresses, and their collection.
 
 use super::dwarf::DebugFault;
 use super::unit_frames::UnitFrames;
@@ -6,10 +6,10 @@ use super::units::Probe;
 use crate::addr::Svma;
 use std::ops::Range;
 
-/// One frame: a function, and the place in it.
+/// One frame: a function and a source position in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// The function; `None` if nothing names it.
+    /// The function; `None` if it has no name.
     pub function: Option<StringId>,
     /// Path of the source file.
     pub file: Option<StringId>,
@@ -54,8 +54,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// The frames of the address at `index`, innermost first; empty if nothing
-    /// is known of it.
+    /// The frames of the address at `index`, innermost first; empty if none are known.
     #[must_use]
     pub fn chain(&self, index: usize) -> Vec<Frame> {
         self.chain_ids(index).iter().map(|id| self.frames[id.index()]).collect()
@@ -79,20 +78,20 @@ impl Frames {
         &self.strings[id.index()]
     }
 
-    /// All names and paths, each once for each unit; [`StringId::index`] counts them.
+    /// All names and paths, each once per unit; [`StringId::index`] counts them.
     #[must_use]
     pub fn strings(&self) -> &[String] {
         &self.strings
     }
 
-    /// Units that could not be read whole.
+    /// Units that could not be read completely.
     #[must_use]
     pub fn faults(&self) -> &[DebugFault] {
         &self.faults
     }
 }
 
-/// Frames while they are collected from units.
+/// Frames during their collection from units.
 pub(super) struct FrameSet {
     addresses: Vec<Svma>,
     frames: Frames,
@@ -117,8 +116,8 @@ impl FrameSet {
 
     pub(super) fn extend(&mut self, units: Vec<UnitFrames>) {
         for unit in units {
-            // Strings of different units are not compared: that would cost more
-            // than the copies take.
+            // Strings of different units are not compared: the comparison would cost more than
+            // the copies.
             let strings = u32::try_from(self.frames.strings.len()).unwrap_or(u32::MAX);
             self.frames.strings.extend(unit.strings);
             let global = |local: Option<u32>| Some(StringId(strings.saturating_add(local?)));

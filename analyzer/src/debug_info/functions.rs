@@ -1,4 +1,4 @@
-//! Which function holds an address, and the calls inlined around it.
+//! Finds the function that covers an address and the calls inlined around it.
 
 use super::budget::{Purse, UnitFailure};
 use super::cursor::{Attributes, Cursor, EntryShape, Met, WalkMode, sibling_of};
@@ -10,11 +10,11 @@ use gimli::{AttributeValue, UnitOffset};
 /// One function or inlined call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
-    /// What it is inlined into; `None` for the outermost function.
+    /// The call that this one is inlined into; `None` for the outermost function.
     pub(super) parent: Option<CallId>,
-    /// Name of the function called; `None` if nothing names it.
+    /// Name of the called function; `None` if it has no name.
     pub(super) function: Option<NameId>,
-    /// Where it was inlined; all zero for the outermost function.
+    /// Position at which it was inlined; all zero for the outermost function.
     pub(super) site: InlineSite,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallId(u32);
 
-/// Place of an inlined call, as DWARF says it: 0 is unknown.
+/// Position of an inlined call, as DWARF states it; 0 is unknown.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct InlineSite {
     /// Index into the unit's file table.
@@ -31,8 +31,8 @@ pub(super) struct InlineSite {
     pub(super) column: u32,
 }
 
-/// Functions and inlined calls of one unit, and for each probe the innermost
-/// that holds it: the others are its parents.
+/// Functions and inlined calls of one unit, and for each probe the innermost one that covers
+/// it.  The outer ones are its parents.
 #[derive(Debug, Default)]
 pub(super) struct UnitFunctions {
     calls: Vec<Call>,
@@ -40,8 +40,8 @@ pub(super) struct UnitFunctions {
 }
 
 impl UnitFunctions {
-    /// Walks `unit` for `probes`, addresses in ascending order.  With a failure
-    /// comes what was found before it.
+    /// Walks `unit` for `probes`, addresses in ascending order.  After a failure the result
+    /// holds what was found before it.
     pub(super) fn find<'a>(
         unit: UnitRef<'a, 'a>,
         probes: &[u64],
@@ -74,22 +74,22 @@ struct FunctionSearch<'a, 'b, 'c> {
     names: &'b mut EntryNames<'a>,
     purse: &'b mut Purse<'c>,
     functions: UnitFunctions,
-    /// Probes without a function yet.
+    /// Number of probes without a function yet.
     open: usize,
-    /// Functions inside functions that are still to be entered.
+    /// Nested functions that are still to be entered.
     nested: Vec<(UnitOffset<usize>, isize)>,
-    /// Indexes of the probes in the entry looked at last.
+    /// Indexes of the probes that the last entry covers.
     hits: Vec<usize>,
 }
 
-/// What the entry of a function or an inlined call says of its place.
+/// The code ranges of a function or an inlined call.
 struct CallEntry<'a> {
     ranges: RangeAttributes,
     sibling: Option<UnitOffset<usize>>,
     attributes: Attributes<'a>,
 }
 
-/// What it says of the function called, and where.
+/// The called function and the position of the call.
 #[derive(Default)]
 struct Callee<'a> {
     name: NameAttributes<'a>,
@@ -100,16 +100,15 @@ struct Callee<'a> {
 struct Ancestor {
     depth: isize,
     call: CallId,
-    /// Whether its ranges are empty.  Compilers leave such calls when all that
-    /// remains of them is what was inlined into them: they stand in the chain of
-    /// whatever their children cover.
+    /// Whether its ranges are empty.  Compilers leave such a call if all its remaining code was
+    /// inlined into it; it belongs to the chain of everything that its children cover.
     is_empty: bool,
 }
 
 impl<'a> FunctionSearch<'a, '_, '_> {
     fn walk(&mut self, walk: WalkMode) -> Result<(), UnitFailure> {
         let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
-        // Damage can lead above the root; the end of the unit ends it all.
+        // Damaged entries can lead above the root; the walk ends with the unit.
         let floor = isize::MIN;
         while self.open > 0
             && let Some(Met { depth, shape, .. }) = cursor.next(floor, walk, self.purse)?
@@ -133,12 +132,12 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         Ok(())
     }
 
-    /// Whether one of the probes hit last has no function yet.
+    /// Whether one of the probes in `hits` has no function yet.
     fn is_any_open(&self) -> bool {
         self.hits.iter().any(|probe| self.functions.innermost[*probe].is_none())
     }
 
-    /// Enters the functions that were met inside others.
+    /// Enters the nested functions that were met.
     fn enter_nested(&mut self, walk: WalkMode) -> Result<(), UnitFailure> {
         while let Some((at, depth)) = self.nested.pop() {
             let mut cursor = Cursor::new(self.unit.unit, Some(at), depth)?;
@@ -150,8 +149,8 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         Ok(())
     }
 
-    /// Takes a function that holds the probes hit last, and walks its subtree
-    /// for the calls inlined around them.  Leaves the cursor behind the subtree.
+    /// Assigns a function to the probes in `hits`, and walks its subtree for the calls inlined
+    /// around them.  Leaves the cursor after the subtree.
     fn function(
         &mut self,
         cursor: &mut Cursor<'a>,
@@ -186,7 +185,7 @@ impl<'a> FunctionSearch<'a, '_, '_> {
                 self.nested.push((at, depth));
             }
             cursor.jump(entry.sibling, depth)?;
-            // Without a sibling reference the subtree is walked through.
+            // An entry without a sibling reference: walk through the subtree.
             while let Some(Met { shape, .. }) = cursor.next(depth, walk, self.purse)? {
                 cursor.skip_attributes(shape)?;
             }
@@ -194,8 +193,8 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         Ok(())
     }
 
-    /// Takes an inlined call if its children can matter: it is empty (second
-    /// value), or it holds probes whose chain has come as far as its parent.
+    /// Accepts an inlined call if its children can matter: if its ranges are empty (second
+    /// value of the result), or if it covers probes whose chain has reached its parent.
     fn inlined(
         &mut self,
         entry: &CallEntry<'a>,
@@ -207,8 +206,8 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         if self.cover(entry)? {
             return Ok(Some((self.call(&entry.attributes, Some(parent))?, true)));
         }
-        // Empty ancestors hold no probe: the chain has come as far as the last
-        // that is not.
+        // Empty ancestors cover no probe: the chain has reached the last ancestor that is not
+        // empty.
         let reached = ancestors.iter().rfind(|ancestor| !ancestor.is_empty);
         let reached = reached.map_or(function, call_of);
         let innermost = &self.functions.innermost;
@@ -244,8 +243,8 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         Ok(CallId(id))
     }
 
-    /// Reads where the entry's code is.  Most entries hold no probe, and nothing
-    /// else of them is wanted.
+    /// Reads the code ranges of the entry.  Most entries cover no probe, and nothing else of
+    /// them is needed.
     fn read(
         &mut self,
         cursor: &mut Cursor<'a>,
@@ -266,8 +265,8 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         Ok(CallEntry { ranges, sibling, attributes })
     }
 
-    /// Notes the probes that the entry's ranges cover.  Answers whether there is
-    /// no address at all in them.
+    /// Collects in `hits` the probes that the entry's ranges cover.  Returns whether the ranges
+    /// are empty.
     fn cover(&mut self, entry: &CallEntry<'a>) -> Result<bool, UnitFailure> {
         let Self { probes, hits, .. } = self;
         let mut is_empty = true;
@@ -281,7 +280,7 @@ impl<'a> FunctionSearch<'a, '_, '_> {
     }
 }
 
-/// Attributes that say where an entry's code is, and where the next one stands.
+/// Attributes that state an entry's code ranges and its sibling.
 fn is_of_place(name: gimli::DwAt) -> bool {
     matches!(
         name,
@@ -298,7 +297,7 @@ fn take_call_site(
         || attribute.udata_value().and_then(|value| u32::try_from(value).ok()).unwrap_or(0);
     match (attribute.name(), attribute.value()) {
         (gimli::DW_AT_call_file, AttributeValue::FileIndex(file)) => {
-            // Before DWARF 5 file 0 was "no file"; since then it is a file.
+            // Before DWARF 5 file 0 meant "no file"; since DWARF 5 it is a file.
             site.file = (file > 0 || unit.header.version() >= 5).then_some(file);
         }
         (gimli::DW_AT_call_line, _) => site.line = number(),

@@ -1,4 +1,4 @@
-//! The path from an object to the static key in it, through the object's type.
+//! The path from an object to the static key in it, through the type of the object.
 
 use super::budget::UnitFailure;
 use super::entries::{DebugEntry, Entries, EntryId, is_qualifier};
@@ -6,36 +6,36 @@ use foldhash::HashMap;
 use gimli::DwTag;
 use std::fmt::Write as _;
 
-/// Names of the types that are keys (Linux 6.12 `include/linux/jump_label.h`),
-/// each with the state that it says the key was defined with.
+/// Names of the types of keys (Linux 6.12 `include/linux/jump_label.h`), each with the initial
+/// state that it implies.
 const KEY_TYPES: [(&str, Option<bool>); 3] =
     [("static_key", None), ("static_key_true", Some(true)), ("static_key_false", Some(false))];
-/// Members inside members; those of real keys nest three or four deep.
+/// Most levels of nested members; real keys are three or four deep.
 const DEPTH: usize = 16;
-/// Types that are looked at on the way to one key; real ones take a dozen.
+/// Most types visited on the path to one key; real paths visit a dozen.
 const STEPS: usize = 1 << 10;
-/// Dimensions of an array; real ones have two.
+/// Most dimensions of an array; real arrays have two.
 const DIMENSIONS: usize = 8;
-/// Bytes of the longest path; names of members are of any length.
+/// Length of the longest path in bytes: names of members can have any length.
 const PATH: usize = 1 << 10;
 
 /// A key in an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MemberPath {
-    /// As C would write it behind the object's name: `.key`, `[5]`.
+    /// As C writes it after the object's name: `.key`, `[5]`.
     pub(super) path: String,
-    /// Name of the type at which the path ends.
+    /// Name of the type at the end of the path.
     pub(super) key_type: String,
 }
 
-/// Paths through the types of one unit, each found once.
+/// Paths through the types of one unit, each computed once.
 #[derive(Default)]
 pub(super) struct MemberPaths {
     known: HashMap<(EntryId, u64, Option<bool>), Option<MemberPath>>,
     descriptions: HashMap<EntryId, Option<String>>,
 }
 
-/// A type on the way, and what is left of the offset in it.
+/// A type on the path, and the rest of the offset in it.
 struct MemberStep<'a> {
     r#type: DebugEntry<'a>,
     offset: u64,
@@ -44,9 +44,8 @@ struct MemberStep<'a> {
 }
 
 impl MemberPaths {
-    /// The key that lies `offset` bytes into an object of `object_type`.  Where
-    /// several members of a union are there, the one whose type says the state
-    /// that the key was defined with.
+    /// The key at `offset` bytes in an object of `object_type`.  If several members of a union
+    /// lie there, the one whose type implies the key's initial state.
     pub(super) fn key_at<'a>(
         &mut self,
         entries: &mut Entries<'a, '_, '_>,
@@ -107,13 +106,14 @@ fn search<'a>(
     Ok(best)
 }
 
-/// The type's name and the state that it says, if it is a key's.
+/// The name of the type and the initial state that it implies, if it is the type of a key.
 fn key_type(r#type: &DebugEntry<'_>) -> Option<(&'static str, Option<bool>)> {
     let name = r#type.name.filter(|_| is_record(r#type.tag))?;
     KEY_TYPES.into_iter().find(|(known, _)| name.slice() == known.as_bytes())
 }
 
-/// What the offset can lie in below `step`, the first of them last.
+/// The members or elements of `step` that cover the offset; the first of them is last in the
+/// list.
 fn next_steps<'a>(
     entries: &mut Entries<'a, '_, '_>,
     step: &MemberStep<'a>,
@@ -127,8 +127,8 @@ fn next_steps<'a>(
     }
     let r#type = if r#type.is_declaration { entries.definition(r#type)? } else { r#type };
     let members = entries.children(&r#type, &[gimli::DW_TAG_member, gimli::DW_TAG_inheritance])?;
-    // Members are in order, and those of a union share an offset: only the last
-    // that begin before the key can hold it.
+    // Members are in order, and those of a union share an offset: only the last ones that begin
+    // at or before the key can hold it.
     let nearest = members.iter().map(|member| member.offset).filter(|at| *at <= step.offset).max();
     let mut steps = Vec::new();
     for member in members.iter().rev().filter(|member| Some(member.offset) == nearest) {
@@ -143,7 +143,7 @@ fn next_steps<'a>(
     Ok(steps)
 }
 
-/// The element of an array that the offset lies in.
+/// The element of an array that covers the offset.
 fn element<'a>(
     entries: &mut Entries<'a, '_, '_>,
     step: &MemberStep<'a>,
@@ -172,8 +172,8 @@ fn element<'a>(
     Ok(Some(MemberStep { r#type: element_type, offset, path, depth: step.depth + 1 }))
 }
 
-/// Elements in each dimension of an array; an array that says nothing of them
-/// has one, of any length.
+/// Number of elements in each dimension of an array.  An array without this information has one
+/// dimension of unknown length.
 fn dimensions<'a>(
     entries: &mut Entries<'a, '_, '_>,
     array: &DebugEntry<'a>,
@@ -234,7 +234,7 @@ fn describe<'a>(
                 let _ = write!(lengths, "[{count}]");
             }
         } else if !is_qualifier(r#type.tag) {
-            // Without a name, or a pointer: nothing that holds a key as such.
+            // An unnamed type or a pointer: it does not contain a key.
             return Ok(None);
         }
         let Some(next) = entries.type_of(&r#type)? else { return Ok(None) };

@@ -1,15 +1,14 @@
 //! Runs line programs (DWARF 5, 6.2.5).
 //!
-//! gimli's machine decodes every instruction into a value and keeps registers
-//! that no look-up asks for.  Line programs are a fifth of the work of a look-up
-//! in a kernel, and this takes a quarter of it.  Headers, forms and numbers are
-//! read by gimli.
+//! gimli's machine decodes every instruction into a value and maintains registers that no
+//! lookup uses.  In a kernel line programs are a fifth of the work of a lookup; this machine
+//! takes a quarter of gimli's time for them.  gimli reads headers, forms and numbers.
 
 use super::budget::{Purse, UnitFailure};
 use super::dwarf::Slice;
 use gimli::{DwLne, DwLns, LineProgramHeader, Reader as _};
 
-/// The registers of the line-number machine that matter here (DWARF 5, 6.2.2).
+/// The registers of the line-number machine that a lookup uses (DWARF 5, 6.2.2).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineRegisters {
     pub(super) address: u64,
@@ -20,27 +19,26 @@ pub(super) struct LineRegisters {
 
 const INITIAL: LineRegisters = LineRegisters { address: 0, file: 1, line: 1, column: 0 };
 
-/// What wants to see the rows.
+/// A consumer of rows.
 pub(super) trait Rows {
-    /// Whether no more rows are wanted.
+    /// Whether the consumer needs no more rows.
     fn is_done(&self) -> bool;
     /// A sequence starts at `address`.
     fn start(&mut self, address: u64);
-    /// `row` covers what lies before `end`.
+    /// `row` covers the addresses below `end`.
     fn cover(&mut self, row: &LineRegisters, end: u64);
 }
 
 /// Runs the program of `header`.
 ///
-/// Bundles of operations (VLIW) are not told apart: an address is as near as
-/// the sites of any architecture here need.
+/// Operations of one bundle (VLIW) are not distinguished: no architecture here has bundles.
 pub(super) fn run(
     header: &LineProgramHeader<Slice<'_>>,
     rows: &mut impl Rows,
     purse: &mut Purse<'_>,
 ) -> Result<(), UnitFailure> {
     let mut machine = LineMachine::new(header);
-    // Every byte is read once at most: what that costs is known before.
+    // Each byte is read at most once, so the cost is known in advance.
     purse.spend_many(machine.bytes.len())?;
     while !rows.is_done() {
         let Some((&opcode, rest)) = machine.bytes.split_first() else { break };
@@ -78,7 +76,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// What a less frequent instruction does beside changing registers.
+/// The effect of a less frequent instruction apart from changing registers.
 #[derive(PartialEq, Eq)]
 enum SequenceStep {
     Nothing,
@@ -90,11 +88,11 @@ struct LineMachine<'a, 'b> {
     header: &'b LineProgramHeader<Slice<'a>>,
     bytes: &'a [u8],
     registers: LineRegisters,
-    /// The last row of the sequence: it covers the addresses up to the next.
+    /// The last row of the sequence; it covers the addresses up to the next row.
     last: Option<LineRegisters>,
     opcode_base: u8,
     instruction_length: u64,
-    /// What each special opcode adds to line and address (in bytes).
+    /// The values that each special opcode adds to line and address (in bytes).
     special: [(i16, u16); 256],
 }
 
@@ -103,7 +101,7 @@ impl<'a, 'b> LineMachine<'a, 'b> {
         let (base, range) = (header.opcode_base(), header.line_range().max(1));
         let length = header.minimum_instruction_length();
         let mut special = [(0, 0); 256];
-        // DWARF 5, 6.2.5.1; divided here once, not for every row.
+        // DWARF 5, 6.2.5.1; the division is done once, not for every row.
         for (adjusted, adds) in (0..=255 - base).zip(&mut special[usize::from(base)..]) {
             let line = i16::from(header.line_base()) + i16::from(adjusted % range);
             *adds = (line, u16::from(adjusted / range) * u16::from(length));
@@ -166,8 +164,8 @@ impl<'a, 'b> LineMachine<'a, 'b> {
         self.registers.address = self.registers.address.wrapping_add(bytes);
     }
 
-    /// Passes over a standard instruction without a meaning here: the header
-    /// says how many operands it has.
+    /// Skips a standard instruction that is not known here; the header states its number of
+    /// operands.
     fn skip_operands(&self, opcode: u8, input: &mut Slice<'a>) -> Result<(), gimli::Error> {
         let mut lengths = *self.header.standard_opcode_lengths();
         lengths.skip(usize::from(opcode) - 1)?;

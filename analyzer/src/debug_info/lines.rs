@@ -1,11 +1,11 @@
-//! Lines: the row of a line program that covers an address, and paths of files.
+//! The row of a line program that covers an address, and paths of source files.
 
 use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Slice, UnitRef};
 use super::line_program::{self, LineRegisters, Rows};
 use gimli::LineProgramHeader;
 
-/// A place in a file of the unit; 0 is unknown.
+/// A position in a file of the unit; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineRow {
     pub(super) file: u64,
@@ -13,8 +13,8 @@ pub(super) struct LineRow {
     pub(super) column: u32,
 }
 
-/// Runs a line program and keeps only the rows that cover `probes` (addresses
-/// in ascending order); one for each of them, in their order.
+/// Runs a line program and returns, for each of `probes` (addresses in ascending order), the
+/// row that covers it.
 pub(super) fn rows_of(
     header: &LineProgramHeader<Slice<'_>>,
     probes: &[u64],
@@ -37,12 +37,12 @@ impl From<&LineRegisters> for LineRow {
     }
 }
 
-/// Addresses that are looked for while rows go by.
+/// The probes that are searched while rows pass by.
 struct RowSearch<'a> {
     probes: &'a [u64],
-    /// The first probe at or behind the last row's address.
+    /// The first probe at or after the last row's address.
     next: usize,
-    /// Probes without a row yet.
+    /// Number of probes without a row yet.
     open: usize,
     found: Vec<Option<LineRow>>,
 }
@@ -56,8 +56,8 @@ impl Rows for RowSearch<'_> {
         self.next = self.probes.partition_point(|probe| *probe < address);
     }
 
-    /// `row` covers what lies before `end`.  Rows of one address replace each
-    /// other, and rows that go back cover nothing.
+    /// `row` covers the addresses below `end`.  Of several rows at one address the last counts,
+    /// and a row that goes backwards covers nothing.
     fn cover(&mut self, row: &LineRegisters, end: u64) {
         while let Some(probe) = self.probes.get(self.next).filter(|probe| **probe < end) {
             if *probe >= row.address && self.found[self.next].is_none() {
@@ -69,8 +69,8 @@ impl Rows for RowSearch<'_> {
     }
 }
 
-/// Path of a file: the compilation directory, the file's directory and its
-/// name, as far as they are relative.
+/// Path of a file: the compilation directory, the file's directory and its name, as far as each
+/// is relative.
 pub(super) fn path_of<'a>(
     unit: UnitRef<'_, 'a>,
     header: &LineProgramHeader<Slice<'a>>,

@@ -1,18 +1,18 @@
-//! Addresses to source lines: for each address the whole chain of inlined
-//! calls, read from DWARF 2 to 5 with gimli.
+//! From addresses to source lines: for each address the complete chain of inlined calls, read
+//! from DWARF 2 to 5 with gimli.
 //!
-//! Nothing is read before it is asked for: [`DebugInfo`] only finds the
-//! sections, and a look-up reads the units that cover its addresses and, where
-//! the compiler left sibling references (DW_AT_sibling), jumps over every
-//! function that holds none of them.
+//! Nothing is read before it is needed.  [`DebugInfo`] only finds the sections.  A lookup reads
+//! the units that cover its addresses and, if the compiler emitted sibling references
+//! (DW_AT_sibling), skips every function that covers none of them.
 //!
-//! # Why not addr2line's `Context`
-//! It reads every attribute of every entry of a unit and the roots of all units
-//! before the first answer, its walk over inlined calls recurses as deep as the
-//! file says, and it loses calls below an inlined call whose ranges are empty.
-//! Here the walk has a budget and no recursion, and takes half the time on one
-//! core (testdata/BENCH.md).  addr2line remains the demangler, and the oracle of
-//! the tests on synthetic images.
+//! # Our own walk over DWARF entries
+//! addr2line's `Context` reads every attribute of every entry of a unit, and the roots of all
+//! units, before the first answer.  Its walk over inlined calls recurses as deep as the file
+//! demands, and it loses calls below an inlined call with empty ranges.  The walk here has a
+//! budget and no recursion, and takes half the time on one core (testdata/BENCH.md).  On two
+//! real kernels its frames of all sites are those of llvm-symbolizer.  Line programs are run
+//! here as well (`line_program.rs`): a lookup needs four registers and a handful of rows.
+//! addr2line remains the demangler, and the oracle of the tests on synthetic images.
 
 mod budget;
 mod cursor;
@@ -58,10 +58,9 @@ pub struct DebugInfo<'data> {
 }
 
 impl<'data> DebugInfo<'data> {
-    /// Finds the debug sections, inflates those that are compressed and, in a
-    /// relocatable file, relocates them to the addresses that its sections have:
-    /// those of its [`crate::image::Image`], or of another file's
-    /// ([`DebugSections::placed_as`]).
+    /// Finds the debug sections, inflates those that are compressed and, in a relocatable file,
+    /// relocates them to the addresses of its sections: those of its [`crate::image::Image`],
+    /// or of another file's ([`DebugSections::placed_as`]).
     ///
     /// # Errors
     /// If there is no `.debug_info`, or a section cannot be inflated.
@@ -71,9 +70,9 @@ impl<'data> DebugInfo<'data> {
 
     /// The frames of each of `addresses`, in their order.
     ///
-    /// `image` is where the file lies, for split debug information (`.dwo`,
-    /// `.dwp`) beside it.  `progress` is called with the number of addresses
-    /// done since its last call, from any thread.
+    /// `image` is the path of the file: split debug information (`.dwo`, `.dwp`) is searched
+    /// for next to it.  `progress` is called, from any thread, with the number of addresses
+    /// done since its last call.
     #[must_use]
     pub fn frames(
         &self,
@@ -95,7 +94,8 @@ impl<'data> DebugInfo<'data> {
         let starts = UnitStarts::default();
         let shared = Lookup { dwarf: &dwarf, starts: &starts, budget: &budget, image };
         let look_up = |work: &[(UnitStart, Vec<Probe>)]| -> Vec<UnitFrames> {
-            // Units cost very different times: one by one, no core is left with many.
+            // The cost of units varies widely: they are scheduled one by one to balance the
+            // cores.
             work.par_iter()
                 .with_max_len(1)
                 .map(|(start, probes)| {
@@ -105,8 +105,8 @@ impl<'data> DebugInfo<'data> {
                 })
                 .collect()
         };
-        // The nearest unit is nearly always the right one; what it does not
-        // know is asked of the next that covers the address.
+        // The nearest unit is nearly always the right one.  Addresses that it does not know go
+        // to the next unit that covers them.
         for candidate in 0..units::CANDIDATES {
             let work = index.assign(&frames.open(), candidate);
             if work.is_empty() {
@@ -114,7 +114,7 @@ impl<'data> DebugInfo<'data> {
             }
             frames.extend(look_up(&work));
         }
-        // Units that no .debug_aranges lists are known only by their roots.
+        // Units that are missing from .debug_aranges are found by their roots.
         if !frames.open().is_empty() {
             let (roots, faults) = units::UnitIndex::from_roots(&dwarf, &index, &budget);
             faults.into_iter().for_each(|fault| frames.fault(fault));
@@ -129,11 +129,11 @@ impl<'data> DebugInfo<'data> {
         frames.finish()
     }
 
-    /// For each of `queries` the path from the object to the static key in it,
-    /// and their types; see [`ObjectQuery`].  What no unit of the key's sites
-    /// knows has none.
+    /// For each of `queries` the path from the object to the static key in it, and the types of
+    /// both; see [`ObjectQuery`].  A query has no answer if no unit of the key's sites
+    /// describes the object.
     ///
-    /// `image` is where the file lies, for split debug information beside it.
+    /// `image` is the path of the file: split debug information is searched for next to it.
     #[must_use]
     pub fn object_paths(&self, queries: &[ObjectQuery<'_>], image: &Path) -> ObjectPaths {
         objects::look_up(&self.sections.dwarf(), queries, image)

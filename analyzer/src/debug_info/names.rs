@@ -6,16 +6,16 @@ use super::units::UnitStarts;
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwLang, UnitOffset};
 
-/// References that are followed from one entry; real chains have two or three.
+/// Most references that are followed from one entry; real chains have two or three.
 const REFERENCES: usize = 16;
 
-/// Resolves and remembers names within one unit.
+/// Resolves and caches names within one unit.
 pub(super) struct EntryNames<'a> {
     dwarf: &'a Dwarf<'a>,
     starts: &'a UnitStarts,
     unit: &'a Unit<'a>,
     language: Option<DwLang>,
-    /// By what the reference says.
+    /// By the target of the reference.
     known: HashMap<Origin, Option<NameId>>,
     all: Vec<String>,
 }
@@ -30,14 +30,14 @@ impl NameId {
     }
 }
 
-/// Where a reference leads: into the same unit, or anywhere in `.debug_info`.
+/// The target of a reference: in the same unit, or anywhere in `.debug_info`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Origin {
     Here(usize),
     Anywhere(usize),
 }
 
-/// What an entry says about its own name.
+/// The attributes of an entry that lead to its name.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct NameAttributes<'a> {
     linkage: Option<AttributeValue<Slice<'a>>>,
@@ -68,8 +68,7 @@ impl<'a> EntryNames<'a> {
         Self { dwarf, starts, unit, language, known: HashMap::new(), all: Vec::new() }
     }
 
-    /// The demangled name of the entry that has `attributes`; `None` if nothing
-    /// names it.
+    /// The demangled name of the entry that has `attributes`; `None` if it has no name.
     pub(super) fn resolve(
         &mut self,
         attributes: NameAttributes<'a>,
@@ -89,7 +88,7 @@ impl<'a> EntryNames<'a> {
         Ok(name)
     }
 
-    /// All names resolved, by [`NameId::index`].
+    /// All resolved names, by [`NameId::index`].
     pub(super) fn into_all(self) -> Vec<String> {
         self.all
     }

@@ -1,11 +1,10 @@
-//! Objects that hold static keys: the path to the key, and the types, read from
-//! the unit of code that uses the key.
+//! Objects that hold static keys: the path to the key, and the types, read from a unit of code
+//! that uses the key.
 //!
-//! An index of addresses (`.debug_aranges`) lists code alone, so that the unit
-//! that defines a variable could only be found by a walk over all of them.  But
-//! code that uses a key was compiled with the complete type of the object that
-//! holds it, so that every unit with a site of the key has a variable of its
-//! name, if only a declaration.
+//! The index of addresses (`.debug_aranges`) lists code only, so that finding the unit that
+//! defines a variable would take a walk over all units.  But code that uses a key was compiled
+//! with the complete type of the object that holds it.  So every unit with a site of the key
+//! has a variable of that name, at least a declaration.
 
 use super::budget::{Budget, UnitFailure};
 use super::dwarf::DebugFault;
@@ -24,40 +23,39 @@ use gimli::UnitOffset;
 use rayon::prelude::*;
 use std::path::Path;
 
-/// A static key, as the symbol table and the jump table know it.
+/// A static key, as the symbol table and the jump table describe it.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectQuery<'q> {
     /// Symbol of the object that the key is or lies in.
     pub name: &'q str,
     /// Where the object starts.
     pub address: Svma,
-    /// Bytes from there to the key.
+    /// Bytes from the start of the object to the key.
     pub offset: u64,
-    /// Addresses of code that uses the key: all that are known, so that few
-    /// units answer many queries.
+    /// Addresses of all known code that uses the key.  The more are given, the fewer units
+    /// answer many queries.
     pub sites: &'q [Svma],
-    /// The state that the key was defined with, if it is known: it tells members
-    /// of a union apart.
+    /// The initial state of the key, if it is known; it selects among the members of a union.
     pub initially_true: Option<bool>,
 }
 
-/// What debug information says of a key.
+/// The debug information of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectPath {
-    /// The path to the key, as C would write it behind the object's name: `.key`,
-    /// `[5]`, `.key.dd_key_false`; empty if the object itself is the key.
+    /// The path to the key, as C writes it after the object's name: `.key`, `[5]`,
+    /// `.key.dd_key_false`; empty if the object itself is the key.
     pub path: String,
     /// The object's type as C would write it, `struct tracepoint` or
     /// `struct static_key_false[77]`; `None` if it has no name.
     pub object_type: Option<String>,
-    /// The type at which the path ends: `static_key`, `static_key_true` or
-    /// `static_key_false`.
+    /// The type at the end of the path: `static_key`, `static_key_true` or `static_key_false`.
     pub key_type: String,
-    /// Where the object is defined or, if another unit does that, declared.
+    /// The position of the object's definition or, if another unit defines it, of its
+    /// declaration.
     pub declared: Option<Declaration>,
 }
 
-/// A place in a source file.
+/// A position in a source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declaration {
     /// Path of the file.
@@ -66,16 +64,16 @@ pub struct Declaration {
     pub line: u32,
 }
 
-/// What is known of a list of keys.
+/// The debug information of a list of keys.
 #[derive(Debug, Default)]
 pub struct ObjectPaths {
     /// One for each query, in their order; `None` if nothing is known.
     pub paths: Vec<Option<ObjectPath>>,
-    /// Units that could not be read whole.
+    /// Units that could not be read completely.
     pub faults: Vec<DebugFault>,
 }
 
-/// Looks all `queries` up.
+/// Answers all `queries`.
 pub(super) fn look_up(dwarf: &Dwarf<'_>, queries: &[ObjectQuery<'_>], image: &Path) -> ObjectPaths {
     let budget = Budget::new(dwarf);
     let starts = UnitStarts::default();
@@ -86,7 +84,7 @@ pub(super) fn look_up(dwarf: &Dwarf<'_>, queries: &[ObjectQuery<'_>], image: &Pa
         UnitIndex::default()
     });
     ask(&shared, &index, queries, &mut found);
-    // Units that no .debug_aranges lists are known only by their roots.
+    // Units that are missing from .debug_aranges are found by their roots.
     let is_open = |query: usize| found.paths[query].is_none() && !queries[query].sites.is_empty();
     if (0..queries.len()).any(is_open) {
         let (roots, faults) = UnitIndex::from_roots(dwarf, &index, &budget);
@@ -96,8 +94,8 @@ pub(super) fn look_up(dwarf: &Dwarf<'_>, queries: &[ObjectQuery<'_>], image: &Pa
     found
 }
 
-/// Asks the units of `index`, round by round, until all queries are answered or
-/// have no unit left.
+/// Asks the units of `index`, round by round, until every query is answered or has no unit
+/// left.
 fn ask(
     shared: &Lookup<'_>,
     index: &UnitIndex,
@@ -137,9 +135,9 @@ fn units_of(index: &UnitIndex, sites: &[Svma]) -> Vec<usize> {
     units
 }
 
-/// Takes one unit out of the candidates of each query, so that few units are
-/// chosen: those with the least choice first, and for the others a unit that is
-/// chosen already or, failing that, the one that most queries name.
+/// Takes one unit from the candidates of each query so that few units are chosen.  Queries with
+/// the fewest candidates go first; the others prefer a unit that is already chosen, then the
+/// unit that most queries name.
 fn assign(candidates: &mut [(usize, Vec<usize>)]) -> Vec<(UnitStart, Vec<usize>)> {
     let mut named: HashMap<usize, usize> = HashMap::new();
     for unit in candidates.iter().flat_map(|(_, units)| units) {
@@ -168,14 +166,14 @@ fn assign(candidates: &mut [(usize, Vec<usize>)]) -> Vec<(UnitStart, Vec<usize>)
         .collect()
 }
 
-/// What one unit knows.
+/// The answer of one unit.
 #[derive(Default)]
 struct UnitAnswer {
     paths: Vec<(usize, ObjectPath)>,
     faults: Vec<DebugFault>,
 }
 
-/// Looks those of `queries` that are `asked` up in the unit at `start`.
+/// Answers those of `queries` whose indexes are in `asked` from the unit at `start`.
 fn ask_unit(
     shared: &Lookup<'_>,
     start: UnitStart,
@@ -194,7 +192,7 @@ fn ask_unit(
     };
     let read = split::with_full_unit(shared, &unit, |dwarf, unit| {
         let own = UnitStarts::default();
-        // A split unit's references stay in its own file.
+        // References of a split unit stay in its own file.
         let is_split = dwarf.file_type == gimli::DwarfFileType::Dwo;
         let starts = if is_split { &own } else { shared.starts };
         read_unit(shared, dwarf, starts, unit, asked, queries)
@@ -245,13 +243,13 @@ fn read_unit(
 struct ObjectReader<'a, 'b, 'c> {
     entries: Entries<'a, 'b, 'c>,
     members: MemberPaths,
-    /// Paths by file, of the unit itself.
+    /// Paths by file number, of the unit itself.
     files: HashMap<u64, Option<String>>,
 }
 
 impl<'a> ObjectReader<'a, '_, '_> {
-    /// The path to the key of `query` in the variable at `variable`; `None` if
-    /// its type has no key there.
+    /// The path to the key of `query` in the variable at `variable`; `None` if its type has no
+    /// key at that offset.
     fn path(
         &mut self,
         variable: UnitOffset<usize>,
@@ -277,8 +275,8 @@ impl<'a> ObjectReader<'a, '_, '_> {
         Ok(Some(ObjectPath { path: member.path, object_type, key_type: member.key_type, declared }))
     }
 
-    /// File and line, each of the first in `chain` that has one: a definition
-    /// leaves out what its declaration says.
+    /// File and line, each from the first entry of `chain` that has it: a definition omits the
+    /// attributes that its declaration has.
     fn declaration(&mut self, chain: &[DebugEntry<'a>]) -> Option<Declaration> {
         let line = chain.iter().find_map(|entry| entry.line)?;
         let (entry, file) = chain.iter().find_map(|entry| Some((entry, entry.file?)))?;

@@ -5,7 +5,7 @@ use super::dwarf::Slice;
 use super::dwarf::UnitRef;
 use gimli::{AttributeValue, RangeListsOffset};
 
-/// The range attributes of one entry, as they were read.
+/// The range attributes of one entry, as read.
 #[derive(Debug, Default)]
 pub(super) struct RangeAttributes {
     low: Option<u64>,
@@ -41,7 +41,7 @@ impl RangeAttributes {
         Ok(())
     }
 
-    /// Calls `found` with each non-empty range, begin and end.
+    /// Calls `found` with the begin and the end of each non-empty range.
     pub(super) fn for_each(
         &self,
         unit: UnitRef<'_, '_>,
@@ -63,7 +63,7 @@ impl RangeAttributes {
         }
         match (self.low, self.high) {
             (Some(low), Some(High::Address(high))) => add(low, high),
-            // A tombstone (−1) wraps and so is empty.
+            // A tombstone (−1) wraps, so its range is empty.
             (Some(low), Some(High::Size(size))) => add(low, low.wrapping_add(size)),
             _ => {}
         }

@@ -1,18 +1,17 @@
-//! Separate debug files: found by build id or by `.gnu_debuglink`, the way gdb
-//! looks for them, and those of kernel modules by their path.
+//! Separate debug files: found by build id or by `.gnu_debuglink`, in the order of gdb, and for
+//! kernel modules by their path.
 //!
 //! # Modules
-//! Debian's packages of debug files have those of modules neither in
-//! `.build-id` nor behind a link, but under the path that the module is installed
-//! at: `lib/modules/RELEASE/kernel/….ko` for `….ko.xz`.  RELEASE is what the
-//! module's vermagic states, the rest of the path the module's own from its last
-//! `kernel`, `updates` or `extra` on, the directories that modules are installed
-//! in (scripts/Makefile.modinst, Linux 6.12).  As everywhere, a file found there
-//! counts only if it is of the same build.
+//! Debian's debug packages hold the debug files of modules neither in `.build-id` nor under the
+//! name of a debug link, but under the path of the installed module:
+//! `lib/modules/RELEASE/kernel/….ko` for `….ko.xz`.  RELEASE comes from the module's vermagic.
+//! The rest is the module's own path, starting at its last component `kernel`, `updates` or
+//! `extra`, the directories that modules are installed in (scripts/Makefile.modinst, Linux
+//! 6.12).  A file found there counts only if it is of the same build, as everywhere.
 //!
-//! Both files of a module are relocatable.  Addresses lead from one to the other
-//! by section name and offset ([`DebugSections::placed_as`]); a file with a section of
-//! another size is refused.
+//! Both files of a module are relocatable.  Addresses are translated from one to the other by
+//! section name and offset ([`DebugSections::placed_as`]); a file with a section of another
+//! size is rejected.
 
 use super::split::with_suffix;
 use crate::image::{DebugSections, Image, MappedFile};
@@ -20,7 +19,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-/// Directories below `lib/modules/RELEASE` that modules are installed in.
+/// Directories below `lib/modules/RELEASE` that hold modules.
 const MODULE_DIRECTORIES: [&str; 3] = ["kernel", "updates", "extra"];
 /// Extensions of compressed modules (CONFIG_MODULE_COMPRESS_*).
 const COMPRESSED: [&str; 3] = ["xz", "gz", "zst"];
@@ -32,13 +31,13 @@ pub struct DebugFile {
     pub file: MappedFile,
 }
 
-/// Looks for the debug file of the image at `path`.  `roots` are directories
-/// with a `.build-id` tree or a copy of the file system's (`/usr/lib/debug`).
-/// A kernel module's is also looked for under its path below `lib/modules` and
-/// `usr/lib/modules` of each root.
+/// Searches for the debug file of the image at `path`.  `roots` are directories with a
+/// `.build-id` tree or a copy of the file system's tree (`/usr/lib/debug`). The debug file of a
+/// kernel module is also searched for under its path below `lib/modules` and `usr/lib/modules`
+/// of each root.
 ///
-/// A file counts if its build id is the image's or, where the image has none,
-/// if its CRC is that of the debug link.
+/// A file counts if its build id is the image's or, if the image has no build id, if its CRC is
+/// that of the debug link.
 #[must_use]
 pub fn find_debug_file(
     path: &Path,
@@ -80,16 +79,16 @@ fn candidates(path: &Path, image: &DebugSections<'_>, roots: &[PathBuf]) -> Vec<
             }
         }
     }
-    // An image may link to its own name.
+    // The debug link of an image may name the image itself.
     all.retain(|candidate| candidate != path);
     all
 }
 
-/// Where a module is installed, below `lib/modules`: its release and its path,
-/// without the suffix of compression.
+/// The path of an installed module below `lib/modules`: its release and its own path, without
+/// the suffix of a compression.
 fn module_path(path: &Path, image: &DebugSections<'_>) -> Option<PathBuf> {
     let release = Path::new(image.module_release()?);
-    // A release that is no name of a directory would lead anywhere.
+    // A release with a separator in it could lead out of the directory.
     let mut parts = release.components();
     if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
         return None;

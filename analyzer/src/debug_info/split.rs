@@ -1,5 +1,5 @@
-//! Split debug information: `.dwo` files beside the objects, or one `.dwp`
-//! package beside the image (DWARF 5, 7.3.2; GNU extensions before it).
+//! Split debug information: `.dwo` files next to the objects, or one `.dwp` package next to the
+//! image (DWARF 5, 7.3.2; GNU extensions before it).
 
 use super::dwarf::DwarfSections;
 use super::dwarf::{Dwarf, Slice, Unit};
@@ -8,11 +8,11 @@ use crate::image::{DebugSections, Image, MappedFile};
 use gimli::{DwarfPackage, DwoId, UnitType};
 use std::path::{Path, PathBuf};
 
-/// Calls `read` with the unit that holds the functions of `skeleton`: the split
-/// unit if it has one, or else itself.
+/// Calls `read` with the unit that holds the functions of `skeleton`: its split unit if it has
+/// one, or else `skeleton` itself.
 ///
 /// # Errors
-/// Why the split unit cannot be had.
+/// Why the split unit cannot be read.
 pub(super) fn with_full_unit<T>(
     look_up: &Lookup<'_>,
     skeleton: &Unit<'_>,
@@ -35,14 +35,14 @@ pub(super) fn with_full_unit<T>(
         .map_err(|error| format!("{}: {error}", file.path().display()))
 }
 
-/// Id and file name of the split unit that a skeleton stands for.
+/// Id and file name of the split unit of a skeleton.
 fn reference(dwarf: &Dwarf<'_>, skeleton: &Unit<'_>) -> Option<(DwoId, String)> {
     let id = skeleton.dwo_id?;
     let name = dwarf.attr_string(skeleton, skeleton.dwo_name().ok()??).ok()?;
     Some((id, name.to_string_lossy().into_owned()))
 }
 
-/// Where a `.dwo` may lie: as recorded, or beside the image when the tree was
+/// Paths at which a `.dwo` may lie: the recorded one, and next to the image if the tree was
 /// moved.
 fn candidates(look_up: &Lookup<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<PathBuf> {
     let name = Path::new(name);
@@ -55,7 +55,7 @@ fn candidates(look_up: &Lookup<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<Path
     all
 }
 
-/// `path` with `suffix` behind its last name.
+/// `path` with `suffix` appended to its last name.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -99,7 +99,7 @@ fn in_package<T>(
     with_unit(&dwarf, skeleton, id, read)
 }
 
-/// Finds the unit of `id` and lends it to `read`.
+/// Finds the unit with `id` and lends it to `read`.
 fn with_unit<'a, T>(
     dwarf: &Dwarf<'a>,
     skeleton: &Unit<'a>,
@@ -108,7 +108,7 @@ fn with_unit<'a, T>(
 ) -> Result<T, String> {
     let mut headers = dwarf.units();
     while let Some(header) = headers.next().map_err(|error| error.to_string())? {
-        // DWARF 5 has the id in the header, the GNU extension in the root.
+        // DWARF 5 has the id in the header, the GNU extension has it in the root.
         if matches!(header.type_(), UnitType::SplitCompilation(other) if other != id) {
             continue;
         }

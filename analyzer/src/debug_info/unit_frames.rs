@@ -1,4 +1,4 @@
-//! One unit's part of a look-up.
+//! The frames that one unit contributes to a lookup.
 
 use super::budget::UnitFailure;
 use super::dwarf::DebugFault;
@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DwLang, LineProgramHeader};
 use std::ops::Range;
 
-/// Frames found in one unit; strings and frames are indexes into its own lists.
+/// Frames found in one unit.  Strings and frames are indexes into its own lists.
 #[derive(Debug, Default)]
 pub(super) struct UnitFrames {
     pub(super) strings: Vec<String>,
@@ -21,13 +21,13 @@ pub(super) struct UnitFrames {
     pub(super) frames: Vec<LocalFrame>,
     /// Indexes into `frames`.
     pub(super) ids: Vec<u32>,
-    /// Index of the address, and where its chain stands in `ids`.
+    /// Index of the address, and the range of its chain in `ids`.
     pub(super) chains: Vec<(usize, Range<usize>)>,
     pub(super) faults: Vec<DebugFault>,
 }
 
-/// A frame whose strings are indexes into [`UnitFrames::strings`]; 0 is unknown
-/// in line and column.
+/// A frame whose strings are indexes into [`UnitFrames::strings`]; line and column 0 are
+/// unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct LocalFrame {
     pub(super) function: Option<u32>,
@@ -36,7 +36,7 @@ pub(super) struct LocalFrame {
     pub(super) column: u32,
 }
 
-/// Looks `probes`, in ascending order of address, up in the unit at `start`.
+/// Finds the frames of `probes`, in ascending order of address, in the unit at `start`.
 pub(super) fn resolve(look_up: &Lookup<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {
     let mut found = UnitFrames::default();
     let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
@@ -81,7 +81,7 @@ fn functions(
     addresses: &[u64],
     failures: &mut Vec<UnitFailure>,
 ) -> (UnitFunctions, Vec<String>) {
-    // A split unit's references stay in its own file.
+    // References of a split unit stay in its own file.
     let own = UnitStarts::default();
     let is_split = dwarf.file_type == gimli::DwarfFileType::Dwo;
     let starts = if is_split { &own } else { look_up.starts };
@@ -93,7 +93,7 @@ fn functions(
     (functions, names.into_all())
 }
 
-/// The language of a unit, which says how its names are mangled.
+/// The language of a unit, which determines how its names are mangled.
 fn language(unit: &Unit<'_>) -> Option<DwLang> {
     let mut entries = unit.entries_raw(None).ok()?;
     let abbreviation = entries.read_abbreviation().ok()??;
@@ -105,11 +105,11 @@ fn language(unit: &Unit<'_>) -> Option<DwLang> {
     })
 }
 
-/// Puts functions, calls and rows together into frames.
+/// Combines functions, calls and rows into frames.
 struct Assembly<'a, 'b> {
     unit: UnitRef<'b, 'a>,
     header: Option<&'b LineProgramHeader<Slice<'a>>>,
-    /// Paths by file index, each put together once.
+    /// Paths by file number, each composed once.
     files: HashMap<u64, Option<u32>>,
     strings: Strings,
     known: HashMap<LocalFrame, u32>,
@@ -133,7 +133,7 @@ impl Assembly<'_, '_> {
                 column: row.column,
             });
             let mut place = row.unwrap_or_default();
-            // Each frame stands where the call inlined into it stood.
+            // The position of an outer frame is that of the call inlined into it.
             for call in functions.chain(at) {
                 self.push(call.function.map(|name| names[name.index()]), place);
                 place = call.site;

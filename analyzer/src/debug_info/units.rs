@@ -1,4 +1,5 @@
-//! Which unit covers an address: `.debug_aranges`, or else the units' roots.
+//! Finds the unit that covers an address, by `.debug_aranges` or else by the roots of the
+//! units.
 
 use super::budget::{Budget, UnitFailure};
 use super::dwarf::DebugFault;
@@ -10,36 +11,36 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// How many units are asked about one address.
+/// Most units that are asked about one address.
 pub(super) const CANDIDATES: usize = 8;
 
-/// An address that is looked up.
+/// An address of a lookup.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probe {
     pub(super) address: Svma,
-    /// Its place in the list that the caller gave.
+    /// Its index in the caller's list.
     pub(super) index: usize,
 }
 
-/// What all units of a look-up share.
+/// The context that all units of a lookup share.
 pub(super) struct Lookup<'a> {
     pub(super) dwarf: &'a Dwarf<'a>,
     pub(super) starts: &'a UnitStarts,
     pub(super) budget: &'a Budget,
-    /// Where the image lies; split debug information is looked for beside it.
+    /// The path of the image; split debug information is searched for next to it.
     pub(super) image: &'a Path,
 }
 
-/// Offsets of all units, listed when first needed.
+/// Offsets of all units, listed on first use.
 #[derive(Debug, Default)]
 pub(super) struct UnitStarts(OnceLock<Vec<UnitStart>>);
 
 impl UnitStarts {
-    /// The start of the unit that an offset into `.debug_info` lies in.
+    /// The start of the unit that contains an offset in `.debug_info`.
     pub(super) fn unit_of(&self, dwarf: &Dwarf<'_>, reference: UnitStart) -> Option<UnitStart> {
         let starts = self.0.get_or_init(|| {
             let mut headers = dwarf.units();
-            // A damaged header ends the list: nothing behind it can be found.
+            // The list ends at a damaged header: the units after it cannot be found.
             std::iter::from_fn(|| headers.next().ok().flatten())
                 .filter_map(|header| header.debug_info_offset())
                 .collect()
@@ -52,9 +53,9 @@ impl UnitStarts {
 /// Address ranges of units.
 #[derive(Debug, Default)]
 pub(super) struct UnitIndex {
-    /// (begin, end, highest end so far, unit), by begin.
+    /// Sorted by begin.
     ranges: Vec<UnitRange>,
-    /// Units that appear in `ranges`.
+    /// Units that occur in `ranges`.
     units: HashSet<usize>,
 }
 
@@ -73,8 +74,8 @@ impl UnitIndex {
         while let Some(header) = headers.next()? {
             let unit = header.debug_info_offset();
             let mut entries = header.entries();
-            // Errors are those of single entries (an end beyond the address
-            // space); the iterator ends by itself on any other.
+            // An error concerns a single entry (an end beyond the address space); after any
+            // other error the iterator ends by itself.
             while let Some(entry) = entries.next().transpose() {
                 let Ok(entry) = entry else { continue };
                 let range = entry.range();
@@ -84,7 +85,7 @@ impl UnitIndex {
         Ok(Self::new(ranges))
     }
 
-    /// From the root entries of all units that `listed` does not know.
+    /// The ranges in the roots of all units that `listed` does not contain.
     pub(super) fn from_roots(
         dwarf: &Dwarf<'_>,
         listed: &Self,
@@ -147,7 +148,8 @@ impl UnitIndex {
         Self { ranges, units }
     }
 
-    /// The probes grouped by the unit that is `candidate`th nearest to each.
+    /// Groups the probes by the unit that is their candidate number `candidate`, in order of
+    /// distance.
     pub(super) fn assign(
         &self,
         probes: &[Probe],
@@ -167,7 +169,7 @@ impl UnitIndex {
             .collect()
     }
 
-    /// Units that cover an address, those that begin nearest to it first.
+    /// Units that cover an address, in order of distance of their begin.
     pub(super) fn covering(&self, address: u64) -> impl Iterator<Item = UnitStart> {
         let behind = self.ranges.partition_point(|range| range.begin <= address);
         let mut last = None;
@@ -183,8 +185,8 @@ impl UnitIndex {
     }
 }
 
-/// The ranges of a unit's root.  gimli's own `unit_ranges` adds low pc and size
-/// unchecked, which a tombstone (-1) overflows.
+/// The ranges of a unit's root.  gimli's `unit_ranges` adds low pc and size without a check,
+/// which overflows for a tombstone (-1).
 fn root_ranges<'a>(
     unit: &Unit<'a>,
     of_unit: UnitRef<'_, 'a>,

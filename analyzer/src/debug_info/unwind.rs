@@ -1,14 +1,14 @@
-//! Functions by their entries in unwind tables (.eh_frame), for programs without symbols.
+//! Functions from the unwind table (.eh_frame), for programs without symbols.
 
 use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
 use gimli::{BaseAddresses, CieOrFde, EhFrame, EndianSlice, RunTimeEndian, UnwindSection as _};
 
-/// Entries that are read at most: the largest programs have some hundred thousand.
+/// Most entries that are read: the largest programs have a few hundred thousand.
 const MAX_ENTRIES: usize = 1 << 21;
 
-/// The ranges of addresses that the entries of `.eh_frame` cover, by start.  What cannot
-/// be read ends the list.
+/// The address ranges that the entries of `.eh_frame` cover, by start.  The list ends at an
+/// entry that cannot be read.
 #[must_use]
 pub fn unwind_ranges(image: &Image<'_>) -> Vec<AddrRange> {
     let Some(section) = image.section_named(".eh_frame") else { return Vec::new() };

@@ -1,9 +1,9 @@
-//! The variables of a unit that are looked for, at top level and in functions.
+//! Finds variables of a unit, at the top level and in functions.
 //!
-//! A static variable of a function stands as deep as its block does, and most of
-//! a unit are functions.  Its address, though, stands in its location as plain
-//! bytes, which a search of the unit finds at once; only the subtrees that hold
-//! such a place are entered.
+//! The entry of a static variable in a function is as deep as the variable's block, and most
+//! entries of a unit are in functions.  But the address of the variable occurs in its location
+//! as plain bytes, which a search of the unit finds quickly.  The walk enters only the subtrees
+//! that contain such bytes.
 
 use super::budget::{Purse, UnitFailure};
 use super::cursor::{Cursor, EntryShape};
@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, Operation, Reader as _, UnitOffset};
 use std::ops::Range;
 
-/// A variable that is looked for.
+/// A variable to find.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WantedVariable<'q> {
     /// Its symbol.
@@ -20,22 +20,22 @@ pub(super) struct WantedVariable<'q> {
     pub(super) address: u64,
 }
 
-/// Where the entries of variables stand.
+/// The entries that match a variable.
 #[derive(Debug, Clone, Copy, Default)]
 struct VariableEntries {
-    /// Of the variable whose location is the address.
+    /// The entry whose location is the address.
     by_location: Option<UnitOffset<usize>>,
-    /// Of one that has the name, and no location.
+    /// The entry that has the name, and no location.
     by_name: Option<UnitOffset<usize>>,
-    /// The address stands in the unit where a location could.
+    /// Whether the address occurs in the unit as part of a possible location.
     is_located: bool,
 }
 
-/// For each of `wanted` the entry of the variable in `unit`; with a failure
-/// comes what was found before it.
+/// For each of `wanted` the entry of the variable in `unit`.  After a failure the result holds
+/// what was found before it.
 ///
-/// A location decides: of all variables with one, only that at the address
-/// matches.  Those without (declarations) match by name.
+/// An entry with a location matches only by its address.  An entry without one (a declaration)
+/// matches by its name.
 pub(super) fn find<'a>(
     unit: UnitRef<'a, 'a>,
     wanted: &[WantedVariable<'_>],
@@ -43,7 +43,7 @@ pub(super) fn find<'a>(
 ) -> (Vec<Option<UnitOffset<usize>>>, Option<UnitFailure>) {
     let mut finder = VariableSearch::new(unit, wanted, purse);
     let mut result = finder.walk(WalkDepth::Located);
-    // Locations that are indexes (DW_OP_addrx) and declarations in functions.
+    // For locations that are indexes (DW_OP_addrx) and declarations in functions.
     if result.is_ok() && finder.open > 0 {
         result = finder.walk(WalkDepth::Functions);
     }
@@ -51,12 +51,12 @@ pub(super) fn find<'a>(
     (entries.collect(), result.err())
 }
 
-/// How much of a unit is walked.
+/// How much of a unit the walk visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WalkDepth {
-    /// The top level, and subtrees that hold an address that is looked for.
+    /// The top level, and subtrees that contain a wanted address.
     Located,
-    /// Functions too.
+    /// Functions as well.
     Functions,
 }
 
@@ -65,24 +65,24 @@ struct VariableSearch<'a, 'q, 'b, 'c> {
     purse: &'b mut Purse<'c>,
     by_address: HashMap<u64, Vec<usize>>,
     by_name: HashMap<&'q [u8], Vec<usize>>,
-    /// Where locations that are wanted stand, ascending.
+    /// Offsets of the wanted locations, ascending.
     places: Vec<usize>,
     found: Vec<VariableEntries>,
-    /// How many are not found yet.
+    /// Number of variables not found yet.
     open: usize,
 }
 
-/// What the entry of a variable says of itself.
+/// The attributes of a variable's entry.
 #[derive(Default)]
 struct Variable<'a> {
     name: Option<Slice<'a>>,
     location: Option<VariableLocation>,
 }
 
-/// Where a variable is.
+/// The location of a variable.
 enum VariableLocation {
     Address(u64),
-    /// In a register, in thread-local storage, or a list.
+    /// A register, thread-local storage, or a list.
     Elsewhere,
 }
 
@@ -108,7 +108,7 @@ impl<'a, 'q, 'b, 'c> VariableSearch<'a, 'q, 'b, 'c> {
 
     fn walk(&mut self, depth: WalkDepth) -> Result<(), UnitFailure> {
         let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
-        // The walk only goes forward, and so does the place that comes next.
+        // The walk only moves forward, and so does the next location.
         let (places, mut next) = (std::mem::take(&mut self.places), 0);
         let mut enters = |shape: &EntryShape<'_>, range: Range<usize>| {
             next += places[next..].iter().take_while(|place| **place < range.start).count();
@@ -176,15 +176,15 @@ impl<'a, 'q, 'b, 'c> VariableSearch<'a, 'q, 'b, 'c> {
 }
 
 impl VariableEntries {
-    /// Whether something better can still be met.
+    /// Whether a better match is still possible.
     fn is_open(&self) -> bool {
         self.by_location.is_none() && (self.is_located || self.by_name.is_none())
     }
 }
 
-/// The names that DWARF can have for the variable of a symbol: the symbol
-/// itself, or what is left of it without what compilers add to tell static
-/// variables apart (`name.12` of GCC, `function.name` of Clang).
+/// The names that DWARF can have for the variable of a symbol: the symbol itself, and the
+/// symbol without the parts that compilers add to distinguish static variables (`name.12` of
+/// GCC, `function.name` of Clang).
 fn names(symbol: &str) -> impl Iterator<Item = &str> {
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let mut parts = symbol.split('.');
@@ -196,7 +196,7 @@ fn names(symbol: &str) -> impl Iterator<Item = &str> {
 fn location(unit: UnitRef<'_, '_>, value: AttributeValue<Slice<'_>>) -> VariableLocation {
     let expression = match value {
         AttributeValue::Exprloc(expression) => expression,
-        // DWARF before 4 has no class of its own for expressions.
+        // DWARF before version 4 has no separate class for expressions.
         AttributeValue::Block(bytes) => gimli::Expression(bytes),
         _ => return VariableLocation::Elsewhere,
     };
@@ -212,11 +212,11 @@ fn location(unit: UnitRef<'_, '_>, value: AttributeValue<Slice<'_>>) -> Variable
     }
 }
 
-/// DW_OP_addr, as it stands in the file.
+/// DW_OP_addr, as encoded in the file.
 const DW_OP_ADDR: u8 = 0x03;
 
-/// Offsets in a unit at which an address that is wanted stands as the only
-/// operation of an expression, ascending.
+/// Offsets in a unit at which a wanted address is the only operation of an expression,
+/// ascending.
 fn places(unit: UnitRef<'_, '_>, mut is_wanted: impl FnMut(u64) -> bool) -> Vec<usize> {
     let root = unit.header.root_offset();
     let Ok(entries) = unit.header.range_from(root..) else { return Vec::new() };
