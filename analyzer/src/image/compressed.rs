@@ -7,17 +7,17 @@ use std::io::Read;
 /// Why a compressed section cannot be inflated.
 #[derive(Debug, thiserror::Error)]
 pub enum CompressedError {
-    /// No compression header, or one of an unknown type.
+    /// The section has no compression header, or one of an unknown type.
     #[error(
         "section {name}: expected a compression header of type 1 (zlib) or 2 (zstd), found {found}"
     )]
     Header {
         /// Name of the section.
         name: String,
-        /// What is there.
+        /// The header, as far as it can be read.
         found: String,
     },
-    /// The header announces more than such data can hold.
+    /// The header states more bytes than a section of this size can plausibly hold.
     #[error(
         "section {name}: {compressed} compressed bytes announce {announced} bytes, more than jlctl inflates ({limit})"
     )]
@@ -26,26 +26,27 @@ pub enum CompressedError {
         name: String,
         /// Bytes in the file.
         compressed: u64,
-        /// Bytes announced.
+        /// Bytes that the header states.
         announced: u64,
-        /// Bytes that would be accepted.
+        /// Most bytes that are accepted.
         limit: u64,
     },
-    /// The data end early or are damaged.
+    /// The compressed data end early or are damaged.
     #[error("section {name}: expected {expected} bytes of inflated data, found {found}")]
     Damaged {
         /// Name of the section.
         name: String,
-        /// Bytes announced.
+        /// Bytes that the header states.
         expected: u64,
-        /// What went wrong instead.
+        /// The failure.
         found: String,
     },
 }
 
-/// Up to this size any ratio is accepted, in bytes.
+/// Up to this size in bytes any ratio is accepted.
 const SMALL: u64 = 64 << 20;
-/// Beyond it, debug sections shrink to a tenth at best; more is a bomb.
+/// Above that size: debug sections compress to a tenth at best, and a higher ratio marks a
+/// decompression bomb.
 const RATIO: u64 = 64;
 
 const ELFCOMPRESS_ZLIB: u32 = 1;
@@ -53,11 +54,11 @@ const ELFCOMPRESS_ZSTD: u32 = 2;
 /// Size of `Elf64_Chdr`, in bytes.
 const CHDR: usize = 24;
 
-/// The bytes of a section, inflated if it is compressed (gABI, "Section
-/// compression").
+/// The bytes of a section, inflated if it is compressed (gABI, "Section compression").
 ///
 /// # Errors
-/// If the compression is unknown, damaged, or out of all proportion.
+/// If the compression format is unknown, the data are damaged, or their stated size exceeds the
+/// limit.
 pub fn section_bytes<'data>(
     section: &Section<'data>,
     big_endian: bool,
@@ -106,7 +107,7 @@ fn header<'data>(
 
 fn inflate(name: &str, size: u64, decoder: impl Read) -> Result<Vec<u8>, CompressedError> {
     let mut bytes = Vec::new();
-    // One byte more than announced, so that a longer stream shows.
+    // One byte more than stated, to detect a stream that is longer.
     match decoder.take(size + 1).read_to_end(&mut bytes) {
         Err(error) => Err(damaged(name, size, error.to_string())),
         Ok(_) if bytes.len() as u64 != size => {

@@ -1,14 +1,14 @@
 //! The sections of an ELF file of any architecture, for its debug information.
 //!
 //! # Relocatable files
-//! In a linked file debug sections have their values.  Those of a relocatable
-//! file (a kernel module) are full of zeros with a relocation each, also for
-//! what lies in another debug section, and [`DebugSections::contents`] applies these.
-//! Addresses become those that [`super::Image`] gives to the same file
-//! ([`super::module_layout`]), so that debug information can be asked by them.
+//! In a linked file debug sections contain their final values.  In a relocatable file (a kernel
+//! module) they contain zeros with one relocation each, even for references to other debug
+//! sections; [`DebugSections::contents`] applies the relocations. Addresses become those that
+//! [`super::Image`] assigns to the same file ([`super::module_layout`]), so that the debug
+//! information can be queried by them.
 //!
-//! The debug file of a module is another relocatable file, with sections of its
-//! own: [`DebugSections::placed_as`] gives those the addresses of the module's.
+//! The debug file of a module is another relocatable file, with sections of its own.
+//! [`DebugSections::placed_as`] gives them the addresses of the module's sections.
 
 use super::compressed::{CompressedError, section_bytes};
 use super::elf;
@@ -34,16 +34,16 @@ pub struct DebugSections<'data> {
     ctx: Ctx,
     sections: Vec<Section<'data>>,
     identity: ImageIdentity<'data>,
-    /// Addresses of the symbols by number, once a relocation needs them.
+    /// Addresses of the symbols by number, computed when a relocation first needs them.
     symbols: OnceLock<Vec<Svma>>,
 }
 
-/// The bytes of a section, ready to be read.
+/// The bytes of a section, inflated and relocated.
 #[derive(Debug)]
 pub struct SectionContents<'data> {
     /// The bytes; borrowed if neither inflated nor relocated.
     pub bytes: Cow<'data, [u8]>,
-    /// Relocations that could not be applied, counted.
+    /// Relocations that could not be applied, with their number.
     pub faults: Vec<ImageFault>,
 }
 
@@ -57,7 +57,7 @@ impl<'data> DebugSections<'data> {
         Self { kind, machine, ctx, sections, identity, symbols: OnceLock::new() }
     }
 
-    /// A raw image, which has no sections but may have a build id.
+    /// A raw image: it has no sections but may have a build id.
     pub(super) fn of_raw(big_endian: bool, identity: ImageIdentity<'data>) -> Self {
         let endian = if big_endian { Endian::Big } else { Endian::Little };
         let ctx = Ctx::new(Container::Big, endian);
@@ -65,15 +65,15 @@ impl<'data> DebugSections<'data> {
         Self { kind, machine: 0, ctx, sections, identity, symbols }
     }
 
-    /// The sections of a module's debug file at the addresses that the image has
-    /// given to its own, `of`.  A linked file stays as it is.
+    /// Places the sections of a module's debug file at the addresses that the image has
+    /// assigned to its own sections, `of`.  A linked file does not change.
     ///
-    /// Sections are matched by name, several of one name in their order, and only
-    /// those that take memory: offsets in these are the same in both files,
-    /// whatever else the files have.  What the image lacks lies behind it.
+    /// Sections are matched by name, those of one name in order, and only if they are
+    /// allocated: offsets in these are the same in both files, whatever other sections the
+    /// files have.  Sections that the image lacks are placed after it.
     ///
     /// # Errors
-    /// If a section's size is not the image's: then offsets mean something else.
+    /// If a section differs in size from the image's: offsets would then not correspond.
     pub fn placed_as(mut self, of: &[Section<'_>]) -> Result<Self, ImageError> {
         if self.kind == ImageKind::Rel {
             module_layout::place_sections_as(&mut self.sections, of).map_err(other_layout)?;
@@ -82,13 +82,13 @@ impl<'data> DebugSections<'data> {
         Ok(self)
     }
 
-    /// All of them in header order.
+    /// All sections in header order.
     #[must_use]
     pub fn all(&self) -> &[Section<'data>] {
         &self.sections
     }
 
-    /// The first section of a name.
+    /// The first section with a name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Section<'data>> {
         self.sections.iter().find(|section| section.name == name)
@@ -100,32 +100,32 @@ impl<'data> DebugSections<'data> {
         elf::has_symbol_table(&self.sections)
     }
 
-    /// GNU build id, if there is one.
+    /// GNU build id; `None` if there is none.
     #[must_use]
     pub fn build_id(&self) -> Option<&'data [u8]> {
         self.identity.build_id
     }
 
-    /// Kernel release that a module was built for, from its vermagic.
+    /// Release of the kernel that a module was built for, from its vermagic.
     #[must_use]
     pub fn module_release(&self) -> Option<&'data str> {
         self.identity.release
     }
 
-    /// Where the file says that its debug information lies (`.gnu_debuglink`).
+    /// The debug file that the file names (`.gnu_debuglink`).
     #[must_use]
     pub fn debug_link(&self) -> Option<DebugLink<'data>> {
         self.identity.debug_link
     }
 
-    /// Whether data have the most significant byte first.
+    /// Whether data are big-endian.
     #[must_use]
     pub fn is_big_endian(&self) -> bool {
         !self.ctx.is_little_endian()
     }
 
-    /// The bytes of the first section of a name: inflated if it is compressed,
-    /// and in a relocatable file with its relocations applied.
+    /// The bytes of the first section with a name, inflated if it is compressed and, in a
+    /// relocatable file, with its relocations applied.
     ///
     /// # Errors
     /// If the section cannot be inflated.
@@ -146,8 +146,8 @@ impl<'data> DebugSections<'data> {
         let is_of_section = |section: &&Section<'_>| {
             section.info as usize == index && matches!(section.kind, SHT_RELA | SHT_REL)
         };
-        // One section may be relocated by one: a file with thousands for the
-        // same bytes would make work that grows with the square of its size.
+        // Only one relocation section is applied to a section: with thousands for the same
+        // bytes, work would grow with the square of the file's size.
         let mut all = self.sections.iter().filter(is_of_section);
         let Some(records) = all.next() else { return };
         let mut fault = |expected, found| {
@@ -193,8 +193,8 @@ impl<'data> DebugSections<'data> {
         }
     }
 
-    /// Applies `records` to `bytes`, in the order in which they stand.  Answers
-    /// with the first that fails, how many do, and why that one does.
+    /// Applies `records` to `bytes` in order.  Returns the first record that fails, the number
+    /// of failures, and the reason of the first.
     fn apply(
         &self,
         records: &RelocSection<'_>,

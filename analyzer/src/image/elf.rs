@@ -1,7 +1,7 @@
-//! ELF structure through goblin: headers, sections, symbols, relocations.
+//! The structure of an ELF file, through goblin: headers, sections, symbols.
 //!
-//! goblin reads each record; counts, offsets and sizes are checked here against
-//! the file before any of them is used.
+//! goblin decodes single records.  This module checks counts, offsets and sizes against the
+//! file before it uses them.
 
 use super::error::{ImageError, ImageFault};
 use super::format::{ImageFormat, ImageKind};
@@ -21,10 +21,10 @@ use goblin::elf::{header, sym::Sym};
 /// Size of an ELF64 section header, in bytes.
 const SHDR: usize = 64;
 
-/// Section indexes of symbols that are defined elsewhere.
+/// Section indexes of symbols that another file defines.
 const UNDEFINED: [usize; 2] = [SHN_UNDEF as usize, SHN_COMMON as usize];
 
-/// Sections and header fields, before anything is made of them.
+/// Sections and header fields, before they are interpreted.
 pub(super) struct ElfStructure<'data> {
     pub(super) machine: u16,
     pub(super) big_endian: bool,
@@ -123,11 +123,11 @@ fn parse_header(data: &[u8]) -> Result<header::Header, ImageError> {
         header::ELFDATA2LSB | header::ELFDATA2MSB => {}
         order => return Err(field("EI_DATA", "a byte order (1 little, 2 big)", order)),
     }
-    // goblin reads both classes and byte orders by the identification bytes.
+    // goblin selects class and byte order by the identification bytes.
     goblin::elf::Elf::parse_header(data).map_err(|_| short)
 }
 
-/// What a person most likely took for an ELF file.
+/// The likely format of a file that is not ELF, for the message.
 fn looks_like(data: &[u8]) -> &'static str {
     const ARM64_IMAGE_MAGIC: usize = 0x38;
     if data.is_empty() {
@@ -171,7 +171,7 @@ fn section_headers(
     let table =
         usize::try_from(header.e_shoff).ok().and_then(|at| data.get(at..)).unwrap_or_default();
     let first = read_section_header(table, 0, ctx);
-    // 0 with a table present: the count did not fit and is in header 0 (gABI).
+    // 0 although a table is present: the count exceeds the field and is in header 0 (gABI).
     let count = match (header.e_shnum, &first) {
         (0, Some(first)) => first.sh_size,
         (count, _) => u64::from(count),
@@ -200,7 +200,7 @@ fn sections<'data>(
     names: usize,
     faults: &mut Vec<ImageFault>,
 ) -> Vec<Section<'data>> {
-    // An index that did not fit is in header 0 (gABI, SHN_XINDEX).
+    // The index exceeds the field and is in header 0 (gABI, SHN_XINDEX).
     let names = match headers.first() {
         Some(first) if names == usize::from(u16::MAX) => first.sh_link as usize,
         _ => names,
@@ -265,7 +265,7 @@ fn string_at(strings: &[u8], offset: usize) -> &str {
     std::str::from_utf8(&bytes[..end]).unwrap_or_default()
 }
 
-/// Whether the sections have a full symbol table, not only the dynamic one.
+/// Whether the sections include a full symbol table, not only the dynamic one.
 pub(super) fn has_symbol_table(sections: &[Section<'_>]) -> bool {
     sections.iter().any(|section| section.kind == section_header::SHT_SYMTAB)
 }
@@ -290,14 +290,14 @@ pub(super) fn symbols<'data>(
     if table.data.len() % SYM != 0 {
         fault("a multiple of 24 bytes", format!("{} bytes", table.data.len()));
     }
-    // Ids are 32 bits; 2^32 symbols would take a 96 GiB table.
+    // Ids have 32 bits; 2^32 symbols would take a table of 96 GiB.
     let count = (table.data.len() / SYM).min(u32::MAX as usize);
     let Ok(raw) = Symtab::parse(table.data, 0, count, ctx) else {
         return Symbols::default();
     };
     let mut file = None;
     let mut nameless = 0usize;
-    // The iterator does not say how many there are.
+    // The iterator has no size hint.
     let mut symbols: Vec<Symbol> = Vec::with_capacity(count);
     symbols.extend((0u32..).zip(raw.iter()).map(|(id, raw)| {
         nameless += usize::from(raw.st_name >= strings.len() && raw.st_name != 0);
@@ -321,8 +321,7 @@ pub(super) fn is_symbol_table(sections: &[Section<'_>], index: u32) -> bool {
     table.is_some_and(|table| table.kind == section_header::SHT_SYMTAB)
 }
 
-/// The addresses of the symbols of a relocatable file, by number: those that
-/// [`symbols`] gives them.
+/// The addresses of the symbols of a relocatable file by number, as [`symbols`] assigns them.
 pub(super) fn symbol_addresses(sections: &[Section<'_>], ctx: Ctx) -> Vec<Svma> {
     let table = sections.iter().find(|section| section.kind == section_header::SHT_SYMTAB);
     let raw = table.and_then(|table| {
@@ -335,8 +334,8 @@ pub(super) fn symbol_addresses(sections: &[Section<'_>], ctx: Ctx) -> Vec<Svma> 
     symbols.into_iter().map(|symbol| symbol.address).collect()
 }
 
-/// Turns the values of symbols of a relocatable file, offsets into sections,
-/// into addresses.  The undefined symbols, in the order of their addresses.
+/// Turns the values of symbols of a relocatable file, which are offsets into sections, into
+/// addresses.  Returns the undefined symbols in the order of their addresses.
 fn place_symbols(symbols: &mut [Symbol], sections: &[Section<'_>]) -> Vec<SymbolId> {
     let mut externals = Vec::new();
     for (id, symbol) in (0u32..).map(SymbolId).zip(symbols) {
@@ -364,8 +363,8 @@ fn symbol(id: SymbolId, raw: &Sym, sections: usize, file: &mut Option<SymbolId>)
         _ => Binding::Global,
     };
     if kind == SymbolKind::File {
-        // An STT_FILE without a name ends the scope: linkers put it before the
-        // local symbols that they make themselves.
+        // An STT_FILE without a name ends the scope: linkers put it before the local symbols
+        // that they generate.
         *file = (raw.st_name != 0).then_some(id);
     }
     let section = (raw.st_shndx != 0 && raw.st_shndx < sections)

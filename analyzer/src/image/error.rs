@@ -1,11 +1,11 @@
-//! Why an image cannot be read at all, and what is damaged in one that can.
+//! Errors for an input that is not readable as an image, and faults of one that is.
 
 use super::container::ContainerError;
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::RelocationError;
 use std::path::PathBuf;
 
-/// Nothing in the input can be read.
+/// The input is not readable as an image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// Opening or mapping failed.
@@ -13,52 +13,53 @@ pub enum ImageError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the operating system answered.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The path names something that cannot be mapped.
+    /// The path does not name a file that can be mapped.
     #[error("{}: expected an ELF file, found {found}", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file.
         found: &'static str,
     },
     /// A container cannot be unpacked.
     #[error(transparent)]
     Container(#[from] ContainerError),
-    /// The bytes are no ELF file.
+    /// The bytes are not an ELF file.
     #[error("expected an ELF file (bytes 7f 45 4c 46 at offset 0), found {found}")]
     NotElf {
-        /// What they look like.
+        /// The likely format of the bytes.
         found: &'static str,
     },
-    /// The ELF header ends before it should.
+    /// The file ends inside the ELF header.
     #[error(
         "expected an ELF header of {expected} bytes at offset 0, found a file of {found} bytes"
     )]
     ShortHeader {
-        /// Bytes needed.
+        /// Size of an ELF header, in bytes.
         expected: usize,
-        /// Bytes there.
+        /// Size of the file, in bytes.
         found: usize,
     },
-    /// An identification byte or header field has no meaning.
+    /// An identification byte or header field has an invalid value.
     #[error("ELF header: expected {expected}, found {field} = {found:#x}")]
     Header {
         /// Name of the field in the ELF specification.
         field: &'static str,
-        /// What jlctl reads.
+        /// The valid values.
         expected: &'static str,
-        /// What is there.
+        /// The value of the field.
         found: u64,
     },
-    /// Not an image that runs or is loaded: a core dump or an unknown type.
+    /// The file is neither an executable nor a library nor relocatable: a core dump or an
+    /// unknown type.
     #[error("expected an executable, shared object or relocatable file, found ELF type {0:#x}")]
     Type(u16),
-    /// A machine that jlctl does not know yet.
+    /// jlctl does not support the machine.
     #[error(
         "expected a supported architecture ({}), found {name} (ELF machine {machine})",
         crate::arch::names()
@@ -69,16 +70,16 @@ pub enum ImageError {
         /// Its usual name.
         name: &'static str,
     },
-    /// A debug file is laid out otherwise than the module that it belongs to.
+    /// The sections of a debug file differ from those of the module that it belongs to.
     #[error(
         "debug file: expected {expected:#x} bytes in section {name}, as the module has, found {found:#x}: were both made by one build?"
     )]
     OtherLayout {
         /// Name of the section.
         name: String,
-        /// Bytes that it has in the module.
+        /// Size of the section in the module, in bytes.
         expected: u64,
-        /// Bytes that it has in the debug file.
+        /// Size of the section in the debug file, in bytes.
         found: u64,
     },
     /// The section header table is not in the file.
@@ -88,35 +89,35 @@ pub enum ImageError {
     SectionHeaders {
         /// `e_shoff`.
         offset: FileOffset,
-        /// Headers announced.
+        /// Number of headers that the ELF header states.
         count: u64,
         /// Size of the file in bytes.
         file_size: u64,
     },
 }
 
-/// Damage in an image that could be read all the same.
+/// Damage to an image that is otherwise readable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageFault {
-    /// Fewer section headers are in the file than the ELF header announces.
+    /// The file has fewer section headers than the ELF header states.
     #[error("expected {expected} section headers, found {found} before the end of the file")]
     SectionHeadersCut {
-        /// Headers announced.
+        /// Number of headers that the ELF header states.
         expected: u64,
-        /// Headers read.
+        /// Number of headers read.
         found: u64,
     },
-    /// The index of the section that holds the names leads nowhere.
+    /// The index of the section that holds the names is invalid.
     #[error(
         "section names: expected e_shstrndx below {sections}, found {index}; sections have no names"
     )]
     SectionNames {
         /// `e_shstrndx`.
         index: usize,
-        /// Sections there are.
+        /// Number of sections.
         sections: usize,
     },
-    /// A section's bytes are not all in the file.
+    /// The file does not contain all bytes of a section.
     #[error(
         "section {name}: expected {size:#x} bytes at file offset {offset}, found the end of the file at {file_size:#x}"
     )]
@@ -130,7 +131,7 @@ pub enum ImageFault {
         /// Size of the file in bytes.
         file_size: u64,
     },
-    /// A section of a relocatable file claims more than any module has.
+    /// A section of a relocatable file is larger than any section of a real module.
     #[error(
         "section {name}: expected at most {placed:#x} bytes, found {size:#x}; what lies behind is not read"
     )]
@@ -139,42 +140,42 @@ pub enum ImageFault {
         name: String,
         /// `sh_size` in bytes.
         size: u64,
-        /// Bytes that are read.
+        /// Number of bytes that are read.
         placed: u64,
     },
     /// Two sections claim the same addresses.
     #[error("sections {first} and {second} overlap at {range}")]
     SectionsOverlap {
-        /// The one that starts first.
+        /// The section that starts first.
         first: String,
-        /// The other.
+        /// The other section.
         second: String,
         /// The addresses that both claim.
         range: AddrRange,
     },
-    /// The symbol table cannot be read whole.
+    /// The symbol table is damaged.
     #[error("symbol table {name}: expected {expected}, found {found}")]
     SymbolTable {
         /// Name of the section.
         name: String,
-        /// What a sound table has.
+        /// The property of a valid table.
         expected: &'static str,
-        /// What this one has.
+        /// The property of this table.
         found: String,
     },
-    /// A relocation inside the jump table that cannot be applied.
+    /// A relocation in the jump table cannot be applied.
     #[error("relocation {} (type {kind}) at {at}: {error}", name.unwrap_or("of no known name"))]
     Relocation {
         /// The relocated address.
         at: Svma,
         /// ELF relocation type.
         kind: u32,
-        /// Its name in the psABI, if it is a known one.
+        /// Its name in the psABI; `None` if the type is not known.
         name: Option<&'static str>,
-        /// Why.
+        /// The reason.
         error: RelocationError,
     },
-    /// Relocations of a debug section that cannot be applied.
+    /// Relocations of a debug section cannot be applied.
     #[error(
         "{count} relocation(s) of {section} not applied; the first, {} (type {kind}) at {section}+{at:#x}: {error}",
         name.unwrap_or("of no known name")
@@ -182,65 +183,65 @@ pub enum ImageFault {
     Relocations {
         /// Name of the section.
         section: String,
-        /// How many.
+        /// Number of such relocations.
         count: usize,
-        /// Offset in the section of the first.
+        /// Offset of the first in the section.
         at: u64,
         /// ELF relocation type of the first.
         kind: u32,
-        /// Its name in the psABI, if it is a known one.
+        /// Its name in the psABI; `None` if the type is not known.
         name: Option<&'static str>,
-        /// Why the first cannot.
+        /// The reason for the first.
         error: RelocationError,
     },
-    /// A relocation section that cannot be read whole.
+    /// A relocation section is damaged.
     #[error("relocation section {name}: expected {expected}, found {found}")]
     RelocationSection {
         /// Name of the section.
         name: String,
-        /// What a sound section has.
+        /// The property of a valid section.
         expected: &'static str,
-        /// What this one has.
+        /// The property of this section.
         found: String,
     },
-    /// A field of a raw image's header says what cannot be.
+    /// A field of a raw image's header has an impossible value.
     #[error("boot image header: expected {field} to be {expected}, found {found:#x}")]
     BootHeader {
         /// Name of the field in the kernel's documentation.
         field: &'static str,
-        /// What a sound header has.
+        /// The valid values.
         expected: String,
-        /// What is there.
+        /// The value of the field.
         found: u64,
     },
-    /// The PE header of a raw image cannot be read.
+    /// The PE header of a raw image is not readable.
     #[error(
         "boot image header: expected a PE header at file offset {offset} with sections that lie in the file as in memory, found none; it is not used"
     )]
     PeHeader {
-        /// Where it should be.
+        /// Offset of the PE header in the file.
         offset: FileOffset,
     },
-    /// A raw image ends before its data do.
+    /// The file ends before the data of a raw image do.
     #[error("raw image: expected {expected:#x} bytes, found {found:#x}: is the file truncated?")]
     RawImageCut {
-        /// Bytes that its PE header or its symbols state.
+        /// Number of bytes that the PE header or the symbols state.
         expected: u64,
         /// Size of the file in bytes.
         found: u64,
     },
-    /// Nothing says where a raw image lies in memory.
+    /// The load address of a raw image is not known.
     #[error(
         "nothing says where the kernel lies in memory: all addresses count from the first byte of the file ({reason})"
     )]
     NoLoadAddress {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl ImageFault {
-    /// Whether the file is damaged; otherwise it lacks something.
+    /// Whether the fault is damage; otherwise the image only lacks something.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         !matches!(self, Self::NoLoadAddress { .. })

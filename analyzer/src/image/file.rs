@@ -1,4 +1,4 @@
-//! A file with an image in it: mapped, and taken out of its containers.
+//! A file that contains an image: mapped, and unpacked from its containers.
 
 use super::container::{self, Layer, Limits};
 use super::error::ImageError;
@@ -8,31 +8,30 @@ use crate::addr::FileOffset;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The bytes of an image, and how they were had.
+/// The bytes of an image, and the containers that they were in.
 #[derive(Debug)]
 pub struct ImageFile {
     file: MappedFile,
-    /// The bytes that were in the containers, if there were any.
+    /// The unpacked bytes, if the file is a container.
     unpacked: Option<Vec<u8>>,
     layers: Vec<Layer>,
     trailing: u64,
 }
 
 impl ImageFile {
-    /// Opens the file at `path` and takes off whatever it is wrapped in.
+    /// Opens the file at `path` and removes all layers around the image.
     ///
     /// # Errors
-    /// If it cannot be opened or mapped, or a container cannot be unpacked
-    /// within `limits`.  Whether there is an image inside is not looked at.
+    /// If the file cannot be opened or mapped, or a layer cannot be removed within `limits`.
+    /// The bytes inside are not checked for an image.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, ImageError> {
         Self::of_mapped(MappedFile::open(path)?, limits)
     }
 
-    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
-    /// file offset and bytes.
+    /// As [`Self::open`], with `edits` (file offset and bytes) applied to the bytes in memory.
     ///
     /// # Errors
-    /// As [`Self::open`], and if an edit is beyond the end of the file.
+    /// As [`Self::open`], and if an edit lies beyond the end of the file.
     pub fn open_edited(
         path: &Path,
         edits: &[(FileOffset, &[u8])],
@@ -46,33 +45,33 @@ impl ImageFile {
         let unpacked = match unwrapped.bytes {
             Cow::Owned(bytes) => Some(bytes),
             Cow::Borrowed(_) if unwrapped.layers.is_empty() => None,
-            // A boot image with an uncompressed kernel in it.
+            // A boot image that contains an uncompressed kernel.
             Cow::Borrowed(bytes) => Some(bytes.to_vec()),
         };
         let (layers, trailing) = (unwrapped.layers, unwrapped.trailing);
         Ok(Self { file, unpacked, layers, trailing })
     }
 
-    /// The path it was opened by.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// The bytes of the image, out of all containers.
+    /// The bytes of the image, without its containers.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.unpacked.as_deref().unwrap_or(self.file.bytes())
     }
 
-    /// The bytes of the file as it lies on the disk, containers and all.
+    /// The bytes of the file on the disk, including the containers.
     #[must_use]
     pub fn file_bytes(&self) -> &[u8] {
         self.file.bytes()
     }
 
-    /// The containers as the files are called: `gz`, `zboot+gz`; `None` without
-    /// any.
+    /// The containers by file name extension, outermost first: `gz`, `zboot+gz`; `None` without
+    /// a container.
     #[must_use]
     pub fn container_name(&self) -> Option<String> {
         let names: Vec<&str> = self.layers.iter().map(|layer| layer.name()).collect();
@@ -85,16 +84,16 @@ impl ImageFile {
         &self.layers
     }
 
-    /// Bytes behind the compressed data that belong to nothing.
+    /// Number of bytes after the compressed data that belong to no stream.
     #[must_use]
     pub fn trailing(&self) -> u64 {
         self.trailing
     }
 
-    /// The signature appended to a module, if there is one.
+    /// The signature appended to a module; `None` if there is none.
     ///
     /// # Errors
-    /// If there is a marker of a signature, and no sound signature.
+    /// If the file ends in the marker of a signature but has no valid signature.
     pub fn signature(&self) -> Result<Option<ModuleSignature<'_>>, SignatureFault> {
         module_signature(self.bytes())
     }

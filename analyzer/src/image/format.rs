@@ -1,11 +1,11 @@
 //! Kinds of image files.
 
-/// What kind of file an image is.
+/// The format of an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageFormat {
     /// An ELF file.
     Elf,
-    /// A raw arm64 kernel, the `Image` of its build
+    /// A raw arm64 kernel, called `Image` by the kernel's build
     /// (Documentation/arch/arm64/booting.rst, Linux 6.12).
     Arm64Image,
     /// A raw riscv64 kernel (Documentation/arch/riscv/boot-image-header.rst).
@@ -24,13 +24,13 @@ impl ImageFormat {
     }
 }
 
-/// What kind of ELF file an image is.
+/// The type of an ELF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageKind {
     /// Runs at the addresses it states (ET_EXEC).
     Exec,
-    /// May be loaded elsewhere (ET_DYN): a relocatable kernel, a PIE, a library.
+    /// May be loaded at another address (ET_DYN): a relocatable kernel, a PIE, a library.
     Dyn,
-    /// To be linked or loaded as a module (ET_REL): has no addresses yet.
+    /// To be linked, or loaded as a module (ET_REL): has no addresses yet.
     Rel,
 }

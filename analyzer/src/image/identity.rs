@@ -1,4 +1,4 @@
-//! Who an image is: build id, kernel release, and where its debug file lies.
+//! The identity of an image: build id, kernel release, and debug link.
 
 use super::section::Section;
 use super::symbol::Symbols;
@@ -6,7 +6,7 @@ use goblin::container::{Container, Ctx};
 use goblin::elf::note::{NT_GNU_BUILD_ID, NoteDataIterator};
 use memchr::memmem;
 
-/// What identifies an image; each `None` where the image does not say.
+/// The identity of an image; a field is `None` if the image does not state it.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct ImageIdentity<'data> {
     pub(super) build_id: Option<&'data [u8]>,
@@ -23,15 +23,15 @@ pub struct DebugLink<'data> {
     pub crc: u32,
 }
 
-/// Bytes in an NT_GNU_BUILD_ID that anybody makes; longer ones are damage.
+/// Length of the longest NT_GNU_BUILD_ID that tools generate; a longer one is damage.
 pub(super) const BUILD_ID_MAX: usize = 64;
-/// How a kernel's `linux_banner` starts (init/version-timestamp.c, Linux 6.12).
+/// The start of a kernel's `linux_banner` (init/version-timestamp.c, Linux 6.12).
 const BANNER: &[u8] = b"Linux version ";
 /// Key of the release in a module's `.modinfo` section.
 const VERMAGIC: &[u8] = b"vermagic=";
 
 impl<'data> ImageIdentity<'data> {
-    /// From sections alone: no release, which takes symbols or a search.
+    /// The identity from the sections alone; the release takes symbols or a search.
     pub(super) fn of_sections(sections: &[Section<'data>], ctx: Ctx) -> Self {
         Self {
             build_id: build_id(sections, ctx),
@@ -40,14 +40,14 @@ impl<'data> ImageIdentity<'data> {
         }
     }
 
-    /// From the bytes of a raw image with this build id.
+    /// The identity of a raw image with this build id.
     pub(super) fn of_bytes(data: &'data [u8], build_id: Option<&'data [u8]>) -> Self {
         let release = memmem::find_iter(data, BANNER)
             .find_map(|at| first_word(&data[at + BANNER.len()..]).filter(|word| is_release(word)));
         Self { build_id, release, debug_link: None }
     }
 
-    /// With the release that a module's vermagic states.
+    /// Adds the release that a module's vermagic states.
     pub(super) fn with_vermagic(mut self, sections: &[Section<'data>]) -> Self {
         self.release = word_behind(sections, ".modinfo", VERMAGIC);
         self
@@ -63,7 +63,7 @@ impl<'data> ImageIdentity<'data> {
     }
 }
 
-/// Whether a word is a release rather than the format of one.
+/// Whether a word is a release and not a format string.
 fn is_release(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -111,12 +111,12 @@ fn banner_by_symbol<'data>(
 fn word_behind<'data>(sections: &[Section<'data>], name: &str, key: &[u8]) -> Option<&'data str> {
     let section = sections.iter().find(|section| section.name == name)?;
     let at = memmem::find(section.data, key)?;
-    // Programs have the words of a banner too, with a format behind them.
+    // Programs can contain the text of a banner too, followed by a format.
     first_word(&section.data[at + key.len()..]).filter(|word| is_release(word))
 }
 
-/// The printable word that `bytes` start with; releases are short (65 bytes
-/// with the terminator in `struct new_utsname`).
+/// The printable word at the start of `bytes`.  Releases are short (65 bytes with the
+/// terminator in `struct new_utsname`).
 fn first_word(bytes: &[u8]) -> Option<&str> {
     let end = bytes.iter().take(65).position(|byte| !byte.is_ascii_graphic())?;
     std::str::from_utf8(&bytes[..end]).ok().filter(|word| !word.is_empty())

@@ -1,4 +1,4 @@
-//! Symbols of an image out of its kallsyms.
+//! Symbols of an image, made from its kallsyms.
 
 use super::kallsyms::{FlatImage, Kallsyms, KallsymsError};
 use super::model::Image;
@@ -12,12 +12,12 @@ use std::cmp::Reverse;
 const MOST_SECTIONS: usize = 4;
 
 impl Image<'_> {
-    /// Takes the symbols that a kernel keeps for itself, if the image has no
-    /// others: for an ELF file that was stripped of them.
+    /// Adopts the symbols that a kernel contains for its own use, if the image has no other
+    /// symbols: for a stripped ELF file.
     ///
     /// # Errors
-    /// Why the image has no such symbols: about the section that came nearest.
-    /// An image that has symbols is left as it is.
+    /// Why the image has no such symbols, for the section that passed the most checks.  An
+    /// image with symbols does not change.
     pub fn recover_symbols(&mut self) -> Result<(), KallsymsError> {
         if !self.symbols.is_empty() {
             return Ok(());
@@ -52,20 +52,19 @@ impl Image<'_> {
     }
 }
 
-/// Bytes that a symbol covers for certain: an instruction.
+/// The bytes that a symbol covers in any case: one instruction.
 const INSTRUCTION: u64 = 4;
 
-/// The symbols, as a symbol table would state them but for sizes, which kallsyms
-/// does not keep: each reaches to the next.  Of several at one address the kernel
-/// puts the one first that a person should see (`compare_symbols` in
-/// scripts/kallsyms.c), and so they stay.
+/// The symbols in the form of a symbol table, but without sizes, which kallsyms does not have:
+/// each symbol reaches to the next.  Of several symbols at one address the kernel lists the
+/// most readable one first (`compare_symbols` in scripts/kallsyms.c); this order is kept.
 pub(super) fn symbols<'data>(
     found: &Kallsyms,
     sections: &[Section<'_>],
     index: &SectionIndex,
     arch: &dyn Architecture,
 ) -> Symbols<'data> {
-    // Without them the ends of the code are the only objects that there are.
+    // Without data symbols the only "objects" are the ends of the code.
     let has_objects = found.has_data_symbols();
     let nameless = nameless_code(found);
     let mut strings = vec![0];
@@ -111,7 +110,7 @@ const fn binding(letter: u8) -> Binding {
     }
 }
 
-/// Names that are of nothing but an end of something.
+/// Names that only mark a boundary.
 const BOUNDARIES: [&str; 15] = [
     "_text",
     "efi_header_end",
@@ -130,22 +129,22 @@ const BOUNDARIES: [&str; 15] = [
     "__per_cpu_start",
 ];
 
-/// Whether a linker script puts a symbol of this name at an end of a table.
+/// Whether a linker script gives this name to an end of a table.
 fn is_start_or_stop(name: &str) -> bool {
     ["__start_", "__stop_", "__end_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether the name of code is most likely one that a linker script defines: a
-/// symbol at the same address that is no mark is what stands there.  Objects have
-/// such names rightly: `__tracepoint_initcall_start`.
+/// Whether a symbol of code is probably defined by a linker script.  Another symbol at the same
+/// address is then the function.  Objects can have such names themselves:
+/// `__tracepoint_initcall_start`.
 fn looks_like_mark(name: &str) -> bool {
     let suffixes = ["_start", "_end", "_begin"];
     name.starts_with("__") && suffixes.iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// Code of a hypervisor that is in the kernel without its names: Linux 5.10 leaves
-/// out all of the prefix `__kvm_nvhe_` (scripts/kallsyms.c).  There the symbol
-/// before an address says nothing.
+/// The code of a hypervisor whose symbols are missing: Linux 5.10 omits all symbols with the
+/// prefix `__kvm_nvhe_` (scripts/kallsyms.c).  In this range the symbol before an address has
+/// no meaning.
 fn nameless_code(found: &Kallsyms) -> Option<AddrRange> {
     let (mut start, mut end) = (None, None);
     for symbol in found.symbols() {

@@ -1,4 +1,4 @@
-//! Maps a file into memory: the crate's only I/O and only `unsafe`.
+//! Maps files into memory: the crate's only I/O and its only `unsafe` code.
 
 use super::error::ImageError;
 use crate::addr::FileOffset;
@@ -16,7 +16,7 @@ pub struct MappedFile {
 #[derive(Debug)]
 enum Map {
     Shared(Mmap),
-    /// With bytes of our own in place of some of the file's.
+    /// With some of the file's bytes replaced in memory.
     Private(MmapMut),
 }
 
@@ -24,11 +24,11 @@ impl MappedFile {
     /// Maps the file at `path`.
     ///
     /// # Errors
-    /// If the path names no regular file, or it cannot be opened or mapped.  An
-    /// empty file is an error too, since nothing can be mapped of it.
+    /// If the path does not name a regular file, or the file cannot be opened or mapped.  An
+    /// empty file is an error too, because it cannot be mapped.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
         let io = |action| move |source| ImageError::Io { path: path.to_owned(), action, source };
-        // Asked before opening: opening a FIFO would wait for a writer.
+        // Before opening: opening a FIFO would wait for a writer.
         let metadata = std::fs::metadata(path).map_err(io("cannot open"))?;
         let kind = metadata.file_type();
         let not_a_file = |found| Err(ImageError::NotAFile { path: path.to_owned(), found });
@@ -46,12 +46,11 @@ impl MappedFile {
         Ok(Self { path: path.to_owned(), map: Map::Shared(map) })
     }
 
-    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
-    /// file offset and bytes.  The file stays as it is, and only the pages that are
-    /// edited are copied.
+    /// As [`Self::open`], with `edits` (file offset and bytes) applied to the bytes in memory.
+    /// The file does not change, and only the edited pages are copied.
     ///
     /// # Errors
-    /// As [`Self::open`], and if an edit is beyond the end of the file.
+    /// As [`Self::open`], and if an edit lies beyond the end of the file.
     pub fn open_edited(path: &Path, edits: &[(FileOffset, &[u8])]) -> Result<Self, ImageError> {
         let plain = Self::open(path)?;
         let io = |action| move |source| ImageError::Io { path: path.to_owned(), action, source };
@@ -70,7 +69,7 @@ impl MappedFile {
         Ok(Self { map: Map::Private(map), ..plain })
     }
 
-    /// The path it was opened by.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -88,21 +87,20 @@ impl MappedFile {
 
 #[allow(unsafe_code, reason = "mapping is unsafe by nature; this is the one place")]
 fn map(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the mapping is private and read-only, and no reference into it
-    // outlives `Mmap`.  What remains is another process that changes the file
-    // meanwhile: a write could change bytes under a `&[u8]`, a truncation raises
-    // SIGBUS.  Every tool that maps its input takes that risk; nothing here
-    // relies on two reads of one byte being equal for memory safety, since each
-    // offset and size that is read out of the file is checked against the
-    // length of the mapping where it is used.
+    // SAFETY: the mapping is private and read-only, and no reference into it outlives `Mmap`.
+    // The remaining risk is another process that changes the file: a write could change bytes
+    // under a `&[u8]`, and a truncation raises SIGBUS.  Every tool that maps its input takes
+    // that risk.  Memory safety here does not depend on two reads of a byte being equal,
+    // because each offset and size from the file is checked against the length of the mapping
+    // where it is used.
     unsafe { Mmap::map(file) }
 }
 
 #[allow(unsafe_code, reason = "mapping is unsafe by nature; this is the one place")]
 fn map_private(file: &File) -> std::io::Result<MmapMut> {
-    // SAFETY: as for `map`: the mapping is private (MAP_PRIVATE), so that what is
-    // written to it is seen by nobody else, and `MmapMut` owns it.  Another process
-    // that changes the file can still change pages that were not written to here;
-    // nothing relies on two reads of one byte being equal for memory safety.
+    // SAFETY: as for `map`.  The mapping is private (MAP_PRIVATE), so that no other process
+    // sees writes to it, and `MmapMut` owns it.  Another process that changes the file can
+    // still change pages that were not written to here; memory safety does not depend on two
+    // reads of a byte being equal.
     unsafe { memmap2::MmapOptions::new().map_copy(file) }
 }

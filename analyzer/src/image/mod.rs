@@ -1,4 +1,9 @@
-//! An image, an ELF file or a raw one: sections, symbols, identity, and bytes by address.
+//! Images: reads ELF files and raw kernels, with their sections, symbols, identity, and bytes
+//! by address.
+//!
+//! # Sections, not segments
+//! The location of bytes comes from sections.  A vmlinux has one segment that contains
+//! everything (RWX), so only sections separate text from data.
 
 mod compressed;
 pub mod container;

@@ -10,7 +10,7 @@ use super::symbol::Symbols;
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::Architecture;
 
-/// An image and everything read from it that needs no interpretation.
+/// An image and everything read from it without interpretation.
 #[derive(Debug)]
 pub struct Image<'data> {
     pub(super) data: &'data [u8],
@@ -34,13 +34,13 @@ impl<'data> Image<'data> {
         self.data.len()
     }
 
-    /// What kind of file it is.
+    /// The format of the file.
     #[must_use]
     pub fn format(&self) -> ImageFormat {
         self.format
     }
 
-    /// Name of the type of an ELF file in reports; `None` for raw kernels.
+    /// Name of the ELF type in reports; `None` for raw kernels.
     #[must_use]
     pub fn type_name(&self) -> Option<&'static str> {
         (self.format == ImageFormat::Elf).then_some(match self.kind {
@@ -50,10 +50,9 @@ impl<'data> Image<'data> {
         })
     }
 
-    /// Whether it is code of the Linux kernel, the kernel itself or a module,
-    /// rather than of a program: it states a release, is a raw kernel, or has the
-    /// section in which a module keeps itself (`scripts/mod/modpost.c`, Linux
-    /// 6.12, add_header).
+    /// Whether the image is code of the Linux kernel (the kernel itself or a module) and not of
+    /// a program: it states a release, is a raw kernel, or has the section that holds a
+    /// module's `struct module` (`scripts/mod/modpost.c`, Linux 6.12, add_header).
     #[must_use]
     pub fn is_kernel(&self) -> bool {
         self.format != ImageFormat::Elf
@@ -61,20 +60,19 @@ impl<'data> Image<'data> {
             || self.section_named(".gnu.linkonce.this_module").is_some()
     }
 
-    /// What kind of ELF file it is; a raw kernel is taken for one that may be
-    /// loaded elsewhere.
+    /// The ELF type; a raw kernel counts as one that may be loaded at another address.
     #[must_use]
     pub fn kind(&self) -> ImageKind {
         self.kind
     }
 
-    /// Whether data (not instructions) have the most significant byte first.
+    /// Whether data (not instructions) are big-endian.
     #[must_use]
     pub fn is_big_endian(&self) -> bool {
         self.big_endian
     }
 
-    /// Its architecture.
+    /// The architecture.
     #[must_use]
     pub fn arch(&self) -> &'static dyn Architecture {
         self.arch
@@ -86,13 +84,13 @@ impl<'data> Image<'data> {
         &self.sections
     }
 
-    /// The section of an id that this image gave out.
+    /// The section with an id of this image.
     #[must_use]
     pub fn section(&self, id: SectionId) -> &Section<'data> {
         &self.sections[id.index()]
     }
 
-    /// The first section of a name.
+    /// The first section with a name.
     #[must_use]
     pub fn section_named(&self, name: &str) -> Option<&Section<'data>> {
         self.sections.iter().find(|section| section.name == name)
@@ -104,20 +102,20 @@ impl<'data> Image<'data> {
         self.index.find(address)
     }
 
-    /// Symbols; those of `.symtab`, or else of `.dynsym`, or else recovered ones.
+    /// The symbols: those of `.symtab`, or else of `.dynsym`, or else recovered ones.
     #[must_use]
     pub fn symbols(&self) -> &Symbols<'data> {
         &self.symbols
     }
 
-    /// Whether the symbols are those that the kernel keeps for itself
-    /// ([`super::kallsyms`]): without sizes, and maybe of code alone.
+    /// Whether the symbols come from the kernel's own table ([`super::kallsyms`]): they have no
+    /// sizes, and may be of code only.
     #[must_use]
     pub fn has_recovered_symbols(&self) -> bool {
         self.has_recovered_symbols
     }
 
-    /// GNU build id (NT_GNU_BUILD_ID note), if the image has one.
+    /// GNU build id (NT_GNU_BUILD_ID note); `None` if the image has none.
     #[must_use]
     pub fn build_id(&self) -> Option<&'data [u8]> {
         self.identity.build_id
@@ -129,7 +127,7 @@ impl<'data> Image<'data> {
         self.identity.release
     }
 
-    /// Damage found while reading; not what is wrong with the jump table.
+    /// Damage found while reading the image; defects of the jump table are not included.
     #[must_use]
     pub fn faults(&self) -> &[ImageFault] {
         &self.faults
@@ -138,8 +136,8 @@ impl<'data> Image<'data> {
     /// `len` bytes of the file at `address`, before relocation.
     ///
     /// # Errors
-    /// If no section covers them, the section has no bytes in the file, or it
-    /// ends too early.
+    /// If no section covers the address, the section has no bytes in the file, or it ends too
+    /// early.
     pub fn read(&self, address: Svma, len: u64) -> Result<&'data [u8], ReadError> {
         let bytes = self.read_up_to(address, len)?;
         if (bytes.len() as u64) < len {
@@ -149,11 +147,10 @@ impl<'data> Image<'data> {
         Ok(bytes)
     }
 
-    /// The bytes of the file at `address`, at most `len` and as many as its
-    /// section has.
+    /// The bytes of the file at `address`, as many as its section has and at most `len`.
     ///
     /// # Errors
-    /// If no section covers `address`, or it has no bytes there.
+    /// If no section covers `address`, or the section has no bytes in the file.
     pub fn read_up_to(&self, address: Svma, len: u64) -> Result<&'data [u8], ReadError> {
         let id = self.section_at(address).ok_or(ReadError::Unmapped(address))?;
         let section = self.section(id);
@@ -165,7 +162,7 @@ impl<'data> Image<'data> {
         Ok(&data[..data.len().min(usize::try_from(len).unwrap_or(usize::MAX))])
     }
 
-    /// Offset in the file of the byte at `address`, if the file has it.
+    /// File offset of the byte at `address`; `None` if the file does not have it.
     #[must_use]
     pub fn file_offset(&self, address: Svma) -> Option<FileOffset> {
         let section = self.section(self.section_at(address)?);
@@ -174,8 +171,8 @@ impl<'data> Image<'data> {
             .then(|| FileOffset(section.offset.0 + skip))
     }
 
-    /// The bytes of `range`, as many as its section has, with the image's own
-    /// relocations applied (RELA, RELR) at load bias zero.
+    /// The bytes of `range`, as many as its section has, with the image's own relocations
+    /// (RELA, RELR) applied at load bias zero.
     ///
     /// # Errors
     /// As [`Self::read_up_to`].
@@ -185,22 +182,21 @@ impl<'data> Image<'data> {
         Ok(self.relocations.apply(range, bytes, self.arch, &self.symbols))
     }
 
-    /// What the relocations inside `range` of a relocatable file refer to, symbol and
-    /// addend, by where they are; undefined symbols have addresses of their own
-    /// ([`Self::symbolic`]).
+    /// The relocations in `range` of a relocatable file: the address of each and its target,
+    /// symbol plus addend.  Undefined symbols have addresses of their own ([`Self::symbolic`]).
     #[must_use]
     pub fn relocation_targets(&self, range: AddrRange) -> Vec<(Svma, Svma)> {
         self.relocations.targets_in(range, &self.symbols)
     }
 
-    /// Where the image's relocations write, for many questions at once.
+    /// The addresses at which the image's relocations write, for many queries.
     #[must_use]
     pub fn relocated_addresses(&self) -> RelocatedAddresses {
         self.relocations.places()
     }
 
-    /// The slots that the dynamic linker fills with the address of a symbol, by address,
-    /// each with the name.
+    /// The slots that the dynamic linker fills with the address of a symbol: the address of
+    /// each slot, ascending, and the name.
     #[must_use]
     pub fn imports(&self) -> Vec<(Svma, String)> {
         relocation_sections::imports(&self.sections, self.is_big_endian())
@@ -228,7 +224,7 @@ impl<'data> Image<'data> {
     }
 }
 
-/// Why bytes at an address cannot be had.
+/// Why the bytes at an address are not readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// No section covers the address.
@@ -240,11 +236,11 @@ pub enum ReadError {
     /// The section ends, in memory or in the file, before the last byte.
     #[error("{at}: expected {expected} bytes, found {found} before the section ends")]
     Short {
-        /// First address wanted.
+        /// First address requested.
         at: Svma,
-        /// Bytes wanted.
+        /// Number of bytes requested.
         expected: u64,
-        /// Bytes there.
+        /// Number of bytes present.
         found: u64,
     },
 }

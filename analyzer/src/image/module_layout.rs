@@ -1,46 +1,46 @@
 //! Addresses for relocatable files (ET_REL), which have none.
 //!
-//! A module's sections all start at 0 until a loader places them.  Here they are
-//! laid out one behind the other, as a loader would, so that everything that
-//! works on addresses works on modules too: an address of such an image is a
-//! name for (section, offset), and [`super::Image::symbolic`] gives that back.
-//! Undefined symbols get an address each, far from every section and from each
-//! other, so that symbol plus offset stays readable from the sum.
+//! The sections of a module all start at 0 until a loader places them.  This module lays them
+//! out one after the other, as a loader would, so that all code that works on addresses works
+//! on modules too.  An address of such an image is a name for (section, offset), and
+//! [`super::Image::symbolic`] translates it back.  Each undefined symbol gets an address far
+//! from every section and from every other symbol, so that symbol and offset can be recovered
+//! from their sum.
 
 use super::section::{Section, SectionId};
 use crate::addr::{AddrRange, Svma};
 use foldhash::HashMap;
 use std::collections::VecDeque;
 
-/// Address of the first section.  Neither sizes nor offsets nor addresses that
-/// a file states look like it, so that a text can be searched for these.
+/// Address of the first section.  No size, offset or address in a file resembles it, so that
+/// addresses can be recognised in the text of a message.
 const FIRST: u64 = 0x7000_0000_0000_0000;
 /// Least alignment of a section.
 const MIN_ALIGN: u64 = 16;
-/// Alignment that is honoured: a page of the largest granule.  Damaged headers
-/// state any.
+/// Largest alignment that is applied: a page of the largest granule.  Damaged headers can state
+/// any alignment.
 const MAX_ALIGN: u64 = 1 << 16;
-/// Bytes of one section that are given addresses: more than any module has, and
-/// little enough that 2^32 of them stay below the undefined symbols.
+/// Most bytes of a section that get addresses: more than any module has, and few enough that
+/// 2^32 such sections stay below the undefined symbols.
 const MAX_SECTION: u64 = 1 << 31;
 /// Address of the first undefined symbol.
 const EXTERNAL: u64 = 1 << 63;
-/// Distance of undefined symbols; offsets up to half of it are told apart.
+/// Distance between undefined symbols; offsets up to half of it are unambiguous.
 const EXTERNAL_STEP: u64 = 1 << 32;
 
-/// Gives every allocated section an address range of its own.  `align` has the
-/// alignment of each.  Answers with the sections too large for that.
+/// Gives every allocated section a separate address range.  `align` has the alignment of each.
+/// Returns the sections that are too large.
 pub(super) fn place_sections(sections: &mut [Section<'_>], align: &[u64]) -> Vec<SectionId> {
     let mut next = FIRST;
     let mut too_large = Vec::new();
     for (index, section) in (0u32..).zip(sections) {
         if !section.flags.alloc {
-            // Nothing but offsets: relocations of debug sections count on it.
+            // Offsets only: relocations of debug sections depend on a start of 0.
             section.range = AddrRange::sized(Svma(0), 0);
             continue;
         }
         let align = align.get(index as usize).copied().unwrap_or(1);
-        // Table fields keep flags in the low bits, whatever the header states.
+        // Table fields hold flags in the low bits, regardless of the header's alignment.
         let align = align.clamp(MIN_ALIGN, MAX_ALIGN).next_power_of_two();
         let size = section.range.size();
         if size > MAX_SECTION {
@@ -48,13 +48,13 @@ pub(super) fn place_sections(sections: &mut [Section<'_>], align: &[u64]) -> Vec
         }
         let start = next.next_multiple_of(align);
         section.range = AddrRange::sized(Svma(start), size.min(MAX_SECTION));
-        // A byte between neighbours: the end of one is not the start of another.
+        // One byte between neighbours, so that the end of one is not the start of another.
         next = start + section.range.size() + 1;
     }
     too_large
 }
 
-/// Two sections of one name that are not of one size, in bytes.
+/// Two sections with the same name and different sizes, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OtherSize {
     pub(super) name: String,
@@ -62,9 +62,9 @@ pub(super) struct OtherSize {
     pub(super) found: u64,
 }
 
-/// Gives the allocated sections of a debug file the addresses that `image` has
-/// given to those of the same names; behind them to others.  Answers which
-/// section of the image each is.
+/// Gives the allocated sections of a debug file the addresses that `image` has assigned to its
+/// sections of the same names, and addresses after them to others.  Returns the section of the
+/// image that each corresponds to.
 pub(super) fn place_sections_as(
     sections: &mut [Section<'_>],
     image: &[Section<'_>],
@@ -98,17 +98,17 @@ pub(super) fn place_sections_as(
     Ok(ids)
 }
 
-/// Whether an address is one that this module gave out.
+/// Whether this module assigned the address.
 pub(super) const fn is_placed(address: Svma) -> bool {
     address.0 >= FIRST
 }
 
-/// Address of the undefined symbol that is counted as `index`-th.
+/// Address of the undefined symbol number `index`.
 pub(super) const fn external_address(index: usize) -> Svma {
     Svma(EXTERNAL.wrapping_add((index as u64).wrapping_mul(EXTERNAL_STEP)))
 }
 
-/// Which undefined symbol an address stands for, and the offset from it.
+/// The undefined symbol that an address stands for, and the offset from it.
 pub(super) fn external_at(address: Svma, externals: usize) -> Option<(usize, i64)> {
     let from_first = address.0.wrapping_sub(EXTERNAL).wrapping_add(EXTERNAL_STEP / 2);
     let index = usize::try_from(from_first / EXTERNAL_STEP).ok()?;

@@ -1,4 +1,4 @@
-//! Reads images out of the bytes of files.
+//! Parses files into images.
 
 use super::debug_sections::DebugSections;
 use super::error::ImageError;
@@ -8,11 +8,11 @@ use super::section::{Section, SectionId};
 use super::{elf, module_layout, raw};
 
 impl<'data> Image<'data> {
-    /// Reads an image of a supported architecture out of `data`, a whole file.
+    /// Parses `data`, a complete file, into an image of a supported architecture.
     ///
     /// # Errors
-    /// If nothing can be read: no ELF file or raw kernel, 32 bits, an unknown architecture or
-    /// type, no section headers.  Lesser damage is in [`Self::faults`].
+    /// If the data are not an ELF file or raw kernel, have 32 bits, an unknown architecture or
+    /// type, or no section headers.  Lesser damage is in [`Self::faults`].
     pub fn parse(data: &'data [u8]) -> Result<Self, ImageError> {
         if let Some(header) = raw::Header::detect(data)
             && let Some(arch) = raw::architecture(&header)
@@ -24,11 +24,11 @@ impl<'data> Image<'data> {
         Ok(raw.into_image(data, arch))
     }
 
-    /// Reads the ELF structure for its debug sections alone: any architecture
-    /// will do, symbols are left out.
+    /// Parses only the sections of an ELF file, for its debug information: of any architecture,
+    /// and without symbols.
     ///
     /// # Errors
-    /// As [`Self::parse`], but for the architecture.
+    /// As [`Self::parse`], except for the architecture.
     pub fn parse_sections(data: &'data [u8]) -> Result<DebugSections<'data>, ImageError> {
         if let Some(header) = raw::Header::detect(data) {
             return Ok(DebugSections::of_raw(header.is_big_endian(), raw::identity(data, &header)));
@@ -36,9 +36,9 @@ impl<'data> Image<'data> {
         elf::ElfStructure::parse(data).map(DebugSections::new)
     }
 
-    /// Takes the symbols of a separate debug file if the image itself was
-    /// stripped of them.  Answers whether it did: not if the image has a symbol
-    /// table, the file has none, or its sections are not those of the image.
+    /// Adopts the symbols of a separate debug file if the image itself is stripped.  Returns
+    /// false if the image has a symbol table, the file has none, or the sections of the two
+    /// differ.
     pub fn adopt_symbols(&mut self, debug_file: &'data [u8]) -> bool {
         if elf::has_symbol_table(&self.sections) {
             return false;
@@ -47,7 +47,7 @@ impl<'data> Image<'data> {
         if raw.kind != self.kind || !elf::has_symbol_table(&raw.sections) {
             return false;
         }
-        // Symbols name sections by index, and those of the file may be others.
+        // Symbols refer to sections by index, and the indexes of the debug file may differ.
         let ids = match self.kind {
             ImageKind::Rel => {
                 module_layout::place_sections_as(&mut raw.sections, &self.sections).ok()
@@ -63,7 +63,7 @@ impl<'data> Image<'data> {
     }
 }
 
-/// Whether two linked files have the same sections under the same indexes.
+/// Whether two linked files have the same sections at the same indexes.
 fn is_same_layout(ours: &[Section<'_>], theirs: &[Section<'_>]) -> bool {
     ours.iter().zip(theirs).all(|(ours, theirs)| {
         !ours.flags.alloc || (ours.name == theirs.name && ours.range == theirs.range)

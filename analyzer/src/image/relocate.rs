@@ -1,15 +1,15 @@
-//! Relocations that fill words of the image when it is loaded: RELA and RELR.
+//! Applies the relocations that fill words of an image when it is loaded: RELA and RELR.
 //!
-//! Only what fills a word with an address or a distance is applied, at load bias
-//! zero, since every address here is a stated one; the architecture says which
-//! types those are.
+//! Only relocations that fill a word with an address or a distance are applied, at load bias
+//! zero, because every address here is a stated one.  The architecture determines the effect of
+//! each type.
 
 use super::error::ImageFault;
 use crate::addr::{AddrRange, Svma};
 use crate::arch::{Architecture, Relocation, RelocationError};
 use std::borrow::Cow;
 
-/// Bytes in a word of an address, and in a field whose length is not known.
+/// Size of an address in bytes; assumed for a field of unknown length.
 const ADDRESS: usize = 8;
 
 /// One RELA relocation with its symbol resolved.
@@ -17,8 +17,7 @@ const ADDRESS: usize = 8;
 pub(super) struct Rela {
     pub(super) at: Svma,
     pub(super) kind: u32,
-    /// Value of the symbol, 0 where there is none; or the index at which there
-    /// should be a symbol.
+    /// Value of the symbol, 0 without one; or the index of a symbol that does not exist.
     pub(super) symbol: Result<u64, usize>,
     pub(super) addend: i64,
 }
@@ -26,15 +25,15 @@ pub(super) struct Rela {
 /// Bytes of a range with its relocations applied.
 #[derive(Debug)]
 pub struct Relocated<'data> {
-    /// The bytes; borrowed where no relocation changes them.
+    /// The bytes; borrowed if no relocation changes them.
     pub bytes: Cow<'data, [u8]>,
-    /// How many words of the range are relocated, in place ones included.
+    /// Number of relocated words in the range, including those that already hold their value.
     pub words: usize,
     /// Relocations that could not be applied.
     pub faults: Vec<ImageFault>,
 }
 
-/// Applies those of `relocations` that fall into `range`, whose bytes are `bytes`.
+/// Applies those of `relocations` that lie in `range`, whose bytes are `bytes`.
 pub(super) fn apply<'data>(
     range: AddrRange,
     bytes: &'data [u8],
@@ -44,7 +43,7 @@ pub(super) fn apply<'data>(
     relocations: impl Iterator<Item = Rela>,
 ) -> Relocated<'data> {
     let mut relocated = Relocated { bytes: Cow::Borrowed(bytes), words: 0, faults: Vec::new() };
-    // A difference takes two relocations of one place (RISC-V).
+    // A difference takes two relocations of one field (RISC-V).
     let mut last = None;
     for rela in relocations {
         let relocation = arch.relocation(rela.kind);
@@ -66,7 +65,7 @@ pub(super) fn apply<'data>(
                 continue;
             }
         };
-        // Bytes become ours only once there is something to write.
+        // The bytes are copied only when there is something to write.
         if !is_relocatable && !is_of_load_time(relocation) {
             relocated.faults.push(fault(RelocationError::NotAWord));
         } else if let Some(field) = relocated.bytes.to_mut().get_mut(at..at.saturating_add(length))
@@ -87,8 +86,8 @@ pub(super) fn apply<'data>(
     relocated
 }
 
-/// Whether a relocation of a linked image fills a word; sums and differences
-/// are for the linker.
+/// Whether a relocation of a linked image fills a word; the linker resolves sums and
+/// differences.
 fn is_of_load_time(relocation: Relocation) -> bool {
     match relocation {
         Relocation::Absolute { .. } | Relocation::Relative { .. } | Relocation::LoadBias { .. } => {
@@ -107,9 +106,9 @@ fn is_of_load_time(relocation: Relocation) -> bool {
     }
 }
 
-/// Walks RELR words (gABI, "Relative relocation table"): an even word is the
-/// address of a relocated word, an odd one a bitmap of the 63 words behind the
-/// last.  At load bias zero the relocated words already hold their values.
+/// Walks RELR words (gABI, "Relative relocation table"): an even word is the address of a
+/// relocated word, an odd one is a bitmap of the 63 words after the last.  At load bias zero
+/// the relocated words already hold their values.
 pub(super) fn relr_addresses(words: impl Iterator<Item = u64>) -> impl Iterator<Item = Svma> {
     let mut next = 0u64;
     words.flat_map(move |word| {

@@ -1,6 +1,6 @@
-//! Relocation sections: which relocation fills which bytes.
+//! Relocation sections: the relocations of each range of bytes.
 //!
-//! Those of a linked image (`.rela.dyn`, RELR) state addresses; those of a
+//! Relocations of a linked image (`.rela.dyn`, RELR) state addresses.  Relocations of a
 //! relocatable file belong to one section each and state offsets into it.
 
 use super::error::ImageFault;
@@ -19,13 +19,12 @@ use std::sync::OnceLock;
 
 /// Size of an ELF64 RELA relocation, in bytes.
 pub(super) const RELA: usize = 24;
-/// Bytes of a range that is large: a jump table, not an object.
+/// Size in bytes above which a range is large: a jump table, not an object.
 const LARGE: u64 = 1 << 12;
-/// SHT_RELR (gABI 2022); goblin has no name for it.
+/// SHT_RELR (gABI 2022); goblin does not define it.
 const SHT_RELR: u32 = 19;
 
-/// The addresses at which the relocations of an image write: what many places
-/// together are asked of.
+/// The addresses at which the relocations of an image write, for many queries.
 #[derive(Debug)]
 pub struct RelocatedAddresses {
     /// First bytes, ascending.
@@ -41,7 +40,7 @@ impl RelocatedAddresses {
     }
 }
 
-/// All relocations of an image that concern allocated sections.
+/// All relocations of an image in allocated sections.
 #[derive(Debug, Default)]
 pub(super) struct Relocations<'data> {
     big_endian: bool,
@@ -58,15 +57,14 @@ struct RelaTable<'data> {
     /// The bytes of the records.
     bytes: &'data [u8],
     big_endian: bool,
-    /// Indexes of the records by offset, where they do not ascend as they are;
-    /// made when it first pays.
+    /// Indexes of the records by offset, if they are not sorted; computed on first use.
     order: OnceLock<Option<Vec<u32>>>,
-    /// What offsets count from, and the addresses that they may lead to.
+    /// The base of the offsets, and the addresses that they may lead to.
     target: AddrRange,
     values: SymbolValues<'data>,
 }
 
-/// Where a RELA section takes the values of symbols from.
+/// The source of the symbol values of a RELA section.
 #[derive(Debug)]
 enum SymbolValues<'data> {
     /// A dynamic symbol table; without one every value is 0.
@@ -105,7 +103,7 @@ impl<'data> Relocations<'data> {
         all
     }
 
-    /// The bytes of `range` with those relocations applied that lie inside it.
+    /// The bytes of `range` with the relocations in it applied.
     pub(super) fn apply(
         &self,
         range: AddrRange,
@@ -120,7 +118,7 @@ impl<'data> Relocations<'data> {
         relocated
     }
 
-    /// What the relocations inside `range` refer to (S + A), by where they are.
+    /// The address and the target (S + A) of each relocation in `range`.
     pub(super) fn targets_in(&self, range: AddrRange, symbols: &Symbols<'_>) -> Vec<(Svma, Svma)> {
         let all = self.rela.iter().flat_map(|table| table.inside(range, symbols));
         let target = |rela: relocate::Rela| {
@@ -131,7 +129,7 @@ impl<'data> Relocations<'data> {
         targets
     }
 
-    /// Where relocations write.
+    /// The addresses at which relocations write.
     pub(super) fn places(&self) -> RelocatedAddresses {
         let of_table = |table: &RelaTable<'_>| {
             let base = table.target.start();
@@ -228,7 +226,7 @@ fn table_of_section<'data>(
     Some(table)
 }
 
-/// Relocations without addends of their own: no supported psABI has them.
+/// Reports relocations without addends: no supported psABI has them.
 fn no_addends(sections: &[Section<'_>], section: &Section<'_>, faults: &mut Vec<ImageFault>) {
     if sections.get(section.info as usize).is_some_and(|target| target.flags.alloc) {
         faults.push(ImageFault::RelocationSection {
@@ -250,7 +248,7 @@ impl<'data> RelaTable<'data> {
         Self { records, bytes, big_endian, order, target, values }
     }
 
-    /// Where the records stand, by their number.
+    /// The offsets of the records, by number.
     fn offsets(&self) -> impl Iterator<Item = u64> {
         self.bytes.as_chunks::<RELA>().0.iter().map(|record| {
             let offset = *record.first_chunk().unwrap_or(&[0; 8]);
@@ -259,7 +257,7 @@ impl<'data> RelaTable<'data> {
     }
 
     fn record(&self, at: usize) -> Option<Reloc> {
-        // Assemblers write them in order; linkers sort by kind first.
+        // Assemblers write records in order of offset; linkers sort them by type first.
         let order = self.order.get_or_init(|| {
             (!self.offsets().is_sorted()).then(|| {
                 let mut order: Vec<(u64, u32)> = self.offsets().zip(0u32..).collect();
@@ -281,8 +279,8 @@ impl<'data> RelaTable<'data> {
         symbols: &'a Symbols<'_>,
     ) -> impl Iterator<Item = Rela> + 'a {
         let base = self.target.start();
-        // A whole table is read once: a look at every offset is cheaper than
-        // their order.  Small objects are many.
+        // For a large range, which is read once, checking every offset is cheaper than sorting;
+        // small ranges are many.
         let is_large = range.size() > LARGE && self.order.get().is_none();
         let all = is_large.then(|| {
             let is_inside =
@@ -306,7 +304,7 @@ impl<'data> RelaTable<'data> {
             .take_while(move |rela| range.contains(rela.at))
     }
 
-    /// The first record at `offset` or behind it.
+    /// The first record at or after `offset`.
     fn first_from(&self, offset: u64) -> usize {
         let (mut low, mut high) = (0, self.records.len());
         while low < high {
@@ -335,8 +333,8 @@ impl<'data> RelaTable<'data> {
     }
 }
 
-/// The slots of `sections` that relocations of the dynamic linker fill with the address of
-/// a symbol, with its name.
+/// The slots of `sections` that the dynamic linker fills with the address of a symbol, with the
+/// name of the symbol.
 pub(super) fn imports(sections: &[Section<'_>], big_endian: bool) -> Vec<(Svma, String)> {
     let number = |bytes: &[u8], at: usize| {
         let bytes = *bytes.get(at..)?.first_chunk::<8>()?;

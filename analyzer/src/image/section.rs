@@ -1,4 +1,4 @@
-//! Sections and what they hold.
+//! Sections of an image, and an index of them by address.
 
 use crate::addr::{AddrRange, FileOffset, Svma};
 
@@ -7,7 +7,7 @@ use crate::addr::{AddrRange, FileOffset, Svma};
 pub struct SectionId(pub(crate) u32);
 
 impl SectionId {
-    /// The index as the ELF section header table counts.
+    /// The index in the ELF section header table.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -21,11 +21,11 @@ pub struct Section<'data> {
     pub name: &'data str,
     /// Addresses that the section takes in memory; empty if it is not allocated.
     pub range: AddrRange,
-    /// Where its bytes start in the file.
+    /// File offset of its first byte.
     pub offset: FileOffset,
-    /// Its bytes as far as the file has them; empty for NOBITS.
+    /// Its bytes, as far as the file has them; empty for NOBITS.
     pub data: &'data [u8],
-    /// What the flags say.
+    /// Its flags.
     pub flags: SectionFlags,
     /// ELF section type (`sh_type`).
     pub kind: u32,
@@ -35,7 +35,7 @@ pub struct Section<'data> {
     pub info: u32,
 }
 
-/// The section flags that matter here.
+/// The section flags that are used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SectionFlags {
     /// Takes memory at run time (SHF_ALLOC).
@@ -46,12 +46,11 @@ pub struct SectionFlags {
     pub write: bool,
     /// Has no bytes in the file (SHT_NOBITS).
     pub no_bits: bool,
-    /// Thread-local template (SHF_TLS): its addresses are no memory of its own.
+    /// Thread-local template (SHF_TLS): its addresses are not memory of its own.
     pub tls: bool,
     /// Bytes are compressed (SHF_COMPRESSED).
     pub compressed: bool,
-    /// Holds code and data, and nobody says what is where: a raw image without
-    /// symbols.
+    /// Holds code and data without known boundaries: a raw image without symbols.
     pub mixed: bool,
 }
 
@@ -74,7 +73,7 @@ impl Section<'_> {
 pub(super) struct SectionIndex {
     /// (start, end, section), by start.
     by_start: Vec<(Svma, Svma, SectionId)>,
-    /// From each address up to the next: the section there.
+    /// The section of all addresses from one to the next.
     pieces: Vec<(Svma, Option<SectionId>)>,
 }
 
@@ -93,14 +92,14 @@ impl SectionIndex {
         Self { by_start, pieces }
     }
 
-    /// The section that covers `address`; the one that starts last where
-    /// damaged headers make several do so.
+    /// The section that covers `address`.  If damaged headers make several do so, the one that
+    /// starts last.
     pub(super) fn find(&self, address: Svma) -> Option<SectionId> {
         let behind = self.pieces.partition_point(|(start, _)| *start <= address);
         self.pieces[..behind].last().and_then(|(_, section)| *section)
     }
 
-    /// Neighbours in address order that share addresses.
+    /// Neighbouring sections, in address order, that overlap.
     pub(super) fn overlaps<'a>(
         &'a self,
         sections: &'a [Section<'_>],
@@ -114,10 +113,10 @@ impl SectionIndex {
     }
 }
 
-/// Cuts overlapping sections, given by start, into pieces that belong to one.
+/// Cuts overlapping sections, sorted by start, into pieces that belong to one section.
 fn pieces(by_start: &[(Svma, Svma, SectionId)]) -> Vec<(Svma, Option<SectionId>)> {
     let mut pieces = Vec::new();
-    // Sections that have not ended, the one that starts last on top.
+    // Sections that have not ended; the one that starts last is on top.
     let mut open: Vec<(Svma, SectionId)> = Vec::new();
     for (start, end, id) in by_start {
         close(&mut open, *start, &mut pieces);
@@ -128,14 +127,14 @@ fn pieces(by_start: &[(Svma, Svma, SectionId)]) -> Vec<(Svma, Option<SectionId>)
     pieces
 }
 
-/// Ends the sections on top of `open` that end up to `until`.
+/// Ends the sections on top of `open` that end at or before `until`.
 fn close(
     open: &mut Vec<(Svma, SectionId)>,
     until: Svma,
     pieces: &mut Vec<(Svma, Option<SectionId>)>,
 ) {
     while let Some((end, _)) = open.pop_if(|(end, _)| *end <= until) {
-        // What lies below it and ends no later does not show again.
+        // A section below it that ends no later does not reappear.
         while open.pop_if(|(below, _)| *below <= end).is_some() {}
         pieces.push((end, open.last().map(|(_, id)| *id)));
     }

@@ -1,4 +1,4 @@
-//! The symbol table: names, scopes by file, and what covers an address.
+//! The symbol table: names, scopes by file, and lookup by address.
 
 use super::module_layout;
 use super::section::{Section, SectionId};
@@ -14,27 +14,27 @@ pub(super) const SYM: usize = 24;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SymbolId(pub(crate) u32);
 
-/// What a symbol names.
+/// The kind of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SymbolKind {
     /// Code (STT_FUNC, STT_GNU_IFUNC).
     Function,
     /// Data (STT_OBJECT).
     Object,
-    /// Unsaid (STT_NOTYPE): assembly labels, linker-made marks.
+    /// Not stated (STT_NOTYPE): assembly labels, marks of the linker.
     Untyped,
     /// A source file (STT_FILE).
     File,
-    /// Sections, thread-local storage and the rest.
+    /// Sections, thread-local storage and others.
     Other,
 }
 
-/// How far a symbol is visible; the order is that of preference among aliases.
+/// The visibility of a symbol; the order is that of preference among aliases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Binding {
-    /// Whole program.
+    /// The whole program.
     Global,
-    /// Whole program, may be replaced.
+    /// The whole program; another definition may replace it.
     Weak,
     /// Its own file.
     Local,
@@ -43,41 +43,41 @@ pub enum Binding {
 /// One symbol.
 #[derive(Debug, Clone, Copy)]
 pub struct Symbol {
-    /// Address; in a relocatable file the one given to it here.
+    /// Its address; in a relocatable file an address from [`super::module_layout`].
     pub address: Svma,
-    /// Size in bytes; 0 where the assembler was not told, and in kallsyms.
+    /// Size in bytes; 0 if the assembler did not state one, and in kallsyms.
     pub size: u64,
-    /// Section it is defined in; `None` if undefined, absolute or common.
+    /// Section that defines it; `None` if it is undefined, absolute or common.
     pub section: Option<SectionId>,
-    /// What it names.
+    /// Its kind.
     pub kind: SymbolKind,
-    /// How far it is visible.
+    /// Its visibility.
     pub binding: Binding,
-    /// The STT_FILE symbol that a local symbol is scoped by.
+    /// The STT_FILE symbol that scopes a local symbol.
     pub file: Option<SymbolId>,
-    /// Whether it is defined elsewhere (SHN_UNDEF, SHN_COMMON).
+    /// Whether another file defines it (SHN_UNDEF, SHN_COMMON).
     pub is_undefined: bool,
     pub(super) name: u32,
 }
 
-/// A symbol and the distance of an address behind its start.
+/// A symbol and an offset from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SymbolOffset {
     /// The symbol.
     pub symbol: SymbolId,
-    /// Bytes behind its start.
+    /// Bytes from its start.
     pub offset: u64,
 }
 
 /// All symbols of an image.
 #[derive(Debug, Default)]
 pub struct Symbols<'data> {
-    /// Names, each with a zero behind it.
+    /// NUL-terminated names.
     strings: Cow<'data, [u8]>,
     symbols: Vec<Symbol>,
-    /// Where their names begin: look-ups by name read these alone.
+    /// Offsets of the names of all symbols: a lookup by name reads only these.
     names: Vec<u32>,
-    /// Addresses of each section.
+    /// Address range of each section.
     ranges: Vec<AddrRange>,
     functions: AddressIndex,
     objects: AddressIndex,
@@ -86,7 +86,7 @@ pub struct Symbols<'data> {
 }
 
 impl<'data> Symbols<'data> {
-    /// `sections` are all of the image, each with whether it holds code.
+    /// `sections` has all sections of the image, each with whether it holds code.
     pub(super) fn new(
         strings: impl Into<Cow<'data, [u8]>>,
         symbols: Vec<Symbol>,
@@ -121,7 +121,7 @@ impl<'data> Symbols<'data> {
         Self { externals, ..self }
     }
 
-    /// For an image whose sections are others: `ids` says which each is there.
+    /// Translates the sections of symbols by `ids`, for an image with other section indexes.
     pub(super) fn with_section_ids(
         mut self,
         ids: &[Option<SectionId>],
@@ -134,26 +134,25 @@ impl<'data> Symbols<'data> {
         self
     }
 
-    /// The undefined symbol of a relocatable file that an address stands for,
-    /// and the offset in bytes from it.
+    /// The undefined symbol of a relocatable file that an address stands for, and the offset
+    /// from it in bytes.
     #[must_use]
     pub fn external_at(&self, address: Svma) -> Option<(SymbolId, i64)> {
         let (index, offset) = module_layout::external_at(address, self.externals.len())?;
         Some((*self.externals.get(index)?, offset))
     }
 
-    /// The undefined symbols of a relocatable file, each with the address that stands for
-    /// it.
+    /// The undefined symbols of a relocatable file, each with the address that stands for it.
     pub fn externals(&self) -> impl Iterator<Item = (Svma, SymbolId)> {
         (0..).map(module_layout::external_address).zip(self.externals.iter().copied())
     }
 
-    /// The symbol of an id from a file, if there is one.
+    /// The symbol with an id from a file; `None` if it does not exist.
     pub(super) fn try_get(&self, id: SymbolId) -> Option<&Symbol> {
         self.symbols.get(id.0 as usize)
     }
 
-    /// Number of symbols, the null symbol included.
+    /// Number of symbols, including the null symbol.
     #[must_use]
     pub fn len(&self) -> usize {
         self.symbols.len()
@@ -165,20 +164,20 @@ impl<'data> Symbols<'data> {
         self.symbols.is_empty()
     }
 
-    /// The symbol of an id that this table gave out.
+    /// The symbol with an id of this table.
     #[must_use]
     pub fn get(&self, id: SymbolId) -> &Symbol {
         &self.symbols[id.0 as usize]
     }
 
-    /// Name of a symbol; bytes that are no UTF-8 are replaced.
+    /// Name of a symbol; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn name(&self, id: SymbolId) -> Cow<'_, str> {
         String::from_utf8_lossy(self.name_bytes(self.get(id)))
     }
 
-    /// The source file that scopes a local symbol, as STT_FILE says it: often
-    /// only the last component of the path.
+    /// The source file that scopes a local symbol, from STT_FILE: often only the last component
+    /// of the path.
     #[must_use]
     pub fn file(&self, id: SymbolId) -> Option<Cow<'_, str>> {
         self.get(id).file.map(|file| self.name(file))
@@ -189,10 +188,10 @@ impl<'data> Symbols<'data> {
         (0u32..).map(SymbolId).zip(&self.symbols)
     }
 
-    /// The defined symbols of a name, in table order.
+    /// The defined symbols with a name, in table order.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (SymbolId, &'a Symbol)> {
-        // The places of the name in the string table, of which linkers make
-        // ends of longer names too; then numbers are compared, not texts.
+        // Offsets of the name in the string table.  Linkers share a name with the end of a
+        // longer one. The loop then compares numbers, not strings.
         let (bytes, strings) = (name.as_bytes(), &*self.strings);
         let is_whole = move |at: &usize| matches!(strings.get(at + bytes.len()), None | Some(0));
         let offsets: Vec<u32> = memmem::find_iter(strings, bytes)
@@ -209,20 +208,19 @@ impl<'data> Symbols<'data> {
             .filter(|(_, symbol)| symbol.section.is_some())
     }
 
-    /// The function that `address` lies in.
+    /// The function that covers `address`.
     #[must_use]
     pub fn function_at(&self, address: Svma) -> Option<SymbolOffset> {
         self.functions.covering(self, address)
     }
 
-    /// The data object that `address` lies in.
+    /// The data object that covers `address`.
     #[must_use]
     pub fn object_at(&self, address: Svma) -> Option<SymbolOffset> {
         self.objects.covering(self, address)
     }
 
-    /// Where functions start, in order of address, each with the symbol that names it
-    /// best.
+    /// The starts of functions, by address, each with its best symbol.
     pub fn function_starts(&self) -> impl Iterator<Item = (Svma, SymbolId)> {
         self.functions.by_start.iter().map(|(start, _, symbol)| (*start, *symbol))
     }
@@ -232,28 +230,28 @@ impl<'data> Symbols<'data> {
         &name[..memchr::memchr(0, name).unwrap_or(name.len())]
     }
 
-    /// Whether the section that `symbol` is defined in covers `address`.
+    /// Whether the section that defines `symbol` covers `address`.
     fn shares_section(&self, symbol: SymbolId, address: Svma) -> bool {
         let range = self.get(symbol).section.and_then(|id| self.ranges.get(id.index()));
         range.is_some_and(|range| range.contains(address))
     }
 }
 
-/// Symbols by address, one for each start: the best name among aliases.
+/// Symbols by address, one for each start: the best among aliases.
 #[derive(Debug, Default)]
 struct AddressIndex {
-    /// (start, highest end among this and all before, symbol), by start.
+    /// (start, highest end of this symbol and all before it, symbol), by start.
     by_start: Vec<(Svma, Svma, SymbolId)>,
 }
 
-/// How many starts before an address are looked at for a symbol that still
-/// covers it: symbols nest two or three deep in practice, and wild sizes in
-/// damaged tables must not make a look-up linear.
+/// Most starts before an address that are checked for a symbol that covers it.  In practice
+/// symbols nest two or three deep; the bound keeps lookups fast when a damaged table states
+/// wild sizes.
 const NESTING: usize = 16;
 
 impl AddressIndex {
     fn new(table: &Symbols<'_>, wanted: impl Fn(&Symbol) -> bool) -> Self {
-        // Sorted by address alone, which is a third of the work: few share one.
+        // Sorting by address alone takes a third of the time; few symbols share an address.
         let mut all: Vec<(Svma, SymbolId)> = Vec::with_capacity(table.len());
         let wanted = table.iter().filter(|(_, symbol)| wanted(symbol));
         all.extend(wanted.map(|(id, symbol)| (symbol.address, id)));
@@ -276,8 +274,8 @@ impl AddressIndex {
         Self { by_start }
     }
 
-    /// The innermost sized symbol around `address`, or else the nearest before
-    /// it in the same section whose size nobody said.
+    /// The innermost symbol with a size around `address`, or else the nearest symbol without a
+    /// size before it in the same section.
     fn covering(&self, table: &Symbols<'_>, address: Svma) -> Option<SymbolOffset> {
         let behind = self.by_start.partition_point(|(start, ..)| *start <= address);
         let mut nearest_unsized = None;
@@ -299,13 +297,13 @@ impl AddressIndex {
     }
 }
 
-/// Whether a compiler made the symbol up.  LLVM merges variables into one object, which is
-/// larger than the variable at its start and would stand for it (`GlobalMerge`, LLVM 22).
+/// Whether a compiler generated the symbol.  LLVM merges variables into one object, which is
+/// larger than the variable at its start and would hide it (`GlobalMerge`, LLVM 22).
 fn is_of_compiler(name: &[u8]) -> bool {
     name.starts_with(b".L") || name.starts_with(b"_MergedGlobals")
 }
 
-/// Lower is better: sized and typed first, then by visibility, then the larger.
+/// Lower is better: sized and typed first, then by visibility, then by size.
 fn preference(symbol: &Symbol) -> (bool, bool, Binding, std::cmp::Reverse<u64>) {
     let untyped = symbol.kind == SymbolKind::Untyped;
     (symbol.size == 0, untyped, symbol.binding, std::cmp::Reverse(symbol.size))

@@ -1,8 +1,8 @@
-//! What an address means to a person.
+//! Addresses in terms of the file, for people.
 //!
-//! In a linked image an address is itself.  The addresses of a relocatable file
-//! are given to it here ([`super::module_layout`]) and mean nothing to anybody: they are
-//! shown as section or undefined symbol and offset.
+//! In a linked image an address stands for itself.  The addresses of a relocatable file are
+//! assigned by [`super::module_layout`] and have no meaning outside; reports show them as
+//! section or undefined symbol and offset.
 
 use super::format::ImageKind;
 use super::model::Image;
@@ -17,24 +17,24 @@ use std::borrow::Cow;
 pub enum SymbolicAddress {
     /// An address that the image states.
     Stated(Svma),
-    /// In a section of a relocatable file.
+    /// An address in a section of a relocatable file.
     Section {
         /// The section.
         section: SectionId,
         /// Bytes from its start.
         offset: u64,
     },
-    /// At or near an undefined symbol of a relocatable file.
+    /// An address at or near an undefined symbol of a relocatable file.
     External {
         /// The symbol.
         symbol: SymbolId,
-        /// Bytes from it.
+        /// Bytes from the symbol.
         offset: i64,
     },
 }
 
 impl Image<'_> {
-    /// What `address` means.
+    /// The meaning of `address`.
     #[must_use]
     pub fn symbolic(&self, address: Svma) -> SymbolicAddress {
         if self.kind != ImageKind::Rel {
@@ -52,7 +52,7 @@ impl Image<'_> {
         }
     }
 
-    /// The section that starts last at or before `address`.
+    /// The section with the last start at or before `address`.
     fn section_before(&self, address: Svma) -> Option<SectionId> {
         (0u32..)
             .map(SectionId)
@@ -81,8 +81,7 @@ impl Image<'_> {
         }
     }
 
-    /// A message about this image with every address in it as
-    /// [`Self::address_text`].
+    /// A message about this image with every address in it replaced by [`Self::address_text`].
     #[must_use]
     pub fn localize<'a>(&self, message: &'a str) -> Cow<'a, str> {
         if self.kind != ImageKind::Rel {

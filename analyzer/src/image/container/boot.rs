@@ -1,9 +1,9 @@
-//! Boot images with a compressed kernel inside: where their payload lies.
+//! Boot images that contain a compressed kernel: the location of their payload.
 
 use super::error::ContainerFault;
 use std::ops::Range;
 
-/// Offset and size of the payload, and what the header calls its compression.
+/// Offset and size of the payload, and the name that the header gives its compression.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Payload<'d> {
     pub(super) range: Range<usize>,
@@ -16,8 +16,8 @@ const ZBOOT_OFFSET: usize = 8;
 const ZBOOT_SIZE: usize = 12;
 const ZBOOT_LABEL: Range<usize> = 0x18..0x38;
 
-/// Whether `data` are an EFI zboot image
-/// (`drivers/firmware/efi/libstub/zboot-header.S`, Linux 6.1 and later).
+/// Whether `data` is an EFI zboot image (`drivers/firmware/efi/libstub/zboot-header.S`, Linux
+/// 6.1 and later).
 pub(super) fn is_zboot(data: &[u8]) -> bool {
     data.starts_with(MZ) && has(data, ZIMG)
 }
@@ -34,16 +34,16 @@ pub(super) fn zboot(data: &[u8]) -> Result<Payload<'_>, ContainerFault> {
 const HDRS: (usize, &[u8]) = (0x202, b"HdrS");
 const BOOT_FLAG: (usize, &[u8]) = (0x1fe, &[0x55, 0xaa]);
 const SETUP_SECTS: usize = 0x1f1;
-/// What zero sectors of setup code mean.
+/// The number of setup sectors that a field of 0 stands for.
 const DEFAULT_SETUP_SECTS: u8 = 4;
 const SECTOR: u64 = 512;
 const VERSION: usize = 0x206;
-/// Version 2.08 brought the payload fields.
+/// Version 2.08 introduced the payload fields.
 const OLDEST_VERSION: u16 = 0x0208;
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
 
-/// Whether `data` are an x86 boot image (`Documentation/arch/x86/boot.rst`).
+/// Whether `data` is an x86 boot image (`Documentation/arch/x86/boot.rst`).
 pub(super) fn is_bz_image(data: &[u8]) -> bool {
     has(data, HDRS) && has(data, BOOT_FLAG)
 }
@@ -60,7 +60,7 @@ pub(super) fn bz_image(data: &[u8]) -> Result<Payload<'_>, ContainerFault> {
     let sectors = if sectors == 0 { DEFAULT_SETUP_SECTS } else { sectors };
     let setup = (u64::from(sectors) + 1) * SECTOR;
     let offset = Field {
-        // The header counts from the end of the setup code.
+        // The field counts from the end of the setup code.
         base: setup,
         ..field("payload_offset (at 0x248)", u32_at(data, PAYLOAD_OFFSET)?)
     };
@@ -68,7 +68,7 @@ pub(super) fn bz_image(data: &[u8]) -> Result<Payload<'_>, ContainerFault> {
     Ok(Payload { range: offset.range(size, data.len())?, label: None })
 }
 
-/// A header field that stands for an offset or a size.
+/// A header field that holds an offset or a size.
 #[derive(Clone, Copy)]
 struct Field {
     name: &'static str,
@@ -81,7 +81,7 @@ fn field(name: &'static str, value: u32) -> Field {
 }
 
 impl Field {
-    /// `size` bytes from this offset on, if a file of `len` bytes has them.
+    /// `size` bytes from this offset, if a file of `len` bytes has them.
     fn range(self, size: Field, len: usize) -> Result<Range<usize>, ContainerFault> {
         let fault = |field: Self, expected: String| ContainerFault::Header {
             field: field.name,

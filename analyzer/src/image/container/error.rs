@@ -1,15 +1,15 @@
-//! Why an image cannot be unwrapped.
+//! Errors of unpacking an image.
 
 use super::layer::Layer;
 use std::fmt;
 
-/// A layer that cannot be taken off.
+/// A layer that cannot be removed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ContainerError {
-    /// The layers that were found, outermost first; the last one is at fault,
-    /// or holds what is.
+    /// The layers that were found, outermost first.  The fault concerns the last one or its
+    /// content.
     pub layers: Vec<Layer>,
-    /// What is wrong; the message says it.
+    /// The fault; the message of the error includes it.
     pub fault: ContainerFault,
 }
 
@@ -25,14 +25,14 @@ impl fmt::Display for ContainerError {
     }
 }
 
-/// How far unpacking came, in bytes.
+/// How far unpacking got, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnpackProgress {
-    /// Compressed bytes that were read.
+    /// Compressed bytes read.
     pub input: u64,
-    /// Compressed bytes that there are.
+    /// Compressed bytes in the file.
     pub available: u64,
-    /// Bytes that came out.
+    /// Bytes unpacked.
     pub output: u64,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for UnpackProgress {
     }
 }
 
-/// What is wrong with a layer.
+/// A fault of a layer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContainerFault {
     /// The data end before the stream does.
@@ -51,54 +51,54 @@ pub enum ContainerFault {
         "expected the stream to go on, found the end of the data ({0}): the file was cut off, get it again"
     )]
     Truncated(UnpackProgress),
-    /// The data are no such stream, or a checksum differs.
+    /// The data are not a valid stream, or a checksum differs.
     #[error("expected sound compressed data, found: {found} ({progress}): get the file again")]
     Damaged {
-        /// How far unpacking came.
+        /// How far unpacking got.
         progress: UnpackProgress,
-        /// What the decoder says.
+        /// The decoder's message.
         found: String,
     },
-    /// More comes out than is accepted.
+    /// The unpacked data exceed the limit.
     #[error(
         "expected at most {limit} bytes in all layers, found more ({progress}): if this is no decompression bomb, unpack the file first"
     )]
     TooLarge {
-        /// How far unpacking came.
+        /// How far unpacking got.
         progress: UnpackProgress,
         /// [`super::Limits::max_bytes`].
         limit: u64,
     },
-    /// The stream demands that the decoder remembers too much.
+    /// The stream requires a larger dictionary or window than a decoder may allocate.
     #[error(
         "expected a dictionary or window of at most {limit} bytes, found a larger one ({progress}): unpack the file first"
     )]
     Window {
-        /// How far unpacking came.
+        /// How far unpacking got.
         progress: UnpackProgress,
-        /// Bytes that a decoder may remember.
+        /// Size of the largest dictionary or window, in bytes.
         limit: u64,
     },
-    /// The operating system gives no more memory.
+    /// The operating system provides no more memory.
     #[error("expected memory to unpack into, found none left ({0}): unpack the file first")]
     OutOfMemory(UnpackProgress),
-    /// Too many streams one after the other.
+    /// The file has too many consecutive streams.
     #[error(
         "expected at most {limit} streams in one file, found more ({progress}): unpack the file first"
     )]
     TooManyStreams {
-        /// How far unpacking came.
+        /// How far unpacking got.
         progress: UnpackProgress,
-        /// Streams that are accepted.
+        /// Most streams that are accepted.
         limit: u32,
     },
-    /// Too many layers in each other.
+    /// Too many nested layers.
     #[error("expected at most {limit} layers, found more: unpack the file first")]
     TooManyLayers {
         /// [`super::Limits::max_layers`].
         limit: u8,
     },
-    /// A known format that is not read.
+    /// A known format that jlctl does not unpack.
     #[error(
         "expected gzip, xz, lzma, zstd or no compression, found {format}: unpack it with {tool} first (out of a boot image, with scripts/extract-vmlinux of the kernel's source)"
     )]
@@ -108,22 +108,22 @@ pub enum ContainerFault {
         /// A program that unpacks it.
         tool: &'static str,
     },
-    /// A header field of a boot image points out of the file or has no meaning.
+    /// A header field of a boot image points outside the file or is invalid.
     #[error("header: expected {expected}, found {field} = {found:#x}: get the file again")]
     Header {
-        /// The field, and its offset.
+        /// Name and offset of the field.
         field: &'static str,
-        /// What would do.
+        /// The valid values.
         expected: String,
-        /// What is there.
+        /// The value of the field.
         found: u64,
     },
-    /// The payload of a boot image is nothing known.
+    /// The payload of a boot image has no known format.
     #[error("expected a compressed kernel at offset {offset}, found {found}: get the file again")]
     Payload {
         /// Offset of the payload in the boot image.
         offset: u64,
-        /// Its first bytes, and what the header calls it.
+        /// The first bytes of the payload, and the name that the header gives its compression.
         found: String,
     },
 }

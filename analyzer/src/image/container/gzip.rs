@@ -7,14 +7,14 @@ use flate2::bufread::GzDecoder;
 /// gzip.
 pub(super) const GZIP: Codec = Codec { begins, stated, decode, window: 32 << 10 };
 
-/// Magic number and the only compression method there is.
+/// Magic number, followed by the only compression method.
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 fn begins(data: &[u8]) -> bool {
     data.starts_with(&MAGIC)
 }
 
-/// The last four bytes, if these are the end of the only member.
+/// The size in the last four bytes; it is the unpacked size if the file is a single member.
 fn stated(data: &[u8]) -> Option<u64> {
     data.last_chunk().map(|size| u64::from(u32::from_le_bytes(*size)))
 }

@@ -1,8 +1,8 @@
-//! What an image can be wrapped in.
+//! Layers: the formats that an image can be wrapped in.
 
 use std::fmt;
 
-/// One wrapping of an image.
+/// One layer around an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {
     /// gzip members (RFC 1952).
@@ -13,14 +13,14 @@ pub enum Layer {
     Lzma,
     /// Zstandard frames (RFC 8878).
     Zstd,
-    /// EFI application that unpacks a kernel (CONFIG_EFI_ZBOOT, Linux 6.1 and later).
+    /// An EFI application that unpacks a kernel (CONFIG_EFI_ZBOOT, Linux 6.1 and later).
     EfiZboot,
     /// x86 boot image (`Documentation/arch/x86/boot.rst`).
     BzImage,
 }
 
 impl Layer {
-    /// Name in reports, as files are called.
+    /// Name in reports: the usual file name extension.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,15 +1,12 @@
-//! Takes the wrapping off an image: compression, and boot images that unpack
-//! themselves.
+//! Unpacks images: removes compression, and boot images that unpack themselves.
 //!
-//! What a file is shows in its content, never in its name.  Bytes that are
-//! wrapped in nothing known come back as they are; the reader of images says
-//! what they are.  An arm64 `Image` that is an EFI application as well is no
-//! wrapping.
+//! A layer is recognised by its content, never by the name of the file.  Bytes without a known
+//! layer are returned unchanged; the reader of images decides what they are.  An arm64 `Image`
+//! that is also an EFI application is not a layer.
 //!
-//! Work and memory are bounded by [`Limits`], however much a file promises.
-//! Beside the bytes themselves a decoder may take 256 MiB (the dictionary of
-//! xz) or 128 MiB (the window of Zstandard), both only as far as there is
-//! output to remember.
+//! [`Limits`] bound work and memory, whatever sizes a file states.  In addition to the bytes
+//! themselves a decoder may take 256 MiB (the dictionary of xz) or 128 MiB (the window of
+//! Zstandard), and uses them only in proportion to its output.
 
 mod boot;
 mod error;
@@ -33,12 +30,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 use streams::{Codec, padding, unpack};
 
-/// What unwrapping may cost.
+/// Bounds on unpacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Unpacked bytes that are held at once, of all layers together.
+    /// Most unpacked bytes held at once, over all layers.
     pub max_bytes: u64,
-    /// Layers in each other; a boot image and its compression are two.
+    /// Most nested layers; a boot image and its compression count as two.
     pub max_layers: u8,
 }
 
@@ -49,23 +46,23 @@ impl Default for Limits {
     }
 }
 
-/// What was in the wrapping.
+/// An unpacked image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unwrapped<'d> {
-    /// The image; borrowed if no layer had to be unpacked.
+    /// The image; borrowed if no layer was unpacked.
     pub bytes: Cow<'d, [u8]>,
-    /// The layers that were taken off, outermost first.
+    /// The layers that were removed, outermost first.
     pub layers: Vec<Layer>,
-    /// Bytes that followed the compressed data of a layer and belong to nothing:
-    /// not padding with zeros, and not the size that the kernel's build appends.
+    /// Number of bytes after the compressed data of a layer that are neither padding with zeros
+    /// nor the size that the kernel's build appends.
     pub trailing: u64,
 }
 
-/// Takes off all layers of `data`, a whole file.
+/// Removes all layers of `data`, a complete file.
 ///
 /// # Errors
-/// If a layer is damaged, cut off, of a known format that is not read, or
-/// exceeds `limits`.  Bytes that are no layer at all are no error.
+/// If a layer is damaged, truncated, of a known format that jlctl does not unpack, or exceeds
+/// `limits`.  Data without a layer are not an error.
 pub fn unwrap(data: &[u8], limits: Limits) -> Result<Unwrapped<'_>, ContainerError> {
     let mut unwrapped = Unwrapped { bytes: Cow::Borrowed(data), layers: Vec::new(), trailing: 0 };
     loop {
@@ -78,7 +75,7 @@ pub fn unwrap(data: &[u8], limits: Limits) -> Result<Unwrapped<'_>, ContainerErr
 }
 
 impl Unwrapped<'_> {
-    /// Takes off the outermost layer; answers whether there was one.
+    /// Removes the outermost layer; returns whether there was one.
     fn take_off_one(&mut self, limits: Limits) -> Result<bool, ContainerFault> {
         match recognise(&self.bytes) {
             Recognised::Plain => return Ok(false),
@@ -128,15 +125,15 @@ impl Unwrapped<'_> {
     }
 }
 
-/// Whether `rest` is what the kernel's build appends to a compressed payload:
-/// its size, 32 bits with the lowest byte first (`scripts/Makefile.lib`, Linux 6.12).
+/// Whether `rest` is the size that the kernel's build appends to a compressed payload: 32 bits,
+/// least significant byte first (`scripts/Makefile.lib`, Linux 6.12).
 fn is_size(rest: &[u8], len: usize) -> bool {
     <[u8; 4]>::try_from(rest)
         .is_ok_and(|size| u64::from(u32::from_le_bytes(size)) == len as u64 & 0xffff_ffff)
 }
 
-/// A boot image without a kernel that can be recognised is damaged: its own
-/// code is nothing to read.
+/// A boot image whose payload is not recognised is damaged: the code of the boot image itself
+/// is not an image to read.
 fn check_payload(image: &[u8], payload: &Payload<'_>) -> Result<(), ContainerFault> {
     let bytes = image.get(payload.range.clone()).unwrap_or_default();
     if is_elf(bytes) || !matches!(recognise(bytes), Recognised::Plain) {

@@ -1,61 +1,59 @@
-//! Where unpacked bytes go, within a limit.
+//! The buffer for unpacked bytes, with a limit.
 
 use std::io::{self, Read};
 
-/// A buffer that takes at most one byte more than its limit, so that an
-/// excess shows.
+/// A buffer that accepts at most one byte more than its limit, to detect an excess.
 #[derive(Debug)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     limit: usize,
 }
 
-/// Why the buffer takes no more.
+/// Why the buffer accepts no more bytes.
 #[derive(Debug)]
 pub(super) enum OutputRefusal {
     /// The limit is exceeded.
     TooLarge,
-    /// There is no memory.
+    /// No memory is available.
     OutOfMemory,
 }
 
-/// Why bytes did not come.
+/// Why the buffer could not be filled.
 #[derive(Debug)]
 pub(super) enum FillError {
-    /// The buffer takes no more.
+    /// The buffer accepts no more bytes.
     Refused(OutputRefusal),
     /// The reader failed.
     Read(io::Error),
 }
 
-/// The first allocation, unless the size is known: modules of a few kilobytes
-/// are to cost no more.
+/// The first allocation if the size is not known: enough for modules of a few kilobytes.
 const FIRST: usize = 16 << 10;
-/// From here on room for all that is accepted is taken at once.  Pages that are
-/// not written cost nothing, whereas an allocator that grows by copying would
-/// hold old and new bytes: twice the limit.
+/// From this size on the whole limit is reserved at once.  Untouched pages cost nothing,
+/// whereas an allocator that grows by copying would hold the old and the new bytes: twice the
+/// limit.
 const LEAP: usize = 128 << 20;
-/// Kernels and modules shrink to a fifth, rarely to a tenth.  A file that states
-/// more than this many bytes for each of its own is believed only as they come.
+/// Kernels and modules compress to a fifth, rarely to a tenth.  A file that states more than
+/// this many bytes for each of its own gets no memory in advance.
 const PLAUSIBLE_RATIO: u64 = 16;
 
 impl Output {
-    /// For at most `limit` bytes out of `input` compressed ones, which state
-    /// that they become `stated`.  What is stated is at most room that is kept.
+    /// A buffer for at most `limit` bytes, unpacked from `input` compressed bytes whose header
+    /// states `stated` bytes.  The stated size only decides how much is reserved.
     pub(super) fn new(limit: u64, input: usize, stated: Option<u64>) -> Self {
-        // So that there is always a byte beyond the limit.
+        // Leaves room for the byte beyond the limit.
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(isize::MAX.unsigned_abs() - 1);
         let plausible = (input as u64).saturating_mul(PLAUSIBLE_RATIO);
         let room = stated.filter(|stated| *stated <= plausible);
-        // One byte more: the end of the stream is seen without growing.
+        // One byte more, so that the end of the stream is detected without growing.
         let room = room.and_then(|room| usize::try_from(room + 1).ok()).unwrap_or(0);
         let mut bytes = Vec::new();
-        // If this fails, growing will tell.
+        // If this fails, growing reports it.
         let _ = bytes.try_reserve_exact(room.min(limit + 1));
         Self { bytes, limit }
     }
 
-    /// Whether the limit is kept.
+    /// Checks the limit.
     pub(super) fn check(&self) -> Result<(), OutputRefusal> {
         if self.bytes.len() > self.limit { Err(OutputRefusal::TooLarge) } else { Ok(()) }
     }
@@ -75,12 +73,13 @@ impl Output {
         Ok(bytes)
     }
 
-    /// Takes all that `reader` has.
+    /// Reads everything from `reader`.
     pub(super) fn fill(&mut self, reader: &mut impl Read) -> Result<(), FillError> {
         loop {
             let bytes = self.with_room().map_err(FillError::Refused)?;
             let room = bytes.capacity() - bytes.len();
-            // `read_to_end` grows no buffer that takes all it can get.
+            // `read_to_end` does not grow a buffer that has room for everything the reader can
+            // deliver.
             let read = reader.by_ref().take(room as u64).read_to_end(bytes);
             if read.map_err(FillError::Read)? < room {
                 return Ok(());
@@ -88,7 +87,7 @@ impl Output {
         }
     }
 
-    /// Number of bytes so far.
+    /// Number of bytes unpacked so far.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }

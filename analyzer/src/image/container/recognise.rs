@@ -1,4 +1,4 @@
-//! What bytes are, by their magic numbers.
+//! Recognises formats by their magic numbers.
 
 use super::boot;
 use super::gzip::GZIP;
@@ -7,24 +7,24 @@ use super::streams::Codec;
 use super::xz::{self, LZMA, XZ};
 use super::zstd::{self, ZSTD};
 
-/// What bytes are.
+/// The recognised format.
 pub(super) enum Recognised {
     /// Compressed streams.
     Streams(Layer, &'static Codec),
     /// A boot image.
     BootImage(Layer),
-    /// Compressed in a way that is not read: the format, and who unpacks it.
+    /// A compression that jlctl does not unpack: its name, and a program that does.
     Unsupported(&'static str, &'static str),
-    /// Anything else, an ELF file or a raw kernel above all.
+    /// Anything else, in particular an ELF file or a raw kernel.
     Plain,
 }
 
-/// Whether `data` are an ELF file, which is never looked into.
+/// Whether `data` is an ELF file; its content is never unpacked.
 pub(super) fn is_elf(data: &[u8]) -> bool {
     data.starts_with(b"\x7fELF")
 }
 
-/// What `data` are.
+/// Recognises `data`.
 pub(super) fn recognise(data: &[u8]) -> Recognised {
     if is_elf(data) {
         return Recognised::Plain;
@@ -47,15 +47,16 @@ pub(super) fn recognise(data: &[u8]) -> Recognised {
     if let Some((format, tool)) = unsupported(data) {
         return Recognised::Unsupported(format, tool);
     }
-    // Last, since its signature is the weakest.
+    // Last, because .lzma has the weakest signature.
     if xz::is_lzma(data) { Recognised::Streams(Layer::Lzma, &LZMA) } else { Recognised::Plain }
 }
 
-/// Formats in which kernels can be packed too (CONFIG_KERNEL_LZ4 and others).
+/// Other formats in which kernels can be packed (CONFIG_KERNEL_LZ4 and others).
 fn unsupported(data: &[u8]) -> Option<(&'static str, &'static str)> {
     let is_bzip2 = || {
         let [b'B', b'Z', b'h', b'1'..=b'9', block @ ..] = data else { return false };
-        // The first block begins with digits of pi; without any block come those of its root.
+        // The first block begins with digits of pi; a file without blocks has digits of its
+        // square root instead.
         block.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
             || block.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90])
     };

@@ -1,4 +1,4 @@
-//! Compressed streams one after the other, as the formats' own tools read them.
+//! Consecutive compressed streams, read as the tools of the formats read them.
 
 use super::error::{ContainerFault, UnpackProgress};
 use super::output::{FillError, Output, OutputRefusal};
@@ -6,17 +6,17 @@ use std::io;
 
 /// One compression format.
 pub(super) struct Codec {
-    /// Whether bytes begin like a stream of the format.
+    /// Whether the data start like a stream of the format.
     pub(super) begins: fn(&[u8]) -> bool,
-    /// How many bytes the data state that they become, if they do.
+    /// The unpacked size that the data state, if they do.
     pub(super) stated: fn(&[u8]) -> Option<u64>,
-    /// Unpacks the first stream; answers how many bytes it has.
+    /// Unpacks the first stream and returns its length in bytes.
     pub(super) decode: fn(&[u8], &mut Output) -> Result<usize, DecodeError>,
-    /// Bytes of a dictionary or window that the decoder takes.
+    /// Size of the largest dictionary or window that the decoder accepts, in bytes.
     pub(super) window: u64,
 }
 
-/// Why decoding a stream stopped, and after how many bytes of it.
+/// Why decoding a stream failed, and after how many bytes of it.
 #[derive(Debug)]
 pub(super) struct DecodeError {
     pub(super) input: usize,
@@ -26,18 +26,18 @@ pub(super) struct DecodeError {
 /// Why decoding a stream stopped.
 #[derive(Debug)]
 pub(super) enum DecodeFault {
-    /// The data end.
+    /// The data end early.
     Truncated,
-    /// The data are wrong.
+    /// The data are invalid.
     Damaged(String),
     /// The dictionary or window is too large.
     Window,
-    /// The output takes no more.
+    /// The output buffer accepts no more bytes.
     Refused(OutputRefusal),
 }
 
 impl DecodeFault {
-    /// What `error` of a reader without a better explanation means.
+    /// The fault that an error of a reader stands for, if the decoder gives no better reason.
     pub(super) fn from_fill(error: FillError) -> Self {
         match error {
             FillError::Refused(refusal) => Self::Refused(refusal),
@@ -57,17 +57,17 @@ impl DecodeFault {
 /// Unpacked streams.
 #[derive(Debug)]
 pub(super) struct Unpacked {
-    /// What came out of all streams.
+    /// The unpacked bytes of all streams.
     pub(super) bytes: Vec<u8>,
-    /// Bytes of the data up to the end of the last stream.
+    /// Length of the data up to the end of the last stream.
     pub(super) consumed: usize,
 }
 
-/// Each stream costs a decoder; blocked gzip (BGZF) has 16,384 in 1 GiB.
+/// Each stream takes a decoder; blocked gzip (BGZF) has 16,384 streams per GiB.
 const MAX_STREAMS: u32 = 1 << 16;
 
-/// Unpacks all streams at the start of `data`, to at most `limit` bytes; of
-/// these, `max_bytes` is what is said to be the limit.
+/// Unpacks all streams at the start of `data` to at most `limit` bytes.  Messages give
+/// `max_bytes` as the limit.
 pub(super) fn unpack(
     codec: &Codec,
     data: &[u8],
@@ -87,14 +87,14 @@ pub(super) fn unpack(
             available: data.len() as u64,
             output: output.len() as u64,
         };
-        // A decoder may come to the end of the stream with the excess in its room.
+        // A decoder can reach the end of the stream with the excess byte in the buffer.
         let within = output.check().map_err(DecodeFault::Refused);
         if let Err(stop) = decoded.map_err(|stopped| stopped.stop).and(within) {
             return Err(fault(stop, progress, codec.window, max_bytes));
         }
         consumed = consumed.max(start + used);
         start = consumed + padding(data.get(consumed..).unwrap_or_default());
-        // A stream of no bytes would never end.
+        // An empty stream would repeat forever.
         if used == 0 || !(codec.begins)(data.get(start..).unwrap_or_default()) {
             return Ok(Unpacked { bytes: output.into_bytes(), consumed });
         }
@@ -104,7 +104,7 @@ pub(super) fn unpack(
     }
 }
 
-/// Zeros at the start of `data`: gzip and xz pad with them.
+/// Number of zeros at the start of `data`: gzip and xz pad with zeros.
 pub(super) fn padding(data: &[u8]) -> usize {
     data.iter().take_while(|byte| **byte == 0).count()
 }

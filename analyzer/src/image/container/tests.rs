@@ -3,7 +3,7 @@ use jlctl_synthetic::wrap;
 
 const DICTIONARY: u32 = 1 << 20;
 
-/// 40 kB that shrink, but not to nothing.
+/// 40 kB that compress moderately.
 fn image() -> Vec<u8> {
     let words = (0..10_000_u32).map(|n| n.wrapping_mul(0x9e37_79b9) >> 20);
     words.flat_map(u32::to_le_bytes).collect()
@@ -41,7 +41,7 @@ fn what_is_not_wrapped_is_borrowed() {
     let mut arm64_image = vec![0; 0x2000];
     arm64_image[..2].copy_from_slice(b"MZ");
     arm64_image[0x38..0x3c].copy_from_slice(b"ARM\x64");
-    // An ELF file is never looked into.
+    // The content of an ELF file is never unpacked.
     let mut elf = wrap::bz_image(b"", 1);
     elf[..4].copy_from_slice(b"\x7fELF");
     let weak_lzma = [&[0x5d, 0, 0, 0x80, 0][..], &[0xff; 8], &[1]].concat();
@@ -58,7 +58,7 @@ fn each_compression_is_unpacked() {
         assert!(data.len() < image().len(), "{layer}");
         demand(&data, &[layer], &image(), 0);
     }
-    // Nothing at all can be packed too.
+    // An empty file can be packed as well.
     let none = [wrap::gzip(b""), wrap::xz(b"", 4096), wrap::lzma(b"", 4096), wrap::zstd(b"")];
     for data in none {
         assert_eq!(unwrap(&data, limits(0)).expect("no byte is within any limit").bytes.len(), 0);
@@ -162,7 +162,7 @@ fn compressions_that_are_not_read_are_named() {
 #[test]
 fn every_cut_is_noticed() {
     for (layer, data) in packed() {
-        // After these bytes the format is known.
+        // The length of the signature.
         let known = if layer == Layer::Lzma { 14 } else { 6 };
         for len in (known..data.len()).step_by(data.len() / 40).chain(data.len() - 20..data.len()) {
             let (layers, fault) = fault(&data[..len], Limits::default());
@@ -209,7 +209,7 @@ fn the_limit_is_exact_and_counts_all_layers() {
         assert_eq!(layers, [layer]);
         let ContainerFault::TooLarge { progress, limit } = fault else { panic!("{fault}") };
         assert_eq!((progress.output, limit), (len, len - 1));
-        // The inner archive is held while it is unpacked.
+        // The inner archive stays in memory while it is unpacked.
         let nested = wrap::gzip(&data);
         assert!(matches!(
             unwrap(&nested, limits(len)).map_err(|error| error.fault),
@@ -253,7 +253,7 @@ fn layers_and_streams_without_end_are_refused() {
 
 #[test]
 fn dictionaries_and_windows_are_bounded() {
-    // What kernels are packed with passes.
+    // The window that kernels are packed with is accepted.
     demand(&wrap::zstd_zeros(1, 27), &[Layer::Zstd], &vec![0; 128 << 10], 0);
     let (_, large) = fault(&wrap::zstd_zeros(1, 28), Limits::default());
     assert!(matches!(large, ContainerFault::Window { limit: 0x800_0000, .. }), "{large}");

@@ -1,4 +1,4 @@
-//! .xz and .lzma streams, by liblzma.
+//! .xz and .lzma streams, decoded by liblzma.
 
 use super::output::Output;
 use super::streams::{Codec, DecodeError, DecodeFault};
@@ -7,30 +7,30 @@ use liblzma::stream::{Action, Error, Status, Stream, TELL_UNSUPPORTED_CHECK};
 /// .xz.
 pub(super) const XZ: Codec =
     Codec { begins: is_xz, stated: |_| None, decode: decode_xz, window: MEMORY };
-/// .lzma, of which there is never more than one in a file.
+/// .lzma; a file has at most one stream.
 pub(super) const LZMA: Codec =
     Codec { begins: |_| false, stated: lzma_size, decode: decode_lzma, window: MEMORY };
 
-/// What liblzma may take, in bytes: kernels are packed with a dictionary of
-/// 128 MiB (`scripts/xz_wrap.sh` of Linux 6.12), modules with 2 MiB.  It is
-/// touched only as far as there is output.
+/// Most memory that liblzma may use, in bytes.  Kernels are packed with a dictionary of 128 MiB
+/// (`scripts/xz_wrap.sh` of Linux 6.12), modules with 2 MiB.  The memory is touched only in
+/// proportion to the output.
 const MEMORY: u64 = 256 << 20;
 
 const XZ_MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
-/// Literal and position bits as all encoders set them unless told otherwise.
+/// Literal and position bits, as all encoders set them by default.
 const LZMA_PROPERTIES: u8 = 0x5d;
 const LZMA_UNKNOWN_SIZE: u64 = u64::MAX;
-/// xz takes .lzma files that state more for something else.
+/// xz does not accept .lzma files that state more.
 const LZMA_LARGEST: u64 = 1 << 38;
 
-/// Whether `data` begin like .xz.
+/// Whether `data` starts like .xz.
 pub(super) fn is_xz(data: &[u8]) -> bool {
     data.starts_with(&XZ_MAGIC)
 }
 
-/// Whether `data` begin like .lzma, which has no magic number: usual properties,
-/// a dictionary size that encoders make, a size, and the zero that range coding
-/// begins with.
+/// Whether `data` starts like .lzma.  The format has no magic number; this checks for the
+/// default properties, a dictionary size that encoders use, a plausible size, and the zero that
+/// range coding starts with.
 pub(super) fn is_lzma(data: &[u8]) -> bool {
     let Some(([properties, dictionary @ ..], rest)) = data.split_first_chunk::<5>() else {
         return false;
@@ -76,7 +76,7 @@ fn decode(
         match status {
             Ok(Status::StreamEnd) => return Ok(position(&stream)),
             Ok(Status::Ok | Status::GetCheck | Status::MemNeeded) if progress => {}
-            // Room there was: what is missing is input.
+            // The output had room, so the input ends early.
             Ok(_) => return Err(stopped(DecodeFault::Truncated)),
             Err(error) => {
                 return Err(DecodeError { input: position(&stream), stop: stop(error) });

@@ -10,18 +10,18 @@ use std::io;
 /// Zstandard.
 pub(super) const ZSTD: Codec = Codec { begins, stated, decode, window: WINDOW };
 
-/// What a frame may demand to be remembered, in bytes: `zstd --ultra -22`,
-/// which packs kernels (`scripts/Makefile.lib` of Linux 6.12), makes 128 MiB.
+/// Size of the largest window that a frame may require, in bytes: kernels are packed by `zstd
+/// --ultra -22` (`scripts/Makefile.lib` of Linux 6.12) with 128 MiB.
 const WINDOW: u64 = 128 << 20;
 const MAGIC: u32 = 0xfd2f_b528;
-/// Any of sixteen.
+/// The first of sixteen magic numbers.
 const SKIPPABLE: u32 = 0x184d_2a50;
-/// Magic number and size before a skippable frame.
+/// Magic number and size at the start of a skippable frame.
 const SKIPPABLE_HEADER: usize = 8;
-/// Skippable frames before the first one that says that this is Zstandard.
+/// Most skippable frames before the first frame that identifies Zstandard.
 const MOST_SKIPPED: usize = 4;
 
-/// Whether `data` are Zstandard: perhaps a few skippable frames, then a frame.
+/// Whether `data` is Zstandard: at most a few skippable frames, then a frame.
 pub(super) fn is_zstd(data: &[u8]) -> bool {
     let mut rest = data;
     for _ in 0..=MOST_SKIPPED {
@@ -43,14 +43,14 @@ fn word(data: &[u8]) -> Option<u32> {
     data.first_chunk().map(|word| u32::from_le_bytes(*word))
 }
 
-/// Length of the skippable frame that `data` begin with.
+/// Length of the skippable frame at the start of `data`.
 fn skippable(data: &[u8]) -> Option<usize> {
     let (magic, size) = (word(data)?, word(data.get(4..)?)?);
     let size = usize::try_from(size).ok()?.checked_add(SKIPPABLE_HEADER)?;
     (magic & !0xf == SKIPPABLE).then_some(size)
 }
 
-/// Content size in the header of the first frame, if that is no skippable one.
+/// The content size in the header of the first frame, unless that frame is skippable.
 fn stated(data: &[u8]) -> Option<u64> {
     let mut decoder = FrameDecoder::new();
     decoder.init(data).ok()?;
@@ -82,14 +82,14 @@ fn decode(data: &[u8], output: &mut Output) -> Result<usize, DecodeError> {
     Ok(input)
 }
 
-/// What the decoder leaves to its caller: the checksum and the size.
+/// The checks that the decoder leaves to its caller: the checksum and the size.
 fn verify(frame: &FrameDecoder, len: usize) -> Result<(), String> {
     let (stated, computed) = (frame.get_checksum_from_data(), frame.get_calculated_checksum());
     if stated.is_some() && stated != computed {
         let (stated, computed) = (stated.unwrap_or_default(), computed.unwrap_or_default());
         return Err(format!("a checksum of {computed:#010x} where {stated:#010x} is stated"));
     }
-    // Zero is also what there is if no size is stated.
+    // 0 also stands for a size that is not stated.
     match frame.content_size() {
         0 => Ok(()),
         size if size == len as u64 => Ok(()),

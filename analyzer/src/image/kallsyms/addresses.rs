@@ -1,5 +1,5 @@
-//! `kallsyms_offsets`, `kallsyms_relative_base` and `kallsyms_addresses`: where
-//! the symbols are.
+//! `kallsyms_offsets`, `kallsyms_relative_base` and `kallsyms_addresses`: the addresses of the
+//! symbols.
 //!
 //! | Linux | order of the tables |
 //! |---|---|
@@ -8,9 +8,9 @@
 //! | 6.4 to 6.19 | number, names, markers, tokens, addresses, sequence of names |
 //! | 7.0 | the same, without a base |
 //!
-//! The symbols are sorted by address, and the base is the lowest address that is
-//! relative to it, so that the first such offset is known (scripts/kallsyms.c:
-//! `sort_symbols`, `record_relative_base`, `write_src`).
+//! The symbols are sorted by address.  The base is the lowest address that is relative to it,
+//! so the first such offset is known (scripts/kallsyms.c: `sort_symbols`,
+//! `record_relative_base`, `write_src`).
 
 use super::bytes::{Bytes, offset};
 use super::error::KallsymsError;
@@ -18,38 +18,37 @@ use super::names::CompressedNames;
 use super::sequence;
 use super::tokens::Tokens;
 
-/// How a kernel states the addresses of its symbols.
+/// The encoding of the addresses of symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressEncoding {
     /// 32-bit offsets from a base (CONFIG_KALLSYMS_BASE_RELATIVE).
     Offsets,
-    /// The same for all but per-CPU symbols: 0 and above is an absolute value,
-    /// below 0 is the base − 1 − offset (CONFIG_KALLSYMS_ABSOLUTE_PERCPU, to
-    /// Linux 6.14).
+    /// As `Offsets`, except for per-CPU symbols: a value of 0 or above is absolute, and a value
+    /// below 0 stands for base − 1 − value (CONFIG_KALLSYMS_ABSOLUTE_PERCPU, until Linux 6.14).
     OffsetsAbsolutePercpu,
-    /// 64-bit addresses (to Linux 6.10).
+    /// 64-bit addresses (until Linux 6.10).
     Addresses,
-    /// 32-bit offsets from the place of the offset itself (Linux 7.0).
+    /// 32-bit offsets from the location of the offset itself (Linux 7.0).
     PlaceRelative,
 }
 
-/// Where the addresses are.
+/// The location of the addresses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AddressTable {
     pub(super) encoding: AddressEncoding,
-    /// Offset of the first of them.
+    /// Offset of the first address.
     pub(super) start: usize,
     count: usize,
     /// Offset of `kallsyms_relative_base`.
     pub(super) base_at: Option<usize>,
     /// Offset of `kallsyms_seqs_of_names`.
     pub(super) sequence_at: Option<usize>,
-    /// Whether the table stands behind the tokens (Linux 6.4).
+    /// Whether the table follows the tokens (Linux 6.4).
     pub(super) is_behind_tokens: bool,
 }
 
 impl AddressTable {
-    /// All tables that are sound in themselves, in either order.
+    /// All tables that are consistent in themselves, in either order.
     pub(super) fn candidates(
         bytes: Bytes<'_>,
         names: &CompressedNames,
@@ -71,7 +70,7 @@ impl AddressTable {
         Ok(tables)
     }
 
-    /// Where the tables would stand before the number of names.
+    /// The possible locations before the number of names.
     fn before(names: &CompressedNames, gap: Gap) -> Vec<Self> {
         let sequence_at = match gap {
             Gap::Padding => None,
@@ -101,7 +100,7 @@ impl AddressTable {
         tables
     }
 
-    /// Where the tables would stand behind the tokens.
+    /// The possible locations after the tokens.
     fn behind(count: usize, tokens_end: usize) -> Vec<Self> {
         let start = tokens_end;
         let base = start + count.saturating_mul(4).next_multiple_of(8);
@@ -122,8 +121,8 @@ impl AddressTable {
         places.map(table).into()
     }
 
-    /// The addresses, `base` being the value of the base, or for place-relative
-    /// ones the address of the first searched byte.
+    /// The addresses.  `base` is the value of the base or, for place-relative addresses, the
+    /// address of the first searched byte.
     pub(super) fn addresses(self, bytes: Bytes<'_>, base: u64) -> Vec<u64> {
         let words = bytes.u32s(self.start, self.count);
         let offsets = words.into_iter().flatten();
@@ -148,15 +147,15 @@ impl AddressTable {
         }
     }
 
-    /// Whether offsets or addresses ascend from where they must start, and
-    /// cover more than a byte for each symbol.
+    /// Whether the values ascend from the required start and span more than one byte per
+    /// symbol.
     fn is_sound(self, bytes: Bytes<'_>) -> bool {
         let starts = match self.encoding {
             AddressEncoding::Offsets => bytes.u32(self.start) == Some(0),
             AddressEncoding::OffsetsAbsolutePercpu => self.has_percpu_form(bytes),
             AddressEncoding::Addresses | AddressEncoding::PlaceRelative => true,
         };
-        // A place-relative address may lie below the first searched byte.
+        // A place-relative address may be lower than that of the first searched byte.
         starts && self.ascends(bytes, 1 << 62)
     }
 
@@ -169,7 +168,7 @@ impl AddressTable {
         all.len() == self.count && span >= self.count as u64 && all.is_sorted()
     }
 
-    /// Values of 0 and above first; the first below is −1, the base itself.
+    /// Values of 0 and above come first; the first value below 0 is −1, the base itself.
     fn has_percpu_form(self, bytes: Bytes<'_>) -> bool {
         let Some(offsets) = bytes.u32s(self.start, self.count) else { return false };
         let mut relative = offsets.map(u32::cast_signed).skip_while(|offset| *offset >= 0);
@@ -186,10 +185,10 @@ fn absolute_percpu(offset: i32, base: u64) -> u64 {
     }
 }
 
-/// What lies between markers and tokens.
+/// The bytes between markers and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gap {
-    /// Less than the alignment of a table.
+    /// Fewer bytes than the alignment of a table.
     Padding,
     /// `kallsyms_seqs_of_names` at this offset.
     Sequence(usize),

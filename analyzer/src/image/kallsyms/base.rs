@@ -1,4 +1,4 @@
-//! What the addresses are relative to, and where the image lies.
+//! The base of the addresses, and the load address of the image.
 
 use super::addresses::{AddressEncoding, AddressTable};
 use super::bytes::{Bytes, FlatImage};
@@ -6,26 +6,26 @@ use super::rela::{PlacementEvidence, RelativeRelocations};
 use crate::addr::Svma;
 use memchr::memmem;
 
-/// Symbols that stand at the first byte of an image (`arch/*/kernel/vmlinux.lds.S`
-/// of arm64, riscv64, x86_64).
+/// Symbols at the first byte of an image (`arch/*/kernel/vmlinux.lds.S` of arm64, riscv64,
+/// x86_64).
 const HEADS: [&str; 4] = ["_text", "_head", "_start", "_stext"];
-/// What the object `linux_banner` starts with (init/version-timestamp.c).
+/// The start of the object `linux_banner` (init/version-timestamp.c).
 const BANNER: &[u8] = b"Linux version ";
-/// Most places where the banner is looked for.
+/// Most occurrences of the banner that are tried.
 const MOST_BANNERS: usize = 64;
 /// Load addresses are multiples of this on every 64-bit architecture.
 const PAGE: u64 = 4096;
 
-/// Where what the addresses are relative to comes from.
+/// The origin of the base that addresses are relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressBase {
-    /// Addresses are not relative to anything.
+    /// The addresses are absolute.
     None,
-    /// Stated by the image, or by the caller.
+    /// The image or the caller states the base.
     Stated(Svma),
-    /// Zero in the file, and recovered from the relocations in it.
+    /// The base is zero in the file, and recovered from the relocations in it.
     Relocation(Svma),
-    /// Neither: addresses are offsets from an unknown one.
+    /// The base is unknown: addresses are relative to an unknown one.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct ResolvedAddresses {
     pub(super) load: Option<Svma>,
 }
 
-/// Addresses of the symbols in `table`, `name` being their names by index.
+/// The addresses of the symbols in `table`.  `name` gives their names by index.
 pub(super) fn place<'names>(
     image: FlatImage<'_>,
     bytes: Bytes<'_>,
@@ -78,7 +78,7 @@ fn from_base<'names>(
     recovered(bytes, table, name)
 }
 
-/// The address that the first byte must have for offsets from places.
+/// The address of the first byte, for place-relative addresses.
 fn from_place<'names>(
     image: FlatImage<'_>,
     bytes: Bytes<'_>,
@@ -91,8 +91,8 @@ fn from_place<'names>(
     }
 }
 
-/// What the relocations in the image say: the word at `base_at`, if there is one,
-/// is filled with the base.
+/// The base and the load address from the relocations in the image: one of them fills the word
+/// at `base_at`, if there is one, with the base.
 fn recovered<'names>(
     bytes: Bytes<'_>,
     table: AddressTable,
@@ -111,7 +111,7 @@ fn recovered<'names>(
     }
 }
 
-/// The load address that the relocations say, if they also say the stated base.
+/// The load address from the relocations, if they also confirm the stated base.
 fn confirmed<'names>(
     bytes: Bytes<'_>,
     table: AddressTable,
@@ -124,8 +124,8 @@ fn confirmed<'names>(
     if found == AddressBase::Relocation(stated) { load } else { None }
 }
 
-/// The load address by which the object `linux_banner` has its text and a
-/// symbol that starts an image stands at the first byte.
+/// The load address at which the object `linux_banner` contains its text and a symbol that
+/// marks the start of an image lies at the first byte.
 fn banner<'names>(
     bytes: Bytes<'_>,
     addresses: &[u64],
@@ -140,7 +140,7 @@ fn banner<'names>(
         .map(Svma)
 }
 
-/// Addresses of the symbols that have one of the names `wanted`.
+/// Addresses of the symbols with one of the names `wanted`.
 fn named<'names>(
     addresses: &[u64],
     name: &dyn Fn(usize) -> &'names str,

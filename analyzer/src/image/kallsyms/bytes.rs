@@ -1,24 +1,23 @@
-//! Integers out of flat bytes, each read checked against their length.
+//! Integers in flat bytes, each read checked against their length.
 
 use crate::addr::{FileOffset, Svma};
 
-/// Bytes that lie in memory as they lie here: a raw `Image`, or the section of
-/// an ELF file that holds the read-only data.
+/// Bytes laid out as in memory: a raw `Image`, or the section of an ELF file that holds the
+/// read-only data.
 #[derive(Clone, Copy)]
 pub struct FlatImage<'data> {
-    /// The bytes.  The first one's address is a multiple of 8.
+    /// The bytes.  The address of the first one is a multiple of 8.
     pub bytes: &'data [u8],
     /// Their byte order.
     pub big_endian: bool,
-    /// Address of the first byte, where the caller knows it.
+    /// Address of the first byte, if the caller knows it.
     pub start: Option<Svma>,
-    /// Value of the 64-bit word at an offset, where a relocation fills it that
-    /// the caller knows.
+    /// Value of the 64-bit word at an offset, if the caller knows a relocation that fills it.
     pub relocated: &'data dyn Fn(usize) -> Option<u64>,
 }
 
 impl<'data> FlatImage<'data> {
-    /// A raw image, of which nothing else is known.
+    /// A raw image, about which nothing else is known.
     #[must_use]
     pub fn raw(bytes: &'data [u8], big_endian: bool) -> Self {
         Self { bytes, big_endian, start: None, relocated: &|_| None }
@@ -49,7 +48,7 @@ impl<'data> Bytes<'data> {
         self.big_endian
     }
 
-    /// `size` bytes from `at`, if they are all there.
+    /// `size` bytes from `at`; `None` if they are not all present.
     pub(super) fn slice(self, at: usize, size: usize) -> Option<&'data [u8]> {
         self.data.get(at..at.checked_add(size)?)
     }
@@ -73,7 +72,7 @@ impl<'data> Bytes<'data> {
         Some(self.to_u64(*bytes))
     }
 
-    /// `count` 32-bit words from `at`, if they are all there.
+    /// `count` 32-bit words from `at`; `None` if they are not all present.
     pub(super) fn u32s(
         self,
         at: usize,
@@ -83,7 +82,7 @@ impl<'data> Bytes<'data> {
         Some(words.iter().map(move |word| self.to_u32(*word)))
     }
 
-    /// `count` 64-bit words from `at`, if they are all there.
+    /// `count` 64-bit words from `at`; `None` if they are not all present.
     pub(super) fn u64s(
         self,
         at: usize,
@@ -102,7 +101,7 @@ impl<'data> Bytes<'data> {
     }
 }
 
-/// A place in the searched bytes, for messages and reports.
+/// An offset in the searched bytes, for messages and reports.
 pub(super) const fn offset(at: usize) -> FileOffset {
     FileOffset(at as u64)
 }

@@ -1,20 +1,20 @@
-//! Why no symbol table could be recovered.
+//! Errors of recovering symbols from kallsyms.
 
 use crate::addr::FileOffset;
 
-/// No table of kallsyms that agrees with itself is in the bytes.
+/// The bytes contain no consistent tables of kallsyms.
 ///
-/// Where several places look like one, this is about the one that agreed for
-/// longest.  All offsets are into the bytes that were searched.
+/// If several positions look like tables, the error concerns the one that passed the most
+/// checks. All offsets are into the searched bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KallsymsError {
-    /// No token table: either not a kernel, a compressed one, or one without
+    /// No token table: the bytes are not a kernel, a compressed one, or one without
     /// CONFIG_KALLSYMS.
     #[error(
         "kallsyms: expected a table of 256 tokens with its index, found none ({look_alikes} look-alikes): is this an uncompressed kernel with CONFIG_KALLSYMS, of the stated byte order?"
     )]
     NoTokenTable {
-        /// Places that have the tokens `0` to `9` in a row, but no index.
+        /// Positions with the tokens `0` to `9` in a row, but without an index.
         look_alikes: usize,
     },
     /// No markers before the token table.
@@ -24,7 +24,7 @@ pub enum KallsymsError {
     NoMarkers {
         /// Start of the token table.
         token_table: FileOffset,
-        /// Fewest markers that are taken for a table.
+        /// Fewest markers that are accepted as a table.
         expected: usize,
     },
     /// No names before the markers.
@@ -37,14 +37,14 @@ pub enum KallsymsError {
         /// Markers found.
         markers: usize,
     },
-    /// A name expands to more than a kernel accepts.
+    /// A name expands to more bytes than a kernel accepts.
     #[error("kallsyms: expected name {index} to expand to {expected}, found {found} bytes")]
     NameExpansion {
         /// Index of the name.
         index: usize,
-        /// What the kernel and its builder keep to.
+        /// The bound that the kernel and its build observe.
         expected: &'static str,
-        /// Bytes, as far as they were counted.
+        /// Bytes counted so far.
         found: usize,
     },
     /// No addresses in any known order of the tables.
@@ -56,7 +56,7 @@ pub enum KallsymsError {
         count: usize,
         /// Start of `kallsyms_num_syms`.
         before: FileOffset,
-        /// First byte behind `kallsyms_token_index`.
+        /// First byte after `kallsyms_token_index`.
         behind: FileOffset,
     },
     /// `kallsyms_seqs_of_names` contradicts the names.
@@ -66,29 +66,29 @@ pub enum KallsymsError {
     Sequence {
         /// Start of the table.
         at: FileOffset,
-        /// Element that is wrong.
+        /// Index of the wrong element.
         index: usize,
-        /// What a sound table has.
+        /// The property of a valid table.
         expected: &'static str,
-        /// What is there.
+        /// The value of the element.
         found: u32,
     },
-    /// The bytes between markers and tokens are neither padding nor a sequence.
+    /// The bytes between markers and tokens are neither padding nor a sequence of names.
     #[error(
         "kallsyms: expected the token table or {expected} bytes of kallsyms_seqs_of_names behind the markers at {at}, found {found} bytes"
     )]
     Gap {
-        /// First byte behind the markers.
+        /// First byte after the markers.
         at: FileOffset,
-        /// Bytes that the sequence of names takes.
+        /// Size of the sequence of names, in bytes.
         expected: usize,
-        /// Bytes up to the token table.
+        /// Number of bytes before the token table.
         found: usize,
     },
 }
 
 impl KallsymsError {
-    /// How many steps had succeeded before this one, and how many elements.
+    /// The number of the step that failed, and of the elements that it had accepted.
     const fn progress(&self) -> (u8, usize) {
         match self {
             Self::NoTokenTable { .. } => (0, 0),
@@ -101,7 +101,7 @@ impl KallsymsError {
         }
     }
 
-    /// The one that came further.
+    /// The error of the search that got further.
     pub(in crate::image) fn further(self, other: Self) -> Self {
         if other.progress() > self.progress() { other } else { self }
     }

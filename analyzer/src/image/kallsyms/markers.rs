@@ -6,35 +6,35 @@ use super::bytes::Bytes;
 
 /// Names between two markers.
 pub(super) const STRIDE: usize = 256;
-/// Fewest markers that are taken for a table: a kernel has thousands of symbols.
+/// Fewest markers that are accepted as a table: a kernel has thousands of symbols.
 pub(super) const FEWEST: usize = 4;
-/// Most bytes of a name with its kind, expanded (`KSYM_NAME_LEN`, Linux 6.1).
+/// Length of the longest expanded name with its kind, in bytes (`KSYM_NAME_LEN`, Linux 6.1).
 pub(super) const LONGEST_NAME: usize = 512;
-/// Most bytes of 256 compressed names, each with two bytes of length.
+/// Most bytes of 256 compressed names, each with a length of two bytes.
 pub(super) const LONGEST_STRIDE: usize = STRIDE * (LONGEST_NAME + 2);
 /// Fewest bytes of 256 names: one of length and one of content each.
 const SHORTEST_STRIDE: usize = STRIDE * 2;
 
-/// Words that ascend from 0 as markers do.
+/// A run of words that ascend from 0, as markers do.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Markers {
-    /// Offset of the first.
+    /// Offset of the first word.
     pub(super) start: usize,
-    /// Number of them.
+    /// Number of words.
     pub(super) count: usize,
-    /// Bytes of each, 4 or 8.
+    /// Bytes of a word, 4 or 8.
     pub(super) width: usize,
 }
 
 impl Markers {
-    /// Candidates below `limit`, the nearest first.
+    /// Candidates below `limit`, nearest first.
     ///
-    /// Takes time in proportion to `limit`: no run contains the start of another
-    /// one of the same width, because only the first word of a run is 0.
+    /// Takes time in proportion to `limit`: only the first word of a run is 0, so no run
+    /// contains the start of another run of the same width.
     pub(super) fn before(bytes: Bytes<'_>, limit: usize) -> impl Iterator<Item = Self> {
         let words = limit.min(bytes.len()) / 4;
         (0..words).rev().map(|word| word * 4).filter_map(move |start| {
-            // The cheap test is the one nearly all places fail.
+            // The cheapest test rejects nearly all positions.
             if bytes.u32(start) != Some(0) {
                 return None;
             }
@@ -44,7 +44,7 @@ impl Markers {
         })
     }
 
-    /// First byte behind the markers.
+    /// First byte after the markers.
     pub(super) const fn end(self) -> usize {
         self.start + self.count * self.width
     }
@@ -59,7 +59,7 @@ impl Markers {
         self.get(bytes, self.count.checked_sub(1)?)
     }
 
-    /// Without the last marker; for a word behind the table that looks like one.
+    /// Without the last marker, for a word after the table that looks like a marker.
     pub(super) const fn shortened(self) -> Self {
         Self { count: self.count - 1, ..self }
     }
@@ -70,7 +70,7 @@ impl Markers {
         usize::try_from(word).ok()
     }
 
-    /// With as many words below `limit` as continue the run.
+    /// Extended by the words below `limit` that continue the run.
     fn counted(self, bytes: Bytes<'_>, limit: usize) -> Option<Self> {
         if !self.start.is_multiple_of(self.width) || self.word(bytes, 0)? != 0 {
             return None;

@@ -1,17 +1,18 @@
-//! Kallsyms: the symbol table that a kernel carries in itself, recovered from its
-//! bytes alone.
+//! Kallsyms: the symbol table that a kernel contains, recovered from its bytes alone.
 //!
-//! With CONFIG_KALLSYMS a kernel has a handful of tables in `.rodata`, without
-//! any header (scripts/kallsyms.c makes them, kernel/kallsyms.c reads them).
-//! They are found by their structure, each one being checked against the
-//! others: `tokens` prove themselves, `markers` prove the `names`, whose
-//! number says where `addresses` and `sequence` must be.  Nothing depends on
-//! the version that an image states.
+//! With CONFIG_KALLSYMS a kernel has several tables in `.rodata`, without any header
+//! (scripts/kallsyms.c writes them, kernel/kallsyms.c reads them).  This module finds them by
+//! their structure and checks each against the others: `tokens` confirm themselves, `markers`
+//! confirm the `names`, and the number of names determines the location of `addresses` and
+//! `sequence`.  Nothing depends on the version that an image states.
 //!
-//! What is not in the bytes may be what the addresses are relative to; `rela`
-//! recovers that.
+//! The bytes may lack the base that the addresses are relative to; `rela` recovers it.
 //!
-//! 32-bit kernels are not read.
+//! 32-bit kernels are not supported.
+//!
+//! # Symbols from kallsyms have no sizes
+//! Each symbol reaches to the next one, and no object can be identified by its size.  If
+//! kallsyms lists only functions, keys in data have no names.
 
 mod addresses;
 mod base;

@@ -1,18 +1,16 @@
-//! `kallsyms_num_syms` and `kallsyms_names`: how many symbols, and their names.
+//! `kallsyms_num_syms` and `kallsyms_names`: the number of symbols, and their names.
 //!
-//! Each name is a length and so many bytes that stand for tokens; the first
-//! character is the kind, as `nm` prints it.  The length is one byte, or two as
-//! ULEB128 since Linux 6.1.  The number is a 64-bit word in Linux 4.19 and a
-//! 32-bit one since 4.20; the names begin at the next multiple of 8 bytes behind
-//! it, of 4 bytes since Linux 7.0.
+//! Each name is a length and as many bytes that stand for tokens; the first character is the
+//! kind, as `nm` prints it.  The length is one byte, or two as ULEB128 since Linux 6.1.  The
+//! number is a 64-bit word in Linux 4.19 and a 32-bit word since 4.20.  The names start at the
+//! next multiple of 8 bytes after it, since Linux 7.0 of 4 bytes.
 
 use super::bytes::{Bytes, offset};
 use super::error::KallsymsError;
 use super::markers::{LONGEST_NAME, LONGEST_STRIDE, Markers, STRIDE};
 use super::tokens::Tokens;
 
-/// Most bytes that names may take expanded, for each compressed byte.  In
-/// kernels it is two to three.
+/// Most expanded bytes per compressed byte; real kernels have two to three.
 const MOST_EXPANSION: usize = 16;
 
 /// The compressed names, confirmed by all markers.
@@ -24,19 +22,19 @@ pub(super) struct CompressedNames {
     pub(super) count_at: usize,
     /// Offset of `kallsyms_names`.
     pub(super) start: usize,
-    /// First byte behind the last name.
+    /// First byte after the last name.
     pub(super) end: usize,
     /// The markers that confirm them.
     pub(super) markers: Markers,
     lengths: Lengths,
 }
 
-/// How the length of a name is written.
+/// The encoding of the length of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lengths {
-    /// Two bytes above 127 (Linux 6.1).
+    /// Two bytes for lengths above 127 (Linux 6.1).
     Uleb128,
-    /// Always one byte, so that 128 stands for itself.
+    /// Always one byte, so that 128 is a length.
     Byte,
 }
 
@@ -49,9 +47,8 @@ pub(super) struct ExpandedName {
 }
 
 impl CompressedNames {
-    /// The names that lie as `markers` say.  `budget` is how many names may
-    /// still be passed over: bytes can be made that agree with markers from
-    /// many starts.
+    /// The names that the markers describe.  `budget` is the number of names that may still be
+    /// skipped: crafted bytes can agree with markers from many starts.
     pub(super) fn find(bytes: Bytes<'_>, markers: Markers, budget: &mut usize) -> Option<Self> {
         let mut below = |markers| Self::below(bytes, markers, budget);
         below(markers).or_else(|| below(markers.shortened()))
@@ -59,7 +56,8 @@ impl CompressedNames {
 
     fn below(bytes: Bytes<'_>, markers: Markers, budget: &mut usize) -> Option<Self> {
         let last = markers.last(bytes)?;
-        // The last stride is between one name of two bytes and a full one.
+        // The last stride has at least one name of two bytes, and at most a full number of
+        // names.
         let highest = markers.start.checked_sub(last)?.checked_sub(2)?;
         let lowest = highest.saturating_sub(LONGEST_STRIDE + 8);
         (lowest / 4..=highest / 4).rev().map(|word| word * 4).find_map(|start| {
@@ -74,7 +72,7 @@ impl CompressedNames {
         })
     }
 
-    /// With its end, if every marker and the end of the table agree.
+    /// Sets the end, if every marker and the end of the table agree.
     fn confirmed(self, bytes: Bytes<'_>, alignment: usize, budget: &mut usize) -> Option<Self> {
         let mut at = self.start;
         for index in 0..self.count {
@@ -129,42 +127,42 @@ impl CompressedNames {
         Ok((pool, names))
     }
 
-    /// What the table is, if it cannot be found.
+    /// The error if the names cannot be found.
     pub(super) const fn missing(markers: Markers) -> KallsymsError {
         KallsymsError::NoNames { at: offset(markers.start), markers: markers.count }
     }
 }
 
 impl Lengths {
-    /// Length of the name at `at`, and where its bytes start.
+    /// Length of the name at `at`, and the offset of its bytes.
     fn read(self, bytes: Bytes<'_>, at: usize) -> Option<(usize, usize)> {
         let low = bytes.u8(at)?;
         if self == Self::Byte || low < 0x80 {
             return Some((low.into(), at + 1));
         }
         let high = usize::from(bytes.u8(at + 1)?);
-        // Two bytes hold 14 bits; the builder never writes a third.
+        // Two bytes hold 14 bits; the kernel's build never writes a third.
         (1..0x80).contains(&high).then_some((usize::from(low & 0x7f) | high << 7, at + 2))
     }
 }
 
-/// The number of symbols that stands before names at `names`, where it stands,
-/// and how tables are aligned then.
+/// The number of symbols before names at `names`, its offset, and the alignment of tables that
+/// follows.
 fn number_before(bytes: Bytes<'_>, names: usize) -> Option<(usize, usize, usize)> {
     let (low, high) = (names.checked_sub(8)?, names.checked_sub(4)?);
     let (first, second) = (bytes.u32(low)?, bytes.u32(high)?);
     let (count, at, alignment) = match (names.is_multiple_of(8), first, second) {
-        // One 32-bit word and padding; a 64-bit word is the same.
+        // A 32-bit word and padding; a 64-bit word looks the same.
         (true, count, 0) => (count, low, 8),
-        // A big-endian 64-bit word.  If it is a 32-bit one behind padding
-        // instead, the difference is in the layout of the others.
+        // A big-endian 64-bit word.  A 32-bit word after padding would look the same, and
+        // differ only in the layout of the other tables.
         (true, 0, count) if bytes.is_big_endian() => (count, low, 8),
         (_, _, count) => (count, high, 4),
     };
     Some((usize::try_from(count).ok()?, at, alignment))
 }
 
-/// Appends what `compressed` stands for, without the kind, which is returned.
+/// Appends the expansion of `compressed` without the kind, and returns the kind.
 fn expand_one(compressed: &[u8], tokens: &Tokens<'_>, pool: &mut Vec<u8>) -> Option<u8> {
     let mut rest = compressed.iter();
     let first = rest.by_ref().map(|byte| tokens.string(*byte)).find(|token| !token.is_empty())?;

@@ -1,12 +1,11 @@
-//! The load address out of the relocations that a raw image carries.
+//! The load address, from the relocations that a raw image contains.
 //!
-//! A relocatable arm64 or riscv64 kernel is linked as if it were a shared
-//! object, and applies its own `.rela.dyn` when it starts; words that hold
-//! addresses may be 0 until then (`--no-apply-dynamic-relocs`).  A flat image has
-//! no section headers, but thousands of RELA records in a row: where to, the
-//! type, and the value (gABI, "Relocation"; AAELF64: R_AARCH64_RELATIVE; RISC-V
-//! psABI: R_RISCV_RELATIVE).  `arch/*/kernel/vmlinux.lds.S` keeps them in the
-//! image between `__rela_start` and `__rela_end`, or `__rela_dyn_start` and its
+//! A relocatable arm64 or riscv64 kernel is linked like a shared object, and applies its own
+//! `.rela.dyn` when it starts.  Until then words that hold addresses may be 0
+//! (`--no-apply-dynamic-relocs`).  A flat image has no section headers, but thousands of
+//! consecutive RELA records: address, type and value (gABI, "Relocation"; AAELF64:
+//! R_AARCH64_RELATIVE; RISC-V psABI: R_RISCV_RELATIVE).  `arch/*/kernel/vmlinux.lds.S` keeps
+//! them in the image between `__rela_start` and `__rela_end`, or `__rela_dyn_start` and its
 //! end.
 
 use super::bytes::Bytes;
@@ -15,41 +14,41 @@ use std::ops::Range;
 
 /// R_AARCH64_RELATIVE and R_RISCV_RELATIVE.
 const RELATIVE: [u64; 2] = [1027, 3];
-/// Bytes of an Elf64_Rela.
+/// Size of an Elf64_Rela, in bytes.
 const RECORD: usize = 24;
-/// Fewest records in a row; a kernel has tens of thousands.
+/// Fewest consecutive records; a kernel has tens of thousands.
 const FEWEST: usize = 64;
 /// Load addresses are multiples of this on every 64-bit architecture.
 const PAGE: u64 = 4096;
-/// Records whose values are looked up among the symbols.
+/// Number of records whose values are compared with the symbols.
 const SAMPLES: usize = 256;
 /// Most load addresses that are tried.
 const MOST_CANDIDATES: usize = 1024;
-/// A load address is right if one in so many sampled values is a symbol: values
-/// are functions, objects and strings.
+/// A load address is accepted if one in this many sampled values is a symbol; values are
+/// functions, objects and strings.
 const ONE_IN: usize = 8;
 
-/// Where `data` has long runs of RELA records that fill words with addresses.
+/// The ranges in `data` of long runs of RELA records that fill words with addresses.
 pub(in crate::image) fn relative_relocations(data: &[u8], big_endian: bool) -> Vec<Range<usize>> {
     let found = RelativeRelocations::find(Bytes::new(data, big_endian));
     found.iter().flat_map(RelativeRelocations::ranges).collect()
 }
 
-/// Where the image lies.
+/// A possible location of the image in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placement {
     /// Address of the first searched byte.
     pub(super) load: u64,
-    /// What symbols are relative to.
+    /// The address that symbols are relative to.
     pub(super) base: u64,
 }
 
-/// What a placement must agree with.
+/// The evidence that a placement must agree with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlacementEvidence<'a> {
     /// Symbols, relative to the base, ascending.
     pub(super) symbols: &'a [u64],
-    /// Symbols, relative to the base, that may be the first byte of an image.
+    /// Symbols, relative to the base, that may mark the first byte of an image.
     pub(super) heads: &'a [u64],
 }
 
@@ -75,7 +74,7 @@ impl<'data> RelativeRelocations<'data> {
         Some(all)
     }
 
-    /// Where in the bytes the records are.
+    /// The ranges of the records in the bytes.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         self.runs.iter().map(|(start, count)| *start..start + count * RECORD)
     }
@@ -85,8 +84,8 @@ impl<'data> RelativeRelocations<'data> {
         self.runs.iter().map(|(_, count)| count).sum()
     }
 
-    /// The placement in which one record fills the word at `base_at` with the
-    /// base, and the others' values are symbols.
+    /// The placement in which one record fills the word at `base_at` with the base, and the
+    /// values of the others are symbols.
     pub(super) fn place(
         &self,
         base_at: usize,
@@ -100,8 +99,8 @@ impl<'data> RelativeRelocations<'data> {
         self.best(placements, evidence)
     }
 
-    /// The placement whose symbols, which are relative to the first searched
-    /// byte, are the values of most records.
+    /// The placement in which the symbols, relative to the first searched byte, are the values
+    /// of most records.
     pub(super) fn place_by_values(&self, evidence: PlacementEvidence<'_>) -> Option<Placement> {
         /// Kernels start at multiples of 64 KiB: SEGMENT_ALIGN of arm64.
         const STEP: u64 = 1 << 16;
@@ -115,13 +114,13 @@ impl<'data> RelativeRelocations<'data> {
         offset < self.bytes.len() as u64
     }
 
-    /// Whether all records fill words of the image if it lies at `load`.
+    /// Whether all records fill words of an image loaded at `load`.
     fn is_possible(&self, load: u64) -> bool {
         let last = self.highest.checked_sub(load).and_then(|last| last.checked_add(7));
         load.is_multiple_of(PAGE) && load <= self.lowest && last.is_some_and(|at| self.covers(at))
     }
 
-    /// The one that agrees best, if another does not do so as well.
+    /// The placement with the best rating, unless another has the same rating.
     fn best(
         &self,
         placements: impl Iterator<Item = Placement>,
@@ -140,13 +139,13 @@ impl<'data> RelativeRelocations<'data> {
         (!rival).then_some(place)
     }
 
-    /// Values of records spread over all of them.
+    /// Values of a sample of the records.
     fn samples(&self) -> Vec<u64> {
         let step = (self.count() / SAMPLES).max(1);
         self.records().step_by(step).map(|(_, addend)| addend).collect()
     }
 
-    /// Place and value of each record.
+    /// Address and value of each record.
     fn records(&self) -> impl Iterator<Item = (u64, u64)> {
         self.runs.iter().flat_map(|(start, count)| {
             let words = self.bytes.u64s(*start, count * 3);
@@ -160,8 +159,8 @@ impl<'data> RelativeRelocations<'data> {
     }
 }
 
-/// Whether the image starts with a symbol that does so, and how many sampled
-/// values are symbols.
+/// Whether a symbol that marks the start of an image lies at its first byte, and the number of
+/// sampled values that are symbols.
 fn rate(place: Placement, evidence: PlacementEvidence<'_>, samples: &[u64]) -> (bool, usize) {
     let is_head = evidence.heads.iter().any(|head| place.base.wrapping_add(*head) == place.load);
     let is_symbol = |value: &&u64| {
@@ -183,7 +182,7 @@ fn runs(bytes: Bytes<'_>, kind: u64) -> Vec<(usize, usize)> {
         }
         let more = (start + RECORD..).step_by(RECORD);
         let count = 1 + more.take_while(|at| bytes.u64(at + 8) == Some(kind)).count();
-        // The last record's addend may be cut off.
+        // The addend of the last record may be truncated.
         let count = if bytes.u64(start + count * RECORD - 8).is_some() { count } else { count - 1 };
         if count >= FEWEST {
             runs.push((start, count));

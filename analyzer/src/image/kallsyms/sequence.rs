@@ -1,21 +1,20 @@
-//! `kallsyms_seqs_of_names`: the symbols in the order of their names, three
-//! bytes each, the highest first (Linux 6.2, and 6.1.y).
+//! `kallsyms_seqs_of_names`: the symbols in the order of their names, three bytes each, most
+//! significant byte first (Linux 6.2, and 6.1.y).
 //!
-//! A kernel built with Clang's LTO sorts without what stands behind a dot
-//! (`cleanup_symbol_name`), so that a pair is in order if it is in either way.
+//! A kernel built with Clang's LTO is sorted by the part of the name before a dot
+//! (`cleanup_symbol_name`).  A pair is therefore accepted if it is in order by either rule.
 
 use super::bytes::{Bytes, offset};
 use super::error::KallsymsError;
 
 const WIDTH: usize = 3;
 
-/// Bytes of the table.
+/// Size of the table in bytes.
 pub(super) const fn size(count: usize) -> usize {
     count.saturating_mul(WIDTH)
 }
 
-/// Checks that the table at `at` is a permutation of `count` symbols which sorts
-/// them by `name`.
+/// Checks that the table at `at` is a permutation of `count` symbols and sorts them by `name`.
 pub(super) fn check<'names>(
     bytes: Bytes<'_>,
     at: usize,

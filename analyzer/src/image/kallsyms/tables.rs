@@ -10,20 +10,19 @@ use super::sequence;
 use super::tokens::Tokens;
 use crate::addr::{FileOffset, Svma};
 
-/// Most token tables that are followed; a kernel has one.
+/// Most token tables that are tried; a kernel has one.
 const MOST_TOKEN_TABLES: usize = 4;
-/// Most runs of words that are taken for markers, for each token table.
+/// Most runs of words that are tried as markers for each token table.
 const MOST_MARKERS: usize = 16;
-/// Without CONFIG_KALLSYMS_ALL only `_etext` and `_einittext` may be of a kind of
-/// data: that of what stands behind the code.
+/// Without CONFIG_KALLSYMS_ALL at most `_etext` and `_einittext` have the kind of data, which
+/// is that of the section after the code.
 const MOST_ENDS_OF_CODE: usize = 2;
 
 /// One symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KallsymsSymbol {
-    /// Its address.  If [`Kallsyms::base`] is unknown: its distance from the
-    /// unknown base, or with [`AddressEncoding::PlaceRelative`] from the first
-    /// searched byte.
+    /// Its address.  If [`Kallsyms::base`] is unknown: its distance from the unknown base or,
+    /// with [`AddressEncoding::PlaceRelative`], from the first searched byte.
     pub address: Svma,
     name: ExpandedName,
 }
@@ -36,7 +35,7 @@ impl KallsymsSymbol {
     }
 }
 
-/// Where the tables are and how they are written.
+/// The locations and encodings of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KallsymsLayout {
     /// Offset of `kallsyms_num_syms`.
@@ -49,15 +48,15 @@ pub struct KallsymsLayout {
     pub token_table: FileOffset,
     /// Offset of `kallsyms_offsets` or `kallsyms_addresses`.
     pub addresses: FileOffset,
-    /// Offset of `kallsyms_relative_base`, if there is one.
+    /// Offset of `kallsyms_relative_base`; `None` without one.
     pub relative_base: Option<FileOffset>,
-    /// Offset of `kallsyms_seqs_of_names`, if there is one (Linux 6.2).
+    /// Offset of `kallsyms_seqs_of_names` (Linux 6.2); `None` without one.
     pub seqs_of_names: Option<FileOffset>,
-    /// How addresses are written.
+    /// The encoding of the addresses.
     pub encoding: AddressEncoding,
     /// Bytes of a marker: 8 in Linux 4.19, 4 since 4.20.
     pub marker_size: usize,
-    /// Whether addresses stand behind the tokens (Linux 6.4).
+    /// Whether the addresses follow the tokens (Linux 6.4).
     pub addresses_last: bool,
 }
 
@@ -75,8 +74,8 @@ impl Kallsyms {
     /// Finds and reads the tables in `image`.
     ///
     /// # Errors
-    /// If no set of tables is there that agrees with itself; about the place
-    /// that came nearest.
+    /// If there is no consistent set of tables.  The error concerns the position that passed
+    /// the most checks.
     pub fn find(image: FlatImage<'_>) -> Result<Self, KallsymsError> {
         let bytes = Bytes::new(image.bytes, image.big_endian);
         let (tokens, look_alikes) = Tokens::find(bytes);
@@ -91,39 +90,38 @@ impl Kallsyms {
         Err(nearest)
     }
 
-    /// All symbols, by address.  Where per-CPU symbols are absolute they come
-    /// first.
+    /// All symbols, by address.  Absolute per-CPU symbols come first.
     #[must_use]
     pub fn symbols(&self) -> &[KallsymsSymbol] {
         &self.symbols
     }
 
-    /// The name of one of the symbols; empty for one of another kernel.
+    /// The name of a symbol; empty for a symbol of another kernel.
     #[must_use]
     pub fn name(&self, symbol: &KallsymsSymbol) -> &str {
         name(&self.names, symbol.name)
     }
 
-    /// Where and what the tables are.
+    /// The locations and encodings of the tables.
     #[must_use]
     pub const fn layout(&self) -> &KallsymsLayout {
         &self.layout
     }
 
-    /// What the addresses are relative to.
+    /// The base that the addresses are relative to.
     #[must_use]
     pub const fn base(&self) -> AddressBase {
         self.base
     }
 
-    /// Address of the first byte of the image, if it is known or follows from
-    /// its relocations, or from `linux_banner`.
+    /// Address of the first byte of the image, if the caller stated it or if it follows from
+    /// the relocations or from `linux_banner`.
     #[must_use]
     pub const fn load_address(&self) -> Option<Svma> {
         self.load_address
     }
 
-    /// Whether data has symbols too (CONFIG_KALLSYMS_ALL), not only code.
+    /// Whether data have symbols too (CONFIG_KALLSYMS_ALL), not only code.
     #[must_use]
     pub fn has_data_symbols(&self) -> bool {
         let data =
@@ -132,13 +130,13 @@ impl Kallsyms {
     }
 }
 
-/// The part of the pool that is a name.
+/// The part of the pool that holds a name.
 fn name(pool: &str, name: ExpandedName) -> &str {
     let start = name.start as usize;
     pool.get(start..start + usize::from(name.length)).unwrap_or_default()
 }
 
-/// All tables, agreed.
+/// A consistent set of tables.
 struct Tables {
     names: CompressedNames,
     tokens_at: usize,
@@ -194,7 +192,7 @@ impl Tables {
         Err(nearest)
     }
 
-    /// With the addresses of the symbols, as far as the image says them.
+    /// Resolves the addresses of the symbols, as far as the image determines them.
     fn placed(self, image: FlatImage<'_>, bytes: Bytes<'_>) -> Kallsyms {
         let name = |index: usize| self.expanded.get(index).map_or("", |at| name(&self.pool, *at));
         let placed = base::place(image, bytes, self.addresses, &name);

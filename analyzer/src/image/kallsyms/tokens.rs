@@ -1,23 +1,23 @@
-//! `kallsyms_token_table` and `kallsyms_token_index`: what each byte of a
-//! compressed name stands for.
+//! `kallsyms_token_table` and `kallsyms_token_index`: the expansion of each byte of a
+//! compressed name.
 //!
-//! The table has 256 NUL-terminated strings.  A byte that occurs in some symbol
-//! stands for itself, the others for frequent substrings, or for nothing where
-//! there were too few of these.  The index has the offset of each string in 16
-//! bits (scripts/kallsyms.c: `write_src`, `optimize_result`, the same from Linux
-//! 4.19 to 7.0).  That every kernel has symbols with every digit gives something
-//! to search for; that index and strings agree in all 256 places is the proof.
+//! The table has 256 NUL-terminated strings.  A byte that occurs in a symbol stands for itself.
+//! Other bytes stand for frequent substrings, or for nothing if there were too few of these.
+//! The index has the offset of each string in 16 bits (scripts/kallsyms.c: `write_src`,
+//! `optimize_result`, the same from Linux 4.19 to 7.0).  Every kernel has symbols with every
+//! digit, which gives a pattern to search for; the agreement of index and strings for all 256
+//! bytes is the proof.
 
 use super::bytes::Bytes;
 use memchr::{memchr, memmem};
 
 /// The tokens `0` to `9`, which stand for themselves in every kernel.
 const DIGITS: &[u8; 20] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00";
-/// Index of the first of them.
+/// Index of the first digit.
 const FIRST_DIGIT: usize = b'0' as usize;
-/// Most places that are looked at; a kernel has one.
+/// Most occurrences that are tried; a kernel has one.
 const MOST_PLACES: usize = 256;
-/// The index has 16 bits.
+/// Offsets in the index have 16 bits.
 const LONGEST_TABLE: usize = 1 << 16;
 
 /// A token table that its index confirms.
@@ -25,13 +25,13 @@ const LONGEST_TABLE: usize = 1 << 16;
 pub(super) struct Tokens<'data> {
     /// Offset of `kallsyms_token_table`.
     pub(super) start: usize,
-    /// First byte behind `kallsyms_token_index`.
+    /// First byte after `kallsyms_token_index`.
     pub(super) end: usize,
     strings: [&'data [u8]; 256],
 }
 
 impl<'data> Tokens<'data> {
-    /// All tables, and the number of places that only looked like one.
+    /// All tables, and the number of positions that only look like one.
     pub(super) fn find(bytes: Bytes<'data>) -> (Vec<Self>, usize) {
         let mut found = Vec::new();
         let mut look_alikes = 0;
@@ -44,12 +44,12 @@ impl<'data> Tokens<'data> {
         (found, look_alikes)
     }
 
-    /// What `byte` of a compressed name stands for.
+    /// The expansion of `byte` in a compressed name.
     pub(super) const fn string(&self, byte: u8) -> &'data [u8] {
         self.strings[byte as usize]
     }
 
-    /// The table whose token `0` stands at `digits`.
+    /// The table whose token `0` is at `digits`.
     fn around(bytes: Bytes<'data>, digits: usize) -> Option<Self> {
         let strings_end = end_of_strings(bytes, digits, 256 - FIRST_DIGIT)?;
         // Tables are aligned to 8 bytes up to Linux 6.19 and to 4 since 7.0.
@@ -85,8 +85,8 @@ impl<'data> Tokens<'data> {
     }
 }
 
-/// Whether token number `token` may be `string`: visible ASCII, and a single
-/// character only if it stands for itself.
+/// Whether `string` is possible for token number `token`: visible ASCII, and a single character
+/// only if it stands for itself.
 fn is_sound(token: usize, string: &[u8]) -> bool {
     match string {
         [single] => usize::from(*single) == token && single.is_ascii_graphic(),
@@ -94,7 +94,7 @@ fn is_sound(token: usize, string: &[u8]) -> bool {
     }
 }
 
-/// First byte behind `count` NUL-terminated strings from `start`.
+/// First byte after `count` NUL-terminated strings from `start`.
 fn end_of_strings(bytes: Bytes<'_>, start: usize, count: usize) -> Option<usize> {
     let end = start.saturating_add(LONGEST_TABLE).min(bytes.len());
     let mut at = start;

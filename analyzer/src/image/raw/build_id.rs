@@ -1,22 +1,22 @@
-//! The build id of a raw image: a note that nothing points at.
+//! The build id of a raw image: a note to which no header points.
 
 use crate::image::identity::BUILD_ID_MAX;
 use memchr::memmem;
 
 /// Alignment of notes.
 const NOTE_ALIGN: usize = 4;
-/// Bytes of a note's header: sizes of name and content, type.
+/// Size of a note's header, in bytes: sizes of name and content, type.
 const NOTE_HEADER: usize = 12;
-/// Alignment of the files that a kernel holds whole, its vDSOs: they are mapped.
+/// Alignment of the files that a kernel contains completely, its vDSOs: they are mapped.
 const PAGE: usize = 4096;
 /// Most such files; kernels have two or three.
 const MOST_FILES: usize = 16;
-/// Where an ELF64 header has `e_shoff`, and where `e_shentsize` and `e_shnum`.
+/// Offsets in an ELF64 header of `e_shoff`, `e_shentsize` and `e_shnum`.
 const E_SHOFF: usize = 0x28;
 const E_SHENTSIZE: usize = 0x3a;
 const E_SHNUM: usize = 0x3c;
 
-/// The build id of the kernel, if notes name one besides those of the vDSOs, which
+/// The build id of the kernel, if there is a unique one apart from those of the vDSOs, which
 /// are ELF files inside the image.
 pub(super) fn build_id(data: &[u8], big_endian: bool) -> Option<&[u8]> {
     // NT_GNU_BUILD_ID and the name.
@@ -30,7 +30,7 @@ pub(super) fn build_id(data: &[u8], big_endian: bool) -> Option<&[u8]> {
     ids.all(|other| other == id).then_some(id)
 }
 
-/// The content of the note at `at`, if its header is one of a build id.
+/// The content of the note at `at`, if it is a build id.
 fn content(data: &[u8], at: usize, big_endian: bool) -> Option<&[u8]> {
     let note = data.get(at..).filter(|_| at.is_multiple_of(NOTE_ALIGN))?;
     let field = |at: usize| {
@@ -43,7 +43,7 @@ fn content(data: &[u8], at: usize, big_endian: bool) -> Option<&[u8]> {
     note.get(start..start + size).filter(|_| is_build_id)
 }
 
-/// Where the ELF files lie that the image holds.
+/// The ranges of the ELF files that the image contains.
 fn elf_files(data: &[u8], big_endian: bool) -> Vec<std::ops::Range<usize>> {
     let starts = (0..data.len()).step_by(PAGE).filter(|at| data[*at..].starts_with(b"\x7fELF"));
     let files = starts.filter_map(|start| {
@@ -56,7 +56,7 @@ fn elf_files(data: &[u8], big_endian: bool) -> Vec<std::ops::Range<usize>> {
         let sections = if big_endian { u64::from_be_bytes(word) } else { u64::from_le_bytes(word) };
         let size = u64::from(half(E_SHENTSIZE)?) * u64::from(half(E_SHNUM)?);
         let end = usize::try_from(sections.checked_add(size)?).ok()?;
-        // A file of 32 bits has other offsets: a page of it is left out.
+        // A 32-bit file has other offsets: one page of it is excluded.
         let end = if end < header.len() { end.max(PAGE) } else { PAGE };
         Some(start..start + end)
     });

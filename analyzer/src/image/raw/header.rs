@@ -1,14 +1,14 @@
 //! Headers of raw boot images.
 //!
 //! arm64: Documentation/arch/arm64/booting.rst; riscv64:
-//! Documentation/arch/riscv/boot-image-header.rst (both Linux 6.12).  The two have
-//! the same shape: 64 bytes, little-endian whatever the kernel is, a magic number
-//! at 0x38 and, for EFI, the offset of a PE header behind it.
+//! Documentation/arch/riscv/boot-image-header.rst (both Linux 6.12).  The two have the same
+//! form: 64 bytes, little-endian for every kernel, a magic number at 0x38 and, for EFI, the
+//! offset of a PE header after it.
 
 use crate::image::error::ImageFault;
 use crate::image::format::ImageFormat;
 
-/// Bytes of a header.
+/// Size of a header, in bytes.
 pub(crate) const SIZE: usize = 64;
 /// `text_offset`.
 const TEXT_OFFSET: usize = 0x08;
@@ -22,18 +22,18 @@ const MAGIC: usize = 0x38;
 const PE_OFFSET: usize = 0x3c;
 /// `flags`: the kernel is big-endian.
 const BIG_ENDIAN: u64 = 1;
-/// Memory that a kernel may take: the branches of either architecture reach no
-/// further than a quarter of it.
+/// Most memory that a kernel may take: branches of both architectures reach at most a quarter
+/// of it.
 pub(super) const LARGEST: u64 = 1 << 30;
 /// Kernels are placed relative to multiples of 2 MiB.
 const PLACEMENT: u64 = 2 << 20;
 
-/// What a header says.
+/// The fields of a header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Header {
     pub(super) format: ImageFormat,
     pub(super) big_endian: bool,
-    /// Offset of the PE header, if there is one.
+    /// Offset of the PE header; `None` without one.
     pub(super) pe_offset: Option<u32>,
     text_offset: u64,
     image_size: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The header that `data` starts with; `None` if it is no raw image.
+    /// The header at the start of `data`; `None` if the data are not a raw image.
     pub(crate) fn detect(data: &[u8]) -> Option<Self> {
         let header = data.get(..SIZE)?;
         let format = match header.get(MAGIC..MAGIC + 4)? {
@@ -67,14 +67,14 @@ impl Header {
         self.big_endian
     }
 
-    /// Bytes that the kernel takes in memory, `.bss` included, if the header says
-    /// something that can be.  Kernels before 3.17 say 0.
+    /// Bytes that the kernel takes in memory, including `.bss`; `None` if the header states an
+    /// impossible number.  Kernels before 3.17 state 0.
     pub(super) fn image_size(&self) -> Option<u64> {
         (1..=LARGEST).contains(&self.image_size).then_some(self.image_size)
     }
 
-    /// What cannot be true of a file of `file_size` bytes.  Nothing but the byte
-    /// order and the size of `.bss` depends on these fields.
+    /// The fields that are impossible in a file of `file_size` bytes.  Only the byte order and
+    /// the size of `.bss` depend on them.
     pub(super) fn faults(&self, file_size: u64) -> Vec<ImageFault> {
         let (known_flags, text_offset_is_sound) = match self.format {
             // Byte order, page size (2 bits), placement.

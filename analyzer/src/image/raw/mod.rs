@@ -1,8 +1,7 @@
-//! Raw boot images: a kernel's bytes as they lie in memory, behind a header.
+//! Raw boot images: a header, followed by the bytes of a kernel as in memory.
 //!
-//! There are no sections and no symbols.  Both are made here: the symbols are the
-//! kernel's own kallsyms, and the sections lie between those of them that mark
-//! boundaries.
+//! Raw images have no sections and no symbols.  This module makes both: the symbols from the
+//! kernel's own kallsyms, and the sections from those symbols that mark boundaries.
 
 mod build_id;
 mod header;
@@ -39,12 +38,12 @@ pub(super) fn architecture(header: &Header) -> Option<&'static dyn Architecture>
     arch::of_elf_machine(elf_machine(header.format))
 }
 
-/// Who a raw image says it is.
+/// The identity of a raw image.
 pub(super) fn identity<'data>(data: &'data [u8], header: &Header) -> ImageIdentity<'data> {
     ImageIdentity::of_bytes(data, build_id::build_id(data, header.big_endian))
 }
 
-/// Makes an image of `data`, which `header` was found in.
+/// Makes an image of `data`, which starts with `header`.
 pub(super) fn parse<'data>(
     data: &'data [u8],
     header: &Header,
@@ -88,8 +87,8 @@ pub(super) fn parse<'data>(
     }
 }
 
-/// The symbols and the address of the first byte, 0 if nothing says it; then why,
-/// and no symbols whose addresses would be relative to nothing.
+/// The symbols, and the address of the first byte.  If the address is not known, it is 0, a
+/// fault gives the reason, and symbols relative to an unknown base are omitted.
 fn placed_kallsyms(
     data: &[u8],
     big_endian: bool,
@@ -113,8 +112,8 @@ fn placed_kallsyms(
     (kallsyms, Svma(0))
 }
 
-/// The kernel's relocations of itself, which fill the words that hold addresses:
-/// arm64's entries were such words up to Linux 4.19.
+/// The kernel's relocations of itself, which fill words that hold addresses; up to Linux 4.19
+/// arm64's entries consist of such words.
 fn relocations<'data>(
     data: &'data [u8],
     big_endian: bool,
@@ -137,7 +136,7 @@ fn relocations<'data>(
     Relocations::new(&sections, ctx, ImageKind::Dyn, faults)
 }
 
-/// Where the bytes end that the file should have.
+/// The end of the bytes that the file should have.
 fn file_end(
     data: &[u8],
     pe: &[pe::PeSection<'_>],

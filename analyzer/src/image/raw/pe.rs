@@ -1,23 +1,22 @@
-//! The two sections that the EFI stub's PE header states: code with everything
-//! read-only, and data (`arch/*/kernel/efi-header.S`, Linux 6.12).
+//! The two sections that the EFI stub's PE header states: code with all read-only data, and
+//! data (`arch/*/kernel/efi-header.S`, Linux 6.12).
 //!
-//! goblin's reader of PE files wants a file that a linker made; here the few
-//! fields that matter are read (Microsoft PE format, "COFF File Header", "Section
-//! Table").
+//! goblin's PE reader expects the output of a linker.  This file reads the few fields that
+//! matter (Microsoft PE format, "COFF File Header", "Section Table").
 
 use super::header::LARGEST;
 use memchr::memchr;
 
-/// Bytes of the COFF header with the signature before it.
+/// Size of the COFF header with the signature before it, in bytes.
 const COFF: usize = 24;
-/// Bytes of a section header.
+/// Size of a section header, in bytes.
 const SECTION: usize = 40;
 /// Most section headers that are read; a kernel has two or three.
 const MOST_SECTIONS: u16 = 16;
 /// IMAGE_SCN_MEM_EXECUTE.
 const EXECUTE: u32 = 1 << 29;
 
-/// One section.  It has one offset in the file and in memory.
+/// A section.  Its offset in the file is also its offset in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PeSection<'data> {
     pub(super) name: &'data str,
@@ -29,8 +28,8 @@ pub(super) struct PeSection<'data> {
     pub(super) exec: bool,
 }
 
-/// The sections of the PE header at `offset`, by address; `None` if there is no
-/// such header or its sections do not lie in memory as in the file.
+/// The sections of the PE header at `offset`, by address; `None` if there is no such header or
+/// its sections lie at other offsets in memory than in the file.
 pub(super) fn sections(data: &[u8], offset: u32) -> Option<Vec<PeSection<'_>>> {
     let coff = data.get(usize::try_from(offset).ok()?..)?;
     coff.starts_with(b"PE\0\0").then_some(())?;

@@ -1,26 +1,26 @@
-//! What lies where in a raw image: from the kernel's own boundary symbols, or
-//! else from the PE header, or else anything anywhere.
+//! The regions of a raw image: from the kernel's own boundary symbols, or else from the PE
+//! header, or else a single region of unknown content.
 //!
-//! Regions are named as the sections of the vmlinux that they were
+//! Regions have the names of the corresponding sections of the vmlinux
 //! (`arch/arm64/kernel/vmlinux.lds.S`, `arch/riscv/kernel/vmlinux.lds.S`,
 //! `include/asm-generic/vmlinux.lds.h`, Linux 5.10 to 6.12).
 
 use super::pe::PeSection;
 
-/// What a region holds.
+/// The content of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RegionContent {
     /// Instructions.
     Code,
     /// Data.
     Data,
-    /// Either, nobody says where.
+    /// Code and data, without known boundaries.
     Mixed,
-    /// Zeros that the file does not have.
+    /// Zeros that are not in the file.
     Zeros,
 }
 
-/// A part of the image by offsets from its first byte.
+/// A part of the image, by offsets from its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Region<'data> {
     pub(super) name: &'data str,
@@ -29,22 +29,22 @@ pub(super) struct Region<'data> {
     pub(super) content: RegionContent,
 }
 
-/// What the image is divided by.
+/// The sources of the boundaries.
 pub(super) struct RegionEvidence<'a, 'data> {
-    /// Offset of the symbol of a name.
+    /// Offset of the symbol with a name.
     pub(super) symbol: &'a dyn Fn(&str) -> Option<u64>,
-    /// Sections of the PE header, none without one.
+    /// Sections of the PE header; empty without one.
     pub(super) pe: &'a [PeSection<'data>],
-    /// Where the bytes of the file end; what lies behind is zero.
+    /// End of the bytes of the file; memory after it is zero.
     pub(super) file_end: u64,
-    /// Where the kernel ends in memory.
+    /// End of the kernel in memory.
     pub(super) end: u64,
 }
 
-/// Name of what nobody tells apart.
+/// Name of a region of unknown content.
 const UNKNOWN: &str = "image";
 
-/// From an offset on.
+/// The start of a region: its offset, name and content.
 type Mark<'data> = (u64, &'data str, RegionContent);
 
 /// The regions, ascending, from offset 0 to the end.
@@ -53,7 +53,7 @@ pub(super) fn regions<'data>(evidence: &RegionEvidence<'_, 'data>) -> Vec<Region
     let zeros = (evidence.symbol)("__bss_start").unwrap_or(evidence.file_end);
     marks.retain(|(at, ..)| *at < zeros);
     marks.push((zeros.min(evidence.file_end), ".bss", RegionContent::Zeros));
-    // Stable: of those at one place the last counts.
+    // The sort is stable: of the marks at one offset the last counts.
     marks.sort_by_key(|(at, ..)| *at);
     let stop = (evidence.symbol)("__bss_stop").filter(|stop| *stop >= zeros);
     let end = stop.unwrap_or(evidence.end);
@@ -71,9 +71,9 @@ pub(super) fn regions<'data>(evidence: &RegionEvidence<'_, 'data>) -> Vec<Region
     regions
 }
 
-/// By symbols; `None` if they do not say where the text is.  Without
-/// CONFIG_KALLSYMS_ALL (Linux 5.10) there are those of the code alone, and the PE
-/// header says where the data that can be written start.
+/// The boundaries from symbols; `None` if the symbols do not bound the text.  Without
+/// CONFIG_KALLSYMS_ALL (Linux 5.10) there are only symbols of code, and the PE header states
+/// the start of the writable data.
 fn by_symbols<'data>(evidence: &RegionEvidence<'_, 'data>) -> Option<Vec<Mark<'data>>> {
     use RegionContent::{Code, Data, Mixed};
     let first = |names: &[&str]| names.iter().find_map(|name| (evidence.symbol)(name));
@@ -86,7 +86,7 @@ fn by_symbols<'data>(evidence: &RegionEvidence<'_, 'data>) -> Option<Vec<Mark<'d
     let exit_text_end = first(&["__exittext_end"]);
     let init_text_end = first(&["_einittext"]);
     let behind_init_text = match exit_text_end.or(init_data).or(writable) {
-        // If that is not the end of it, the few data behind pass for text.
+        // If the init text ends earlier, the few data after it count as text.
         Some(_) => (init_text_end, ".exit.text", Code),
         None => (init_text_end, UNKNOWN, Mixed),
     };
@@ -111,7 +111,7 @@ fn by_symbols<'data>(evidence: &RegionEvidence<'_, 'data>) -> Option<Vec<Mark<'d
     Some(present.filter_map(|(at, name, content)| Some((at?, name, content))).collect())
 }
 
-/// By the PE header, whose executable section holds the read-only data too.
+/// The boundaries from the PE header, whose executable section also holds the read-only data.
 fn by_pe<'data>(evidence: &RegionEvidence<'_, 'data>) -> Vec<Mark<'data>> {
     if evidence.pe.is_empty() {
         return vec![(0, UNKNOWN, RegionContent::Mixed)];

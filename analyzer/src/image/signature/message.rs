@@ -1,27 +1,27 @@
-//! Who signed, out of a PKCS#7 message (RFC 5652: ContentInfo, SignedData,
-//! SignerInfo; the fields have the names they have there).
+//! The signers, from a PKCS#7 message (RFC 5652: ContentInfo, SignedData, SignerInfo; fields
+//! are named as there).
 
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag};
 
-/// One signer, by the message.
+/// A signer, as stated in the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
-    /// Which key signed.
+    /// The signing key.
     pub key: SignerKey,
-    /// Digest of what is signed, for example `sha256`; numbers if unknown.
+    /// Digest algorithm, for example `sha256`; the object identifier if it is unknown.
     pub digest: String,
-    /// How the digest is signed, for example `ecdsa-with-SHA256`.
+    /// Signature algorithm, for example `ecdsa-with-SHA256`.
     pub signature_algorithm: String,
-    /// Size of the signature proper, in bytes.
+    /// Size of the signature itself, in bytes.
     pub signature_len: u64,
 }
 
-/// What tells a signing key from others.
+/// The identity of a signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignerKey {
-    /// The certificate's issuer and its number with that issuer; for a kernel's
-    /// own key, which signs itself, the issuer is the key's name.
+    /// The certificate's issuer and serial number; for a kernel's own key, which is
+    /// self-signed, the issuer is the key's name.
     IssuerAndSerial {
         /// Attributes of the issuer, for example `O=Example, CN=Example key`.
         issuer: String,
@@ -34,15 +34,15 @@ pub enum SignerKey {
     SubjectKeyId(Vec<u8>),
 }
 
-/// The message is not what a signature of a module consists of.
+/// The message is not a valid signature of a module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "module signature: expected {expected} in its PKCS#7 message, found {found}: get the module again"
 )]
 pub struct MessageFault {
-    /// What should come next.
+    /// The element expected next.
     pub expected: &'static str,
-    /// What comes.
+    /// The element found.
     pub found: String,
 }
 
@@ -53,7 +53,7 @@ const EXPLICIT_0: u8 = 0xa0;
 const IMPLICIT_SET_1: u8 = 0xa1;
 const IMPLICIT_OCTETS_0: u8 = 0x80;
 
-/// The signers that `message` names.
+/// The signers of `message`.
 pub(super) fn signers(message: &[u8]) -> Result<Vec<Signer>, MessageFault> {
     let mut message = Elements::new(message)?;
     let mut content_info = message.inside(Tag::Sequence, "ContentInfo")?;
@@ -109,7 +109,7 @@ fn issuer_and_serial(mut elements: Elements<'_>) -> Result<SignerKey, MessageFau
             }
         }
     }
-    // A zero before a number with its highest bit set says that it is positive.
+    // A leading zero marks a number with its highest bit set as positive.
     let serial = match serial {
         [0, rest @ ..] if !rest.is_empty() => rest,
         all => all,
@@ -121,7 +121,7 @@ fn issuer_and_serial(mut elements: Elements<'_>) -> Result<SignerKey, MessageFau
     })
 }
 
-/// An attribute's value as text that is safe to print.
+/// An attribute's value as text without control characters.
 fn text(value: AnyRef<'_>) -> String {
     let bytes = value.value();
     let text = if der::Tagged::tag(&value) == Tag::BmpString {
@@ -134,7 +134,7 @@ fn text(value: AnyRef<'_>) -> String {
     text.chars().map(printable).collect()
 }
 
-/// What a constructed element consists of, from front to back.
+/// The elements of a constructed element, from front to back.
 struct Elements<'m>(SliceReader<'m>);
 
 impl<'m> Elements<'m> {
@@ -146,7 +146,7 @@ impl<'m> Elements<'m> {
         self.0.is_finished()
     }
 
-    /// The next element, whatever it is.
+    /// The next element, with any tag.
     fn any(&mut self, expected: &'static str) -> Result<AnyRef<'m>, MessageFault> {
         AnyRef::decode(&mut self.0).map_err(|error| fault(expected, error.to_string()))
     }
@@ -158,7 +158,7 @@ impl<'m> Elements<'m> {
         if found == tag { Ok(element.value()) } else { Err(fault(expected, found.to_string())) }
     }
 
-    /// What the next element consists of.
+    /// The elements of the next element, which must have the tag `tag`.
     fn inside(&mut self, tag: Tag, expected: &'static str) -> Result<Self, MessageFault> {
         Self::new(self.next(tag, expected)?)
     }
@@ -171,7 +171,7 @@ impl<'m> Elements<'m> {
         self.any("an optional element").map(|element| Some(element.value()))
     }
 
-    /// The object identifier that comes next.
+    /// The next element, an object identifier.
     fn identifier(&mut self) -> Result<ObjectIdentifier, MessageFault> {
         const EXPECTED: &str = "an object identifier";
         let bytes = self.next(Tag::ObjectIdentifier, EXPECTED)?;
@@ -187,7 +187,7 @@ impl<'m> Elements<'m> {
         if found == wanted { Ok(()) } else { Err(fault(expected, name(found))) }
     }
 
-    /// That the next element is not `expected`.
+    /// The fault of a next element that is not `expected`.
     fn fault(&self, expected: &'static str) -> MessageFault {
         let found = self.0.peek_byte();
         fault(expected, found.map_or("the end".to_owned(), |tag| format!("tag {tag:#04x}")))
@@ -198,9 +198,9 @@ fn fault(expected: &'static str, found: String) -> MessageFault {
     MessageFault { expected, found }
 }
 
-/// What signing keys of modules and their names are made of: digests and public
-/// keys of `scripts/sign-file.c` and `crypto/asymmetric_keys/` (Linux 6.12),
-/// and attributes of X.500 names.
+/// Names of object identifiers, as OpenSSL and modinfo(8) print them: digests and public keys
+/// of `scripts/sign-file.c` and `crypto/asymmetric_keys/` (Linux 6.12), and attributes of X.500
+/// names.
 const NAMES: &[(&str, &str)] = &[
     ("1.3.14.3.2.26", "sha1"),
     ("2.16.840.1.101.3.4.2.4", "sha224"),
@@ -239,7 +239,7 @@ const NAMES: &[(&str, &str)] = &[
     ("1.2.840.113549.1.9.1", "emailAddress"),
 ];
 
-/// The name of `oid`, or its numbers.
+/// The name of `oid`, or its numbers if it is unknown.
 pub(super) fn name(oid: ObjectIdentifier) -> String {
     let numbers = oid.to_string();
     let known = NAMES.iter().find(|(known, _)| *known == numbers);

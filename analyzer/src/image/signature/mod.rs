@@ -1,30 +1,28 @@
 //! The signature appended to a kernel module.
 //!
-//! A signed module is an ELF file, then a PKCS#7 message, then a descriptor of
-//! 12 bytes, then a marker (`include/linux/module_signature.h` and
-//! `kernel/module_signature.c`, Linux 6.12).  What the message says of its
-//! signers is told here, as modinfo(8) does.  Whether the module is still what
-//! was signed is **not**: that takes the signer's public key, which is in the
-//! kernel's keyring, not in the module.
+//! A signed module is an ELF file, followed by a PKCS#7 message, a descriptor of 12 bytes and a
+//! marker (`include/linux/module_signature.h` and `kernel/module_signature.c`, Linux 6.12).  As
+//! modinfo(8), this module reports the signers that the message names.  It does **not** verify
+//! the signature: that takes the signer's public key, which is in the kernel's keyring and not
+//! in the module.
 
 mod message;
 
 pub use message::{MessageFault, Signer, SignerKey};
 
-/// A signature and what it is over.
+/// A signature and the extent of the signed data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleSignature<'d> {
-    /// Number of bytes at the start of the file that are signed: the ELF file.
+    /// Number of signed bytes at the start of the file: the ELF file.
     pub content_len: u64,
-    /// The PKCS#7 message (DER), which follows them.
+    /// The PKCS#7 message (DER), which follows the signed bytes.
     pub message: &'d [u8],
-    /// Who signed, by the message; unverified.  The kernel accepts the module
-    /// if one of them is good.
+    /// The signers that the message names; unverified.  The kernel accepts the module if one of
+    /// the signatures is good.
     pub signers: Result<Vec<Signer>, MessageFault>,
 }
 
-/// A file that ends in the marker of a signature, without a signature that the
-/// kernel would take.
+/// A file ends in the marker of a signature, but has no signature that the kernel accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
     /// The file is too short for the descriptor.
@@ -35,7 +33,7 @@ pub enum SignatureFault {
         /// Bytes before the marker.
         found: u64,
     },
-    /// Not a PKCS#7 message.
+    /// The signature is not a PKCS#7 message.
     #[error(
         "module signature: expected id_type 2 (PKCS#7), found {found}{}: sign the module again", old_kind(*.found)
     )]
@@ -43,17 +41,17 @@ pub enum SignatureFault {
         /// `id_type` of the descriptor.
         found: u8,
     },
-    /// A field that PKCS#7 leaves unused is not zero.
+    /// A field that is unused with PKCS#7 is not zero.
     #[error(
         "module signature: expected {field} = 0, as for all PKCS#7 signatures, found {found:#x}: get the module again"
     )]
     Field {
         /// Name of the field in `struct module_signature`.
         field: &'static str,
-        /// What is there.
+        /// The value of the field.
         found: u32,
     },
-    /// The message is larger than the file, or leaves nothing that is signed.
+    /// The message is larger than the file, or leaves no signed data.
     #[error(
         "module signature: expected sig_len below the {available} bytes before the descriptor, found {found}: get the module again"
     )]
@@ -73,19 +71,19 @@ fn old_kind(id_type: u8) -> &'static str {
     }
 }
 
-/// `MODULE_SIGNATURE_MARKER`, at the very end of the file.
+/// `MODULE_SIGNATURE_MARKER`, at the end of the file.
 const MARKER: &[u8] = b"~Module signature appended~\n";
 /// Size of `struct module_signature`, in bytes.
 const DESCRIPTOR: usize = 12;
 /// `PKEY_ID_PKCS7`.
 const PKCS7: u8 = 2;
 
-/// The signature at the end of `file`, a whole module that is not compressed.
-/// None if it does not end in the marker.
+/// The signature at the end of `file`, a complete and uncompressed module.  `None` if the file
+/// does not end in the marker.
 ///
 /// # Errors
-/// If there is a marker, but no signature that the kernel would look at
-/// (`mod_check_sig()`).  The file can be a sound ELF file all the same.
+/// If the marker follows data that the kernel would not accept as a signature
+/// (`mod_check_sig()`).  The file can still be a valid ELF file.
 pub fn module_signature(file: &[u8]) -> Result<Option<ModuleSignature<'_>>, SignatureFault> {
     let Some(before) = file.strip_suffix(MARKER) else { return Ok(None) };
     let Some((signed, descriptor)) = before.split_last_chunk::<DESCRIPTOR>() else {
