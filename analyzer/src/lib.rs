@@ -1,17 +1,17 @@
-//! Reads jump tables out of ELF images.
+//! Reads jump tables out of ELF images and raw kernels, and analyses the code that patches
+//! them.
 //!
-//! Bytes become an [`image::Image`]; [`jump_table::JumpTable::read`] finds its
-//! table of static-key sites and says what each entry, key and site is and
-//! what is wrong with it; [`debug_info::DebugInfo`] turns addresses into source
-//! lines.
+//! An [`image::Image`] is made from the bytes of a file.  [`jump_table::JumpTable::read`] finds
+//! its table of static-key sites, and returns the entries, keys and sites with their defects.
+//! [`debug_info::DebugInfo`] translates addresses into source lines.  [`lint`] checks programs
+//! that patch code.
 //!
-//! The crate is pure but for one thing: it maps files into memory
-//! ([`image::MappedFile`]).  It prints nothing and never exits.  Damaged input
-//! is data: whatever could be read is returned together with diagnostics, and
-//! only an input in which nothing can be read is an error.
+//! The crate has no I/O except that it maps files into memory ([`image::MappedFile`]).  It
+//! prints nothing and never exits.  Damaged input is data: the readable parts are returned
+//! together with diagnostics, and only an input without readable parts is an error.
 //!
 //! # What it is not for
-//! Core types have no serialised form: the CLI owns the formats of its reports.
+//! Core types have no serialised form: the CLI defines the formats of its reports.
 #![warn(missing_docs)]
 
 pub mod addr;

@@ -1,4 +1,4 @@
-//! Patterns over names: a glob, or a regular expression between slashes.
+//! Patterns for names: a glob, or a regular expression between slashes.
 
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
@@ -8,10 +8,10 @@ use regex::Regex;
 pub enum Pattern {
     /// The whole name must match.
     Glob {
-        /// What it must begin with, before anything special: a look at it is cheaper than a
-        /// match, and most names of a kernel fail it.
+        /// The literal start of the pattern: comparing it is cheaper than matching the glob,
+        /// and most names of a kernel already fail it.
         start: String,
-        /// All of it.
+        /// The complete glob.
         glob: GlobMatcher,
     },
     /// Any part of the name may match.
@@ -24,7 +24,7 @@ pub enum Pattern {
 pub struct PatternError {
     /// The pattern.
     pub text: String,
-    /// What is wrong with it.
+    /// The reason.
     pub error: String,
 }
 
@@ -32,7 +32,7 @@ impl Pattern {
     /// Compiles a pattern; a name without special characters matches itself.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If the pattern is not valid.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let wrong = |error: String| PatternError { text: text.to_owned(), error };
         if let Some(regex) = regex_of(text) {
@@ -44,7 +44,7 @@ impl Pattern {
         Ok(Self::Glob { start, glob: glob.compile_matcher() })
     }
 
-    /// Whether `text` is more than a plain name.
+    /// Whether `text` is a pattern and not a plain name.
     #[must_use]
     pub fn is_pattern(text: &str) -> bool {
         regex_of(text).is_some() || text.contains(SPECIAL)
@@ -60,7 +60,7 @@ impl Pattern {
     }
 }
 
-/// What makes more of a glob than a name.
+/// The characters that make a glob of a name.
 const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 fn regex_of(text: &str) -> Option<&str> {

@@ -1,18 +1,18 @@
-//! The catalogue of diagnostics: what each code means and what to do about it.
-//! Help texts and manual pages are made from it.
+//! The catalogue of diagnostics: the meaning of each code, and the remedy.  Help texts and
+//! manual pages are generated from it.
 
 use super::diagnostic::Severity;
 
-/// What is known of one code.
+/// The catalogue's entry for a code.
 #[derive(Debug, Clone, Copy)]
 pub struct CatalogueEntry {
     /// The stable code.
     pub code: &'static str,
-    /// The severity that it is reported with, at most.
+    /// The highest severity that it is reported with.
     pub severity: Severity,
-    /// What is wrong, in a few words.
+    /// A short description of the defect.
     pub title: &'static str,
-    /// Why it matters, what causes it, and what to do.
+    /// The effect, the causes, and the remedy.
     pub explanation: &'static str,
 }
 
@@ -202,8 +202,8 @@ mod tests {
         assert!(CATALOGUE.windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 
-    /// The compiler names every variant in `Defect::code`; here each code that
-    /// it gives is looked up.
+    /// The compiler checks that `Defect::code` covers every variant; this test looks up each
+    /// resulting code.
     #[test]
     fn severities_are_those_reported() {
         let (code, key, target) = (Svma(4), Svma(8), Svma(16));

@@ -1,7 +1,14 @@
-//! Checks every entry against everything that a sound table guarantees.
+//! Checks every entry against all properties of a valid table.
 //!
-//! In both Debian kernels that were measured (5.10.223 and 6.12.117) no entry
-//! breaks any of these rules, so that a violation is a finding.
+//! No entry of the two measured Debian kernels (5.10.223 and 6.12.117) violates any of these
+//! rules, so every violation is reported.
+//!
+//! # The key's present state decides
+//! A site must agree with the key's `enabled` count, not with the state that the key was
+//! defined with.  In a file as built the two agree.  In a file whose keys were flipped the code
+//! must follow `enabled`, because the kernel does not patch sites at boot.  The number of such
+//! keys is part of the summary; they are reported only if sites do not follow (JT004, with
+//! JT014 for the key).
 
 use super::diagnostic::{AddressContent, Defect, Diagnostic};
 use super::entry::JumpEntry;
@@ -13,7 +20,7 @@ use crate::image::{Image, SymbolOffset};
 use jlctl_shim::abi::{JumpLabelType, StaticKey};
 use jlctl_shim::insn::EncodeError;
 
-/// Checks one entry by itself.
+/// Checks a single entry.
 pub(super) fn check_site(
     image: &Image<'_>,
     entry: &JumpEntry,
@@ -34,7 +41,7 @@ pub(super) fn check_site(
         Err(error @ (EncodeError::Misaligned { .. } | EncodeError::MisalignedSite { .. })) => {
             found(Defect::Misaligned(error));
         }
-        // Without a length of a site there is none to reach from: JT002 says so.
+        // A site without a length has no branch to check; JT002 reports it.
         Ok(()) | Err(EncodeError::Length { .. } | EncodeError::NotABranch { .. }) => {}
     }
     if is_outside_function(image, site.function, entry.target) {
@@ -93,8 +100,8 @@ fn place(image: &Image<'_>, address: Svma) -> AddressContent {
     }
 }
 
-/// Whether `target` lies in another function than the site.  Parts that the
-/// compiler split off (`f.cold`, `f.part.0`) belong to their function.
+/// Whether `target` lies in another function than the site.  Parts that the compiler split off
+/// (`f.cold`, `f.part.0`) belong to their function.
 fn is_outside_function(image: &Image<'_>, site: Option<SymbolOffset>, target: Svma) -> bool {
     let Some(site) = site else { return false };
     let Some(other) = image.symbols().function_at(target) else { return true };
@@ -106,8 +113,8 @@ fn is_outside_function(image: &Image<'_>, site: Option<SymbolOffset>, target: Sv
     site[..whole(&site)] != other[..whole(&other)]
 }
 
-/// Checks keys: each is reported once, not once for each of its sites.  A key that was
-/// flipped in the file is none to report if its sites followed.
+/// Checks keys; each is reported once, not once per site.  A key that was flipped in the file
+/// is not reported if its sites follow.
 pub(super) fn check_keys(
     keys: &[Key],
     entries: &[JumpEntry],
@@ -131,12 +138,12 @@ pub(super) fn check_overlaps(entries: &[JumpEntry], sites: &[Site<'_>]) -> Vec<D
     let mut by_code: Vec<SiteId> = (0u32..).map(SiteId).take(entries.len()).collect();
     by_code.sort_unstable_by_key(|id| (entries[id.index()].code, *id));
     let mut diagnostics = Vec::new();
-    // Of a site whose length is not known, one byte is taken.
+    // A site of unknown length counts as one byte.
     let end = |id: SiteId| {
         let (code, len) = (entries[id.index()].code.0, sites[id.index()].len.max(1));
         u128::from(code) + len as u128
     };
-    // The site that reaches farthest, and the first of those.
+    // The first of the sites that reach farthest.
     let mut farthest: Option<SiteId> = None;
     for id in by_code {
         let entry = entries[id.index()];

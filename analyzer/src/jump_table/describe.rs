@@ -1,10 +1,13 @@
-//! What the keys of a table are called and what they are for.
+//! Names and kinds of the keys of a table.
 //!
-//! The types of the objects that hold them come from debug information, where it
-//! is read.  All tracepoints of a kernel have one type, and so have all
-//! descriptors of dynamic debug: of these thousands one is looked up for each
-//! size of object and place in it, and stands for the others.  The other keys
-//! that lie in something larger are looked up one by one.
+//! The types of the objects that hold keys come from debug information, if it is read.
+//!
+//! # One tracepoint stands for all
+//! All tracepoints of a kernel have one type, and so have all descriptors of dynamic debug. Of
+//! the keys of these two kinds that agree in size of the object, offset in it and initial
+//! state, only one is looked up in the debug information, and its path serves for the others.
+//! All other keys inside larger objects are looked up one by one.  The kind of a key follows
+//! from the type of its object, or else from section, boundary symbols and name (`kind.rs`).
 
 use super::dynamic_debug::DdebugSite;
 use super::key::{Key, KeyId};
@@ -28,8 +31,8 @@ pub struct KeyDescriptions {
 }
 
 impl KeyDescriptions {
-    /// Describes all keys of `table`.  `debug` is the image's debug information
-    /// with the path of its file.
+    /// Describes all keys of `table`.  `debug` is the image's debug information and the path of
+    /// its file.
     #[must_use]
     pub fn of_table(
         image: &Image<'_>,
@@ -40,7 +43,7 @@ impl KeyDescriptions {
         Self::new(image, table.keys(), sites, debug)
     }
 
-    /// Describes keys that no entry need lead to.
+    /// Describes keys that may have no entries.
     #[must_use]
     pub fn of_keys(image: &Image<'_>, keys: &[Key]) -> Self {
         Self::new(image, keys, |_| Vec::new(), None)
@@ -75,7 +78,7 @@ impl KeyDescriptions {
         described
     }
 
-    /// The object of each key, where it matters and is known.
+    /// The object of each key, if it is needed and known.
     fn look_up(
         &mut self,
         image: &Image<'_>,
@@ -117,20 +120,19 @@ impl KeyDescriptions {
         &self.names
     }
 
-    /// What a key is for.
+    /// The kind of a key.
     #[must_use]
     pub fn kind(&self, id: KeyId) -> KeyKind {
         self.kinds[id.index()]
     }
 
-    /// The type of the object that a key is or lies in, as C would write it.
+    /// The type of the object that is or holds a key, as C writes it.
     #[must_use]
     pub fn object_type(&self, id: KeyId) -> Option<&str> {
         self.types[id.index()].as_deref()
     }
 
-    /// What the descriptor that holds a key says of its message, if a key of
-    /// dynamic debug it is.
+    /// The message of a dynamic-debug key, from its descriptor; `None` for other keys.
     #[must_use]
     pub fn dynamic_debug<'data>(
         &self,
@@ -141,14 +143,14 @@ impl KeyDescriptions {
         (self.kind(id) == KeyKind::DynamicDebug).then(|| DdebugSite::of_key(image, key.address))?
     }
 
-    /// Units of debug information that could not be read whole.
+    /// Units of debug information that could not be read completely.
     #[must_use]
     pub fn faults(&self) -> &[DebugFault] {
         &self.faults
     }
 }
 
-/// What is taken from a look-up.
+/// The part of a lookup's result that is kept.
 #[derive(Debug, Clone)]
 struct KeyObject {
     path: String,
@@ -157,7 +159,7 @@ struct KeyObject {
 }
 
 impl KeyObject {
-    /// The file is that of the very object that was looked up.
+    /// Only the object that was looked up itself has a known file.
     fn new(path: &ObjectPath, is_itself: bool) -> Self {
         let declared = path.declared.as_ref().filter(|_| is_itself);
         Self {
@@ -191,14 +193,14 @@ fn kind(
     })
 }
 
-/// The keys to look up, each with those that it stands for.
+/// The keys to look up, each followed by the keys that it stands for.
 fn groups(image: &Image<'_>, keys: &[Key], kinds: &[KeyKind]) -> Vec<Vec<usize>> {
     let mut group_of: HashMap<(KeyKind, u64, u64, Option<bool>), usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (at, key) in keys.iter().enumerate() {
         let Some(SymbolOffset { symbol, offset }) = key.symbol else { continue };
         let size = image.symbols().get(symbol).size;
-        // An object of a key's own size is the key.
+        // An object of the size of a key is the key itself.
         if offset == 0 && size <= StaticKey::SIZE as u64 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What can be wrong with a table, each defect with a stable code.
+//! Defects of a jump table, each with a stable code.
 
 use super::site::{SiteBytes, SiteId};
 use crate::addr::{AddrRange, Svma};
@@ -6,14 +6,14 @@ use crate::debug_info::{DebugFault, DebugInfoError};
 use crate::image::ImageFault;
 use jlctl_shim::insn::EncodeError;
 
-/// How bad a finding is.
+/// The severity of a defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth knowing; nothing need be wrong.
+    /// Information; nothing need be wrong.
     Note,
-    /// Unusual; flipping may still work.
+    /// Unusual; flips may still work.
     Warning,
-    /// Flipping the key would do harm, or the table cannot be trusted.
+    /// A flip of the key would do harm, or the table cannot be trusted.
     Error,
 }
 
@@ -29,7 +29,7 @@ impl Severity {
     }
 }
 
-/// One defect with what was expected and found.
+/// A defect, with the expected and the found values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
     /// JT001
@@ -37,7 +37,7 @@ pub enum Defect {
     SiteNotExecutable {
         /// The site.
         code: Svma,
-        /// What is there.
+        /// The content of that address.
         found: AddressContent,
     },
     /// JT002
@@ -47,7 +47,7 @@ pub enum Defect {
         code: Svma,
         /// Its entry's target.
         target: Svma,
-        /// The bytes there; `None` if there are none.
+        /// The bytes there; `None` if the file has none.
         bytes: Option<SiteBytes>,
     },
     /// JT003
@@ -57,7 +57,7 @@ pub enum Defect {
         code: Svma,
         /// Its entry's target.
         target: Svma,
-        /// Where the branch goes.
+        /// The branch target found.
         found: Svma,
     },
     /// JT004
@@ -73,9 +73,9 @@ pub enum Defect {
         code: Svma,
         /// Address of its key.
         key: Svma,
-        /// The key's state.
+        /// Whether the key is on.
         on: bool,
-        /// The entry's branch sense.
+        /// Whether the entry's branch is likely.
         likely: bool,
         /// Whether the site holds a branch.
         found_jump: bool,
@@ -103,7 +103,7 @@ pub enum Defect {
         code: Svma,
         /// Address of its key.
         key: Svma,
-        /// What is there.
+        /// The content of that address.
         found: AddressContent,
     },
     /// JT009
@@ -125,21 +125,21 @@ pub enum Defect {
         "table: expected a multiple of {entry_size} bytes, found {size:#x}: the last {rest} bytes are no entry"
     )]
     OddSize {
-        /// Bytes in an entry.
+        /// Size of an entry in bytes.
         entry_size: usize,
-        /// Bytes in the table.
+        /// Size of the table in bytes.
         size: u64,
-        /// Bytes left over.
+        /// Number of bytes left over.
         rest: u64,
     },
     /// JT011
     #[error("table: expected {expected:#x} bytes from {start}, found {found:#x}")]
     Truncated {
-        /// First entry.
+        /// Address of the first entry.
         start: Svma,
-        /// Bytes claimed.
+        /// Number of bytes that the image claims.
         expected: u64,
-        /// Bytes there.
+        /// Number of bytes in the file.
         found: u64,
     },
     /// JT012
@@ -149,7 +149,7 @@ pub enum Defect {
         code: Svma,
         /// Table index of the other entry.
         other: u32,
-        /// The other site.
+        /// Address of the other site.
         other_code: Svma,
     },
     /// JT013
@@ -159,7 +159,7 @@ pub enum Defect {
         code: Svma,
         /// Address of its key.
         key: Svma,
-        /// Alignment wanted, in bytes.
+        /// Required alignment in bytes.
         align: usize,
     },
     /// JT014
@@ -170,9 +170,9 @@ pub enum Defect {
     KeyHalfFlipped {
         /// Address of the key.
         key: Svma,
-        /// State that `type` says.
+        /// The initial state, from `type`.
         initially_true: bool,
-        /// The count.
+        /// The value of `enabled`.
         enabled: i32,
     },
     /// JT015
@@ -180,17 +180,17 @@ pub enum Defect {
         "table: expected entries that point into code and data, found none among {tried} in either layout; taken for {entry_size}-byte entries"
     )]
     LayoutUnclear {
-        /// Entries looked at.
+        /// Number of entries tried.
         tried: usize,
-        /// Size taken, in bytes.
+        /// The entry size used, in bytes.
         entry_size: usize,
     },
     /// JT016
     #[error("table: {entries} entries are more than jlctl reads; the first {read} were read")]
     TooManyEntries {
-        /// Entries there.
+        /// Number of entries in the table.
         entries: u64,
-        /// Entries read.
+        /// Number of entries read.
         read: usize,
     },
     /// JT017
@@ -200,7 +200,7 @@ pub enum Defect {
     FieldsWithoutRelocation {
         /// Size of the table in bytes.
         size: u64,
-        /// Fields with a relocation that could be applied.
+        /// Number of fields with a relocation that could be applied.
         words: u64,
     },
     /// JT018
@@ -209,21 +209,21 @@ pub enum Defect {
         scanned.map_or_else(|| "nowhere".to_owned(), |range| range.to_string())
     )]
     SymbolsDisagree {
-        /// What the symbols say; this is read.
+        /// The range that the symbols state; it is the one that is read.
         named: AddrRange,
-        /// What was found by structure, if anything.
+        /// The range found by structure; `None` if the scan found no table.
         scanned: Option<AddrRange>,
     },
-    /// JT101: damage to the image itself.
+    /// JT101: damage to the image.
     #[error("image: {0}")]
     Image(ImageFault),
     /// JT102: debug information that could not be read.
     #[error("{0}")]
     DebugInfo(DebugFault),
-    /// JT103: one file of a set.
+    /// JT103: a file of a set could not be read.
     #[error("{error}")]
     FileNotRead {
-        /// What kept it from being read; it names the file.
+        /// The error; it names the file.
         error: String,
     },
     /// JT104
@@ -237,12 +237,12 @@ pub enum Defect {
         symbol: String,
         /// Paths of the files that define it.
         files: Vec<String>,
-        /// Other symbols that several files define.
+        /// Number of other symbols that several files define.
         more: usize,
     },
 }
 
-/// What lies at an address where something else should.
+/// The content of an address where something else is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressContent {
     /// No section.
@@ -267,13 +267,13 @@ impl std::fmt::Display for AddressContent {
 }
 
 impl Defect {
-    /// The defect of debug information that cannot be read at all.
+    /// The defect for debug information that cannot be read at all.
     #[must_use]
     pub fn of_debug_info(error: &DebugInfoError) -> Self {
         Self::DebugInfo(DebugFault { unit: None, error: error.to_string() })
     }
 
-    /// The stable code; the man page of `jlctl inspect` explains each.
+    /// The stable code; the manual page of `jlctl inspect` explains each.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -302,7 +302,7 @@ impl Defect {
         }
     }
 
-    /// How bad it is.
+    /// The severity.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
@@ -325,12 +325,12 @@ impl Defect {
     }
 }
 
-/// A defect and the site it concerns.
+/// A defect and its site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What is wrong.
+    /// The defect.
     pub defect: Defect,
-    /// The site; `None` if the table, a key or the image is concerned.
+    /// The site; `None` if the defect concerns the table, a key or the image.
     pub site: Option<SiteId>,
 }
 

@@ -1,10 +1,9 @@
-//! What a descriptor of dynamic debug says of itself: the message that its key
-//! turns on, and where the message stands in the source.
+//! Descriptors of dynamic debug: the message that a key turns on, and its position in the
+//! source.
 //!
-//! `struct _ddebug` (Linux 4.19, 5.10, 6.1 and 6.12
-//! `include/linux/dynamic_debug.h`; the same in all of them but for what lies
-//! behind the line number, where 6.1 took six bits for a class): four pointers,
-//! a word of bit fields, and the union of keys.
+//! `struct _ddebug` (Linux 4.19, 5.10, 6.1 and 6.12 `include/linux/dynamic_debug.h`) has four
+//! pointers, a word of bit fields, and the union of keys.  The versions differ only in the bits
+//! after the line number, where 6.1 added a class of six bits.
 
 use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
@@ -12,22 +11,22 @@ use std::borrow::Cow;
 
 /// Bytes from a descriptor to its key, on LP64.
 pub const KEY_OFFSET: u64 = 40;
-/// Bytes from a descriptor to the word that holds the line number.
+/// Bytes from a descriptor to the word with the line number.
 const LINE_OFFSET: usize = 32;
-/// Bits of the line number, the first of its word.
+/// Bits of the line number, the first bit field of its word.
 const LINE_BITS: u32 = 18;
 const POINTER: usize = 8;
-/// Bytes of the longest string; the kernel cuts messages off at 1 KiB.
+/// Length of the longest string in bytes; the kernel truncates messages at 1 KiB.
 const LONGEST: u64 = 4096;
 
-/// One `pr_debug()`, or another macro of its kind.
+/// A `pr_debug()`, or another macro of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DdebugSite<'data> {
-    /// Name of the module, or of what it would be called if it is built in.
+    /// Name of the module, or for built-in code the name that a module of it would have.
     pub module: Cow<'data, str>,
-    /// The function that it stands in.
+    /// The function that contains it.
     pub function: Cow<'data, str>,
-    /// The source file, as it was named to the compiler.
+    /// The source file, as passed to the compiler.
     pub file: Cow<'data, str>,
     /// The line, from 1.
     pub line: u32,
@@ -36,8 +35,8 @@ pub struct DdebugSite<'data> {
 }
 
 impl<'data> DdebugSite<'data> {
-    /// Reads the descriptor whose key is at `key`; `None` if the image has no
-    /// bytes there, or if one of its pointers leads to no string.
+    /// Reads the descriptor whose key is at `key`; `None` if the image has no bytes there, or
+    /// if one of the pointers does not lead to a string.
     #[must_use]
     pub fn of_key(image: &Image<'data>, key: Svma) -> Option<Self> {
         let start = Svma(key.0.checked_sub(KEY_OFFSET)?);
@@ -57,8 +56,7 @@ impl<'data> DdebugSite<'data> {
     }
 }
 
-/// The first bit field of a word: the low bits or, where the most significant
-/// byte comes first, the high ones.
+/// The first bit field of a word: the low bits or, with big-endian data, the high bits.
 fn line_of(word: u32, big_endian: bool) -> u32 {
     if big_endian { word >> (u32::BITS - LINE_BITS) } else { word & ((1 << LINE_BITS) - 1) }
 }

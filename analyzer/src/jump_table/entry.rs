@@ -1,10 +1,14 @@
-//! Entries of the table: two layouts, told apart by what they would point at.
+//! Entries of the table, and the choice of their layout.
+//!
+//! # Layouts are told apart by evidence
+//! Both layouts are tried on a sample of entries, and the one whose entries point at code and
+//! data wins.  No option and no version of the kernel takes part in the decision.
 
 use crate::addr::Svma;
 use crate::image::{Image, Section, SymbolicAddress};
 use jlctl_shim::abi::{AbsoluteEntry, ENTRY_BRANCH, ENTRY_FLAGS, ENTRY_INIT, RelativeEntry};
 
-/// How entries lie in the table.
+/// The layout of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryLayout {
     /// [`RelativeEntry`]: displacements, 16 bytes.
@@ -12,8 +16,8 @@ pub enum EntryLayout {
     /// [`AbsoluteEntry`]: pointers, 24 bytes.
     Absolute,
     /// Entries of the crate static-keys (0.8, `src/lib.rs`, JumpEntry): the fields of
-    /// [`AbsoluteEntry`], each a displacement of 8 bytes from itself.  Its runtime makes them
-    /// absolute when the program starts; a file has them as they were assembled.
+    /// [`AbsoluteEntry`], each a displacement of 8 bytes from the field itself.  The crate's
+    /// runtime makes them absolute when the program starts; a file has them as assembled.
     StaticKeys,
 }
 
@@ -28,25 +32,25 @@ impl EntryLayout {
     }
 }
 
-/// One entry, its addresses resolved.
+/// An entry with its addresses resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JumpEntry {
     /// Address of the site.
     pub code: Svma,
-    /// Where a JMP at the site goes.
+    /// The branch target of a JMP at the site.
     pub target: Svma,
     /// Address of the static key.
     pub key: Svma,
-    /// Branch sense: true for *likely*.
+    /// Whether the branch is *likely*.
     pub branch: bool,
-    /// The init bit as it stands; [`crate::arch::Architecture::init_bit_on_disk`]
-    /// says what it means.
+    /// The init bit as stored; [`crate::arch::Architecture::init_bit_on_disk`] gives its
+    /// meaning.
     pub init: bool,
 }
 
 impl JumpEntry {
-    /// Decodes the entry at `address` from `bytes`, one entry long.  `None` if
-    /// they are shorter.
+    /// Decodes the entry at `address` from `bytes`, which have the length of an entry.  `None`
+    /// if they are shorter.
     #[must_use]
     pub fn decode(
         image: &Image<'_>,
@@ -66,8 +70,8 @@ impl JumpEntry {
             let displacement = image.u64_from(bytes.get(at..)?)?;
             Some(address.wrapping_add(at as u64).wrapping_add(displacement))
         };
-        // The flag is added to the key's address before the field's is taken off, and the
-        // crate takes it out of the sum.
+        // The assembler adds the flag to the key's address before it subtracts the field's
+        // address, and the crate extracts the flag from the sum.
         let key = place(AbsoluteEntry::KEY)?;
         Some(Self {
             code: place(AbsoluteEntry::CODE)?,
@@ -88,7 +92,7 @@ impl JumpEntry {
         Some(Self {
             code: half(RelativeEntry::CODE)?,
             target: half(RelativeEntry::TARGET)?,
-            // The flags are masked before the field's address is added.
+            // The flags are cleared before the field's address is added.
             key: key_field.wrapping_add(key & !ENTRY_FLAGS),
             branch: key & ENTRY_BRANCH != 0,
             init: key & ENTRY_INIT != 0,
@@ -107,8 +111,8 @@ impl JumpEntry {
         })
     }
 
-    /// Whether the entry points where entries point: site and target in
-    /// executable sections, the key in a data section.
+    /// Whether the entry points at code and data: site and target in executable sections, the
+    /// key in a data section.
     fn is_plausible(&self, image: &Image<'_>) -> bool {
         let section = |address| image.section_at(address).map(|id| image.section(id));
         section(self.code).is_some_and(Section::is_executable)
@@ -118,28 +122,28 @@ impl JumpEntry {
     }
 }
 
-/// How well each layout explains the table.
+/// The evidence for a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LayoutEvidence {
-    /// The layout that explains more.
+    /// The layout.
     pub layout: EntryLayout,
-    /// Entries looked at in that layout.
+    /// Number of entries tried.
     pub tried: usize,
-    /// Those that point into code and data.
+    /// Number of those that point at code and data.
     pub plausible: usize,
 }
 
-/// Entries looked at in each layout.
+/// Most entries that are tried in each layout.
 const SAMPLE: usize = 512;
 
-/// Tells the layouts apart: the one of whose entries a larger share points into
-/// code and data.  A table that neither explains is taken for self-relative,
-/// the layout of every kernel since 4.19, unless only the other divides its size.
+/// Selects the layout in which the larger share of entries points at code and data. Without any
+/// evidence the table counts as self-relative, the layout of every kernel since 4.19, unless
+/// only the other layout divides the size of the table.
 #[must_use]
 pub(super) fn layout_of(image: &Image<'_>, start: Svma, bytes: &[u8]) -> LayoutEvidence {
     let relative = evidence(image, EntryLayout::Relative, start, bytes);
     let absolute = evidence(image, EntryLayout::Absolute, start, bytes);
-    // Shares compared without division.
+    // Compares shares without a division.
     let (left, right) = (relative.plausible * absolute.tried, absolute.plausible * relative.tried);
     let divides = |layout: EntryLayout| bytes.len().is_multiple_of(layout.entry_size());
     let tie_is_absolute = divides(EntryLayout::Absolute) && !divides(EntryLayout::Relative);

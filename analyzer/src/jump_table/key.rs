@@ -18,34 +18,34 @@ impl KeyId {
     }
 }
 
-/// Where a key's bytes are.
+/// The location and content of a key's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStorage {
-    /// In the file: it can be read and, in the file, changed.
+    /// In the file: the key is readable and, in the file, writable.
     File {
-        /// `enabled` as the file has it.
+        /// `enabled` in the file.
         enabled: i32,
-        /// Whether `type` says that the key was defined true.
+        /// Whether `type` states an initial state of true.
         initially_true: bool,
     },
-    /// In the file, as the crate static-keys lays its keys out: a flag and a pointer to
-    /// entries, which is null until the program runs.
+    /// In the file, in the layout of the crate static-keys: a flag, and a pointer to entries
+    /// that is null until the program runs.
     Flag {
-        /// The flag, which says how the key was defined too.
+        /// The flag; it is also the initial state.
         enabled: bool,
     },
-    /// In a NOBITS section: zero when the image starts, whatever the file says.
+    /// In a NOBITS section: zero when the image starts.
     ZeroFilled,
-    /// At a symbol that is undefined here: it lives in another image.
+    /// At an undefined symbol: another image defines the key.
     Elsewhere,
-    /// In no data section, or cut off: nothing is known.
+    /// Outside data sections, or truncated: the content is not known.
     Unreadable,
 }
 
-/// The word of a key that says whether it is on.
+/// The word of a key that holds its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyWord {
-    /// Where it is in the key, in bytes.
+    /// Offset of the word in the key, in bytes.
     pub offset: u64,
     /// Its length in bytes: 4 for a count, 1 for a flag.
     pub len: usize,
@@ -54,18 +54,18 @@ pub struct KeyWord {
 impl KeyWord {
     /// `enabled` of the kernel's `struct static_key`, a count.
     const COUNT: Self = Self { offset: StaticKey::ENABLED as u64, len: size_of::<i32>() };
-    /// `enabled` of `static_keys::GenericStaticKey` (static-keys 0.8), a flag, where nothing shows
-    /// its place: rustc lays the fields of a structure out by falling alignment.
+    /// `enabled` of `static_keys::GenericStaticKey` (static-keys 0.8), a flag, at its default
+    /// offset: rustc orders the fields of a structure by falling alignment.
     const FLAG: Self = Self { offset: size_of::<u64>() as u64, len: 1 };
 
-    /// The word of all keys of the crate static-keys in a table: where one that is on has it.
+    /// The word of all keys of the crate static-keys in a table, from a key that is on.
     pub(super) fn of_flags(image: &Image<'_>, keys: &[Key]) -> Self {
         let is_first = |key: &Key| flag_words(image, key.address) == Some((1, 0));
         if keys.iter().any(is_first) { Self { offset: 0, ..Self::FLAG } } else { Self::FLAG }
     }
 
-    /// What `bytes` of the word say, as a count; `None` if they are none: too few, or a flag that
-    /// is neither 0 nor 1.
+    /// The value of the word in `bytes`, as a count; `None` if there are too few bytes, or if a
+    /// flag is neither 0 nor 1.
     #[must_use]
     pub fn value(self, bytes: &[u8], is_big_endian: bool) -> Option<i32> {
         if self.len == 1 {
@@ -78,7 +78,7 @@ impl KeyWord {
         Some(if is_big_endian { i32::from_be_bytes(bytes) } else { i32::from_le_bytes(bytes) })
     }
 
-    /// The bytes of the word for `count`, which is 0 or 1 for a flag.
+    /// The bytes of the word for `count`, which for a flag is 0 or 1.
     #[must_use]
     pub fn bytes(self, count: i32, is_big_endian: bool) -> Vec<u8> {
         if self.len == 1 {
@@ -94,21 +94,20 @@ impl KeyWord {
 pub struct Key {
     /// Address of the key (`struct static_key`).
     pub address: Svma,
-    /// The data object that the key is or lies in.
+    /// The data object that is or holds the key.
     pub symbol: Option<SymbolOffset>,
-    /// The section that it lies in.
+    /// The section of the key.
     pub section: Option<SectionId>,
-    /// Where its bytes are, and what they say.
+    /// The location and content of its bytes.
     pub storage: KeyStorage,
-    /// Which of them say whether it is on.
+    /// The word that holds its state.
     pub word: KeyWord,
     /// Its sites, in table order.
     pub sites: Vec<SiteId>,
 }
 
 impl Key {
-    /// The key at an address that no entry of a table need lead to: it has no
-    /// sites.
+    /// A key at an address that may have no entries; it has no sites.
     #[must_use]
     pub fn at(image: &Image<'_>, address: Svma) -> Self {
         Self::read(image, address, Vec::new())
@@ -136,8 +135,8 @@ impl Key {
         }
     }
 
-    /// A key of the crate static-keys.  Which of its two words has the flag is the compiler's
-    /// to say, but in a file the other is null.
+    /// A key of the crate static-keys.  The compiler decides which of its two words holds the
+    /// flag; in a file the other word is null.
     pub(super) fn read_flag(image: &Image<'_>, address: Svma, sites: Vec<SiteId>) -> Self {
         let mut key = Self::read(image, address, sites);
         if !matches!(key.storage, KeyStorage::File { .. }) {
@@ -151,7 +150,7 @@ impl Key {
         key
     }
 
-    /// Address of the word that says whether it is on.
+    /// Address of the word that holds the state.
     #[must_use]
     pub fn word_address(&self) -> Svma {
         self.address.wrapping_add(self.word.offset)
@@ -163,7 +162,7 @@ impl Key {
         matches!(self.storage, KeyStorage::File { .. } | KeyStorage::Flag { .. })
     }
 
-    /// `enabled` when the image starts; `None` if it cannot be read.
+    /// `enabled` when the image starts; `None` if it is not readable.
     #[must_use]
     pub fn enabled(&self) -> Option<i32> {
         match self.storage {
@@ -174,13 +173,13 @@ impl Key {
         }
     }
 
-    /// Whether the key counts as on when the image starts.
+    /// Whether the key is on when the image starts.
     #[must_use]
     pub fn is_on(&self) -> Option<bool> {
         self.enabled().map(StaticKey::is_on)
     }
 
-    /// The state that the key was defined with (`type`); `None` if unreadable.
+    /// The initial state (`type`); `None` if it is not readable.
     #[must_use]
     pub fn initially_true(&self) -> Option<bool> {
         match self.storage {
@@ -191,15 +190,14 @@ impl Key {
         }
     }
 
-    /// Whether the key counts otherwise than it was defined: it was flipped in the
-    /// file.
+    /// Whether the present state differs from the initial one: the key was flipped in the file.
     #[must_use]
     pub fn is_flipped(&self) -> bool {
         self.is_on() != self.initially_true()
     }
 
-    /// Name for people: `symbol`, `symbol+0x8` inside a larger object, or the
-    /// address where no symbol covers it.
+    /// Name for people: `symbol`, `symbol+0x8` inside a larger object, or the address if no
+    /// symbol covers it.
     #[must_use]
     pub fn name<'image>(&self, image: &'image Image<'_>) -> Cow<'image, str> {
         match self.symbol {

@@ -1,14 +1,15 @@
-//! What a key is for, as far as the object that holds it tells: most keys of a
-//! kernel belong to a few mechanisms that have thousands of them, and nobody who
-//! looks for a key wants to see those.
+//! Kinds of keys, derived from the objects that hold them.
+//!
+//! Most keys of a kernel belong to a few mechanisms with thousands of keys each.  Kinds let
+//! reports leave those out.
 
 use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
 
-/// What a key belongs to.
+/// The mechanism that a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyKind {
-    /// A key by itself, or one of a mechanism that has only a few.
+    /// A single key, or one of a mechanism with only a few keys.
     Plain,
     /// Whether a tracepoint has probes.
     Tracepoint,
@@ -28,26 +29,26 @@ pub enum KeyKind {
     NetfilterHook,
     /// Whether a software event of perf is counted.
     PerfEvent,
-    /// Whether something that is done once is still to be done.
+    /// Whether an action that happens once is still to be done.
     Once,
 }
 
-/// How the keys of a kind are told.
+/// The criteria for the keys of a kind.
 #[derive(Debug)]
 struct KindRule {
     kind: KeyKind,
-    /// The type of the objects that hold them.  If the type of an object is
-    /// known, it alone decides whether the object is of such a kind.
+    /// The type of the objects that hold them.  If the type of an object is known, it alone
+    /// decides.
     object_type: Option<&'static str>,
-    /// Sections that hold nothing else.
+    /// Sections that hold only such objects.
     sections: &'static [&'static str],
-    /// Symbols that bound them in a linked kernel.
+    /// Symbols that bound the objects in a linked kernel.
     bounds: &'static [(&'static str, &'static str)],
     /// Names of the objects.
     symbols: &'static [NamePattern],
 }
 
-/// What a name has to be.
+/// A pattern for a name.
 #[derive(Debug, Clone, Copy)]
 enum NamePattern {
     Is(&'static str),
@@ -55,8 +56,7 @@ enum NamePattern {
     Ends(&'static str),
 }
 
-/// All kinds but [`KeyKind::Plain`], each with the place in Linux that makes its
-/// keys.
+/// All kinds except [`KeyKind::Plain`], each with the source in Linux that defines its keys.
 const RULES: &[KindRule] = &[
     // include/linux/tracepoint.h (5.10 to 6.12): DEFINE_TRACE_FN.
     KindRule {
@@ -64,9 +64,9 @@ const RULES: &[KindRule] = &[
         symbols: &[NamePattern::Starts("__tracepoint_")],
         ..KindRule::of(KeyKind::Tracepoint)
     },
-    // include/linux/dynamic_debug.h (5.10 to 6.12): DEFINE_DYNAMIC_DEBUG_METADATA.
-    // The section was called __verbose before it was __dyndbg.  Some descriptors are called `descriptor`, which
-    // says too little by itself.
+    // include/linux/dynamic_debug.h (5.10 to 6.12): DEFINE_DYNAMIC_DEBUG_METADATA.  The section
+    // was called __verbose before it was renamed to __dyndbg.  Some descriptors are called
+    // `descriptor`, a name that is too common to identify them.
     KindRule {
         object_type: Some("struct _ddebug"),
         sections: &["__dyndbg", "__verbose"],
@@ -125,23 +125,23 @@ const RULES: &[KindRule] = &[
     KindRule { symbols: &[NamePattern::Starts("___once_key")], ..KindRule::of(KeyKind::Once) },
 ];
 
-/// What is known of the object that holds a key.
+/// The known properties of the object that holds a key.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Holder<'a> {
     /// Its symbol.
     pub symbol: Option<&'a str>,
-    /// The section that it lies in.
+    /// Its section.
     pub section: Option<&'a str>,
-    /// Its type as C would write it, as debug information has it.
+    /// Its type as C writes it, from debug information.
     pub object_type: Option<&'a str>,
-    /// Address of the key, if the image has addresses.
+    /// Address of the key; `None` if the image has no addresses.
     pub address: Option<Svma>,
 }
 
-/// Tells the kinds of keys of one image.
+/// Classifies the keys of one image.
 #[derive(Debug)]
 pub struct Classifier {
-    /// Where the keys of a kind lie.
+    /// The bounds of the objects of each kind.
     bounds: Vec<(KeyKind, AddrRange)>,
 }
 
@@ -179,7 +179,7 @@ impl KeyKind {
         }
     }
 
-    /// The kind of a name in reports and options.
+    /// The kind with a name in reports and options.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -187,7 +187,7 @@ impl KeyKind {
 }
 
 impl Classifier {
-    /// Finds where the keys of a kind lie in `image`, if it bounds them.
+    /// Finds the bounds of each kind in `image`.
     #[must_use]
     pub fn new(image: &Image<'_>) -> Self {
         let address = |name| image.symbols().named(name).map(|(_, symbol)| symbol.address).next();
@@ -214,7 +214,7 @@ impl Classifier {
             *kind == rule.kind && holder.address.is_some_and(|address| range.contains(address))
         };
         let is_named = |symbol: &str| {
-            // Compilers add numbers behind, or the function before, a dot.
+            // Compilers append a number after a dot, or prepend the function before one.
             symbol.split('.').any(|part| rule.symbols.iter().any(|name| name.matches(part)))
         };
         holder.section.is_some_and(|section| rule.sections.contains(&section))

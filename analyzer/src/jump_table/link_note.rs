@@ -1,6 +1,7 @@
-//! Names of keys that `jlctl link` leaves in a program, for when its symbols are stripped.
+//! Names of keys that `jlctl link` leaves in a program, for use when the program's symbols are
+//! stripped.
 //!
-//! The format of the note is `jlctl_shim::note`'s. What is damaged names nothing.
+//! `jlctl_shim::note` defines the format of the note.  A damaged note yields no names.
 
 use crate::addr::Svma;
 use crate::image::Image;
@@ -8,7 +9,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use jlctl_shim::note::{Linked, Name, SECTION, TYPE_LINKED, find};
 use std::mem::offset_of;
 
-/// The names by the addresses of their keys; none in a program that is not linked.
+/// The names by the addresses of their keys; empty for a program that is not linked.
 pub(super) fn names<'data>(image: &Image<'data>) -> HashMap<Svma, &'data str> {
     read(image).unwrap_or_default()
 }
@@ -32,8 +33,8 @@ fn read<'data>(image: &Image<'data>) -> Option<HashMap<Svma, &'data str>> {
     decode(table, table_at, text)
 }
 
-/// The names of `table`, which lies at `table_at`; `None` where they are longer together than
-/// their text: whole texts as the names of many keys would fill the memory.
+/// The names of `table`, which lies at `table_at`; `None` if the names together are longer than
+/// their text.  Otherwise the whole text as the name of many keys could exhaust the memory.
 fn decode<'a>(table: &[u8], table_at: Svma, text: &'a [u8]) -> Option<HashMap<Svma, &'a str>> {
     let mut names = HashMap::with_capacity(table.len() / Name::SIZE);
     let mut left = text.len();
@@ -49,7 +50,7 @@ fn decode<'a>(table: &[u8], table_at: Svma, text: &'a [u8]) -> Option<HashMap<Sv
     Some(names)
 }
 
-// Programs that are linked are little-endian (`jlctl_shim::note`).
+// Linked programs are little-endian (`jlctl_shim::note`).
 
 fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     bytes.get(offset..)?.first_chunk().copied().map(u64::from_le_bytes)
@@ -82,7 +83,7 @@ mod tests {
             entry(0, 3, 3),
             entry(0, 4, 1),
             entry(0, u32::MAX, u32::MAX),
-            // Each is in the text, and together they are longer.
+            // Each name lies in the text, but together they are longer.
             [entry(0, 0, 4), entry(8, 0, 4)].concat(),
         ] {
             assert_eq!(decode(&table, Svma(0), &text), None, "{table:?}");

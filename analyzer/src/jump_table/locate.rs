@@ -1,11 +1,17 @@
-//! Where the jump table lies.
+//! Finds the jump table of an image.
 //!
-//! A linked kernel has no section for it: the table is inside `.rodata`, between
+//! A linked kernel has no section for the table: it is inside `.rodata`, between
 //! `__start___jump_table` and `__stop___jump_table` (Linux 6.12
-//! `include/asm-generic/vmlinux.lds.h`, JUMP_TABLE_DATA).  User programs have
-//! the section `__jump_table`, and linkers make the same two symbols for it.
-//! Those with the crate static-keys have `__static_keys`.  Where nothing names it, it is found by
-//! structure ([`scan`]).
+//! `include/asm-generic/vmlinux.lds.h`, JUMP_TABLE_DATA).  User programs have the section
+//! `__jump_table`, and linkers define the same two symbols for it.  Programs that use the crate
+//! static-keys have the section `__static_keys`.  An unnamed table is found by its structure
+//! (`scan.rs`).
+//!
+//! # Recovered symbols are verified
+//! The symbols of a symbol table state the location of the jump table.  Symbols recovered from
+//! kallsyms were themselves found by a search, so the table is also searched for by structure:
+//! the symbols decide, and a disagreement is reported (JT018).  The scan alone decides only in
+//! an image without symbols, or with recovered symbols that do not name the table.
 
 use super::diagnostic::Defect;
 use super::scan::{self, Confidence, MIN_CHAIN};
@@ -14,7 +20,7 @@ use crate::image::{Image, ImageKind};
 
 /// Symbol at the first entry.
 pub const START_SYMBOL: &str = "__start___jump_table";
-/// Symbol behind the last entry.
+/// Symbol after the last entry.
 pub const STOP_SYMBOL: &str = "__stop___jump_table";
 /// Section of the table in modules and user programs.
 pub const SECTION: &str = "__jump_table";
@@ -22,7 +28,7 @@ pub const SECTION: &str = "__jump_table";
 /// Section of the table of programs with the crate static-keys.
 pub const STATIC_KEYS_SECTION: &str = "__static_keys";
 
-/// What showed where the table is.
+/// The evidence for the location of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocatedBy {
     /// [`START_SYMBOL`] and [`STOP_SYMBOL`].
@@ -33,47 +39,46 @@ pub enum LocatedBy {
     Scan,
 }
 
-/// The table's place, as the image claims it.
+/// The location of the table, as the image claims it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableLocation {
-    /// Addresses from the first entry to behind the last.
+    /// Addresses from the first entry to the end of the last.
     pub range: AddrRange,
-    /// How it was found.
+    /// The evidence for the location.
     pub by: LocatedBy,
-    /// What a search by structure came to; `None` where there was none.
+    /// The result of a scan; `None` if there was none.
     pub confidence: Option<Confidence>,
 }
 
-/// Why no table can be found in an image.
+/// Why no table was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocateError {
-    /// The image has symbols, and they name no table.
+    /// The image has symbols, but none that name a table.
     #[error(
         "no jump table: expected symbols {START_SYMBOL} and {STOP_SYMBOL} or a section {SECTION}, found neither among {symbols} symbols and {sections} sections; the image uses no static keys"
     )]
     NoTable {
-        /// Symbols looked through.
+        /// Number of symbols in the image.
         symbols: usize,
-        /// Sections looked through.
+        /// Number of sections in the image.
         sections: usize,
     },
-    /// The image has no symbols that could name a table, and nothing in it looks
-    /// like one.
+    /// The image has no symbols that could name a table, and no data that look like one.
     #[error(
         "no jump table found: the image has no symbols {START_SYMBOL} and {STOP_SYMBOL} and no section {SECTION}, and none of its {searched:#x} bytes of data are at least {MIN_CHAIN} entries in a row that lead to a NOP or a branch and to a key (the most are {longest}); use an image with symbols, such as vmlinux of a debug package"
     )]
     NoChain {
-        /// Bytes searched.
+        /// Number of bytes searched.
         searched: u64,
-        /// Entries of the longest chain.
+        /// Number of entries in the longest chain.
         longest: usize,
     },
-    /// Only one end is named.
+    /// Only one end of the table is named.
     #[error("no jump table: found the symbol {found} but not {missing}")]
     OneEnd {
-        /// The symbol that is there.
+        /// The symbol that is present.
         found: &'static str,
-        /// The one that is not.
+        /// The symbol that is missing.
         missing: &'static str,
     },
     /// The end lies before the start.
@@ -84,7 +89,7 @@ pub enum LocateError {
         /// Value of the stop symbol.
         stop: Svma,
     },
-    /// A relocatable file whose table no relocation fills.
+    /// No relocation fills the table of a relocatable file.
     #[error(
         "no jump table: expected relocations for the {size:#x} bytes of {SECTION}, found none; a relocatable file (ET_REL) states its table in them alone: was it stripped of them?"
     )]
@@ -94,11 +99,11 @@ pub enum LocateError {
     },
 }
 
-/// Finds the table by symbols, or else by section, or else by structure.  What
-/// recovered symbols say is compared with the structure.
+/// Finds the table by symbols, or else by section, or else by structure.  A location from
+/// recovered symbols is compared with the structure.
 ///
 /// # Errors
-/// Why there is none.
+/// Why no table was found.
 pub(super) fn locate(image: &Image<'_>) -> Result<(TableLocation, Option<Defect>), LocateError> {
     let named = match by_name(image) {
         Ok(location) if image.has_recovered_symbols() => return Ok(compared(image, location)),
@@ -111,8 +116,8 @@ pub(super) fn locate(image: &Image<'_>) -> Result<(TableLocation, Option<Defect>
     }
 }
 
-/// Whether a table may be there that nothing names: the symbols are missing, or
-/// those that the kernel keeps of code alone.
+/// Whether the image may have an unnamed table: its symbols are missing, or are recovered ones
+/// of code only.
 fn may_be_unnamed(image: &Image<'_>, error: &LocateError) -> bool {
     let is_unnamed = matches!(error, LocateError::NoTable { .. } | LocateError::OneEnd { .. });
     let lacks_symbols = image.symbols().is_empty() || image.has_recovered_symbols();
@@ -130,7 +135,7 @@ fn by_structure(image: &Image<'_>) -> Result<TableLocation, LocateError> {
         .map_err(|none| LocateError::NoChain { searched: none.searched, longest: none.longest })
 }
 
-/// The location with what its structure says, and how the two disagree.
+/// The location with the confidence of a scan, and the defect if the two disagree.
 fn compared(image: &Image<'_>, location: TableLocation) -> (TableLocation, Option<Defect>) {
     let found = scan::scan(image).ok();
     let scanned = found.map(|found| found.range);

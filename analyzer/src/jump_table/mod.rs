@@ -1,4 +1,4 @@
-//! The jump table of an image: entries, keys, sites, and what is wrong with them.
+//! The jump table of an image: its entries, keys and sites, and their defects.
 
 mod catalogue;
 mod check;

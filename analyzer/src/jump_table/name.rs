@@ -1,14 +1,14 @@
-//! Names of keys: one spelling for each, the same in every report.
+//! Names of keys: one spelling for each, used by every report.
 //!
-//! A key is called by the symbol of the object that it is or lies in, and by its
-//! place there: `symbol`, `symbol.member` or `symbol[5]` where debug information
-//! has the type of the object, `symbol+0x8` where it has not.  A mangled symbol
-//! stands as the path that Rust or C++ gave it: `server::TRACE`.  Names that several
-//! keys of a table share are told apart by their symbols, as they are, or else by
-//! the file of their local symbols: `net/core/dev.c:___once_key.0`.
+//! A key has the name of the symbol that is or holds it, followed by the location in the
+//! object: `symbol.member` or `symbol[5]` if debug information describes the type of the
+//! object, `symbol+0x8` otherwise.  A mangled symbol is written as its path in Rust or C++:
+//! `server::TRACE`.  Keys of a table that would share a name are distinguished by their
+//! unmodified symbols, or else by the file of their local symbols:
+//! `net/core/dev.c:___once_key.0`.
 //!
-//! Where a program that `jlctl link` made has lost its symbols, the names that the link
-//! left in it stand for them ([`link_note`]).
+//! If a program made by `jlctl link` has lost its symbols, the names that the link left in it
+//! take their place (`link_note.rs`).
 
 use super::key::{Key, KeyId};
 use super::link_note;
@@ -23,12 +23,12 @@ pub struct KeyNames {
     names: Vec<KeyName>,
 }
 
-/// What debug information says of a key's place in an object.
+/// The location of a key in an object, from debug information.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyPath<'a> {
-    /// The path as C would write it behind the object's name: `.key`, `[5]`.
+    /// The path as C writes it after the object's name: `.key`, `[5]`.
     pub path: &'a str,
-    /// The file that the object is declared in.
+    /// The file that declares the object.
     pub file: Option<&'a str>,
 }
 
@@ -36,12 +36,12 @@ pub struct KeyPath<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyName {
     full: String,
-    /// The name by the symbol as it is, where `full` has what it was mangled from.
+    /// The name with the unmodified symbol, if `full` has the demangled one.
     mangled: Option<String>,
-    /// Where in `full` the name without its file starts.
+    /// Start of the name without its file, in `full`.
     unqualified: usize,
     symbol: Option<String>,
-    /// What `symbol` was mangled from.
+    /// The demangled `symbol`.
     path: Option<String>,
     offset: u64,
     file: Option<String>,
@@ -68,8 +68,8 @@ impl KeyName {
         Self { full, mangled: None, unqualified: 0, symbol, path, offset: 0, file }
     }
 
-    /// The name that a link left: a symbol and a place in its object, and a file before it
-    /// where others share the rest (`KeyName::by_symbol` of the program as it was).
+    /// The name that a link left: a symbol and an offset, preceded by a file if others share
+    /// the rest (`KeyName::by_symbol` of the original program).
     fn of_link(left: &str) -> Self {
         let (file, rest) = match left.split_once(':') {
             Some((file, rest)) if !rest.starts_with(':') => (Some(file), rest),
@@ -86,7 +86,7 @@ impl KeyName {
         Self { full, mangled, unqualified, symbol: None, path, offset: 0, file }
     }
 
-    /// The name, with the file in front where others share the rest.
+    /// The name, preceded by the file if others share the rest.
     #[must_use]
     pub fn full(&self) -> &str {
         &self.full
@@ -98,19 +98,19 @@ impl KeyName {
         &self.full[self.unqualified..]
     }
 
-    /// The name by the symbol as the image has it, mangled where it is.
+    /// The name with the unmodified symbol, mangled or not.
     #[must_use]
     pub fn by_symbol(&self) -> &str {
         self.mangled.as_deref().unwrap_or(&self.full)
     }
 
-    /// The symbol of the object that the key is or lies in, as the image has it.
+    /// The symbol of the object that is or holds the key, as in the image.
     #[must_use]
     pub fn symbol(&self) -> Option<&str> {
         self.symbol.as_deref()
     }
 
-    /// The path in Rust or C++ that this symbol was mangled from, if it was.
+    /// The path in Rust or C++ from which this symbol is mangled; `None` if it is not mangled.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
@@ -122,8 +122,8 @@ impl KeyName {
         self.offset
     }
 
-    /// Source file of the object: a path as far as it is known, or only its last
-    /// part, as linkers keep it.
+    /// Source file of the object: a path as far as it is known, or only its last component,
+    /// which linkers keep.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
@@ -131,8 +131,8 @@ impl KeyName {
 }
 
 impl KeyNames {
-    /// Names `keys`, all of one table.  `paths` has what debug information says
-    /// of each, in their order; nothing if it was not read.
+    /// Names `keys`, all keys of one table.  `paths` has the debug information of each in the
+    /// same order; it is empty if none was read.
     #[must_use]
     pub fn new(image: &Image<'_>, keys: &[Key], paths: &[Option<KeyPath<'_>>]) -> Self {
         let path = |at: usize| paths.get(at).copied().flatten();
@@ -146,8 +146,8 @@ impl KeyNames {
                 _ => name(image, key, path(at), root),
             })
             .collect();
-        // Of one path in the source there may be several statics: copies of a generic
-        // function's, or those of two versions of a crate.
+        // Several statics can have one path in the source: copies in a generic function, or in
+        // two versions of a crate.
         for_each_shared(&mut names, |name| {
             if let Some(mangled) = name.mangled.take() {
                 name.full = mangled;
@@ -168,7 +168,7 @@ impl KeyNames {
         &self.names[id.index()]
     }
 
-    /// Ids of all keys that are named here.
+    /// Ids of all named keys.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> + use<> {
         (0..u32::try_from(self.names.len()).unwrap_or(u32::MAX)).map(KeyId)
     }
@@ -201,7 +201,7 @@ fn name(image: &Image<'_>, key: &Key, path: Option<KeyPath<'_>>, root: &str) -> 
 }
 
 /// The name of the key at `rest` in the object of `symbol`, which is mangled from `path`; and
-/// the same by the symbol as it is, where that is mangled.
+/// the name with the unmodified symbol, if it is mangled.
 fn spell(symbol: &str, path: Option<&str>, rest: &str) -> (String, Option<String>) {
     let by_symbol = format!("{symbol}{rest}");
     match path {
@@ -210,7 +210,7 @@ fn spell(symbol: &str, path: Option<&str>, rest: &str) -> (String, Option<String
     }
 }
 
-/// Calls `change` with each name that is that of several keys.
+/// Calls `change` with each name that several keys share.
 fn for_each_shared(names: &mut [KeyName], mut change: impl FnMut(&mut KeyName)) {
     let mut bearers: HashMap<String, usize> = HashMap::new();
     for name in names.iter() {
@@ -220,12 +220,12 @@ fn for_each_shared(names: &mut [KeyName], mut change: impl FnMut(&mut KeyName)) 
     names.iter_mut().filter(is_shared).for_each(&mut change);
 }
 
-/// The file of a local symbol; a global one needs none.
+/// The file of a local symbol; a global symbol needs none.
 fn file_of(image: &Image<'_>, symbol: SymbolId) -> Option<String> {
     image.symbols().file(symbol).map(Cow::into_owned)
 }
 
-/// The directory that all paths lie in, with its last slash.
+/// The common directory of all paths, including its last slash.
 fn common_directory<'a>(mut paths: impl Iterator<Item = &'a str>) -> &'a str {
     let directory = |path: &'a str| path.rfind('/').map_or("", |slash| &path[..=slash]);
     let Some(first) = paths.next() else { return "" };

@@ -1,15 +1,18 @@
 //! Finds a jump table by its structure alone.
 //!
-//! An entry is believed if everything about it agrees: its code and its target
-//! lie in text and are aligned, its key is an aligned object in data, and at the
-//! code stands a NOP or a branch to exactly the target.  A chain is a run of such
-//! entries, each behind the last; the longest is the table.  By chance one word in
-//! four billion is a NOP, so that chains of other things stay short: what the next
-//! longest comes to is reported beside the length of the table.
+//! An entry is accepted if all of its parts agree: its code and its target lie in text and are
+//! aligned, its key is an aligned object in data, and the instruction at the code is a NOP or a
+//! branch to exactly the target.  A chain is a run of consecutive accepted entries; the longest
+//! chain is the table.  By chance one word in four billion is a NOP, so chains of other data
+//! stay short.  The length of the next longest chain is reported with that of the table.
 //!
-//! A target is near if a branch reaches it.  A closer bound would be wrong: parts
-//! that a compiler splits off as cold lie 16 MiB behind their function in an amd64
-//! kernel (6.12.107), and no check of the instruction needs one.
+//! A target must be in reach of a branch.  A closer bound would be wrong: cold parts that a
+//! compiler splits off lie 16 MiB after their function in an amd64 kernel (6.12.107), and the
+//! check of the instruction needs no closer bound.
+//!
+//! # A scan bridges damage
+//! Two chains with a gap of whole entries, no longer than either chain and at most 64 entries,
+//! are one table.  A damaged entry is then reported, and does not cut the table in two.
 
 use super::entry::{EntryLayout, JumpEntry};
 use crate::addr::{AddrRange, Svma};
@@ -19,49 +22,45 @@ use jlctl_shim::abi::{AbsoluteEntry, ENTRY_FLAGS, RelativeEntry, StaticKey};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// Fewest entries that are taken for a table: a kernel has thousands, and by
-/// chance not two stand in a row.
+/// Fewest entries that are accepted as a table: a kernel has thousands, and by chance not even
+/// two are consecutive.
 pub const MIN_CHAIN: usize = 8;
-/// Most entries in a row that may be damaged inside a table.
+/// Most consecutive damaged entries inside a table.
 const MOST_DAMAGED: usize = 64;
-/// Alignment of entries: that of the key, a `long`.
+/// Alignment of entries: that of the key field, a `long`.
 const STEP: usize = 8;
-/// Bytes that are searched in one go.
+/// Size of the pieces that are searched in parallel, in bytes.
 const CHUNK: usize = 1 << 19;
-/// No branch reaches further from a site than 2 GiB.
+/// No branch reaches further than 2 GiB from a site.
 const FARTHEST: u64 = 1 << 31;
 
-/// How sure a table is that was found by structure.
+/// The evidence for a table that was found by structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confidence {
-    /// Entries of the table that agree with everything.
+    /// Number of accepted entries of the table.
     pub entries: usize,
-    /// Entries of the longest chain besides.
+    /// Number of entries of the next longest chain.
     pub next_longest: usize,
 }
 
 /// A table found by structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FoundTable {
-    /// From the first entry to behind the last.
+    /// From the first entry to the end of the last.
     pub(super) range: AddrRange,
     pub(super) confidence: Confidence,
 }
 
-/// No table.
+/// No table was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotFound {
-    /// Entries of the longest chain.
+    /// Number of entries of the longest chain.
     pub(super) longest: usize,
-    /// Bytes looked through.
+    /// Number of bytes searched.
     pub(super) searched: u64,
 }
 
 /// Finds the table; self-relative entries are tried before absolute ones.
-///
-/// A chain is not ended by damage: two of them make one table if what lies between
-/// is no longer than either, in whole entries and at most 64.  So the damaged
-/// entries are reported as such, as in a table whose ends are known.
 pub(super) fn scan(image: &Image<'_>) -> Result<FoundTable, NotFound> {
     let mut nearest = NotFound { longest: 0, searched: 0 };
     for layout in [EntryLayout::Relative, EntryLayout::Absolute] {
@@ -85,13 +84,13 @@ struct TableSearch<'a, 'data> {
     code: (u64, u64),
 }
 
-/// Entries at one distance from each other.
+/// A run of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Chain {
     start: Svma,
-    /// Behind the last entry.
+    /// End of the last entry.
     end: Svma,
-    /// Entries that agree with everything.
+    /// Number of accepted entries.
     entries: usize,
 }
 
@@ -127,8 +126,8 @@ impl<'a, 'data> TableSearch<'a, 'data> {
         }
     }
 
-    /// The bytes of a section; absolute entries are pointers, which the image's
-    /// relocations may have to fill first.
+    /// The bytes of a section.  Absolute entries are pointers, which relocations of the image
+    /// may have to fill first.
     fn bytes(&self, section: &Section<'data>) -> Cow<'data, [u8]> {
         match self.layout {
             EntryLayout::Relative | EntryLayout::StaticKeys => Cow::Borrowed(section.data),
@@ -139,10 +138,10 @@ impl<'a, 'data> TableSearch<'a, 'data> {
         }
     }
 
-    /// Addresses of all entries that agree with everything, ascending.
+    /// Addresses of all accepted entries, ascending.
     fn entries(&self, start: Svma, bytes: &[u8]) -> Vec<Svma> {
         let size = self.layout.entry_size();
-        // Misaligned sections are searched at their own aligned addresses.
+        // Misaligned sections are searched at their aligned addresses.
         let skip = usize::try_from(start.0.wrapping_neg() % STEP as u64).unwrap_or(0);
         let Some(bytes) = bytes.get(skip..) else { return Vec::new() };
         let start = start.wrapping_add(skip as u64);
@@ -161,20 +160,20 @@ impl<'a, 'data> TableSearch<'a, 'data> {
         let is_entry = |(entry, at): &(&[u8], u64)| match self.layout {
             EntryLayout::Relative => self.may_be_relative(*at, entry) && self.agrees(*at, entry),
             EntryLayout::Absolute => self.may_be_absolute(entry) && self.agrees(*at, entry),
-            // Their section names them; nothing else is tried.
+            // Their section has a name, so they are not searched for.
             EntryLayout::StaticKeys => false,
         };
         windows.filter(is_entry).map(|(_, at)| Svma(at)).collect()
     }
 
-    /// Drops nearly everything by a handful of instructions.
+    /// Rejects nearly all positions with a few instructions.
     fn may_be_relative(&self, at: u64, entry: &[u8]) -> bool {
         let half = |field: usize| {
             let displacement = self.image.u32_from(entry.get(field..)?)?.cast_signed();
             Some(at.wrapping_add(field as u64).wrapping_add_signed(displacement.into()))
         };
         let Some(code) = half(RelativeEntry::CODE) else { return false };
-        // A displacement of 0 is what zeros look like.
+        // A displacement of 0 is typical of zeros.
         if code == at || !self.is_code(code) {
             return false;
         }
@@ -194,7 +193,7 @@ impl<'a, 'data> TableSearch<'a, 'data> {
         (self.code.0..self.code.1).contains(&address)
     }
 
-    /// Whether everything about the entry is right.
+    /// Whether all parts of the entry agree.
     fn agrees(&self, at: u64, entry: &[u8]) -> bool {
         let (image, arch) = (self.image, self.image.arch());
         let Some(entry) = JumpEntry::decode(image, self.layout, Svma(at), entry) else {
@@ -224,10 +223,10 @@ impl<'a, 'data> TableSearch<'a, 'data> {
         is_insn && arch.check_reach(entry.code, entry.target, site.len).is_ok()
     }
 
-    /// Chains of `entries`, those of each that damage has cut joined.
+    /// The chains of `entries`, joined across damaged entries.
     fn chains(&self, entries: &[Svma]) -> Vec<Chain> {
         let size = self.layout.entry_size() as u64;
-        // Entries of one chain are equal modulo their size.
+        // Entries of one chain have equal addresses modulo their size.
         let mut in_order = entries.to_vec();
         in_order.sort_unstable_by_key(|at| (at.0 % size, *at));
         let mut chains: Vec<Chain> = Vec::new();
@@ -255,7 +254,7 @@ impl<'a, 'data> TableSearch<'a, 'data> {
     }
 }
 
-/// Whether the entries between two chains are taken for damaged ones.
+/// Whether the gap between two chains counts as damaged entries of one table.
 fn is_one_table(first: &Chain, second: &Chain, size: u64) -> bool {
     let Some(gap) = second.start.0.checked_sub(first.end.0) else { return false };
     let Ok(damaged) = usize::try_from(gap / size) else { return false };

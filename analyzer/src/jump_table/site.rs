@@ -1,4 +1,4 @@
-//! Sites: what stands at the address that an entry calls `code`.
+//! Sites: the instructions at the code addresses of entries.
 
 use crate::addr::{AddrRange, Svma};
 use crate::arch::{SiteDecode, SiteInsn};
@@ -11,7 +11,7 @@ use std::fmt;
 pub struct SiteId(pub(crate) u32);
 
 impl SiteId {
-    /// The index of the entry in the table, from 0.
+    /// The index of the entry in the table, starting at 0.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -21,16 +21,16 @@ impl SiteId {
 /// One site.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'data> {
-    /// The bytes of the instruction at `code`, or where they are none, as many
-    /// as the longest site has.  `None` if the file does not have them.
+    /// The bytes of the instruction at `code`; if they are not an instruction, as many bytes as
+    /// the longest site has.  `None` if the file does not have them.
     pub bytes: Option<&'data [u8]>,
-    /// What they are.
+    /// The instruction.
     pub insn: SiteInsn,
     /// Length of the instruction in bytes; 0 if it is not known.
     pub len: usize,
-    /// The section that `code` lies in.
+    /// The section of the site.
     pub section: Option<SectionId>,
-    /// The function that `code` lies in.
+    /// The function of the site.
     pub function: Option<SymbolOffset>,
 }
 
@@ -39,7 +39,7 @@ impl<'data> Site<'data> {
         let arch = image.arch();
         let bytes = image.read_up_to(code, arch.max_insn_bytes() as u64).unwrap_or_default();
         let SiteDecode { insn, len } = match image.kind() {
-            // A branch to another section gets its displacement when loaded.
+            // A branch to another section gets its displacement from a relocation.
             ImageKind::Rel => arch.decode_site(code, &relocated(image, code, bytes)),
             ImageKind::Exec | ImageKind::Dyn => arch.decode_site(code, bytes),
         };
@@ -56,8 +56,8 @@ impl<'data> Site<'data> {
         }
     }
 
-    /// Disassembly at `code`; `None` if there are no bytes or no instruction.
-    /// In a relocatable file, as for a section that starts at 0.
+    /// Disassembly at `code`; `None` if there are no bytes or they are not an instruction.  In
+    /// a relocatable file addresses count from the start of the section.
     #[must_use]
     pub fn disassembly(&self, image: &Image<'_>, code: Svma) -> Option<String> {
         let SymbolicAddress::Section { offset, .. } = image.symbolic(code) else {
@@ -86,10 +86,10 @@ pub struct SiteBytes {
 }
 
 impl SiteBytes {
-    /// The longest instruction of any architecture, in bytes.
+    /// Length of the longest instruction of any architecture, in bytes.
     const CAPACITY: usize = 15;
 
-    /// Copies the bytes of a site, at most 15 of them.
+    /// Copies at most 15 bytes of a site.
     #[must_use]
     pub fn new(site: &[u8]) -> Self {
         let mut copy = Self { bytes: [0; Self::CAPACITY], len: 0 };

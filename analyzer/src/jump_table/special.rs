@@ -1,20 +1,18 @@
-//! Sites that a running kernel treats differently, or that run elsewhere.
+//! Sites that a running kernel treats differently, or that run in another context.
 
-/// What is special about a site's place.
+/// The special property of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Special {
-    /// Init text: freed once the kernel runs or the module is loaded, and never
-    /// patched from then on (`kernel/jump_label.c`, Linux 6.12,
-    /// jump_entry_is_init).
+    /// Init text: freed when the kernel runs or the module is loaded, and never patched after
+    /// that (`kernel/jump_label.c`, Linux 6.12, jump_entry_is_init).
     Init,
-    /// Exit text: of a module it can be patched while the module is loaded; of
-    /// the kernel itself it is dropped at boot.
+    /// Exit text: patched while a module is loaded; for the kernel itself it is dropped at
+    /// boot.
     Exit,
     /// Code of KVM's hypervisor on arm64, which runs at EL2 with its own mapping
     /// (symbols `__kvm_nvhe_*`, section `.hyp.text`; `arch/arm64/kvm/hyp/nvhe`).
     El2,
-    /// An executable section that is no part of the usual text: alternatives,
-    /// trampolines and the like.
+    /// An executable section other than the usual text: alternatives, trampolines and the like.
     UnusualSection,
 }
 
@@ -22,7 +20,7 @@ impl Special {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Init, Self::Exit, Self::El2, Self::UnusualSection];
 
-    /// What is special about a site in `section` and `function`, if anything is.
+    /// The special property of a site in `section` and `function`; `None` for an ordinary site.
     #[must_use]
     pub fn of(section: &str, function: Option<&str>) -> Option<Self> {
         if function.is_some_and(|name| name.starts_with("__kvm_nvhe_")) {
@@ -31,7 +29,7 @@ impl Special {
         match section {
             ".text" => None,
             section if section.contains(".hyp.text") => Some(Self::El2),
-            // `.meminit.text` and `.cpuinit.text` of older kernels too.
+            // Also `.meminit.text` and `.cpuinit.text` of older kernels.
             section if section.contains("init.text") => Some(Self::Init),
             section if section.contains("exit.text") => Some(Self::Exit),
             section if !section.contains("text") => Some(Self::UnusualSection),

@@ -1,4 +1,4 @@
-//! Reads a jump table: its entries, sites and keys, and what is wrong with them.
+//! Reads a jump table: its entries, sites and keys, and their defects.
 
 use super::check;
 use super::diagnostic::{Defect, Diagnostic};
@@ -12,11 +12,11 @@ use crate::image::{Image, ImageKind, Relocated};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// Most entries that are read.  The largest kernels have some 30,000; a damaged
-/// image may claim any number, and each entry takes about 150 bytes here.
+/// Most entries that are read.  The largest kernels have about 30,000.  A damaged image can
+/// claim any number, and each entry takes about 150 bytes of memory.
 pub const MAX_ENTRIES: usize = 1 << 20;
 
-/// A jump table and what was read of it.
+/// A jump table with its sites, keys and diagnostics.
 #[derive(Debug)]
 pub struct JumpTable<'data> {
     location: TableLocation,
@@ -28,14 +28,14 @@ pub struct JumpTable<'data> {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// How many sites hold which instruction.
+/// The number of sites with each instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InsnCounts {
     /// Sites that hold a NOP.
     pub nop: usize,
     /// Sites that hold a branch.
     pub jmp: usize,
-    /// Sites that hold neither, or that cannot be read.
+    /// Sites that hold another instruction or are not readable.
     pub other: usize,
 }
 
@@ -43,8 +43,7 @@ impl<'data> JumpTable<'data> {
     /// Finds, reads and checks the table of `image`.
     ///
     /// # Errors
-    /// If the image has no table.  Whatever is wrong with a table that is there
-    /// is in [`Self::diagnostics`].
+    /// If the image has no table.  Defects of a table are in [`Self::diagnostics`].
     pub fn read(image: &Image<'data>) -> Result<Self, LocateError> {
         let (location, disagreement) = locate::locate(image)?;
         let mut diagnostics: Vec<Diagnostic> =
@@ -69,19 +68,19 @@ impl<'data> JumpTable<'data> {
         Ok(table)
     }
 
-    /// Where the table is, and how it was found.
+    /// The location of the table, and the evidence for it.
     #[must_use]
     pub fn location(&self) -> TableLocation {
         self.location
     }
 
-    /// How its entries lie.
+    /// The layout of its entries.
     #[must_use]
     pub fn layout(&self) -> EntryLayout {
         self.layout
     }
 
-    /// Number of entries, and so of sites.
+    /// Number of entries, which is also the number of sites.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -99,7 +98,7 @@ impl<'data> JumpTable<'data> {
         (0..count).map(SiteId)
     }
 
-    /// The site with an index in the table, if there is one.
+    /// The site with an index in the table; `None` if there is none.
     #[must_use]
     pub fn site_id(&self, index: usize) -> Option<SiteId> {
         (index < self.entries.len()).then(|| u32::try_from(index).ok().map(SiteId))?
@@ -111,7 +110,7 @@ impl<'data> JumpTable<'data> {
         &self.entries[id.index()]
     }
 
-    /// What stands at a site.
+    /// The site of an id.
     #[must_use]
     pub fn site(&self, id: SiteId) -> &Site<'data> {
         &self.sites[id.index()]
@@ -135,20 +134,19 @@ impl<'data> JumpTable<'data> {
         (0..count).map(KeyId)
     }
 
-    /// The key of an id that this table gave out.
+    /// The key of an id of this table.
     #[must_use]
     pub fn key(&self, id: KeyId) -> &Key {
         &self.keys[id.index()]
     }
 
-    /// Everything that is wrong, what concerns the whole image or table first,
-    /// then by site.
+    /// All diagnostics: first those of the whole image or table, then those of sites, by site.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
-    /// How many sites hold which instruction.
+    /// The number of sites with each instruction.
     #[must_use]
     pub fn insn_counts(&self) -> InsnCounts {
         let mut counts = InsnCounts::default();
@@ -178,7 +176,7 @@ impl<'data> JumpTable<'data> {
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         found.par_extend((0..count).into_par_iter().map(SiteId).flat_map_iter(of_site));
         found.extend(check::check_overlaps(&self.entries, &self.sites));
-        // Stable: defects of one site keep the order of the checks.
+        // The sort is stable: defects of one site keep the order of the checks.
         found.sort_by_key(|diagnostic| diagnostic.site);
         self.diagnostics = found;
     }
@@ -188,7 +186,7 @@ fn of_table(defect: Defect) -> Diagnostic {
     Diagnostic { defect, site: None }
 }
 
-/// The table's bytes, relocated, as far as the file has them.
+/// The relocated bytes of the table, as far as the file has them.
 fn table_bytes<'data>(
     image: &Image<'data>,
     range: AddrRange,
@@ -209,7 +207,7 @@ fn table_bytes<'data>(
         if relocated.words == 0 && !range.is_empty() {
             return Err(LocateError::NoRelocations { size: range.size() });
         }
-        // Three fields in entries of either layout.
+        // Entries of both layouts have three fields.
         let words = relocated.words as u64;
         let is_whole = [EntryLayout::Relative, EntryLayout::Absolute]
             .iter()
@@ -232,7 +230,7 @@ fn choose_layout(
     if evidence.plausible == 0 && evidence.tried > 0 {
         diagnostics.push(of_table(Defect::LayoutUnclear { tried: evidence.tried, entry_size }));
     }
-    // The size that is claimed: what is missing of it is another defect.
+    // The claimed size: missing bytes are reported as another defect.
     let size = range.size();
     let rest = size % entry_size as u64;
     if rest != 0 {
@@ -264,7 +262,7 @@ fn decode(
         .collect()
 }
 
-/// Groups sites by key: the keys in address order, and each site's key.
+/// Groups sites by key.  Returns the keys in order of address, and the key of each site.
 fn group_by_key(
     image: &Image<'_>,
     layout: EntryLayout,

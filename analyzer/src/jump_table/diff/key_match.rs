@@ -1,16 +1,15 @@
-//! Which key of one table is which of the other.
+//! Matches the keys of two tables.
 //!
-//! 1. Keys of one holder (by name without numbering and file) are a family.  A
-//!    family of one key on each side is that key.
-//! 2. In larger families, which are names that repeat and arrays, keys are told
-//!    apart by their sites: after those that are alike in all, numbering and
-//!    address included, those with the same functions and senses, then
-//!    those with most sites in common functions, more readily at the same place
-//!    in the holder.
-//! 3. An element of an array whose sites say nothing is the one at its place,
-//!    unless others of that array are seen to have changed theirs.
-//! 4. A key that is still alone was renamed if a key of another name stands at
-//!    its address, in builds with the same layout, or has its sites.
+//! 1. Keys of one holder (same name without numbering, same file) form a family.  A family of
+//!    one key on each side is a match.
+//! 2. In larger families (repeated names and arrays) keys are distinguished by their sites.
+//!    Keys that are equal in everything, including numbering and address, match first; then
+//!    those with the same functions and branch senses; then those with the most sites in common
+//!    functions, where the same offset in the holder counts in favour.
+//! 3. An array element whose sites do not decide matches the element at the same index, unless
+//!    other elements of that array changed theirs.
+//! 4. A key without a match was renamed if a key of another name has its address, in builds
+//!    with the same layout, or has its sites.
 
 use super::matching::{
     FunctionCounts, PairCandidate, best_pairs, equal_pairs, overlap, remove, sharing,
@@ -19,18 +18,18 @@ use super::prepared::Prepared;
 use super::stable_name::similarity;
 use foldhash::{HashMap, HashMapExt as _};
 
-/// What makes two keys one.
+/// The evidence that two keys are the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyMatch {
-    /// The name, without numbering.
+    /// The name without numbering.
     Name,
-    /// The holder's name, and the functions of the sites.
+    /// The holder's name and the functions of the sites.
     Sites,
-    /// The holder's name and the place in it; the sites have no function in common.
+    /// The holder's name and the offset in it; the sites have no function in common.
     Position,
-    /// Another name at the same address.
+    /// The same address under another name.
     RenamedByAddress,
-    /// Another name with the same sites, or most of them and a similar name.
+    /// The same sites under another name, or most of them under a similar name.
     RenamedBySites,
 }
 
@@ -42,21 +41,21 @@ impl KeyMatch {
     }
 }
 
-/// Least overlap, of 1000, that makes keys at different places of a holder one.
+/// Least overlap, in thousandths, of keys at different offsets in a holder.
 const SHIFTED: u32 = 400;
-/// What the same place in the holder, or the same file, adds to an overlap.
+/// Added to an overlap for the same offset in the holder, and for the same file.
 const SAME_PLACE: u32 = 250;
-/// Least similarity of names, of 1000, of a key that was renamed.
+/// Least similarity, in thousandths, of the names of a renamed key.
 const SIMILAR_NAME: u32 = 500;
-/// Least overlap beside a similar name, and least sum of both.
+/// Least overlap of keys with similar names, and least sum of overlap and similarity.
 const SOME_SITES: u32 = 300;
 const SITES_AND_NAME: u32 = 900;
-/// Overlap that needs no similar name, if several functions show it.
+/// Overlap, in thousandths, that suffices without a similar name if several functions show it.
 const SAME_SITES: u32 = 750;
 
 pub(super) type Pair = (usize, usize, KeyMatch);
 
-/// All pairs of keys, by the first.
+/// All pairs of keys, sorted by the first.
 pub(super) fn key_pairs(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (in_a, in_b) in families(a, b) {
@@ -70,7 +69,7 @@ pub(super) fn key_pairs(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<Pair> {
     pairs
 }
 
-/// Keys of each holder that both tables have, in the order of the first.
+/// Keys of each holder that both tables have, in the order of the first table.
 fn families(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<(Vec<usize>, Vec<usize>)> {
     let mut of_holder: HashMap<&str, usize> = HashMap::new();
     let mut families: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
@@ -93,11 +92,11 @@ fn families(a: &Prepared<'_>, b: &Prepared<'_>) -> Vec<(Vec<usize>, Vec<usize>)>
 struct KeyFamily<'a> {
     a: &'a Prepared<'a>,
     b: &'a Prepared<'a>,
-    /// Keys that have no partner yet.
+    /// Keys without a partner so far.
     in_a: Vec<usize>,
     in_b: Vec<usize>,
     pairs: Vec<Pair>,
-    /// Whether each side has one, or each several.
+    /// Whether both sides have one key, or both have several.
     is_same_shape: bool,
 }
 
@@ -126,7 +125,7 @@ impl KeyFamily<'_> {
         self.a.names[a].path == self.b.names[b].path
     }
 
-    /// Keys that a build left alone: numbering, address and all.
+    /// Matches keys that did not change at all, including numbering and address.
     fn by_everything(&mut self) {
         let all = |side: &'_ Prepared<'_>, key: usize| {
             let model = &side.model.keys[key];
@@ -161,8 +160,7 @@ impl KeyFamily<'_> {
             keys.iter().map(|key| side.counts[*key].clone()).collect()
         };
         let (of_a, of_b) = (counts(self.a, &self.in_a), counts(self.b, &self.in_b));
-        // One key against many was taken apart or put together: its parts are
-        // other keys.
+        // One key against several was split or merged: the parts are other keys.
         let is_same_shape = self.is_same_shape;
         let (of_a, of_b): (Vec<_>, Vec<_>) = (of_a.iter().collect(), of_b.iter().collect());
         let candidate = |(a, b, shared): (usize, usize, usize)| {
@@ -172,7 +170,7 @@ impl KeyFamily<'_> {
             let is_same_place = name_a.path == name_b.path;
             let is_same_file = name_a.file.is_some() && name_a.file == name_b.file;
             let bonus = SAME_PLACE * (u32::from(is_same_place) + u32::from(is_same_file));
-            // The same place alone tells nothing about a name that repeats.
+            // The same offset alone is no evidence for a repeated name.
             let is_numbered = name_a.is_numbered || name_b.is_numbered;
             let is_shifted = overlap >= SHIFTED && (is_same_place || is_same_shape);
             let is_likely = is_shifted || (is_same_place && !is_numbered);
@@ -209,7 +207,7 @@ impl KeyFamily<'_> {
     }
 }
 
-/// Whether nearly all keys kept their addresses.
+/// Whether nearly all keys have the same addresses in both tables.
 fn is_same_layout(a: &Prepared<'_>, b: &Prepared<'_>, pairs: &[Pair]) -> bool {
     let stays = |pair: &&Pair| a.model.keys[pair.0].address == b.model.keys[pair.1].address;
     let staying = pairs.iter().filter(stays).count();
@@ -237,8 +235,8 @@ fn renamed_by_address(
     let (in_a, in_b) = both_alone(a, b, pairs);
     let address = |side: &Prepared<'_>, key: usize| {
         let model = &side.model.keys[key];
-        // Numbered names change for no reason, and a key that is elsewhere has
-        // no address but its name.
+        // Numbered names change without a reason, and a key in another image has no address of
+        // its own.
         let known = !side.names[key].is_numbered && model.section.is_some();
         known.then(|| (model.address.clone(), model.section.map(str::to_owned)))
     };

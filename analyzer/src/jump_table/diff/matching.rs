@@ -1,15 +1,15 @@
-//! Pairs of things of two sides, the best first.
+//! Pairs items of two sides, best pairs first.
 
 use super::stable_name::permille;
 use foldhash::{HashMap, HashMapExt as _};
 use std::collections::VecDeque;
 use std::hash::Hash;
 
-/// Pairs that one function may suggest: beyond it things of one function are
-/// paired in order alone, so that damaged tables cannot make the work quadratic.
+/// Most pairs that one function may suggest.  Beyond this number items of one function are
+/// paired only in order, so that damaged tables cannot make the work quadratic.
 const MAX_PAIRS: usize = 256;
 
-/// A pair that may be one, by rank on each side.
+/// A possible pair, by rank on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PairCandidate {
     pub(super) score: u32,
@@ -17,10 +17,10 @@ pub(super) struct PairCandidate {
     pub(super) b: usize,
 }
 
-/// Takes pairs by score, none of whose halves was taken before; ties by rank.
+/// Selects pairs by score, and ties by rank; each item is used once.
 ///
-/// Which of two pairs with a common half goes first does not depend on which
-/// side is called a, so the result does not either.
+/// The order of two pairs with a common item does not depend on which side is called a, so
+/// neither does the result.
 pub(super) fn best_pairs(mut candidates: Vec<PairCandidate>) -> Vec<(usize, usize)> {
     candidates.sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.score), pair.a, pair.b));
     let size = |of: fn(&PairCandidate) -> usize| candidates.iter().map(|pair| of(pair) + 1).max();
@@ -36,8 +36,8 @@ pub(super) fn best_pairs(mut candidates: Vec<PairCandidate>) -> Vec<(usize, usiz
     pairs
 }
 
-/// Pairs things that have the same property, those of one property in order.
-/// Things without the property are left.
+/// Pairs items with equal properties, those of one property in order.  Items without the
+/// property stay unpaired.
 pub(super) fn equal_pairs<T: Hash + Eq>(
     a: &[usize],
     b: &[usize],
@@ -54,18 +54,18 @@ pub(super) fn equal_pairs<T: Hash + Eq>(
     a.iter().filter_map(|&item| Some((item, partner(item)?))).collect()
 }
 
-/// Takes `gone` off a list.
+/// Removes the items of `gone` from a list.
 pub(super) fn remove(from: &mut Vec<usize>, gone: impl Iterator<Item = usize>) {
     let mut gone: Vec<usize> = gone.collect();
     gone.sort_unstable();
     from.retain(|item| gone.binary_search(item).is_err());
 }
 
-/// Sites of a thing in each function: function and count, by function.
+/// Number of sites of an item in each function, sorted by function.
 pub(super) type FunctionCounts = Vec<(u32, usize)>;
 
-/// Pairs that have functions in common, and how many sites in common ones.
-/// `a` and `b` are the counts of each thing, by rank.
+/// Pairs that have functions in common, each with the number of sites in common functions. `a`
+/// and `b` are the counts of each item, by rank.
 pub(super) fn sharing(a: &[&FunctionCounts], b: &[&FunctionCounts]) -> Vec<(usize, usize, usize)> {
     let (of_a, of_b) = (by_function(a), by_function(b));
     let mut shared: Vec<(usize, usize, usize)> = Vec::new();
@@ -99,7 +99,7 @@ fn by_function(things: &[&FunctionCounts]) -> Vec<(u32, Vec<(usize, usize)>)> {
         .collect()
 }
 
-/// How much of two things is in common functions, of 1000 (Dice's coefficient).
+/// The share of sites in common functions, in thousandths (Dice's coefficient).
 pub(super) fn overlap(shared: usize, a: &FunctionCounts, b: &FunctionCounts) -> u32 {
     let total = |counts: &FunctionCounts| counts.iter().map(|(_, sites)| sites).sum::<usize>();
     permille(2 * shared, total(a) + total(b))

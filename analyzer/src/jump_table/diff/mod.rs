@@ -1,10 +1,13 @@
-//! What differs between two jump tables.
+//! The difference between two jump tables.
 //!
-//! Addresses say nothing about two builds of a program, and neither do the
-//! numbers in names that compilers and macros make up ([`stable_name`]).  Keys are
-//! matched by what survives a rebuild ([`KeyMatch`]), sites within a key by
-//! function and order ([`SitesDiff`]).  Both matchings are one to one, and do not
-//! depend on which table is the first.
+//! # A diff compares what survives a rebuild
+//! Addresses cannot identify anything across two builds of a program, and neither can the
+//! numbers in names that compilers and macros generate ([`stable_name`]).  Keys are matched by
+//! name without numbering, repeated names and array elements by the functions of their sites
+//! ([`KeyMatch`]); sites within a key are matched by function and order ([`SitesDiff`]).
+//! Addresses serve only to find renamed keys of builds with the same layout, and every
+//! inference (renamed, moved) states its evidence.  Both matchings are one to one and do not
+//! depend on the order of the tables.
 
 mod key_match;
 mod matching;
@@ -27,11 +30,11 @@ pub struct KeyPair {
     pub a: usize,
     /// Index in those of the second table.
     pub b: usize,
-    /// What makes them one.
+    /// The evidence that the two are the same key.
     pub identity: KeyMatch,
-    /// What of the key itself differs.
+    /// The differences of the key itself.
     pub changes: KeyChanges,
-    /// What became of its sites.
+    /// The differences of its sites.
     pub sites: SitesDiff,
 }
 
@@ -43,23 +46,23 @@ impl KeyPair {
     }
 }
 
-/// What of a key differs.  What one table does not know is no difference.
+/// The differences of a key.  A property that one table does not know is not a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeyChanges {
-    /// The state that it was defined with.
+    /// The initial state.
     pub initial: bool,
     /// `enabled` when the image starts.
     pub enabled: bool,
-    /// Its section, or whether that has bytes in the file.
+    /// Its section, or whether the section has bytes in the file.
     pub storage: bool,
     /// Its kind.
     pub kind: bool,
-    /// Its place in the object that holds it.
+    /// Its offset in the object that holds it.
     pub place: bool,
 }
 
 impl KeyChanges {
-    /// Whether there is any.
+    /// Whether anything differs.
     #[must_use]
     pub const fn any(self) -> bool {
         self.initial || self.enabled || self.storage || self.kind || self.place
@@ -72,7 +75,7 @@ impl KeyChanges {
             enabled: differ(a.enabled, b.enabled),
             storage: a.storage != b.storage || differ(a.section, b.section),
             kind: differ(a.kind, b.kind),
-            // Another name says it all, and an address is no place.
+            // A renamed key is reported as such, and an address is not an offset in an object.
             place: place && !identity.is_renamed() && !NameParts::parse(&a.name).holder.is_empty(),
         }
     }
@@ -82,14 +85,14 @@ fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if a != b)
 }
 
-/// What differs between two tables; a key of either is in exactly one list.
+/// The difference between two tables; each key of either is in exactly one list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableDiff {
-    /// Keys of both tables, by the first.
+    /// Keys of both tables, sorted by the first.
     pub pairs: Vec<KeyPair>,
-    /// Keys of the first table alone, by index in [`TableModel::keys`].
+    /// Keys of the first table only, by index in [`TableModel::keys`].
     pub removed: Vec<usize>,
-    /// Keys of the second table alone, by index.
+    /// Keys of the second table only, by index.
     pub added: Vec<usize>,
 }
 

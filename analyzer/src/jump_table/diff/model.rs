@@ -1,4 +1,4 @@
-//! A jump table as it is compared: names instead of addresses.
+//! A jump table in the form in which it is compared: names instead of addresses.
 
 use crate::addr::Svma;
 use crate::arch::SiteInsn;
@@ -6,16 +6,16 @@ use crate::image::Image;
 use crate::jump_table::{JumpTable, Key, KeyDescriptions, KeyId, KeyStorage};
 use std::borrow::Cow;
 
-/// What of a table is compared.
+/// The compared properties of a table.
 #[derive(Debug, Clone, Default)]
 pub struct TableModel<'a> {
     /// The keys, by address.
     pub keys: Vec<KeyModel<'a>>,
-    /// The sites, in the order of their code.
+    /// The sites, sorted by address.
     pub sites: Vec<SiteModel<'a>>,
 }
 
-/// Where a key's bytes are, as [`KeyStorage`] without what they say.
+/// The location of a key's bytes: [`KeyStorage`] without their content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageKind {
     /// In the file.
@@ -24,7 +24,7 @@ pub enum StorageKind {
     ZeroFilled,
     /// In another image.
     Elsewhere,
-    /// Nothing is known.
+    /// The location is not known.
     Unreadable,
 }
 
@@ -33,28 +33,28 @@ pub enum StorageKind {
 pub struct KeyModel<'a> {
     /// Its name, in the grammar of [`super::NameParts`].
     pub name: Cow<'a, str>,
-    /// What kind of key it is, if that is known.
+    /// Its kind; `None` if it is not known.
     pub kind: Option<&'a str>,
-    /// Its address as the image's users write it.
+    /// Its address as reports write it.
     pub address: String,
-    /// Name of the section that it lies in.
+    /// Name of its section.
     pub section: Option<&'a str>,
-    /// Where its bytes are.
+    /// The location of its bytes.
     pub storage: StorageKind,
-    /// `enabled` when the image starts; `None` if that cannot be read.
+    /// `enabled` when the image starts; `None` if it is not readable.
     pub enabled: Option<i32>,
-    /// The state it was defined with; `None` if that cannot be read.
+    /// The initial state; `None` if it is not readable.
     pub initial: Option<bool>,
 }
 
-/// What stands at a site.
+/// The instruction at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SiteState {
     /// A NOP.
     Nop,
     /// A branch.
     Jmp,
-    /// Neither, or unreadable.
+    /// Another instruction, or unreadable bytes.
     Other,
 }
 
@@ -63,13 +63,13 @@ pub enum SiteState {
 pub struct SiteModel<'a> {
     /// Index of its key in [`TableModel::keys`].
     pub key: usize,
-    /// Name of the function that it lies in, as the symbol has it.
+    /// Name of its function, as in the symbol table.
     pub function: Option<Cow<'a, str>>,
-    /// Bytes from the function's start; 0 without one.
+    /// Bytes from the start of the function; 0 without one.
     pub offset: u64,
     /// Whether the branch is likely (bit 0 of the key word).
     pub branch: bool,
-    /// What stands there.
+    /// The instruction at the site.
     pub insn: SiteState,
 }
 
@@ -104,7 +104,7 @@ impl<'a> TableModel<'a> {
                 (entry.code, model)
             })
             .collect();
-        // Stable: entries of one address keep the order of the table.
+        // The sort is stable: entries with one address keep the order of the table.
         sites.sort_by_key(|(code, _)| *code);
         Self {
             keys: table.key_ids().zip(table.keys()).map(key).collect(),

@@ -1,11 +1,11 @@
-//! Both tables, taken apart for matching: names in parts, functions as numbers.
+//! Both tables, prepared for matching: names split into parts, functions as numbers.
 
 use super::matching::FunctionCounts;
 use super::model::TableModel;
 use super::stable_name::{NameParts, function_base};
 use foldhash::HashMap;
 
-/// The function of a site, as a number that both tables share.
+/// A function, as a number that both tables share.
 pub(super) type FunctionId = u32;
 
 /// Names of functions of both tables, without numbering.
@@ -13,7 +13,7 @@ pub(super) type FunctionId = u32;
 pub(super) struct FunctionNames<'a> {
     names: Vec<&'a str>,
     ids: HashMap<&'a str, FunctionId>,
-    /// Which of both tables have sites in it.
+    /// Whether each of the two tables has sites in the function.
     tables: Vec<[bool; 2]>,
 }
 
@@ -22,7 +22,7 @@ impl<'a> FunctionNames<'a> {
         self.names[id as usize]
     }
 
-    /// Whether both tables have sites in it: then it did not get another name.
+    /// Whether both tables have sites in the function, which then was not renamed.
     pub(super) fn is_in_both(&self, id: FunctionId) -> bool {
         self.tables[id as usize] == [true; 2]
     }
@@ -42,18 +42,18 @@ impl<'a> FunctionNames<'a> {
 #[derive(Debug)]
 pub(super) struct Prepared<'a> {
     pub(super) model: &'a TableModel<'a>,
-    /// For each key its name.
+    /// The name of each key.
     pub(super) names: Vec<NameParts<'a>>,
-    /// For each key its sites, in the order of their code.
+    /// The sites of each key, sorted by address.
     pub(super) sites: Vec<Vec<usize>>,
-    /// For each key its sites in each function that is known.
+    /// The number of sites of each key in each known function.
     pub(super) counts: Vec<FunctionCounts>,
-    /// For each site its function.
+    /// The function of each site.
     pub(super) function_of: Vec<Option<FunctionId>>,
 }
 
 impl<'a> Prepared<'a> {
-    /// `table` is 0 for the first and 1 for the second.
+    /// `table` is 0 for the first table and 1 for the second.
     pub(super) fn new(
         model: &'a TableModel<'a>,
         table: usize,
@@ -78,8 +78,8 @@ impl<'a> Prepared<'a> {
         Self { model, names, sites, counts, function_of }
     }
 
-    /// The functions and senses of a key's sites; `None` if a function is not
-    /// known, since then they tell nothing apart.
+    /// The functions and branch senses of a key's sites; `None` if a function is not known,
+    /// because the sites then distinguish nothing.
     pub(super) fn signature(&self, key: usize) -> Option<Vec<(FunctionId, bool)>> {
         let sites = self.sites[key].iter();
         let mut all: Vec<(FunctionId, bool)> = sites

@@ -1,9 +1,9 @@
-//! Which site of a key is which.
+//! Matches the sites of a key.
 //!
-//! Sites of one function are paired in order, first those with the same sense of
-//! the branch, then the rest.  What is left moved to another function if the key
-//! has as many sites as before and one function of either side takes or gives
-//! them all, or if the functions have similar names; else it is removed or added.
+//! Sites of one function are paired in order: first those with the same branch sense, then the
+//! others.  The remaining sites moved to another function if the key has as many sites as
+//! before and a single function of one side accounts for all of them, or if the functions have
+//! similar names.  Otherwise they were removed or added.
 
 use super::matching::{PairCandidate, best_pairs, equal_pairs, remove};
 use super::prepared::{FunctionId, FunctionNames, Prepared};
@@ -11,10 +11,10 @@ use super::stable_name::{similarity_of_words, words};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-/// Least similarity of the names, of 1000, of functions that sites move between.
+/// Least similarity, in thousandths, of the names of functions between which sites move.
 const SIMILAR: u32 = 600;
-/// Pairs of functions whose names are compared, for each site of the key.  The
-/// kernels that were measured need 15 at most; the bound keeps the work linear.
+/// Most pairs of functions whose names are compared, per site of the key.  The measured kernels
+/// need at most 15; the bound keeps the work linear.
 const MAX_PAIRS_PER_SITE: usize = 32;
 
 /// A site that both tables have.
@@ -32,19 +32,19 @@ pub struct SitePair {
     pub is_rewritten: bool,
 }
 
-/// What became of the sites of a key.
+/// The differences of the sites of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SitesDiff {
-    /// Sites of both tables, by the first.
+    /// Sites of both tables, sorted by the first.
     pub pairs: Vec<SitePair>,
-    /// Sites of the first table alone.
+    /// Sites of the first table only.
     pub removed: Vec<usize>,
-    /// Sites of the second table alone.
+    /// Sites of the second table only.
     pub added: Vec<usize>,
 }
 
 impl SitesDiff {
-    /// Whether sites came, went, moved, turned or were rewritten.
+    /// Whether any site was added, removed, moved, turned or rewritten.
     #[must_use]
     pub fn is_different(&self) -> bool {
         let differs = |pair: &SitePair| pair.is_moved || pair.is_turned || pair.is_rewritten;
@@ -118,7 +118,7 @@ fn in_order(sites: ByFunction) -> Vec<usize> {
     sites
 }
 
-/// Pairs sites of one class in order, and takes them off both lists.
+/// Pairs sites of one class in order, and removes them from both lists.
 fn take_in_order<T: Hash + Eq>(
     of_a: &mut Vec<usize>,
     of_b: &mut Vec<usize>,
@@ -132,8 +132,8 @@ fn take_in_order<T: Hash + Eq>(
     pairs.extend(found);
 }
 
-/// Functions whose names are similar, the most similar first, unless both tables
-/// have sites in both: those did not take over one from the other.
+/// Functions with similar names, most similar first.  Two functions that both have sites in
+/// both tables are not paired: neither replaced the other.
 fn functions_moved_between(
     in_a: &ByFunction,
     in_b: &ByFunction,
@@ -142,7 +142,7 @@ fn functions_moved_between(
 ) -> Vec<(FunctionId, FunctionId)> {
     let known = |sites: &ByFunction| {
         let mut known: Vec<FunctionId> = sites.keys().copied().flatten().collect();
-        // Numbers depend on which table was read first; names do not.
+        // Sorted by name: the numbers depend on which table was read first.
         known.sort_unstable_by_key(|id| functions.name(*id));
         known
     };

@@ -1,16 +1,16 @@
-//! What of a name survives a rebuild.
+//! The part of a name that survives a rebuild.
 //!
-//! Compilers and the kernel's macros number the names that they make up, and the
-//! numbers change with every edit of a file.  A name is compared without them:
+//! Compilers and the kernel's macros number the names that they generate, and the numbers
+//! change with every edit of a file.  Names are compared without:
 //!
-//! - `.N` behind a static of a function (`___once_key.4`, `descriptor.12`), and
-//!   gcc's and clang's suffixes `.cold`, `.part.N`, `.isra.N`, `.constprop.N`,
-//!   `.localalias`, `.lto_priv.N`, `.llvm.N`;
-//! - the prefixes of system calls, which the architecture chooses;
-//! - the counter of `__UNIQUE_ID_` (include/linux/compiler.h):
-//!   `__UNIQUE_ID_ddebug419` is `__UNIQUE_ID_ddebug`.
+//! - `.N` after a static variable of a function (`___once_key.4`, `descriptor.12`), and the
+//!   suffixes of gcc and clang: `.cold`, `.part.N`, `.isra.N`, `.constprop.N`, `.localalias`,
+//!   `.lto_priv.N`, `.llvm.N`;
+//! - the prefixes of system calls, which depend on the architecture;
+//! - the counter of `__UNIQUE_ID_` (include/linux/compiler.h): `__UNIQUE_ID_ddebug419` is
+//!   compared as `__UNIQUE_ID_ddebug`.
 
-/// Words of a name that are looked at: names come from the file and may be long.
+/// Most words of a name that are compared: names from a file can have any length.
 const MAX_WORDS: usize = 12;
 
 /// Suffixes that compilers give to parts and copies of a function or object.
@@ -19,21 +19,21 @@ const SUFFIXES: [&str; 8] =
 
 const UNIQUE_ID: &str = "__UNIQUE_ID_";
 
-/// The name of a key, taken apart.
+/// The parts of a key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameParts<'a> {
     /// The file that qualifies the symbol, as in `net/core/dev.c:symbol`.
     pub file: Option<&'a str>,
-    /// The object that holds the key, without numbering; empty for an address.
+    /// The object that holds the key, without numbering; empty if the name is an address.
     pub holder: &'a str,
-    /// Where in that object: `+0x8`, `.key`, `[5]`, or nothing.
+    /// The location in that object: `+0x8`, `.key`, `[5]`, or empty.
     pub path: &'a str,
-    /// Whether numbering was taken off: the name alone does not say which key.
+    /// Whether numbering was removed: the rest of the name does not identify the key.
     pub is_numbered: bool,
 }
 
 impl<'a> NameParts<'a> {
-    /// Takes a name apart.
+    /// Splits a name into its parts.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         if text.starts_with("0x") {
@@ -55,7 +55,7 @@ fn split_file(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Where the symbol ends and the path into the object begins.
+/// The end of the symbol and the start of the path into the object.
 fn path_start(name: &str) -> usize {
     // A section, not a symbol: `.data..ro_after_init+0x8`.
     if name.starts_with('.') {
@@ -78,7 +78,7 @@ fn is_suffix(token: &str) -> bool {
     is_number || SUFFIXES.contains(&token)
 }
 
-/// The name of a function or object without what compilers number and append.
+/// The name of a function or object without the parts that compilers number and append.
 #[must_use]
 pub fn without_numbering(symbol: &str) -> &str {
     let mut name = symbol;
@@ -98,10 +98,10 @@ pub fn without_numbering(symbol: &str) -> &str {
     }
 }
 
-/// The name of a function as sites are matched by it: without numbering, and
-/// without what makes a system call the architecture's (`__arm64_sys_read`,
-/// `__do_sys_read`: SYSCALL_DEFINEx in include/linux/syscalls.h and each
-/// architecture's asm/syscall_wrapper.h).  Compatibility calls are others.
+/// The name of a function for matching sites: without numbering, and without the part of a
+/// system call's name that depends on the architecture (`__arm64_sys_read`, `__do_sys_read`:
+/// SYSCALL_DEFINEx in include/linux/syscalls.h and each architecture's asm/syscall_wrapper.h).
+/// Compatibility calls keep their names.
 #[must_use]
 pub fn function_base(symbol: &str) -> &str {
     let name = without_numbering(symbol);
@@ -109,12 +109,12 @@ pub fn function_base(symbol: &str) -> &str {
     call.filter(|call| call.starts_with("sys_") && call.len() > "sys_".len()).unwrap_or(name)
 }
 
-/// What stands before `sys_`.
+/// Prefixes of `sys_`.
 const SYSTEM_CALLS: [&str; 5] = ["__arm64_", "__riscv_", "__x64_", "__se_", "__do_"];
 
-/// How much two names have in common, of 1000: twice the words that both have
-/// in the same order to the words of both.  `key` and `tracepoint`, which say
-/// nothing, do not count.
+/// The similarity of two names in thousandths: twice the number of common words in the same
+/// order, divided by the words of both.  `key` and `tracepoint` carry no information and do not
+/// count.
 #[must_use]
 pub fn similarity(a: &str, b: &str) -> u32 {
     similarity_of_words(&words(a), &words(b))
@@ -143,7 +143,7 @@ pub(super) fn words(name: &str) -> Vec<&str> {
     name.split(['_', '.', '+']).filter(says_something).take(MAX_WORDS).collect()
 }
 
-/// `part` of `whole` in thousandths; 0 of nothing.
+/// `part` of `whole` in thousandths; 0 if `whole` is 0.
 pub(super) fn permille(part: usize, whole: usize) -> u32 {
     let value = part.saturating_mul(1000).checked_div(whole).unwrap_or(0);
     u32::try_from(value.min(1000)).unwrap_or(1000)
