@@ -226,6 +226,7 @@ fn is_root() -> bool {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
 fn a_disk_that_fills_up_leaves_what_was_there() {
     let bench = Bench::new();
     bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
@@ -241,6 +242,7 @@ fn a_disk_that_fills_up_leaves_what_was_there() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
 fn no_room_for_a_journal_leaves_the_image() {
     let bench = Bench::new();
     bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
@@ -256,6 +258,7 @@ fn no_room_for_a_journal_leaves_the_image() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
 fn a_read_only_disk_is_said_to_be_one() {
     let bench = Bench::new();
     bench.plan(&["vmlinux", "--flip", "demo_false_key"]);

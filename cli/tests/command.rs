@@ -1,5 +1,6 @@
 //! Runs jlctl as a user does.
 
+use serde_json::Value;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +18,33 @@ pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Run {
+    /// The standard output of a run that must succeed without a warning.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
+        self.stdout
+    }
+
+    /// The JSON report of a run without a warning, whose exit code says what was found.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.stderr, "", "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Asserts that the run fails with `code`, prints nothing and complains with `words`.
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} in {}", self.stderr);
+        }
+    }
+}
+
+/// A path as an argument.
+pub(crate) fn utf8(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
 }
 
 pub(crate) fn root() -> PathBuf {

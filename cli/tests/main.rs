@@ -3,6 +3,7 @@
 mod apply;
 mod command;
 mod diff;
+mod directory;
 mod inspect {
     mod bare_kernels;
     mod contract;
@@ -11,10 +12,9 @@ mod inspect {
     mod set;
 }
 mod link {
+    mod bench;
     mod dynamic;
-    mod reads;
     mod static_programs;
-    mod tools;
 }
 mod lint {
     mod in_ci;

@@ -1,235 +1,142 @@
-//! `jlctl link`: programs that compilers made, linked, run, stripped and taken back; what is
+//! `jlctl link` of dynamic programs and libraries: linked, run, stripped and taken back; what is
 //! refused.
-//!
-//! What is missing of compilers and emulators fails a test.
 
-use super::reads::{self, Names};
-use super::tools::{holds, install, succeeds, well_formed};
-use crate::command::{Run, jlctl, root, run};
+use super::bench::{ARM64, Bench, Machine, NATIVE, Names, holds, succeeds};
+use crate::command::{run, utf8};
 use crate::process::Process;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::Command;
 
-/// What a program is built for, and by what it is looked at.
-struct Machine {
-    gcc: &'static [&'static str],
-    clang: &'static [&'static str],
-    strip: &'static str,
-    target: Option<(&'static str, &'static str)>,
-    emulator: &'static [&'static str],
-}
-
-const NATIVE: Machine =
-    Machine { gcc: &["gcc"], clang: &["clang"], strip: "strip", target: None, emulator: &[] };
-const ARM64: Machine = Machine {
-    gcc: &["aarch64-linux-gnu-gcc"],
-    clang: &["clang", "--target=aarch64-linux-gnu"],
-    strip: "aarch64-linux-gnu-strip",
-    target: Some(("aarch64-unknown-linux-gnu", "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER")),
-    emulator: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
-};
 const UNLINKED: &str = "no runtime: 0 1\n";
 const LINKED: &str = "runtime: 0 0, then 1 0\n";
 
-struct Bench {
-    directory: tempfile::TempDir,
-    machine: Machine,
+/// Asserts that the environment flips the keys of a linked program, by the names of the link's
+/// note where the program is stripped.
+fn flipped_at_start(bench: &Bench, program: &str) {
+    let mut command = bench.command(program);
+    command.env("JLSHIM_ENABLE", "off_key").env("JLSHIM_DISABLE", "on_key");
+    let seen = run(command.arg("see"));
+    assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("seen: 1 0\n", ""), "{program}");
 }
 
-impl Bench {
-    /// A directory with the library for `machine` in `lib`.
-    fn with_library(machine: Machine) -> Self {
-        let bench = Self::new(machine);
-        let Machine { gcc, target, .. } = bench.machine;
-        install(&bench.path("prefix"), target, gcc[0]);
-        bench
-    }
-
-    fn new(machine: Machine) -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory"), machine }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Compiles a file below `tests/link` into `out`.
-    fn compile(&self, compiler: &[&str], source: &str, out: &str, options: &[&str]) {
-        let mut command = Command::new(compiler[0]);
-        command.args(&compiler[1..]).args(["-O2", "-o"]).arg(self.path(out)).arg("-I");
-        command.arg(root().join("runtime-shim/include"));
-        command.arg(root().join("cli/tests/c").join(source)).args(options);
-        succeeds(&mut command);
-    }
-
-    fn jlctl(&self, args: &[&str]) -> Run {
-        run(jlctl(args).current_dir(self.directory.path()))
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let run = self.jlctl(args);
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
-        run.stdout
-    }
-
-    /// Fails with `code` and `words`, and writes nothing.
-    fn refused(&self, image: &str, code: i32, words: &[&str]) {
-        let run = self.jlctl(&["link", image, "-o", "never", "--shim", "prefix/lib"]);
-        assert_eq!(run.code, code, "{image}: {}", run.stderr);
-        for word in words {
-            assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
-        }
-        assert!(!self.path("never").exists(), "{image}");
-    }
-
-    /// The environment flips keys of a linked program, by the names of the note where it is
-    /// stripped.
-    fn flipped_at_start(&self, program: &str) {
-        let mut command = self.command(program);
-        command.env("JLSHIM_ENABLE", "off_key").env("JLSHIM_DISABLE", "on_key");
-        let seen = run(command.arg("see"));
-        assert_eq!((seen.stdout.as_str(), seen.stderr.as_str()), ("seen: 1 0\n", ""), "{program}");
-    }
-
-    /// Its keys are flipped by the control socket, by names that are in the link's note.
-    fn flipped_by_socket(&self, program: &str) {
-        let path = self.path("control");
-        let mut command = self.command(program);
-        let mut process = Process::start(command.arg("serve").env("JLSHIM_CONTROL", &path));
+/// Asserts that the control socket of a linked program flips its keys, by the names of the link's
+/// note.
+fn flipped_by_socket(bench: &Bench, program: &str) {
+    let path = bench.path("control");
+    let mut command = bench.command(program);
+    let mut process = Process::start(command.arg("serve").env("JLSHIM_CONTROL", &path));
+    assert_eq!(process.ask(""), "seen: 0 1", "{program}");
+    let mut control = UnixStream::connect(&path).expect("it serves");
+    control.write_all(b"enable off_key disable on_key\n").expect("it listens");
+    let reply = BufReader::new(control).lines().nth(2).expect("three lines").expect("text");
+    assert!(reply.starts_with("ok 2 strict "), "{program}: {reply}");
+    assert_eq!(process.ask(""), "seen: 1 0", "{program}");
+    if bench.machine.emulator.is_empty() {
+        let pid = process.pid();
+        bench.ok(&["ctl", &pid, "disable", "off_key"]);
+        bench.ok(&["ctl", &pid, "--ptrace", "enable", "on_key"]);
         assert_eq!(process.ask(""), "seen: 0 1", "{program}");
-        let mut control = UnixStream::connect(&path).expect("it serves");
-        control.write_all(b"enable off_key disable on_key\n").expect("it listens");
-        let reply = BufReader::new(control).lines().nth(2).expect("three lines").expect("text");
-        assert!(reply.starts_with("ok 2 strict "), "{program}: {reply}");
-        assert_eq!(process.ask(""), "seen: 1 0", "{program}");
-        if self.machine.emulator.is_empty() {
-            let pid = process.pid();
-            self.ok(&["ctl", &pid, "disable", "off_key"]);
-            self.ok(&["ctl", &pid, "--ptrace", "enable", "on_key"]);
-            assert_eq!(process.ask(""), "seen: 0 1", "{program}");
-        }
-        process.finish();
-        assert!(!path.exists(), "{program}: the socket is removed");
     }
+    process.finish();
+    assert!(!path.exists(), "{program}: the socket is removed");
+}
 
-    fn reads(&self, program: &str, names: Names) {
-        reads::reads(self.directory.path(), program, self.machine.target.is_some(), names);
+/// Links `name`.  The linked program must run and be well formed, also when it is stripped by any
+/// of the usual tools, and must give back the original file.
+fn round_trip(bench: &Bench, name: &str) {
+    assert_eq!(bench.prints(name, &[]), UNLINKED, "{name}");
+    let report =
+        bench.ok(&["link", name, "-o", "linked", "--shim", "prefix/lib", "--format", "json"]);
+    for word in ["\"schema\": \"jlctl.link/1\"", "\"sites\": 2", "\"named_keys\": 2"] {
+        assert!(report.contains(word), "{name}: {report}");
     }
-
-    /// What a program prints, which must succeed.
-    fn prints(&self, program: &str, arguments: &[&str]) -> String {
-        succeeds(self.command(program).args(arguments))
+    assert_eq!(bench.prints("linked", &[]), LINKED, "{name}");
+    flipped_at_start(bench, "linked");
+    bench.well_formed(name, "linked");
+    bench.has_two_keys(name, Names::Kept);
+    bench.has_two_keys("linked", Names::Kept);
+    for strip in [bench.machine.strip, "llvm-strip-19", "eu-strip"] {
+        fs::copy(bench.path("linked"), bench.path("stripped")).expect("a copy");
+        succeeds(Command::new(strip).arg(bench.path("stripped")));
+        assert_eq!(bench.prints("stripped", &[]), LINKED, "{name}, {strip}");
+        flipped_at_start(bench, "stripped");
+        flipped_by_socket(bench, "stripped");
+        let bytes = fs::read(bench.path("stripped")).expect("the program");
+        assert!(holds(&bytes, b"off_key"), "{name}, {strip}: the names are gone");
+        bench.has_two_keys("stripped", Names::Kept);
+        bench.ok(&["link", "--remove", "stripped", "-o", "bare"]);
+        assert_eq!(bench.prints("bare", &[]), UNLINKED, "{name}, {strip}");
+        bench.has_two_keys("bare", Names::Stripped);
     }
-
-    fn command(&self, program: &str) -> Command {
-        let path = self.path(program);
-        let mut command = match self.machine.emulator {
-            [] => Command::new(&path),
-            [emulator, options @ ..] => {
-                let mut command = Command::new(emulator);
-                command.args(options).arg(&path);
-                command
-            }
-        };
-        command.current_dir(self.directory.path());
-        command
-    }
-
-    /// Links `name`, which must then run and be well formed, stripped by whatever, and give the
-    /// file back.
-    fn round_trip(&self, name: &str) {
-        assert_eq!(self.prints(name, &[]), UNLINKED, "{name}");
-        let report =
-            self.ok(&["link", name, "-o", "linked", "--shim", "prefix/lib", "--format", "json"]);
-        for word in ["\"schema\": \"jlctl.link/1\"", "\"sites\": 2", "\"named_keys\": 2"] {
-            assert!(report.contains(word), "{name}: {report}");
-        }
-        assert_eq!(self.prints("linked", &[]), LINKED, "{name}");
-        self.flipped_at_start("linked");
-        self.well_formed(name, "linked");
-        self.reads(name, Names::Kept);
-        self.reads("linked", Names::Kept);
-        for strip in [self.machine.strip, "llvm-strip-19", "eu-strip"] {
-            fs::copy(self.path("linked"), self.path("stripped")).expect("a copy");
-            succeeds(Command::new(strip).arg(self.path("stripped")));
-            assert_eq!(self.prints("stripped", &[]), LINKED, "{name}, {strip}");
-            self.flipped_at_start("stripped");
-            self.flipped_by_socket("stripped");
-            let bytes = fs::read(self.path("stripped")).expect("the program");
-            assert!(holds(&bytes, b"off_key"), "{name}, {strip}: the names are gone");
-            self.reads("stripped", Names::Kept);
-            self.ok(&["link", "--remove", "stripped", "-o", "bare"]);
-            assert_eq!(self.prints("bare", &[]), UNLINKED, "{name}, {strip}");
-            self.reads("bare", Names::Stripped);
-        }
-        let report = self.ok(&["link", "--remove", "linked", "-o", "back", "--format", "json"]);
-        assert!(report.contains("\"exact\": true"), "{report}");
-        let read = |name| fs::read(self.path(name)).expect("a file");
-        assert!(read("back") == read(name), "{name}: not the file that it was");
-    }
-
-    fn well_formed(&self, before: &str, after: &str) {
-        well_formed(&self.path(before), &self.path(after));
-    }
+    let report = bench.ok(&["link", "--remove", "linked", "-o", "back", "--format", "json"]);
+    assert!(report.contains("\"exact\": true"), "{report}");
+    assert!(bench.read("back") == bench.read(name), "{name}: not the file that it was");
 }
 
 fn programs(machine: Machine) {
     let bench = Bench::with_library(machine);
-    let gcc = bench.machine.gcc;
+    let cc = bench.machine.cc;
     for (name, compiler, options) in [
-        ("pie", gcc, &["-pie", "-fPIE"][..]),
-        ("fixed", gcc, &["-no-pie", "-fno-pie"]),
-        ("without-id", gcc, &["-Wl,--build-id=none"]),
-        ("packed", gcc, &["-Wl,-z,pack-relative-relocs"]),
+        ("pie", cc, &["-pie", "-fPIE"][..]),
+        ("fixed", cc, &["-no-pie", "-fno-pie"]),
+        ("without-id", cc, &["-Wl,--build-id=none"]),
+        ("packed", cc, &["-Wl,-z,pack-relative-relocs"]),
         ("by-lld", bench.machine.clang, &["-fuse-ld=lld"]),
     ] {
-        // GNU ld knows RELR for arm64 from 2.42 on alone.
+        // GNU ld supports RELR for arm64 since 2.42.
         if name == "packed" && bench.machine.target.is_some() {
             let options = ["-fuse-ld=lld", "-Wl,-z,pack-relative-relocs"];
             bench.compile(bench.machine.clang, "program.c", name, &options);
         } else {
             bench.compile(compiler, "program.c", name, options);
         }
-        bench.round_trip(name);
+        round_trip(&bench, name);
     }
 }
 
 #[test]
-fn programs_of_this_machine() {
+#[cfg_attr(
+    not(feature = "tools"),
+    ignore = "needs clang, lld, binutils, elfutils and llvm-strip-19: testdata/check runs it"
+)]
+fn native_programs_are_linked_and_taken_back() {
     programs(NATIVE);
 }
 
 #[test]
-fn programs_of_arm64() {
+#[cfg_attr(
+    not(all(feature = "tools", feature = "emulation")),
+    ignore = "needs clang, lld, binutils, elfutils, llvm-strip-19 and qemu-aarch64: \
+              testdata/check runs it"
+)]
+fn arm64_programs_are_linked_and_taken_back() {
     programs(ARM64);
 }
 
 #[test]
-fn a_library_that_is_opened_later() {
+#[cfg_attr(not(feature = "tools"), ignore = "needs readelf and eu-elflint: testdata/check runs it")]
+fn a_library_is_linked_and_opened_while_the_program_runs() {
     let bench = Bench::with_library(NATIVE);
-    bench.compile(&["gcc"], "library.c", "plugin.so", &["-fPIC", "-shared"]);
-    bench.compile(&["gcc"], "host.c", "host", &[]);
+    bench.compile(bench.machine.cc, "library.c", "plugin.so", &["-fPIC", "-shared"]);
+    bench.compile(bench.machine.cc, "host.c", "host", &[]);
     assert_eq!(bench.prints("host", &["./plugin.so"]), "no runtime: 0\n");
     let report = bench.ok(&["link", "plugin.so", "-o", "linked.so", "--shim", "prefix/lib"]);
     assert!(report.contains("never"), "{report}");
     bench.well_formed("plugin.so", "linked.so");
     let expected = "found again: 0\nenable: 0\nvalue: 1\nstays: 1\n";
     assert_eq!(bench.prints("host", &["./linked.so"]), expected);
-    bench.ok(&["link", "--remove", "linked.so", "-o", "back.so"]);
-    let read = |name| fs::read(bench.path(name)).expect("a file");
-    assert!(read("back.so") == read("plugin.so"));
+    bench.gives_back("linked.so", "plugin.so");
 }
 
-/// The library tells how many tables it has, and where the program is to look for it can be
-/// said.
+/// The runtime reports one table, and `--runpath` adds to the program's search path.
 #[test]
-fn the_report_and_the_search_path() {
+#[cfg_attr(not(feature = "tools"), ignore = "needs readelf: testdata/check runs it")]
+fn the_runtime_reports_the_table_and_is_found_by_the_run_path() {
     let bench = Bench::with_library(NATIVE);
     let options = ["-Wl,-rpath,/nowhere", "-Wl,--enable-new-dtags"];
-    bench.compile(&["gcc"], "program.c", "program", &options);
+    bench.compile(bench.machine.cc, "program.c", "program", &options);
     let runpath = ["--runpath", "$ORIGIN/prefix/lib", "--shim", "prefix/lib/libjlshim.so.0"];
     bench.ok(&[&["link", "program", "-o", "linked"][..], &runpath].concat());
     let program = bench.path("linked");
@@ -243,7 +150,8 @@ fn the_report_and_the_search_path() {
     assert!(read.contains("[/nowhere:$ORIGIN/prefix/lib]"), "{read}");
 }
 
-/// What the runtime's report counts of `program`, which runs with `preload`.
+/// The counts of `__clear_cache` in the runtime's report on `program`, which runs with `preload`:
+/// calls, broadcasts, calls covered by the broadcast of another thread, failures.
 fn icache_counts(bench: &Bench, program: &str, preload: Option<&str>) -> [u64; 4] {
     let report = bench.path("report");
     let mut command = Command::new(bench.path(program));
@@ -262,11 +170,15 @@ fn icache_counts(bench: &Bench, program: &str, preload: Option<&str>) -> [u64; 4
 /// Every call of a program's `__clear_cache` is covered by a broadcast, its own or another
 /// thread's, where the runtime is linked in or preloaded.
 #[test]
+#[cfg_attr(
+    not(feature = "tools"),
+    ignore = "needs GCC, readelf and eu-elflint: testdata/check runs it"
+)]
 fn clear_cache_synchronises() {
     let bench = Bench::with_library(NATIVE);
     let options = ["-pthread", "-shared-libgcc"];
-    bench.compile(&["gcc"], "jit.c", "jit", &options);
-    bench.refused("jit", 4, &["no jump table"]);
+    bench.compile(bench.machine.cc, "jit.c", "jit", &options);
+    bench.refused(&["jit", "--shim", "prefix/lib"], 4, &["no jump table"]);
     bench.ok(&["link", "jit", "-o", "linked", "--sync-icache", "--shim", "prefix/lib"]);
     bench.well_formed("jit", "linked");
     for (program, preload) in [("linked", None), ("jit", Some("prefix/lib/libjlshim.so.0"))] {
@@ -274,26 +186,25 @@ fn clear_cache_synchronises() {
         assert_eq!((calls, syncs + shared, failed), (2000, 2000, 0), "{program}");
         assert!(syncs > 0, "{program}");
     }
-    bench.ok(&["link", "--remove", "linked", "-o", "back"]);
-    let read = |name| fs::read(bench.path(name)).expect("a file");
-    assert!(read("back") == read("jit"));
-    // A program with a function of its own calls that.
-    bench.compile(&["gcc"], "jit.c", "own", &["-pthread", "-static-libgcc"]);
-    let run = bench.jlctl(&["link", "own", "-o", "never", "--sync-icache", "--shim", "prefix/lib"]);
-    assert_eq!((run.code, run.stderr.contains("of its own")), (4, true), "{}", run.stderr);
+    bench.gives_back("linked", "jit");
+    // A program that contains the function calls its own.
+    bench.compile(bench.machine.cc, "jit.c", "own", &["-pthread", "-static-libgcc"]);
+    bench.refused(&["own", "--sync-icache", "--shim", "prefix/lib"], 4, &["of its own"]);
 }
 
-/// The same on arm64, where compilers call it.
+/// The same on arm64, where compilers call the function.
 #[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs aarch64-linux-gnu-gcc and qemu-aarch64: testdata/check runs it"
+)]
 fn clear_cache_synchronises_on_arm64() {
     let bench = Bench::with_library(ARM64);
-    bench.compile(bench.machine.gcc, "jit.c", "jit", &["-pthread", "-shared-libgcc"]);
+    bench.compile(bench.machine.cc, "jit.c", "jit", &["-pthread", "-shared-libgcc"]);
     bench.ok(&["link", "jit", "-o", "linked", "--sync-icache", "--shim", "prefix/lib"]);
     let report = bench.path("report");
-    // The emulator gives the program the environment that it has itself.
-    let [emulator, options @ ..] = bench.machine.emulator else { panic!("no emulator") };
-    let mut command = Command::new(emulator);
-    command.args(options).arg(bench.path("linked")).env("JLSHIM_REPORT", &report);
+    let mut command = bench.command("linked");
+    command.env("JLSHIM_REPORT", &report);
     assert_eq!(succeeds(&mut command), "done\n");
     let report = fs::read_to_string(report).expect("a report");
     assert!(report.contains("\"icache_calls\": 2000,"), "{report}");
@@ -303,7 +214,7 @@ fn clear_cache_synchronises_on_arm64() {
 #[test]
 fn flips_in_the_file_outlive_the_link() {
     let bench = Bench::with_library(NATIVE);
-    bench.compile(&["gcc"], "program.c", "program", &[]);
+    bench.compile(bench.machine.cc, "program.c", "program", &[]);
     bench.ok(&["link", "program", "-o", "linked", "--shim", "prefix/lib"]);
     bench.ok(&["plan", "linked", "--disable", "on_key", "-o", "plan"]);
     bench.ok(&["apply", "plan", "linked", "-o", "flipped"]);
@@ -312,70 +223,96 @@ fn flips_in_the_file_outlive_the_link() {
 }
 
 #[test]
-fn what_is_refused() {
+fn refusals_write_no_file() {
     let bench = Bench::with_library(NATIVE);
-    bench.compile(&["gcc"], "program.c", "program", &[]);
+    let refused = |image: &str, code, words: &[&str]| {
+        bench.refused(&[image, "--shim", "prefix/lib"], code, words);
+    };
+    bench.compile(bench.machine.cc, "program.c", "program", &[]);
     bench.ok(&["link", "program", "-o", "linked", "--shim", "prefix/lib"]);
-    bench.refused("linked", 4, &["already linked", "--remove"]);
-    bench.compile(&["gcc"], "host.c", "host", &[]);
-    bench.refused("host", 4, &["no jump table"]);
-    let archive = bench.path("prefix/lib/libjlshim.a");
-    let archive = ["-UJLSHIM_LATER", "-DJLSHIM_NOW", archive.to_str().expect("UTF-8")];
-    fs::write(bench.path("now.c"), "#include <jlctl/jump_label.h>\nstatic DEFINE_STATIC_KEY_FALSE(key);\nint main(void)\n{\n\treturn static_branch_unlikely(&key) ? 1 : 0;\n}\n")
-        .expect("a file");
-    bench.compile(&["gcc"], bench.path("now.c").to_str().expect("UTF-8"), "now", &archive);
-    bench.refused("now", 4, &["already linked"]);
-    succeeds(Command::new("strip").arg(bench.path("now")));
-    bench.refused("now", 4, &["already linked"]);
-    bench.compile(&["riscv64-linux-gnu-gcc"], "program.c", "other", &[]);
-    bench.refused("other", 3, &["e_machine"]);
-    fs::write(bench.path("text"), "no program").expect("a file");
-    bench.refused("text", 3, &["no ELF file"]);
+    refused("linked", 4, &["already linked", "--remove"]);
+    bench.compile(bench.machine.cc, "host.c", "host", &[]);
+    refused("host", 4, &["no jump table"]);
+    // EM_RISCV, in a field of two bytes.
+    let mut other = bench.read("program");
+    other[18..20].copy_from_slice(&[243, 0]);
+    bench.directory.write("other", other);
+    refused("other", 3, &["e_machine"]);
+    bench.directory.write("text", "no program");
+    refused("text", 3, &["no ELF file"]);
     let run = bench.jlctl(&["link", "program", "-o", "program", "--shim", "prefix/lib"]);
     assert_eq!(run.code, 4, "{}", run.stderr);
-    let run = bench.jlctl(&["link", "program", "-o", "never", "--shim", "nowhere"]);
-    assert_eq!((run.code, run.stderr.contains("nowhere")), (4, true), "{}", run.stderr);
-    let run = bench.jlctl(&["link", "program", "-o", "never", "--shim", "program"]);
-    assert_eq!((run.code, run.stderr.contains("DT_SONAME")), (4, true), "{}", run.stderr);
-    let run = bench.jlctl(&["link", "--remove", "program", "-o", "never"]);
-    assert_eq!((run.code, run.stderr.contains("no note")), (4, true), "{}", run.stderr);
+    bench.refused(&["program", "--shim", "nowhere"], 4, &["nowhere"]);
+    bench.refused(&["program", "--shim", "program"], 4, &["DT_SONAME"]);
+    bench.refused(&["--remove", "program"], 4, &["no note"]);
     let run = bench.jlctl(&["link", "program", "--shim", "prefix/lib"]);
-    assert_eq!((run.code, run.stderr.contains("-o OUT")), (2, true), "{}", run.stderr);
+    run.fails(2, &["-o OUT"]);
 }
 
-/// Programs of the crate static-keys are read and flipped in the file, and not linked.
 #[test]
-fn tables_of_static_keys() {
-    for machine in [NATIVE, ARM64] {
-        let bench = Bench::new(machine);
-        for options in [&["-no-pie", "-fno-pie"][..], &["-pie", "-fPIE"]] {
-            bench.compile(bench.machine.gcc, "static_keys.c", "program", options);
-            bench.prints("program", &[]);
-            let json = bench.ok(&["inspect", "program", "--format", "json"]);
-            for part in ["\"layout\":\"static-keys\"", "\"nop\":2", "\"jmp\":1", "\"keys\":2"] {
-                assert!(json.contains(part), "{part}: {json}");
-            }
-            let keys = bench.ok(&["inspect", "program", "--keys"]);
-            let state = |name: &str| {
-                let line = keys.lines().find(|line| line.ends_with(name)).expect("the key");
-                line.split_whitespace().nth(2).expect("its state").to_owned()
-            };
-            assert_eq!((state("on_key"), state("off_key")), ("on".into(), "off".into()), "{keys}");
-            bench.refused("program", 4, &["crate static-keys"]);
-            bench.ok(&["plan", "program", "--disable", "on_key", "-o", "plan"]);
-            bench.ok(&["apply", "plan", "program", "-o", "flipped"]);
-            // It ends with 0 where every site goes on as its key was defined.
-            assert_eq!(run(&mut bench.command("flipped")).code, 1);
-        }
+fn a_program_that_contains_the_runtime_is_refused() {
+    let bench = Bench::with_library(NATIVE);
+    let archive = bench.path("prefix/lib/libjlshim.a");
+    let now = ["-UJLSHIM_LATER", "-DJLSHIM_NOW", utf8(&archive)];
+    let source = "#include <jlctl/jump_label.h>\n\
+                  static DEFINE_STATIC_KEY_FALSE(key);\n\
+                  int main(void)\n\
+                  {\n\treturn static_branch_unlikely(&key) ? 1 : 0;\n}\n";
+    let source = bench.directory.write("now.c", source);
+    for options in [&now[..], &[&now[..], &["-s"]].concat()] {
+        bench.compile(bench.machine.cc, utf8(&source), "now", options);
+        bench.refused(&["now", "--shim", "prefix/lib"], 4, &["already linked"]);
     }
 }
 
-/// Structures that are not where they should be, or that something follows.
+/// Reads, flips in the file and refuses to link a program with the tables of the crate
+/// static-keys.
+fn tables_of_static_keys(machine: Machine) {
+    let bench = Bench::new(machine);
+    for options in [&["-no-pie", "-fno-pie"][..], &["-pie", "-fPIE"]] {
+        bench.compile(bench.machine.cc, "static_keys.c", "program", options);
+        bench.prints("program", &[]);
+        let json = bench.ok(&["inspect", "program", "--format", "json"]);
+        for part in ["\"layout\":\"static-keys\"", "\"nop\":2", "\"jmp\":1", "\"keys\":2"] {
+            assert!(json.contains(part), "{part}: {json}");
+        }
+        let keys = bench.ok(&["inspect", "program", "--keys"]);
+        let state = |name: &str| {
+            let line = keys.lines().find(|line| line.ends_with(name)).expect("the key");
+            line.split_whitespace().nth(2).expect("its state").to_owned()
+        };
+        assert_eq!((state("on_key"), state("off_key")), ("on".into(), "off".into()), "{keys}");
+        bench.refused(&["program", "--shim", "prefix/lib"], 4, &["crate static-keys"]);
+        bench.ok(&["plan", "program", "--disable", "on_key", "-o", "plan"]);
+        bench.ok(&["apply", "plan", "program", "-o", "flipped"]);
+        // The program ends with 0 where every site follows the definition of its key.
+        assert_eq!(run(&mut bench.command("flipped")).code, 1);
+    }
+}
+
+#[test]
+fn tables_of_the_crate_static_keys_are_flipped_in_the_file() {
+    tables_of_static_keys(NATIVE);
+}
+
+#[test]
+#[cfg_attr(
+    not(feature = "emulation"),
+    ignore = "needs aarch64-linux-gnu-gcc and qemu-aarch64: testdata/check runs it"
+)]
+fn arm64_tables_of_the_crate_static_keys_are_flipped_in_the_file() {
+    tables_of_static_keys(ARM64);
+}
+
+/// Structures outside the file or of the wrong type, and bytes that follow the image.
 #[test]
 fn damage_is_refused() {
     let bench = Bench::with_library(NATIVE);
-    bench.compile(&["gcc"], "program.c", "program", &[]);
-    let whole = fs::read(bench.path("program")).expect("the program");
+    bench.compile(bench.machine.cc, "program.c", "program", &[]);
+    let whole = bench.read("program");
+    let refused = |image: &str, code, words: &[&str]| {
+        bench.refused(&[image, "--shim", "prefix/lib"], code, words);
+    };
     let word = |at: usize| {
         usize::try_from(u64::from_le_bytes(whole[at..at + 8].try_into().expect("8 bytes")))
             .expect("an offset")
@@ -383,7 +320,7 @@ fn damage_is_refused() {
     let with = |name: &str, at: usize, bytes: &[u8]| {
         let mut copy = whole.clone();
         copy[at..at + bytes.len()].copy_from_slice(bytes);
-        fs::write(bench.path(name), copy).expect("a file");
+        bench.directory.write(name, copy);
     };
     let headers = usize::from(u16::from_le_bytes([whole[56], whole[57]]));
     let segment = |kind: u32| {
@@ -394,51 +331,51 @@ fn damage_is_refused() {
     let dynamic = segment(2).expect("PT_DYNAMIC");
     let entries = word(dynamic + 8);
     with("unending", entries, &[1; 480]);
-    bench.refused("unending", 3, &["dynamic section is damaged"]);
+    refused("unending", 3, &["dynamic section is damaged"]);
     with("elsewhere", dynamic + 16, &[0xff; 6]);
-    bench.refused("elsewhere", 3, &["damaged"]);
+    refused("elsewhere", 3, &["damaged"]);
     let strings = (0..30).map(|index| entries + index * 16).find(|at| word(*at) == 5);
     with("strings", strings.expect("DT_STRTAB") + 8, &[0xff; 6]);
-    bench.refused("strings", 3, &["no", "bytes of strings"]);
-    // A note that is said to be code cannot be moved out of the way.
+    refused("strings", 3, &["no", "bytes of strings"]);
+    // A note whose type says that it is code is not moved.
     let note = word(40) + 2 * 64 + 4;
     assert_eq!(whole[note], 7, "SHT_NOTE");
     with("no-room", note, &[1]);
-    bench.refused("no-room", 4, &["no room for 2 more program headers", ".note"]);
+    refused("no-room", 4, &["no room for 2 more program headers", ".note"]);
     let mut longer = whole.clone();
     longer.extend([b'x'; 100]);
-    fs::write(bench.path("longer"), longer).expect("a file");
-    bench.refused("longer", 4, &["100 bytes follow"]);
-    // A signature as modules have it: its bytes, what they are, their length, and the marker
+    bench.directory.write("longer", longer);
+    refused("longer", 4, &["100 bytes follow"]);
+    // A signature as modules have it: its bytes, their description, their length, the marker
     // (`include/linux/module_signature.h`, Linux 6.12).
     let mut signed = whole.clone();
     signed.extend([0x30; 16].into_iter().chain([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]));
     signed.extend(b"~Module signature appended~\n");
-    fs::write(bench.path("signed"), signed).expect("a file");
-    bench.refused("signed", 4, &["a signature is appended", "link before that is done"]);
-    fs::write(bench.path("shorter"), &whole[..whole.len() / 2]).expect("a file");
-    bench.refused("shorter", 3, &["not within the file"]);
+    bench.directory.write("signed", signed);
+    refused("signed", 4, &["a signature is appended", "link before that is done"]);
+    bench.directory.write("shorter", &whole[..whole.len() / 2]);
+    refused("shorter", 3, &["not within the file"]);
 }
 
-/// Whatever single bytes of the headers and the dynamic section say, it ends with one of its
-/// exit codes, and what it writes is given back.
+/// Whichever byte of the headers or the section headers is damaged, jlctl ends with one of its
+/// exit codes.
 #[test]
-fn no_byte_makes_it_fail_otherwise() {
+fn any_damaged_byte_ends_in_an_exit_code() {
     let bench = Bench::with_library(NATIVE);
-    bench.compile(&["gcc"], "program.c", "program", &["-Wl,-z,noseparate-code"]);
+    bench.compile(bench.machine.cc, "program.c", "program", &["-Wl,-z,noseparate-code"]);
     bench.ok(&["link", "program", "-o", "linked", "--shim", "prefix/lib"]);
     for (name, args) in [
         ("program", &["link", "changed", "-o", "out", "--shim", "prefix/lib"][..]),
         ("linked", &["link", "--remove", "changed", "-o", "out"]),
     ] {
-        let whole = fs::read(bench.path(name)).expect("the program");
+        let whole = bench.read(name);
         let offset = u64::from_le_bytes(whole[40..48].try_into().expect("8 bytes"));
         let sections = usize::try_from(offset).expect("an offset");
-        let places = (16..64 + 15 * 56).step_by(7).chain((sections..whole.len()).step_by(61));
-        for at in places {
+        let offsets = (16..64 + 15 * 56).step_by(7).chain((sections..whole.len()).step_by(61));
+        for at in offsets {
             let mut changed = whole.clone();
             changed[at] ^= 0xff;
-            fs::write(bench.path("changed"), changed).expect("a file");
+            bench.directory.write("changed", changed);
             let run = bench.jlctl(args);
             assert!([0, 3, 4].contains(&run.code), "{name}, byte {at}: {run:?}");
         }

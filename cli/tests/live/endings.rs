@@ -36,6 +36,7 @@ fn set(target: &Process, action: &str) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
 fn a_write_that_fails_is_taken_back() {
     let mut target = Process::start_ready(&mut shim_keys());
     for write in 1..=WRITES {
@@ -57,6 +58,7 @@ fn a_write_that_fails_is_taken_back() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
 fn whoever_is_killed_leaves_whole_sites_and_running_threads() {
     let mut target = Process::start_ready(&mut shim_keys());
     for write in 1..=WRITES {
@@ -76,6 +78,7 @@ fn whoever_is_killed_leaves_whole_sites_and_running_threads() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
 fn whoever_is_interrupted_takes_back() {
     let mut target = Process::start_ready(&mut shim_keys());
     let flip = flipping(&target, "delay_enter=500000:when=1+");
@@ -102,6 +105,7 @@ fn tracer(target: &Process) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
 fn a_target_that_is_killed_is_told_to_be_gone() {
     for write in 1..=WRITES {
         let mut target = Process::start_ready(&mut shim_keys());

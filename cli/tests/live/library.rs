@@ -13,7 +13,7 @@ use std::process::Command;
 fn build(directory: &Path) {
     let tests = root().join("cli/tests/c");
     let gcc = |args: &[&str], source: &str, out: &str| {
-        let mut gcc = Command::new("gcc");
+        let mut gcc = Command::new("cc");
         gcc.current_dir(directory).arg("-I").arg(root().join("runtime-shim/include"));
         let done = run(gcc.arg("-O2").arg(tests.join(source)).args(args).args(["-o", out]));
         assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
@@ -39,6 +39,7 @@ fn parsed(run: &Run) -> Value {
 }
 
 #[test]
+#[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
 fn a_library_whose_file_was_replaced_is_flipped() {
     let directory = tempfile::tempdir().expect("a directory");
     let directory = directory.path();
@@ -63,6 +64,7 @@ fn a_library_whose_file_was_replaced_is_flipped() {
 const CAPABILITIES: &str = "-sys_admin,-checkpoint_restore,-dac_override,-dac_read_search";
 
 #[test]
+#[cfg_attr(not(feature = "privileged"), ignore = "needs root and setpriv: testdata/check runs it")]
 fn who_cannot_open_it_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let directory = directory.path();

@@ -48,6 +48,7 @@ fn strace(pid: &str) -> Child {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
 fn a_process_that_is_traced_can_only_be_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let control = directory.path().join("control");
@@ -67,6 +68,7 @@ fn a_process_that_is_traced_can_only_be_asked() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
 fn another_user_s_process_is_refused() {
     /// A user who owns nothing.
     const NOBODY: u32 = 65_534;

@@ -110,6 +110,7 @@ fn for_all(directory: &Path) -> std::path::PathBuf {
 }
 
 #[test]
+#[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
 fn another_user_is_refused() {
     let (mut target, directory) = start();
     let program = for_all(directory.path());

@@ -19,7 +19,8 @@ fn flip(target: &Process, scope: u32) -> Run {
 
 #[test]
 fn the_setting_that_forbids_it_is_named() {
-    let mut target = Process::start_ready(shim_keys().uid(NOBODY).gid(NOBODY));
+    let mut target =
+        Process::start_ready(shim_keys().env("JLCTL_TEST_KEEPS_YAMA", "1").uid(NOBODY).gid(NOBODY));
     for (scope, words) in [
         (1, "ptrace_scope is 1, and it is no child of this process: run jlctl as root"),
         (2, "ptrace_scope is 2: only with CAP_SYS_PTRACE"),

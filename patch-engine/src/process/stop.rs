@@ -235,6 +235,7 @@ mod tests {
     /// A program that answers each real-time signal gets every one, though it is stopped all
     /// the time.
     #[test]
+    #[cfg_attr(not(feature = "tools"), ignore = "needs perl: testdata/check runs it")]
     fn no_signal_is_lost() {
         const SIGNALS: usize = 60;
         const LIMIT: Duration = Duration::from_secs(120);

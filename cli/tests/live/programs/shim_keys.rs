@@ -2,7 +2,7 @@
 //! the sites all the time, and a main thread that answers each line with what all of them see
 //! from then on.
 #![allow(dead_code, reason = "modules of the runtime's tests have more than it uses")]
-#![allow(unsafe_code, reason = "sites")]
+#![allow(unsafe_code, reason = "sites, and a system call")]
 
 // Of the runtime's tests: what an emulated machine takes.
 #[path = "../../../../runtime-shim/tests/common/emulator.rs"]
@@ -63,9 +63,20 @@ fn work(answers: &mpsc::Sender<[bool; 4]>) {
     }
 }
 
+/// Lets any process of the user trace this one, where Yama restricts that to ancestors
+/// (`Documentation/admin-guide/LSM/Yama.rst`, Linux 6.12), unless the environment keeps it.
+fn allow_tracing() {
+    let any = libc::c_ulong::MAX;
+    if env::var_os("JLCTL_TEST_KEEPS_YAMA").is_none() {
+        // SAFETY: the call takes a number.
+        unsafe { libc::prctl(libc::PR_SET_PTRACER, any, 0, 0, 0) };
+    }
+}
+
 /// Answers each line with what all threads see from then on, `0` and `1` for each site, and with
 /// the state of both keys.
 fn main() {
+    allow_tracing();
     let (to, answers) = mpsc::channel();
     for _ in 0..WORKERS {
         let to = to.clone();

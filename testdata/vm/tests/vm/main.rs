@@ -23,7 +23,7 @@ const SUITES: &[Suite] = &[
         filter: LIVE,
         examples: &["shim_keys", "crate_keys"],
         files: ROOT,
-        ..Suite::new("jlctl", &["--test=cli", "--features=guest"])
+        ..Suite::new("jlctl", &["--test=cli", "--features=guest,privileged"])
     },
 ];
 
