@@ -79,8 +79,7 @@ impl Client {
         if let Some(peer) = stranger(self.socket.peer()?) {
             CONTROL_REFUSED.add();
             let (own, user) = (process::user(), peer.user);
-            let text = format_args!("user {user} may not control a process of user {own}");
-            self.fail(Errno(libc::EPERM), &text);
+            self.fail(Errno(libc::EPERM), &format_args!("user {user} may not control a process of user {own}"));
             self.send();
             return Ok(End::Failed);
         }
@@ -104,8 +103,7 @@ impl Client {
             }
             seen = self.lines.as_slice().len();
             if seen > LINE {
-                let text = format_args!("a line has more than {LINE} bytes");
-                self.fail(Errno(libc::EOVERFLOW), &text);
+                self.fail(Errno(libc::EOVERFLOW), &format_args!("a line has more than {LINE} bytes"));
                 self.send();
                 return Ok(None);
             }
