@@ -95,3 +95,18 @@ impl Drop for Emulator {
         let _ = self.0.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg_attr(
+        not(feature = "vm"),
+        ignore = "needs QEMU and a kernel, as the tests in the guest do: testdata/check runs them"
+    )]
+    fn the_emulator_and_the_kernel_are_there() {
+        assert!(find().is_file(), "{SYSTEM} is missing: {HINT}");
+        assert!(corpus::path(corpus::Image::Vmlinuz612).is_some(), "vmlinuz-6.12 is not fetched");
+    }
+}

@@ -7,7 +7,7 @@
 //!
 //! # Tests in the guest
 //!
-//! `cargo test -p jlctl-vm --features vm --test vm` builds test programs for the
+//! `cargo test -p jlctl-vm --test vm` builds test programs for the
 //! guest ([`tests`]), runs them there, one test at a time, and reports each of their tests
 //! as one of its own. To add
 //!

@@ -1,6 +1,6 @@
 //! Tests that run in the virtual machine, each reported as one of this program's own.
 //!
-//! They run only with the feature `vm`, and fail when QEMU or the kernel is missing.
+//! They run when asked for by name (`--test vm`), and fail if QEMU or the kernel is missing.
 //! `--list` builds the guest's programs and asks them, but boots nothing; `--nocapture`
 //! shows what tests that pass print.
 
@@ -37,12 +37,6 @@ const SHIM: &[&str] = &["--lib", "--test=runtime", "--features=privileged"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    if !cfg!(feature = "vm") {
-        let left_out = Trial::test("tests in the guest", || Ok(()))
-            .with_kind("needs QEMU and a kernel: testdata/check runs it")
-            .with_ignored_flag(true);
-        return libtest_mimic::run(&arguments, vec![left_out]).exit_code();
-    }
     match trials(&arguments) {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
         Err(error) => {
