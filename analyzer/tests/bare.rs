@@ -23,7 +23,7 @@ pub(crate) fn with_kallsyms(
     is_relocated: bool,
     kept: impl Fn(char, &str) -> bool,
 ) -> Linked {
-    let mut linked = spec.room(ROOM, ROOM_BYTES).link();
+    let mut linked = spec.reserve(ROOM, ROOM_BYTES).link();
     let (load, room) = (linked.address("_text"), linked.address(ROOM));
     let mut symbols = symbols(&linked.elf);
     symbols.extend((0..FILLERS).map(|index| KallsymsSymbol {
@@ -43,7 +43,7 @@ pub(crate) fn with_kallsyms(
     if relocation.is_some() {
         move_records(&mut tables, room);
     }
-    linked.furnish(ROOM, &tables);
+    linked.write_reserved(ROOM, &tables);
     linked
 }
 

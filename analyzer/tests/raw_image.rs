@@ -128,7 +128,7 @@ fn a_raw_image_without_symbols_is_read_from_address_0() {
 #[test]
 fn the_pe_header_tells_data_from_the_rest() {
     const PE: &str = "pe_room";
-    let mut linked = demo::spec().room(PE, 24 + 2 * 40).link();
+    let mut linked = demo::spec().reserve(PE, 24 + 2 * 40).link();
     let data = linked.address("_sdata") - linked.address("_text");
     let raw_size = flat::image(&linked.elf).len() as u64;
     let mut header = b"PE\0\0\x64\xaa\x02\0".to_vec();
@@ -142,7 +142,7 @@ fn the_pe_header_tells_data_from_the_rest() {
         header.extend(name);
         header.extend([size, start, size, start, 0, 0, 0, flags].map(u32::to_le_bytes).concat());
     }
-    linked.furnish(PE, &header);
+    linked.write_reserved(PE, &header);
     let pe_offset = u32::try_from(offset_of(&linked, linked.address(PE))).unwrap();
     let raw = flat::with_header(&linked.elf, &Header { pe_offset, ..Header::of(&linked.elf) });
     let image = Image::parse(&raw).unwrap();

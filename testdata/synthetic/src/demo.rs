@@ -1,5 +1,5 @@
-//! The demo kernel: a small image that shows every shape of key and site, and
-//! that a correct reader has no complaint about.
+//! The demo kernel: a small image with every kind of key and site, for which a correct reader
+//! reports no diagnostic.
 
 use crate::link::Linked;
 use crate::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec, TextSection};
@@ -18,7 +18,7 @@ const TRACE_H: &str = "include/trace/events/demo.h";
 const FEATURES_H: &str = "arch/arm64/include/asm/demo_features.h";
 const ONCE_H: &str = "include/linux/demo_once.h";
 
-/// What the demo image holds.
+/// The declaration of the demo image.
 #[must_use]
 pub fn spec() -> ImageSpec {
     let spec = keys(ImageSpec::kernel());

@@ -47,7 +47,7 @@ impl SiteBytes {
     }
 }
 
-/// What one table entry means, as a correct reader must find it.
+/// One table entry as a correct reader must decode it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// Address of the patched instruction.
@@ -60,7 +60,7 @@ pub struct Entry {
     pub branch: bool,
     /// The init bit.
     pub init: bool,
-    /// Where the instruction written at `code` goes to, if it is a jump.
+    /// The target of the instruction at `code`, if it is a jump.
     pub jump: Option<u64>,
     /// The bytes written at `code`.
     pub insn: SiteBytes,
@@ -75,7 +75,7 @@ impl Entry {
     }
 }
 
-/// Where the instruction of a site goes to; `None` if it is not a jump of ours.
+/// The target of the instruction at a site; `None` if the site holds no jump.
 pub(crate) fn destination(site: &SiteSpec, code: u64, target: u64, on: bool) -> Option<u64> {
     let branch = site.branch == Branch::Likely;
     match (site.insn, JumpLabelType::wanted(on, branch)) {

@@ -1,12 +1,11 @@
-//! The raw `Image` of an arm64 kernel: the bytes of its sections at their
-//! distances from the first, behind the header of a boot image
-//! (Documentation/arch/arm64/booting.rst, Linux 6.12).
+//! The raw `Image` of an arm64 kernel: the bytes of its sections at their distances from the
+//! first, after the header of a boot image (Documentation/arch/arm64/booting.rst, Linux 6.12).
 
 use crate::elf::{Content, Elf, Endian, Section};
 
 /// Bytes of the header; `.head.text` begins with as many.
 pub const HEADER_BYTES: usize = 64;
-/// What the header holds at [`MAGIC_OFFSET`].
+/// The magic number at [`MAGIC_OFFSET`].
 pub const MAGIC: &[u8; 4] = b"ARM\x64";
 /// Offset of the magic number.
 pub const MAGIC_OFFSET: usize = 0x38;
@@ -26,7 +25,7 @@ pub struct Header {
     pub code1: u32,
     /// Distance from a 2 MiB boundary to the image in memory, in bytes.
     pub text_offset: u64,
-    /// Bytes that the kernel takes in memory, `.bss` included.
+    /// Bytes that the kernel occupies in memory, `.bss` included.
     pub image_size: u64,
     /// Bit 0: big-endian; bits 1 and 2: page size; bit 3: placed anywhere.
     pub flags: u64,
@@ -74,7 +73,7 @@ impl Header {
     }
 }
 
-/// The sections that the image is made of.
+/// The sections of the image.
 fn loaded(elf: &Elf) -> impl Iterator<Item = &Section> {
     elf.sections.iter().filter(|section| section.is_loaded())
 }

@@ -1,7 +1,7 @@
-//! Flat images with kallsyms tables of every layout from Linux 4.19 to 7.0,
-//! written anew from what scripts/kallsyms.c of these versions emits.
+//! Flat images with kallsyms tables of every layout from Linux 4.19 to 7.0, written
+//! independently from the output of scripts/kallsyms.c of these versions.
 
-/// When the tables were as they are written.
+/// The Linux release whose layout the tables have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
     /// 64-bit number and markers.
@@ -12,9 +12,9 @@ pub enum Release {
     V6_1,
     /// Names have a sequence, between markers and tokens.
     V6_2,
-    /// Number and names first, addresses behind the tokens.
+    /// Number and names first, addresses after the tokens.
     V6_4,
-    /// Aligned to 4 bytes, offsets from their own places.
+    /// Aligned to 4 bytes; each offset counts from its own address.
     V7_0,
 }
 
@@ -24,18 +24,18 @@ impl Release {
         [Self::V4_19, Self::V4_20, Self::V6_1, Self::V6_2, Self::V6_4, Self::V7_0];
 }
 
-/// How addresses are written; [`Release::V7_0`] has a way of its own.
+/// How addresses are encoded; [`Release::V7_0`] has its own encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressStyle {
     /// Unsigned offsets from the lowest.
     Relative,
-    /// The same, with symbols below the base kept as they are.
+    /// Offsets from the base; symbols below the base have their addresses.
     AbsolutePercpu,
     /// Whole words.
     Absolute,
 }
 
-/// A symbol to be written.
+/// A symbol of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KallsymsSymbol {
     /// Its address.
@@ -44,7 +44,7 @@ pub struct KallsymsSymbol {
     pub text: String,
 }
 
-/// What an image with kallsyms is made of.
+/// An image with kallsyms tables, declaratively.
 #[derive(Debug, Clone)]
 pub struct KallsymsSpec {
     /// Sorted by address.
@@ -59,15 +59,15 @@ pub struct KallsymsSpec {
     pub load: u64,
     /// Bytes before the tables, a multiple of 8.
     pub before: usize,
-    /// Most tokens of more than one character.
+    /// Maximum number of tokens of more than one character.
     pub merges: usize,
-    /// Type of RELA records that hold the base, the word itself being 0.
+    /// Type of the RELA record that holds the base; the word itself is then 0.
     pub relocation: Option<u64>,
 }
 
 impl KallsymsSpec {
-    /// `count` functions and objects with their names, 16 bytes apart, behind
-    /// `_text` at the start of an image at `load`.
+    /// `count` functions and objects with their names, 16 bytes apart, after `_text` at the
+    /// start of an image at `load`.
     #[must_use]
     pub fn new(release: Release, count: usize) -> Self {
         let load = 0xffff_8000_8000_0000;
@@ -114,7 +114,7 @@ impl KallsymsSpec {
     }
 }
 
-/// The tables as they are written one behind the other.
+/// Writes the tables one after another.
 struct Writer<'spec> {
     spec: &'spec KallsymsSpec,
     bytes: Vec<u8>,
@@ -137,7 +137,7 @@ impl Writer<'_> {
             base_at = self.addresses();
             self.sequence();
         }
-        // What follows in .rodata.
+        // The bytes that follow in .rodata.
         self.align();
         self.bytes.extend([0x5a; 24]);
         if let Some(kind) = self.spec.relocation {
@@ -283,8 +283,8 @@ fn low_byte(value: usize) -> u8 {
     u8::try_from(value & 0xff).expect("8 bits")
 }
 
-/// The names with the most frequent pairs of bytes replaced, again and again, by
-/// bytes that occur in no name; and what each byte stands for.
+/// The names with the most frequent pairs of bytes replaced, again and again, by bytes that
+/// occur in no name; and the text of each byte.
 fn compress(symbols: &[KallsymsSymbol], merges: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let mut names: Vec<Vec<u8>> =
         symbols.iter().map(|symbol| symbol.text.as_bytes().to_vec()).collect();

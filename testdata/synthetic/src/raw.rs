@@ -1,5 +1,5 @@
-//! Edits of a finished ELF64 file, field by field: what the model of
-//! [`crate::elf`] is too sound to express.
+//! Edits of a finished ELF64 file, field by field, for faults that the model of [`crate::elf`]
+//! cannot express.
 
 use crate::elf::Endian;
 use object::endian::Endian as _;
@@ -38,7 +38,7 @@ const SH_INFO: usize = 44;
 const SYM_SHNDX: usize = 6;
 
 impl Raw {
-    /// Takes over a sound ELF64 file.
+    /// Starts from a sound ELF64 file.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         let endian = if bytes[5] == 2 { Endian::Big } else { Endian::Little };

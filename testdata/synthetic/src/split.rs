@@ -1,4 +1,4 @@
-//! Stripped images, and separate debug files beside them.
+//! Stripped images and their separate debug files.
 
 use crate::elf::{Content, Elf, Section, consts};
 use flate2::Crc;

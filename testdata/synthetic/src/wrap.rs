@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 use std::io::Write;
 
-/// What a signed module ends with (include/linux/module_signature.h, Linux 6.12).
+/// The last bytes of a signed module (include/linux/module_signature.h, Linux 6.12).
 pub const MAGIC: &[u8; 28] = b"~Module signature appended~\n";
 /// `PKEY_ID_PKCS7`, the only kind of signature that the kernel accepts.
 pub const PKCS7: u8 = 2;
@@ -16,7 +16,7 @@ const ID_TYPE: usize = 2;
 /// One gzip member.
 ///
 /// # Panics
-/// Never: memory takes all that is written.
+/// Never: writing to memory cannot fail.
 #[must_use]
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -24,8 +24,8 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writing to memory cannot fail")
 }
 
-/// One .xz stream with a dictionary of `dictionary` bytes and CRC-32, the only
-/// check that the kernel's own decoder knows (lib/decompress_unxz.c, Linux 6.12).
+/// One .xz stream with a dictionary of `dictionary` bytes and CRC-32, the only check that the
+/// kernel's decoder supports (lib/decompress_unxz.c, Linux 6.12).
 ///
 /// # Panics
 /// If liblzma cannot have such a dictionary.
@@ -78,15 +78,15 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writing to memory cannot fail")
 }
 
-/// A file that unpacks to so many MiB of zeros.  It has a member (a stream, a
-/// frame) for each, which all three formats allow, so that it is made fast.
+/// A file that unpacks to so many MiB of zeros. It has one member (stream, frame) for each MiB,
+/// which all three formats allow and which is fast to make.
 #[must_use]
 pub fn bomb(pack: impl Fn(&[u8]) -> Vec<u8>, mebibytes: usize) -> Vec<u8> {
     pack(&vec![0; 1 << 20]).repeat(mebibytes)
 }
 
-/// A Zstandard frame of `blocks` × 128 KiB zeros that demands a window of
-/// 2^`window_log` bytes: four bytes for each block.
+/// A Zstandard frame of `blocks` × 128 KiB zeros that requires a window of 2^`window_log`
+/// bytes: four bytes for each block.
 #[must_use]
 pub fn zstd_zeros(blocks: u32, window_log: u8) -> Vec<u8> {
     const RLE: u32 = 1 << 1;
@@ -116,7 +116,7 @@ pub const ZBOOT_PAYLOAD: u32 = 0x1000;
 /// An EFI zboot image around a compressed `payload`.
 ///
 /// # Panics
-/// If there are 4 GiB of it, or `label` is no name of a compression.
+/// If there are 4 GiB of it, or `label` is too long.
 #[must_use]
 pub fn zboot(payload: &[u8], label: &str) -> Vec<u8> {
     let len = u32::try_from(payload.len()).expect("a small payload");
@@ -126,7 +126,7 @@ pub fn zboot(payload: &[u8], label: &str) -> Vec<u8> {
     assert!(image.len() < 0x38, "the label is short");
     image.resize(ZBOOT_PAYLOAD as usize, 0);
     image.extend(payload);
-    // The code that unpacks it.
+    // The code that unpacks the payload.
     image.resize(image.len() + 64, 0xd5);
     image
 }
@@ -157,8 +157,8 @@ pub fn bz_image(payload: &[u8], sectors: u8) -> Vec<u8> {
     image
 }
 
-/// Appends to `module` what the kernel's `scripts/sign-file` would: `message`,
-/// the descriptor and the marker.
+/// Signs `module` as the kernel's `scripts/sign-file` does: appends `message`, the descriptor
+/// and the marker.
 ///
 /// # Panics
 /// If there are 4 GiB of `message`.
@@ -207,8 +207,8 @@ fn attribute(oid: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
     der(0x31, &[&der(0x30, &[&der(6, &[oid]), &der(tag, &[value])])])
 }
 
-/// A detached PKCS#7 message as `scripts/sign-file` writes it: SHA-512 and RSA,
-/// a signature of 256 bytes that nobody made, for each of `keys` one signer.
+/// A detached PKCS#7 message as `scripts/sign-file` writes it: SHA-512 and RSA, with one signer
+/// for each of `keys` and a dummy signature of 256 bytes.
 #[must_use]
 pub fn pkcs7(keys: &[Vec<u8>]) -> Vec<u8> {
     let pkcs7 = |last: u8| der(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, last]]);

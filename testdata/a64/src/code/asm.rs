@@ -1,4 +1,4 @@
-//! The A64 instructions that fixtures are made of, as functions (Arm ARM, DDI 0487, C6.2).
+//! The A64 instructions of the test programs, as functions (Arm ARM, DDI 0487, C6.2).
 
 use super::insn::{Code, Form, Insn, code};
 pub use super::register::{FP, LR, Reg, SP, XZR, w, x};
@@ -16,7 +16,7 @@ pub enum Cond {
     Hi = 8,
 }
 
-/// What a barrier waits for, and for whom.
+/// The accesses and the domain of a barrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
     /// Everything, outer shareable.
@@ -44,13 +44,13 @@ pub fn word(word: u32) -> Code {
     Code::word(word)
 }
 
-/// A name for what follows; names are local to the function.
+/// A label of the next instruction, local to the function.
 #[must_use]
 pub fn label(name: &str) -> Code {
     Code(vec![Insn::Label(name.to_owned())])
 }
 
-/// The address of `symbol`, eight bytes among the code.
+/// The address of `symbol`, eight bytes within the code.
 #[must_use]
 pub fn quad(symbol: &str) -> Code {
     Code(vec![Insn::Quad(symbol.to_owned())])
@@ -429,7 +429,7 @@ pub fn adr(to: Reg, symbol: &str) -> Code {
     Code::refer(0x1000_0000 | to.number, Form::Near, symbol)
 }
 
-/// `ldr to, label`: from the code itself.
+/// `ldr to, label`: a literal in the code.
 #[must_use]
 pub fn ldr_literal(to: Reg, label: &str) -> Code {
     Code::refer(0x1800_0000 | to.size() | to.number, Form::Imm19, label)
@@ -441,19 +441,19 @@ pub fn address(to: Reg, symbol: &str) -> Code {
     code([adrp(to, symbol), add_lo12(to, to, symbol)])
 }
 
-/// A frame of 32 bytes that keeps x19 and x20.
+/// A frame of 32 bytes that saves x19 and x20.
 #[must_use]
 pub fn enter() -> Code {
     code([stp_pre((FP, LR), SP, -32), mov(FP, SP), stp((x(19), x(20)), SP, 16)])
 }
 
-/// Undoes [`enter`], for a tail call.
+/// Removes the frame of [`enter`], before a tail call.
 #[must_use]
 pub fn leave() -> Code {
     code([ldp((x(19), x(20)), SP, 16), ldp_post((FP, LR), SP, 32)])
 }
 
-/// Undoes [`enter`] and returns.
+/// Removes the frame of [`enter`] and returns.
 #[must_use]
 pub fn leave_ret() -> Code {
     code([leave(), ret()])

@@ -1,4 +1,4 @@
-//! What a library has for the dynamic linker: `.dynsym`, `.hash`, `.plt` with its table,
+//! The parts of a library for the dynamic linker: `.dynsym`, `.hash`, `.plt` with its table,
 //! relocations and `.dynamic`.
 
 use super::asm::{LR, SP, add_imm, adrp, br, ldr, nop, stp_pre, x};
@@ -15,9 +15,9 @@ const RELA_BYTES: u64 = 24;
 const HEADER_BYTES: u64 = 32;
 /// Bytes of a stub.
 const STUB_BYTES: u64 = 16;
-/// Words of `.got.plt` that the dynamic linker keeps for itself.
+/// Words of `.got.plt` that the dynamic linker uses itself.
 const OWN_WORDS: u64 = 3;
-/// Entries that `.dynamic` has at most.
+/// Maximum number of entries of `.dynamic`.
 const DYNAMIC_ENTRIES: u64 = 18;
 const LIBC: &str = "libc.so.6";
 
@@ -42,7 +42,7 @@ pub(super) fn add_relocations(pool: &mut Pool, program: &Program, symbols: Optio
     }
 }
 
-/// Names of what a library imports and exports.
+/// Names of the imports and exports of a library.
 #[derive(Debug)]
 pub(super) struct Dynamic {
     pub(super) imports: Vec<String>,
@@ -66,7 +66,7 @@ impl Dynamic {
         self.imports.iter().map(String::as_str).chain(exports)
     }
 
-    /// `.dynstr`, and where each name begins; that of libc is the first.
+    /// `.dynstr`, and the offset of each name, of which libc is the first.
     fn strings(&self) -> (Vec<u8>, Vec<u32>) {
         let mut bytes = vec![0];
         let add = |name: &str| {
@@ -79,7 +79,7 @@ impl Dynamic {
         (bytes, places)
     }
 
-    /// Adds the sections that are only read, before the code.
+    /// Adds the read-only sections, before the code.
     pub(super) fn add_read_only(&self, pool: &mut Pool) {
         let imports = self.imports.len() as u64;
         let hash = read_only(".hash", 8).typed(consts::SHT_HASH, 4).linked_to(".dynsym");
@@ -108,7 +108,7 @@ impl Dynamic {
         }
     }
 
-    /// Adds the sections that are written, behind the code.
+    /// Adds the writable sections, after the code.
     pub(super) fn add_writable(&self, pool: &mut Pool) {
         let dynamic =
             writable(".dynamic", jlctl_synthetic::link::PAGE).typed(consts::SHT_DYNAMIC, 2 * WORD);
@@ -120,7 +120,7 @@ impl Dynamic {
         }
     }
 
-    /// Where the stub of the import of this number is, if `.plt` is at `plt`.
+    /// The address of the stub of import `number`, if `.plt` is at `plt`.
     pub(super) fn stub(plt: u64, number: usize) -> u64 {
         plt + HEADER_BYTES + STUB_BYTES * number as u64
     }

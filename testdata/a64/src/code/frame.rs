@@ -7,13 +7,13 @@ const FDE_BYTES: u64 = 20;
 /// Bytes of the terminator.
 const END_BYTES: u64 = 4;
 
-/// Bytes of the section for so many functions.
+/// Bytes of the section for `count` functions.
 pub(super) fn size(functions: usize) -> u64 {
     CIE_BYTES + FDE_BYTES * functions as u64 + END_BYTES
 }
 
-/// The section at `address` for functions of these addresses and sizes. Pointers are
-/// relative to where they stand, in four bytes, as compilers make them on arm64.
+/// The section at `address` for functions of these addresses and sizes. Pointers are four bytes
+/// and PC-relative, as compilers emit them on arm64.
 pub(super) fn bytes(address: u64, functions: &[(u64, u64)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let word = |value: u64| u32::try_from(value).expect("a test image is small").to_le_bytes();

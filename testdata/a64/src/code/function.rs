@@ -17,7 +17,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// A global function in `.text`, out of `demo.c`.
+    /// A global function in `.text`, from `demo.c`.
     #[must_use]
     pub fn new(name: &str, body: impl IntoIterator<Item = Code>) -> Self {
         Self {
@@ -39,15 +39,15 @@ impl Function {
         self
     }
 
-    /// Makes its symbol local to another file; functions of that file call it by its
-    /// name, others by `FILE:NAME`.
+    /// Makes its symbol local to another file; functions of that file call it by its name,
+    /// other functions by `FILE:NAME`.
     #[must_use]
     pub fn local_to(mut self, file: &str) -> Self {
         self.is_local = true;
         self.in_file(file)
     }
 
-    /// Says which file it is out of.
+    /// Sets the source file.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
         self.file = file.to_owned();
@@ -68,21 +68,21 @@ impl Function {
         self
     }
 
-    /// Makes it begin at a multiple of `align`.
+    /// Aligns its start to `align` bytes.
     #[must_use]
     pub fn aligned(mut self, align: u64) -> Self {
         self.align = align;
         self
     }
 
-    /// Gives it one more symbol, which stands before its own.
+    /// Adds a symbol, which precedes the function's own.
     #[must_use]
     pub fn alias(mut self, name: &str) -> Self {
         self.aliases.push(name.to_owned());
         self
     }
 
-    /// All its names, as the symbol table has them.
+    /// All its names, in the order of the symbol table.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.aliases.iter().map(String::as_str).chain([self.name.as_str()])
     }
@@ -114,7 +114,7 @@ impl Function {
     }
 }
 
-/// Where an object lies.
+/// The section of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectSection {
     /// `.rodata`.
@@ -132,18 +132,18 @@ impl ObjectSection {
     }
 }
 
-/// What an object holds.
+/// The content of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Bytes as they are.
+    /// Literal bytes.
     Bytes(Vec<u8>),
     /// Addresses of functions or objects.
     Pointers(Vec<String>),
-    /// Where a `switch` goes: labels of a function, and what the entries are.
+    /// The targets of a `switch`: labels of a function, and the form of the entries.
     Branches { function: String, entries: Entries, to: Vec<String> },
 }
 
-/// What the entries of a branch table are.
+/// The form of the entries of a branch table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entries {
     /// Distances from a label, counted in instructions, of so many bytes each: 1, 2 or 4.
@@ -183,15 +183,14 @@ impl Object {
         Self::new(name, section, Content::Bytes(bytes.to_vec()))
     }
 
-    /// A table of pointers in `.data`; an empty name stands for a null pointer.
+    /// A table of pointers in `.data`; an empty name is a null pointer.
     #[must_use]
     pub fn pointers(name: &str, to: &[&str]) -> Self {
         let to = to.iter().map(|name| (*name).to_owned()).collect();
         Self::new(name, ObjectSection::Data, Content::Pointers(to))
     }
 
-    /// The table of a `switch` or of computed jumps: where it goes are labels of
-    /// `function`.
+    /// The table of a `switch` or of computed jumps, whose targets are labels of `function`.
     #[must_use]
     pub fn branches(name: &str, function: &str, entries: Entries, to: &[&str]) -> Self {
         let content = Content::Branches {
@@ -202,7 +201,7 @@ impl Object {
         Self::new(name, ObjectSection::ReadOnly, content)
     }
 
-    /// Bytes that it takes.
+    /// Size in bytes.
     pub(crate) fn size(&self) -> u64 {
         match &self.content {
             Content::Bytes(bytes) => bytes.len() as u64,

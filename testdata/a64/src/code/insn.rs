@@ -1,4 +1,4 @@
-//! One element of a function's body, and how what it refers to is encoded.
+//! An element of a function's body, and the encoding of its reference.
 
 /// How an instruction holds the address that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Form {
     Page,
     /// ADR: 21 bits of bytes.
     Near,
-    /// ADD behind ADRP: the low 12 bits of the address.
+    /// ADD after ADRP: the low 12 bits of the address.
     Low12,
 }
 
@@ -31,7 +31,7 @@ pub enum Insn {
         /// The label or symbol.
         to: String,
     },
-    /// A name for the next element; it takes no room.
+    /// A name for the next element, of zero bytes.
     Label(String),
     /// The eight bytes of an address, in the middle of code.
     Quad(String),
@@ -76,16 +76,16 @@ impl Code {
     }
 }
 
-/// Several pieces, one behind the other.
+/// Several pieces, one after another.
 #[must_use]
 pub fn code<const N: usize>(parts: [Code; N]) -> Code {
     Code(parts.into_iter().flat_map(|part| part.0).collect())
 }
 
-/// `word` at `at` made to refer to `to`.
+/// `word` at address `at`, with a reference to `to` encoded.
 ///
 /// # Panics
-/// If it does not reach.
+/// If `to` is out of range.
 #[must_use]
 pub fn refer(word: u32, form: Form, at: u64, to: u64) -> u32 {
     let distance = to.wrapping_sub(at).cast_signed();
@@ -95,7 +95,7 @@ pub fn refer(word: u32, form: Form, at: u64, to: u64) -> u32 {
         u32::try_from(value & ((1 << bits) - 1)).expect("the mask leaves few bits")
     };
     let words = || {
-        assert!(distance % 4 == 0, "{to:#x} is no place for an instruction");
+        assert!(distance % 4 == 0, "{to:#x} is not aligned to an instruction");
         distance >> 2
     };
     // ADR and ADRP: immhi in the bits 23 to 5, immlo in the bits 30 and 29.

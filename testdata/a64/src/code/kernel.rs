@@ -1,4 +1,4 @@
-//! What only a kernel has: its banner, exported symbols, the jump table and marks.
+//! The parts that only a kernel has: banner, exported symbols, jump table and marker symbols.
 
 use super::dynamic::add_relocations;
 use super::insn::Insn;
@@ -89,7 +89,7 @@ pub(super) fn define(names: &mut Definitions, program: &Program, pool: &Pool) {
     }
 }
 
-/// Fills what only a kernel has; `addresses` are those of its functions.
+/// Fills the parts that only a kernel has; `addresses` are those of its functions.
 pub(super) fn fill(elf: &mut Elf, program: &Program, addresses: &[(String, u64)]) {
     let at = |elf: &Elf, name: &str| elf.section(name).map(|section| section.address);
     let near = |from: u64, to: u64| {

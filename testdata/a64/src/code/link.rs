@@ -11,7 +11,7 @@ use jlctl_synthetic::elf::{Elf, Endian, consts};
 use jlctl_synthetic::link::{Definitions, Pool, Slot, code, read_only, writable};
 use jlctl_synthetic::spec::{Flavour, ImageSpec, Machine, Relocations, Scope, TextSection};
 
-/// What is written to code and data once everything has an address.
+/// Writes code and data once everything has an address.
 struct Linker<'a> {
     program: &'a Program,
     dynamic: Dynamic,
@@ -21,21 +21,21 @@ struct Linker<'a> {
     undefined: Vec<(String, u64)>,
 }
 
-/// What a name means.
+/// The meaning of a name.
 #[derive(Debug, Clone, Copy)]
 struct Meaning {
     address: u64,
     is_label: bool,
 }
 
-/// Distance between the undefined symbols of a module while it has addresses.
+/// Distance between the undefined symbols of a module in its layout.
 const APART: u64 = 0x1_0000;
 
 impl Program {
     /// Gives everything an address and bytes.
     ///
     /// # Panics
-    /// If something refers to what does not exist or cannot be reached.
+    /// If a reference is undefined or out of range.
     #[must_use]
     pub fn link(&self) -> Elf {
         link(self)
@@ -183,8 +183,7 @@ impl Linker<'_> {
         names
     }
 
-    /// What `name` means in a function; the first of the places that
-    /// [`Program`] lists.
+    /// The meaning of `name` in a function, by the order that [`Program`] documents.
     fn meaning(&self, from: Option<usize>, name: &str) -> Meaning {
         let at = |number: usize| self.pool.address(self.functions[number]);
         let all = &self.program.functions;
@@ -257,7 +256,7 @@ impl Linker<'_> {
         word.to_le_bytes().to_vec()
     }
 
-    /// Writes what objects hold, and returns the pointers: (place, value).
+    /// Writes the content of objects, and returns their pointers: (address, value).
     fn write_objects(
         &self,
         elf: &mut Elf,
@@ -345,7 +344,7 @@ impl Linker<'_> {
             }
             Relocations::Relr => {
                 let mut relr = jlctl_synthetic::link::relr(Endian::Little, &places);
-                // A bitmap without bits stands for nothing.
+                // A bitmap without bits has no effect.
                 while (relr.len() as u64) < 16 * places.len() as u64 {
                     relr.extend(1_u64.to_le_bytes());
                 }

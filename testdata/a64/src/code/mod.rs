@@ -1,6 +1,5 @@
-//! Programs of real code: an assembler for the few A64 instructions that fixtures need
-//! ([`asm`]), and a linker that makes kernels, libraries and modules of functions
-//! ([`Program`]).
+//! Programs of real code: an assembler for the A64 instructions of the test programs ([`asm`]),
+//! and a linker that makes kernels, libraries and modules from functions ([`Program`]).
 
 pub mod asm;
 mod dynamic;

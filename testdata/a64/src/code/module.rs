@@ -1,4 +1,4 @@
-//! What only a module has: its own sections, and relocations in place of addresses.
+//! The parts that only a module has: its sections, and relocations instead of addresses.
 
 use super::dynamic::put;
 use super::insn::Form;
@@ -18,7 +18,7 @@ pub(super) fn fill(elf: &mut Elf, name: &str) {
     assert!(elf.poke(this + THIS_MODULE_NAME, name.as_bytes()), "the name has room");
 }
 
-/// What is left to the module loader: places, kinds and addresses of the layout.
+/// The relocations for the module loader: location, kind and address in the layout.
 #[derive(Debug, Default)]
 pub(super) struct Unlinked(Vec<(u64, consts::RelocationType, u64)>);
 
@@ -43,7 +43,7 @@ impl Unlinked {
         self.0.push((at, consts::R_AARCH64_ABS64, to));
     }
 
-    /// Turns the addresses of the layout into sections at 0 and relocations.
+    /// Moves all sections to address 0 and adds the relocations.
     pub(super) fn take_apart(self, elf: &mut Elf) {
         let mut lists: Vec<(String, Vec<Relocation>)> = Vec::new();
         for (at, kind, to) in self.0 {

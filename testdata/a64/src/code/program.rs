@@ -1,25 +1,25 @@
-//! A program as it is declared.
+//! The declaration of a program.
 
 use super::function::{Content, Function, Object};
 use super::insn::{Form, Insn};
 use jlctl_synthetic::spec::Relocations;
 
-/// What the code is part of.
+/// The kind of image that contains the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum World {
     /// A kernel.
     Kernel,
-    /// A shared library, or a program that is one.
+    /// A shared library or a position-independent program.
     User,
     /// A kernel module of this name.
     Module(String),
 }
 
-/// Functions and objects that become an image.
+/// The functions and objects of an image.
 ///
-/// What a function refers to is looked up as a label of its own, as a local symbol of
-/// its file, then as any symbol. What nobody defines a library imports through its PLT,
-/// and a module leaves undefined.
+/// A reference in a function resolves to a label of the function, else to a local symbol of its
+/// file, else to any symbol. A library imports an undefined symbol through its PLT; a module
+/// leaves it undefined.
 #[derive(Debug, Clone)]
 pub struct Program {
     pub(crate) world: World,
@@ -60,7 +60,7 @@ impl Program {
         Self::new(World::Module(name.to_owned()), Relocations::None)
     }
 
-    /// Says where pointers in data get their values from.
+    /// Sets how pointers in data get their values.
     #[must_use]
     pub fn relocated(mut self, relocations: Relocations) -> Self {
         self.relocations = relocations;
@@ -91,7 +91,7 @@ impl Program {
     /// Gives a function one more symbol, before its own.
     ///
     /// # Panics
-    /// If there is no such function.
+    /// If the function does not exist.
     #[must_use]
     pub fn alias(mut self, function: &str, name: &str) -> Self {
         let found = self.functions.iter_mut().find(|known| known.name == function);
@@ -107,7 +107,7 @@ impl Program {
         self
     }
 
-    /// Whether it is linked at all.
+    /// Whether it is linked: a module is not.
     pub(crate) fn is_module(&self) -> bool {
         matches!(self.world, World::Module(_))
     }
@@ -130,7 +130,7 @@ impl Program {
         quads + lists.sum::<u64>()
     }
 
-    /// What is referred to and nobody defines, each once.
+    /// The undefined symbols that are referred to, each once.
     pub(crate) fn undefined(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut add = |name: &str| {
@@ -156,7 +156,7 @@ impl Program {
         names
     }
 
-    /// Whether there is a symbol of this name.
+    /// Whether a symbol of this name exists.
     fn defines(&self, name: &str) -> bool {
         let name = name.rsplit_once(':').map_or(name, |(_, name)| name);
         self.functions.iter().any(|function| function.names().any(|known| known == name))
@@ -164,7 +164,7 @@ impl Program {
     }
 }
 
-/// Whether a reference leaves a relocation in a module even inside a section.
+/// Whether a reference needs a relocation in a module even within a section.
 pub(crate) fn needs_relocation(form: Form, is_label: bool) -> bool {
     match form {
         Form::Page | Form::Low12 => true,

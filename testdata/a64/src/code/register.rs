@@ -1,6 +1,6 @@
-//! Registers as instructions name them.
+//! Registers as operands.
 
-/// A register, and how wide it is used.
+/// A register, and the width of its use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reg {
     pub(super) number: u32,
@@ -36,7 +36,7 @@ impl Reg {
         u32::from(self.wide) << 31
     }
 
-    /// Bytes that a load or store of it moves.
+    /// Bytes that a load or store transfers.
     pub(super) fn bytes(self) -> u32 {
         if self.wide { 8 } else { 4 }
     }

@@ -1,32 +1,32 @@
-//! What a fixture of the lint is.
+//! A test case of the lint.
 
 use crate::code::Program;
 
-/// A finding: code of the rule, level, and the function that holds the patch, or
-/// the place that the rule is about.
+/// A finding: code of the rule, level, and the function that contains the patch, or the
+/// location to which the rule applies.
 pub type Expected = (&'static str, &'static str, &'static str);
 
-/// An image and all that the lint must find in it.
+/// An image and every finding that the lint must report for it.
 #[derive(Debug, Clone)]
 pub struct LintCase {
-    /// Name; that of the sound twin is the same with [`FIXED`] behind it.
+    /// Name; the sound twin has the same name followed by [`FIXED`].
     pub name: String,
-    /// What it shows, or how an analysis may go wrong on it.
+    /// The property that it shows, or the mistake that an analysis may make.
     pub trap: &'static str,
     /// The image.
     pub bytes: Vec<u8>,
-    /// For a module: the kernel that it is looked at with; the findings are then those of
-    /// both files; in the module, the root is what calls into the kernel.
+    /// For a module: the kernel that is analysed with it. The findings are those of both files;
+    /// the root of a finding in the module is the function that calls into the kernel.
     pub kernel: Option<Vec<u8>>,
-    /// All findings, in no order; empty if the image is sound.
+    /// All findings, unordered; empty if the image is sound.
     pub expected: Vec<Expected>,
 }
 
-/// What the names of sound twins end in.
+/// The suffix of the names of sound twins.
 pub const FIXED: &str = "-fixed";
 
 impl LintCase {
-    /// A case without a kernel beside it.
+    /// A case without a separate kernel.
     pub(super) fn new(
         name: &str,
         trap: &'static str,
@@ -42,7 +42,7 @@ impl LintCase {
         }
     }
 
-    /// Whether there is nothing to find.
+    /// Whether the lint must report no finding.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.expected.is_empty()
@@ -63,7 +63,7 @@ pub(super) fn pair(
     ]
 }
 
-/// A program in which only a wrong analysis finds something.
+/// A program in which only a wrong analysis reports a finding.
 pub(super) fn sound(name: &str, trap: &'static str, program: &Program) -> LintCase {
     LintCase::new(name, trap, program, &[])
 }

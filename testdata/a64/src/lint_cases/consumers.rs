@@ -1,5 +1,5 @@
-//! JL001 and readers of patched code that synchronise on their own side: who patches
-//! publishes a pointer, and whoever goes there executes an ISB first, or fails to.
+//! JL001 and consumers that synchronise themselves: the patching function publishes a pointer,
+//! and the function that calls through it executes an ISB first, or does not.
 
 use super::case::{Expected, FIXED, LintCase};
 use super::primitives::{entries, kernel, kick, patch};
@@ -19,7 +19,7 @@ fn published(publish: Code, sync: Code, readers: &[Function]) -> Program {
         .object(Object::bytes("demo_slot", ObjectSection::Data, &[0; 16]))
 }
 
-/// A reader by what it does before it calls what it loaded into x1 from x0.
+/// A reader that loads x1 from x0, executes `before`, and calls x1.
 fn reader(name: &str, load: Code) -> Function {
     let before = [enter(), address(x(0), "demo_slot"), load];
     let behind = [cbz(x(1), "out"), blr(x(1)), label("out"), leave_ret()];
@@ -34,7 +34,7 @@ fn release() -> Code {
     stlr(x(1), x(2))
 }
 
-/// The level that is left of the finding, and the twin that synchronises itself.
+/// The reduced level of the finding, and the twin that synchronises itself.
 fn twins(
     name: &str,
     trap: &'static str,
@@ -144,7 +144,7 @@ fn sides() -> Vec<LintCase> {
     .concat()
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     [loads(), sides()].concat()
 }

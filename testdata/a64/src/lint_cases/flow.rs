@@ -1,4 +1,4 @@
-//! JL001 and the flow of control: ways, loops, callers, tail calls, switches, sites.
+//! JL001 and control flow: paths, loops, callers, tail calls, switches, sites.
 
 use super::case::{Expected, LintCase, pair};
 use super::primitives::{NOP, demo, entries, kernel, kick, patch};
@@ -105,7 +105,7 @@ pub(super) fn with_apply() -> Program {
         .functions(static_keys())
 }
 
-/// `demo_caller` calls `demo_patch`, which leaves the synchronisation to it.
+/// `demo_caller` calls `demo_patch`, which leaves the synchronisation to its caller.
 fn caller<const N: usize>(body: [Code; N]) -> Program {
     kernel([
         Function::new("demo_patch", [enter(), patch(), leave_ret()]).local(),
@@ -239,7 +239,7 @@ fn branches() -> Vec<LintCase> {
     .concat()
 }
 
-/// A patch, and a switch over four cases and a default; `third` stands in one.
+/// A patch, and a switch over four cases and a default; `third` is the body of one case.
 fn switch(third: Code) -> Program {
     let dispatch = [
         cmp_imm(w(19), 3),
@@ -307,7 +307,7 @@ fn sites() -> Vec<LintCase> {
     .concat()
 }
 
-/// Functions that call themselves or each other.
+/// Recursive functions.
 fn recursion() -> Vec<LintCase> {
     let own = |end: Code| {
         let again = [mov(x(0), x(19)), bl("demo_patch"), leave_ret()];
@@ -339,7 +339,7 @@ fn recursion() -> Vec<LintCase> {
     .concat()
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     [ways(), branches(), recursion(), sites()].concat()
 }

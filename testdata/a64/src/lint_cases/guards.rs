@@ -1,5 +1,5 @@
-//! JL001 and synchronisations that are skipped where nothing was patched: by a result, a
-//! count, a flag, a parameter.
+//! JL001 and synchronisations that are skipped if nothing was patched: the condition is a
+//! result, a count, a flag or a parameter.
 
 use super::case::{Expected, LintCase, pair};
 use super::primitives::{demo, entries, kernel, kick, patch};
@@ -11,8 +11,8 @@ use crate::code::{Code, Function, Program, code};
 
 const UNSYNCED: Expected = ("JL001", "error", "demo_patch");
 
-/// `demo_patch` patches unless x0 is zero, with `result` in w0 if it did and zero if not;
-/// `demo_caller` goes on with `rest`.
+/// `demo_patch` patches unless x0 is zero, and returns `result` in w0 if it did, else zero;
+/// `demo_caller` continues with `rest`.
 fn by_result(result: Code, rest: Code) -> Program {
     let patch = [
         enter(),
@@ -80,7 +80,7 @@ fn results() -> Vec<LintCase> {
     .concat()
 }
 
-/// A loop that patches where a word says so, and counts in w20; `end` is behind it.
+/// A loop that patches if a word is set, and counts the patches in w20; `end` follows the loop.
 fn counted(step: Code, end: Code) -> [Code; 5] {
     let begin = code([enter(), mov(x(19), x(0)), load(w(20), 0), label("next")]);
     let check = code([cbz(x(19), "done"), ldr(w(1), x(19), 8), ldr(x(19), x(19), 0)]);
@@ -122,7 +122,7 @@ fn counts() -> Vec<LintCase> {
     .concat()
 }
 
-/// A word of data that says whether something is pending.
+/// A word of data that is set while a patch is pending.
 fn flagged(store: Code, before: Code, test: Code) -> Program {
     let flag = || address(x(1), "demo_state");
     let set = [enter(), patch(), flag(), load(w(2), 1), store, leave_ret()];
@@ -176,7 +176,7 @@ fn flags() -> Vec<LintCase> {
     .concat()
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     [results(), counts(), flags()].concat()
 }

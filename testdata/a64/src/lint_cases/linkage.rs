@@ -1,5 +1,4 @@
-//! JL001 and JL006 and how functions are found: callbacks, pointers in data, names,
-//! sections.
+//! JL001, JL006 and references to functions: callbacks, pointers in data, names, sections.
 
 use super::case::{Expected, LintCase, pair};
 use super::primitives::{demo, entries, kernel, kick, patch};
@@ -13,8 +12,8 @@ use jlctl_synthetic::spec::{Relocations, TextSection};
 const UNSYNCED: Expected = ("JL001", "error", "demo_patch");
 const PAGE: u64 = 0x1000;
 
-/// The callback of stop_machine() as `aarch64_insn_patch_text_cb()` is: the first CPU
-/// patches, the others wait; `end` is what they do then.
+/// The callback of stop_machine() as `aarch64_insn_patch_text_cb()` is: the first CPU patches
+/// while the others wait; then they execute `end`.
 pub(super) fn callback(end: Code) -> Function {
     let body = [
         enter(),
@@ -39,7 +38,8 @@ pub(super) fn callback(end: Code) -> Function {
     Function::new("demo_patch_cb", body).local()
 }
 
-/// A kernel that stops all CPUs for the callback, whose address `pointers` makes.
+/// A kernel that stops all CPUs for the callback, whose address the instructions `pointers`
+/// compute.
 fn stopped(callback: Function, pointers: Code) -> Program {
     let body = [enter(), pointers, load(x(2), 0), bl("stop_machine"), leave_ret()];
     kernel([callback, Function::new("demo_patch", body).local()]).functions(entries("demo_patch"))
@@ -202,7 +202,7 @@ fn sections() -> Vec<LintCase> {
     pair("jl001-init-text", trap, UNSYNCED, &late, &boot).into()
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     [callbacks(), pointers(), names(), sections()].concat()
 }

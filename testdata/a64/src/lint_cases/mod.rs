@@ -1,10 +1,10 @@
-//! Programs that the lint must find something in, each with a sound twin, and programs that
-//! only a wrong analysis finds something in. The findings are data; the lint's tests go
-//! through [`all`].
+//! Programs for which the lint must report findings, each with a sound twin, and programs for
+//! which only a wrong analysis reports one. The expected findings are data; the lint's tests
+//! iterate over [`all`].
 //!
-//! Who is the root of a finding: the function that calls the patching primitive, or that
-//! writes code, even where its caller might have synchronised; of JL006 the callback; of
-//! JL009 the function that makes the system call.
+//! The root of a finding is the function that calls the patching primitive or writes code, even
+//! if its caller might synchronise. The root of JL006 is the callback; the root of JL009 is the
+//! function that makes the system call.
 
 mod case;
 mod consumers;

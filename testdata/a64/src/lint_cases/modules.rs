@@ -1,4 +1,4 @@
-//! Modules, alone and with the kernel that they are loaded into.
+//! Modules, alone and with their kernel.
 
 use super::case::{FIXED, LintCase, pair, sound};
 use super::flow::{with_apply, without_apply};
@@ -6,7 +6,7 @@ use super::primitives::NOP;
 use crate::code::asm::{address, bl, enter, leave_ret, load, nop, ret, w, x};
 use crate::code::{Code, Function, Object, ObjectSection, Program, code};
 
-/// A module that calls the kernel's `static_key_enable()` from an operation of its own.
+/// A module that calls the kernel's `static_key_enable()` from one of its operations.
 fn user_of_keys() -> Program {
     let open = [enter(), address(x(0), "demo_key"), bl("static_key_enable"), leave_ret()];
     Program::module("demo_keys")
@@ -15,7 +15,7 @@ fn user_of_keys() -> Program {
         .object(Object::pointers("demo_fops", &["demo_open"]))
 }
 
-/// A module that patches by the kernel's primitive, with its own synchronisation.
+/// A module that patches with the kernel's primitive and synchronises itself.
 fn patcher(sync: Code) -> Program {
     let patch = [
         address(x(0), "demo_mod_target"),
@@ -28,7 +28,7 @@ fn patcher(sync: Code) -> Program {
     ])
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     let with = |name: &str, kernel: &Program, expected: &[_]| {
         let trap = "what a module calls has its summary in the kernel";

@@ -1,5 +1,5 @@
-//! The kernel's primitives in miniature: they do what the real ones do, with the names that
-//! these have in Linux 5.10 on arm64.
+//! The kernel's primitives in miniature: the same operations under the names of Linux 5.10 on
+//! arm64.
 
 use crate::code::asm::{
     Cond, Domain, FP, LR, SP, add, add_imm, address, b, b_cond, bic, bl, blr, cbnz, cbz, cmp,
@@ -34,7 +34,7 @@ pub(super) fn maintenance(middle: Code, end: Code) -> Code {
     code([lines("dc", 16, dc_cvau(x(4))), middle, lines("ic", 0, ic_ivau(x(4))), end, isb(), ret()])
 }
 
-/// A kernel that has the primitives, and these functions behind them.
+/// A kernel that has the primitives, followed by these functions.
 pub(super) fn kernel(functions: impl IntoIterator<Item = Function>) -> Program {
     Program::kernel()
         .functions(primitives())
@@ -50,7 +50,7 @@ pub(super) fn demo(body: impl IntoIterator<Item = Code>) -> Program {
     kernel([Function::new("demo_patch", body).local()]).functions(entries("demo_patch"))
 }
 
-/// Two ways into a kernel that call `function`.
+/// Two entry points of a kernel that call `function`.
 pub(super) fn entries(function: &str) -> [Function; 2] {
     [
         Function::new("__arm64_sys_demo", [enter(), bl(function), load(x(0), 0), leave_ret()]),
@@ -58,7 +58,7 @@ pub(super) fn entries(function: &str) -> [Function; 2] {
     ]
 }
 
-/// A call of the primitive that patches `demo_target`, with this word.
+/// A call of the primitive that writes this word to `demo_target`.
 pub(super) fn patch_with(word: u32) -> Code {
     code([
         address(x(0), "demo_target"),
@@ -77,7 +77,7 @@ pub(super) fn kick() -> Code {
     bl("kick_all_cpus_sync")
 }
 
-/// All of them.
+/// Every primitive.
 fn primitives() -> Vec<Function> {
     let ish = || dsb(Domain::Ish);
     vec![
@@ -116,7 +116,7 @@ fn primitives() -> Vec<Function> {
             ],
         )
         .in_file(FILE),
-        // Everything before the interrupt is seen by whoever takes it.
+        // A CPU that takes the interrupt observes everything before it.
         Function::new(
             "arch_send_call_function_ipi_mask",
             [dsb(Domain::Ishst), load(x(1), 1 << 40), msr_sgi1r(x(1)), isb(), ret()],
@@ -156,7 +156,7 @@ fn primitives() -> Vec<Function> {
         )
         .in_file("smp.c")
         .exported(),
-        // Every CPU runs the callback and goes on: there is no ISB.
+        // Every CPU runs the callback and continues without an ISB.
         Function::new(
             "multi_cpu_stop",
             [

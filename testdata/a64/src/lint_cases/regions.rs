@@ -1,4 +1,4 @@
-//! JL001 and programs that write into memory which they made executable.
+//! JL001 and programs that write to memory that they made executable.
 
 use super::case::{Expected, LintCase, pair};
 use super::user::{
@@ -20,13 +20,13 @@ fn protect(protection: u64) -> Code {
     code([code(arguments), bl("mprotect")])
 }
 
-/// The same through functions that hand their parameters on, so that none of them is seen to
-/// make memory writable and executable by a constant.
+/// The same through functions that pass on their parameters, so that no function makes memory
+/// writable and executable by a constant.
 fn through(callee: &str, protection: u64) -> Code {
     code([mov(x(0), x(19)), load(w(1), protection), bl(callee)])
 }
 
-/// `demo_protect(pointer, protection)`, and one that has it protect more.
+/// `demo_protect(pointer, protection)`, and a function that calls it with more permissions.
 fn protectors() -> [Function; 2] {
     let body = [word(TO_PAGE), mov(w(2), w(1)), load(x(1), PAGE), b("mprotect")];
     let outer = [enter(), bl("demo_protect"), leave_ret()];
@@ -51,7 +51,7 @@ fn write() -> Code {
     code([load(w(1), RET), str(w(1), x(19), 0), flush()])
 }
 
-/// A library whose exported function `demo_patch` has this body, and then `sync`.
+/// A library whose exported function `demo_patch` has this body, followed by `sync`.
 fn patcher<const N: usize>(body: [Code; N], sync: Code) -> Program {
     let all = [enter(), mov(x(19), x(0)), code(body), sync, leave_ret()];
     library([Function::new("demo_patch", all).exported(), start(by_libc(REGISTER))])
@@ -68,7 +68,7 @@ fn twins<const N: usize>(
     pair(name, trap, expected, &patcher(body(), nop()), &patcher(body(), by_libc(SYNC_CORE)))
 }
 
-/// Memory that comes from elsewhere.
+/// Memory from another function.
 fn elsewhere() -> Vec<LintCase> {
     let copy = || code([mov(x(0), x(19)), mov(x(1), x(20)), load(x(2), 16), bl("memcpy")]);
     let moved = || code([add_imm(x(0), x(19), 8), load(w(1), RET), str(w(1), x(0), 4), flush()]);
@@ -98,7 +98,7 @@ fn elsewhere() -> Vec<LintCase> {
     .concat()
 }
 
-/// Memory that this function made.
+/// Memory that this function mapped.
 fn own() -> Vec<LintCase> {
     let made = || code([map(READ_WRITE), write(), protect(READ_EXEC)]);
     let again = || code([protect(READ_WRITE), write(), protect(READ_EXEC)]);
@@ -142,7 +142,7 @@ fn own() -> Vec<LintCase> {
     all
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     [elsewhere(), own()].concat()
 }

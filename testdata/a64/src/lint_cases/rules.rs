@@ -11,7 +11,8 @@ use crate::code::{Code, Function, code};
 use jlctl_synthetic::broken;
 
 const PATCH: &str = "demo_patch";
-/// The word of `adrp x0, .`: no instruction that may be modified while others execute it.
+/// The word of `adrp x0, .`: not an instruction that may be modified while other PEs execute
+/// it.
 const ADRP: u32 = 0x9000_0000;
 
 /// A pair of kernels by the body of `demo_patch`.
@@ -110,7 +111,7 @@ fn words() -> Vec<LintCase> {
     all
 }
 
-/// Maintenance of lines whose size was read once, on whatever CPU that was.
+/// Maintenance of lines whose size was read once, on an arbitrary CPU.
 fn line_sizes() -> [LintCase; 2] {
     let lines = |name: &str, size: Code, operation: Code| {
         let step = [size, sub_imm(x(3), x(2), 1), bic(x(4), x(0), x(3)), label(name), operation];
@@ -135,7 +136,7 @@ fn line_sizes() -> [LintCase; 2] {
     )
 }
 
-/// Fresh text of a module, which is freed where something fails before it may run.
+/// Fresh text of a module, which is freed if an error occurs before it can run.
 fn load_module() -> [LintCase; 2] {
     let expected: Expected = ("JL001", "note", "load_module");
     let program = |before: Code, behind: Code| {
@@ -172,7 +173,7 @@ fn load_module() -> [LintCase; 2] {
     )
 }
 
-/// Rows that upstream argues for: a note.
+/// Sequences that upstream justifies: a note.
 fn tolerated() -> Vec<LintCase> {
     let expected: Expected = ("JL001", "note", "ftrace_make_nop");
     let program = |sync| {
@@ -202,14 +203,14 @@ fn tables() -> [LintCase; 2] {
     ]
 }
 
-/// A kernel in which nothing patches.
+/// A kernel without patching.
 fn nothing() -> LintCase {
     let body = [enter(), bl("panic"), b("out"), label("out"), leave_ret()];
     let trap = "primitives that nobody calls";
     sound("primitives-alone", trap, &kernel([Function::new("demo_read", body).exported()]))
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     let mut all =
         [order(), words(), line_sizes().into(), load_module().into(), tolerated(), tables().into()]

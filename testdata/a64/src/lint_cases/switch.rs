@@ -1,5 +1,5 @@
-//! JL001 and the tables of switches: cases that are fallen into, two switches, and all forms
-//! of entries.
+//! JL001 and the tables of switches: fall-through cases, two switches, and all forms of
+//! entries.
 
 use super::case::{Expected, LintCase, pair, sound};
 use super::primitives::{demo, kick, patch};
@@ -16,8 +16,7 @@ fn compare(last: u32, other: &str) -> Code {
     code([cmp_imm(w(19), last), b_cond(Cond::Hi, other)])
 }
 
-/// A jump by the entry number w19 of the table `name`; `base` is what its entries count
-/// from.
+/// A jump by the entry number w19 of the table `name`; its entries count from `base`.
 fn dispatch(name: &str, entries: &Entries, base: &str) -> Code {
     let table = address(x(8), name);
     match entries {
@@ -35,8 +34,8 @@ fn dispatch(name: &str, entries: &Entries, base: &str) -> Code {
     }
 }
 
-/// A patch and a switch whose second case, `second`, falls into the third, which does
-/// not synchronise itself: only the table says that somebody begins there.
+/// A patch and a switch whose second case, `second`, falls into the third, which does not
+/// synchronise: only the table shows that execution can begin there.
 fn fallen_into(entries: Entries, second: Code, third: Code) -> Program {
     let body = [
         enter(),
@@ -80,7 +79,7 @@ fn forms() -> Vec<LintCase> {
     forms.into_iter().flat_map(of_form).collect()
 }
 
-/// Two switches, one behind the other: only the cases of the first synchronise.
+/// Two switches, one after the other: only the cases of the first synchronise.
 fn two() -> Program {
     let entries = |base: &str| Entries::FromLabel(base.to_owned(), 1);
     let body = [
@@ -110,7 +109,7 @@ fn two() -> Program {
     demo(body).object(table("demo_first", ["a0", "a1"])).object(table("demo_second", ["b0", "b1"]))
 }
 
-/// An interpreter: the patch is one instruction of it, and only the one that ends it
+/// An interpreter: one of its operations patches, and only the operation that ends it
 /// synchronises, or not.
 fn interpreter(end: Code) -> Program {
     let next = || code([ldrb_post(w(0), x(19)), load_entry(x(9), x(20), x(0), 8), br(x(9))]);
@@ -132,7 +131,7 @@ fn interpreter(end: Code) -> Program {
     demo(body).object(Object::branches("demo_table", "demo_patch", Entries::Addresses, &to))
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     let mut all = forms();
     all.extend(pair(

@@ -1,5 +1,5 @@
-//! Programs: shared libraries that change code, whose cache maintenance is a copy of their
-//! own, as libgcc gives it to them.
+//! Programs: shared libraries that change code and contain a copy of the cache maintenance of
+//! libgcc.
 
 use super::case::{Expected, LintCase, pair, sound};
 use super::primitives::{NOP, maintenance};
@@ -70,20 +70,20 @@ fn patch_own_text_in(name: &str, maintain: Code, sync: Code) -> Function {
     Function::new(name, body).exported()
 }
 
-/// The function that is called at the start.
+/// The constructor.
 pub(super) fn start(register: Code) -> Function {
     Function::new("demo_start", [enter(), register, leave_ret()]).exported()
 }
 
-/// A library of these functions, with a copy of `__clear_cache` before them and a page that
-/// is changed behind them.
+/// A library of these functions, with a copy of `__clear_cache` before them and a page of
+/// patched code after them.
 pub(super) fn library(functions: impl IntoIterator<Item = Function>) -> Program {
     let target = Function::new("demo_target", [nop(), nop(), ret()]).local();
     let target = target.aligned(PAGE);
     Program::user().functions([clear_cache()]).functions(functions).functions([target])
 }
 
-/// A library that changes its own text, and registers for membarrier first.
+/// A library that registers for membarrier and then changes its own text.
 fn patches(maintain: Code, sync: Code, register: Code) -> Program {
     library([patch_own_text(maintain, sync), start(register)])
 }
@@ -94,7 +94,7 @@ fn sound_patches() -> Program {
 
 fn unsynced() -> Vec<LintCase> {
     const EXPECTED: Expected = ("JL001", "error", "demo_patch");
-    // The number of membarrier in a register that no system call takes.
+    // The number of membarrier in a register that no system call uses.
     let noise = || {
         Function::new("demo_noise", [enter(), load(w(0), MEMBARRIER), bl("puts"), leave_ret()])
             .exported()
@@ -162,7 +162,7 @@ fn unsynced() -> Vec<LintCase> {
 
 fn maintains() -> Vec<LintCase> {
     let ish = || dsb(Domain::Ish);
-    // Without another function that would maintain caches.
+    // Without another function that maintains caches.
     let write = [patch_own_text(nop(), by_libc(SYNC_CORE)), start(by_libc(REGISTER))];
     let target = Function::new("demo_target", [nop(), nop(), ret()]).local().aligned(PAGE);
     let written = Program::user().functions(write).functions([target]);
@@ -199,7 +199,7 @@ fn membarriers() -> Vec<LintCase> {
     let expected = ("JL009", "warning", "demo_patch");
     let wrong = |name, trap, call: Membarrier| {
         let program = |command| patches(flush(), call(command), call(REGISTER));
-        // Existing code is not synchronised: as bad as no call at all.
+        // Existing code is not synchronised: equivalent to no call.
         let expected = ("JL009", "error", "demo_patch");
         pair(name, trap, expected, &program(FOR_DATA), &program(SYNC_CORE))
     };
@@ -220,8 +220,9 @@ fn membarriers() -> Vec<LintCase> {
     .concat()
 }
 
-/// QEMU's `tb_target_set_jmp_target()` before 8.0: of x0 (where it runs), x1 (where it is
-/// written) and x2 (where it goes) it makes B and NOP, or else what `far` makes of w4 and w5.
+/// QEMU's `tb_target_set_jmp_target()` before 8.0: from x0 (execution address), x1 (write
+/// address) and x2 (target) it writes B and NOP, or else the instructions that `far` computes
+/// in w4 and w5.
 fn set_jump_target(far: Code) -> Program {
     let body = [
         enter(),
@@ -296,7 +297,7 @@ fn protections() -> Vec<LintCase> {
     .concat()
 }
 
-/// All of them.
+/// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     let body = [enter(), bl("puts"), leave_ret()];
     let nothing = Program::user().functions([Function::new("demo_print", body).exported()]);

@@ -1,5 +1,5 @@
-//! Debug information that a careless reader hangs, overflows or allocates on,
-//! and sound debug information in compressed sections.
+//! Debug information on which a careless reader loops forever, overflows its stack or exhausts
+//! memory, and sound debug information in compressed sections.
 
 use super::base::{Named, base};
 use crate::compress;
@@ -19,8 +19,8 @@ fn with_debug(make: impl Fn(std::ops::Range<u64>) -> Vec<Section>) -> Vec<u8> {
     linked.bytes()
 }
 
-/// `DW_AT_abstract_origin` and `DW_AT_specification` that lead back to their
-/// own entries, directly and through one another.
+/// `DW_AT_abstract_origin` and `DW_AT_specification` that refer to their own entries, directly
+/// and through one another.
 #[must_use]
 pub fn cyclic_references() -> Vec<u8> {
     with_debug(handmade::cyclic)

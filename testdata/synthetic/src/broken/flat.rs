@@ -1,4 +1,4 @@
-//! Raw arm64 `Image`s whose headers lie, and files that only begin like one.
+//! Raw arm64 `Image`s with wrong headers, and files that only begin like an `Image`.
 
 use super::base::{Named, base};
 use crate::flat::{self, HEADER_BYTES, Header};

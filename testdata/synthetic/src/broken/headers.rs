@@ -108,7 +108,7 @@ pub fn truncated() -> Vec<u8> {
     bytes
 }
 
-/// The ELF header alone, still pointing at what follows.
+/// The ELF header alone, which still refers to the missing tables.
 #[must_use]
 pub fn header_only() -> Vec<u8> {
     let mut bytes = base().build();

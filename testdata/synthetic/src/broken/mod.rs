@@ -1,7 +1,7 @@
-//! Images that are wrong in one respect each, so that every diagnostic of a
-//! reader has an image.  All but the headers' and modules' variants hold the same kernel:
-//! `broken_fn` and `other_fn` of 16 instructions each, the keys `broken_key`
-//! (false) and `other_key` (true), and one sound site at `other_fn+0x10`.
+//! Images that are wrong in one respect each, so that every diagnostic of a reader has an
+//! image. All variants but those of headers and modules hold the same kernel: `broken_fn` and
+//! `other_fn` of 16 instructions each, the keys `broken_key` (false) and `other_key` (true),
+//! and one sound site at `other_fn+0x10`.
 
 mod base;
 pub mod debug;
@@ -13,7 +13,7 @@ pub mod table;
 
 pub use base::{Named, base, with_site};
 
-/// Every broken image, for tests that demand only that a reader survives.
+/// Every broken image, for tests that only require a reader not to crash.
 #[must_use]
 pub fn all() -> Vec<Named> {
     [sites::all(), table::all(), headers::all(), debug::all(), modules::all(), flat::all()].concat()

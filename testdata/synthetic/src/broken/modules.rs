@@ -12,7 +12,7 @@ use crate::wrap;
 const TABLE: &str = "__jump_table";
 const RELA: &str = ".rela__jump_table";
 const FILE: &str = "drivers/broken.c";
-/// A number that AArch64 gives to no relocation.
+/// A number that AArch64 assigns to no relocation.
 pub const UNKNOWN: u32 = 0x3fff;
 /// A symbol number that no test image reaches.
 pub const NO_SYMBOL: u32 = 0x00ff_ffff;
@@ -215,13 +215,13 @@ pub fn signature_claims_too_much() -> Vec<u8> {
     wrap::with_trailer(&base().build(), &[0x5a; 64], wrap::PKCS7, u32::MAX)
 }
 
-/// A signature of another kind than PKCS#7.
+/// A signature whose kind is not PKCS#7.
 #[must_use]
 pub fn signature_of_another_kind() -> Vec<u8> {
     wrap::with_trailer(&base().build(), &[0x5a; 64], 0, 64)
 }
 
-/// The magic string of a signature with nothing in front of it.
+/// The magic string of a signature, without a module before it.
 #[must_use]
 pub fn signature_alone() -> Vec<u8> {
     wrap::MAGIC.to_vec()
@@ -233,7 +233,7 @@ pub fn one_key_twice() -> [Vec<u8>; 2] {
     [named("first").build(), named("second").build()]
 }
 
-/// Every variant of this module, each of the two that define one key included.
+/// Every variant of this module, including both that define the same key.
 #[must_use]
 pub fn all() -> Vec<Named> {
     let [first, second] = one_key_twice();

@@ -29,7 +29,7 @@ pub fn site_outside_sections() -> Vec<u8> {
     with_site(SiteSpec::new(code, "broken_fn+0x20", "broken_key")).build()
 }
 
-/// A site at an address that is no multiple of four.
+/// A site at an address that is not a multiple of four.
 #[must_use]
 pub fn site_misaligned() -> Vec<u8> {
     site("broken_fn+0xa", "broken_fn+0x20", "broken_key")
@@ -41,25 +41,25 @@ pub fn site_holds_ret() -> Vec<u8> {
     with_site(SiteSpec::new("broken_fn+8", "broken_fn+0x20", "broken_key").word(RET)).build()
 }
 
-/// A site that holds a word which is no instruction.
+/// A site whose word is not an instruction.
 #[must_use]
 pub fn site_holds_undefined() -> Vec<u8> {
     with_site(SiteSpec::new("broken_fn+8", "broken_fn+0x20", "broken_key").word(UNDEFINED)).build()
 }
 
-/// A site whose B goes elsewhere than the entry's target.
+/// A site whose B does not go to the entry's target.
 #[must_use]
 pub fn jump_elsewhere() -> Vec<u8> {
     with_site(SiteSpec::new("broken_fn+8", "broken_fn+0x20", "other_key").jump_by(0x10)).build()
 }
 
-/// A NOP where the key's state demands a B.
+/// A NOP where the key's state requires a B.
 #[must_use]
 pub fn nop_contradicts_state() -> Vec<u8> {
     with_site(SiteSpec::new("broken_fn+8", "broken_fn+0x20", "other_key").word(NOP)).build()
 }
 
-/// A B where the key's state demands a NOP.
+/// A B where the key's state requires a NOP.
 #[must_use]
 pub fn jump_contradicts_state() -> Vec<u8> {
     with_site(SiteSpec::new("broken_fn+8", "broken_fn+0x20", "broken_key").jump_by(0x18)).build()
@@ -84,7 +84,7 @@ pub fn target_out_of_range() -> Vec<u8> {
     with_site(SiteSpec::new("broken_fn+8", target, "broken_key")).build()
 }
 
-/// A target that is no multiple of four.
+/// A target that is not a multiple of four.
 #[must_use]
 pub fn target_misaligned() -> Vec<u8> {
     site("broken_fn+8", "broken_fn+0x22", "broken_key")
@@ -103,13 +103,14 @@ pub fn key_in_text() -> Vec<u8> {
     site("broken_fn+8", "broken_fn+0x20", "other_fn+0x20")
 }
 
-/// A key whose address is no multiple of eight.
+/// A key whose address is not a multiple of eight.
 #[must_use]
 pub fn key_misaligned() -> Vec<u8> {
     site("broken_fn+8", "broken_fn+0x20", "broken_key+4")
 }
 
-/// Two entries for one instruction, with different keys that agree about it.
+/// Two entries for one instruction, with different keys whose states require the same
+/// instruction.
 #[must_use]
 pub fn two_keys_at_one_site() -> Vec<u8> {
     let site = |key| SiteSpec::new("broken_fn+8", "broken_fn+0x20", key);

@@ -1,4 +1,4 @@
-//! Tables that cannot be read whole, or not at all.
+//! Tables that can be read only in part, or not at all.
 
 use super::base::{Named, base};
 use crate::elf::Content;
@@ -11,7 +11,7 @@ const START: &str = "__start___jump_table";
 const STOP: &str = "__stop___jump_table";
 const SECTION: &str = "__jump_table";
 
-/// A kernel whose table ends at what `stop` says, given where it starts.
+/// A kernel whose table ends at the address that `stop` computes from its start.
 fn stops_at(stop: impl Fn(u64) -> u64) -> Vec<u8> {
     let mut linked = base().link();
     let end = stop(linked.table.start);
@@ -19,7 +19,7 @@ fn stops_at(stop: impl Fn(u64) -> u64) -> Vec<u8> {
     linked.bytes()
 }
 
-/// A user program with a table of two entries in a section of its own.
+/// A user program with a table of two entries in a separate section.
 #[must_use]
 pub fn with_section() -> ImageSpec {
     ImageSpec::user_exec()

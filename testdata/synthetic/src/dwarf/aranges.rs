@@ -27,13 +27,13 @@ pub(super) fn write(endian: Endian, info: &[u8], ranges: &[Vec<Range<u64>>]) -> 
     DebugSection { section, fixups }
 }
 
-/// Size of the unit at the start of `info`: its length field and what follows.
+/// Size of the unit at the start of `info`, its length field included.
 fn unit_bytes(endian: Endian, info: &[u8]) -> usize {
     let length = info[..4].try_into().expect("a unit starts with its length");
     4 + usize::try_from(endian.read_u32(length)).expect("a unit is small")
 }
 
-/// What a set that begins at `start` depends on: the unit and the addresses.
+/// The fixups of a set that begins at `start`: the unit and the addresses.
 fn places(start: u64, unit: usize, ranges: &[Range<u64>]) -> Vec<Fixup> {
     let info = FixupTarget::Section(".debug_info".to_owned());
     let mut fixups = vec![Fixup { offset: start + 6, size: 4, target: info, value: unit as u64 }];

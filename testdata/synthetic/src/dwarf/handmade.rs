@@ -1,10 +1,10 @@
-//! `.debug_info` assembled byte by byte: what no compiler emits and gimli's
-//! writer refuses or overflows on.  DWARF 4, little-endian, one unit.
+//! `.debug_info` assembled byte by byte: no compiler emits it, and gimli's writer refuses it or
+//! overflows its stack. DWARF 4, little-endian, one unit.
 
 use crate::elf::Section;
 use std::ops::Range;
 
-/// What nests in a deep tree.
+/// The kind of entry that a deep tree nests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nest {
     /// `DW_TAG_inlined_subroutine`.
@@ -45,7 +45,7 @@ const ABBREVIATIONS: &[u8] = &[
     0,
 ];
 
-/// Entries of a unit in the making; offsets count from the unit's header.
+/// Entries of a unit under construction; offsets count from the unit's header.
 struct Entries {
     bytes: Vec<u8>,
 }
@@ -106,7 +106,7 @@ impl Entries {
     }
 }
 
-/// References that lead in circles, over a function at `range`.
+/// References that form circles, in a function at `range`.
 pub(crate) fn cyclic(range: Range<u64>) -> Vec<Section> {
     let mut entries = Entries::new(&range);
     let own = entries.offset();

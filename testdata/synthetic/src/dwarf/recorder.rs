@@ -1,25 +1,25 @@
-//! Debug sections with a note of every place that depends on an address or on
-//! another section: a linked image has the values, a module relocations.
+//! Debug sections with a record of each field that depends on an address or on another section:
+//! a linked image contains the values, a module relocations.
 
 use crate::elf::{Endian, Section};
 use gimli::write::{EndianVec, RelocateWriter, Relocation, RelocationTarget};
 use gimli::{RunTimeEndian, SectionId};
 use object::endian::Endian as _;
 
-/// A place in a debug section that depends on something else.
+/// A field of a debug section that depends on an address or on another section.
 #[derive(Debug, Clone)]
 pub(crate) struct Fixup {
     /// Offset in its section.
     pub(crate) offset: u64,
     /// Bytes of the field: 4 or 8.
     pub(crate) size: u8,
-    /// What it depends on.
+    /// The target of the field.
     pub(crate) target: FixupTarget,
-    /// The address, or the offset in the other section.
+    /// The address, or the offset in the target section.
     pub(crate) value: u64,
 }
 
-/// What a place depends on.
+/// The target of a [`Fixup`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FixupTarget {
     /// An address.
@@ -28,7 +28,7 @@ pub(crate) enum FixupTarget {
     Section(String),
 }
 
-/// A section in the making.
+/// A section under construction.
 #[derive(Debug, Clone)]
 pub(super) struct Recorder {
     bytes: EndianVec<RunTimeEndian>,
@@ -67,7 +67,7 @@ impl RelocateWriter for Recorder {
     fn relocate(&mut self, relocation: Relocation) {
         let target = match relocation.target {
             RelocationTarget::Symbol(_) => FixupTarget::Address,
-            // `gimli::write` knows no base of .debug_addr: see `variables.rs`.
+            // `gimli::write` has no attribute for the base of .debug_addr: see `variables.rs`.
             RelocationTarget::Section(SectionId::DebugMacro) => {
                 FixupTarget::Section(SectionId::DebugAddr.name().to_owned())
             }
@@ -82,12 +82,12 @@ impl RelocateWriter for Recorder {
     }
 }
 
-/// A debug section and what its places depend on.
+/// A debug section and its fixups.
 #[derive(Debug, Clone)]
 pub(crate) struct DebugSection {
-    /// The section, with zero at these places.
+    /// The section, with zero in these fields.
     pub(crate) section: Section,
-    /// The places.
+    /// The fields.
     pub(crate) fixups: Vec<Fixup>,
 }
 

@@ -1,5 +1,5 @@
-//! One compilation unit: its line program, its functions, and the abstract and
-//! concrete instances of what is inlined into them.
+//! One compilation unit: its line program, its functions, and the abstract and concrete
+//! instances of the functions inlined into them.
 
 use super::function::{COMP_DIR, Function, SiteLines};
 use super::types::Types;
@@ -18,7 +18,7 @@ const PRODUCER: &str = "jlctl-testdata";
 const SITE_COLUMN: u64 = 2;
 const CALL_COLUMN: u64 = 6;
 
-/// A unit in the making.
+/// A unit under construction.
 struct Draft<'a> {
     unit: Unit,
     strings: &'a mut StringTable,
@@ -30,7 +30,7 @@ struct Draft<'a> {
     functions: BTreeMap<String, UnitEntryId>,
 }
 
-/// An address, which a module's file leaves to a relocation.
+/// An address, which is a relocation in a module's file.
 fn symbolic(address: u64) -> Address {
     Address::Symbol { symbol: 0, addend: address.cast_signed() }
 }
@@ -53,7 +53,7 @@ pub(super) fn add(
         functions: BTreeMap::new(),
     };
     draft.describe_unit(file, &ranges(functions));
-    // Abstract instances come first, so that every reference leads backwards.
+    // Abstract instances come first, so that every reference points backwards.
     for site in functions.iter().flat_map(|function| &function.sites) {
         site.frames.iter().for_each(|frame| draft.add_abstract(frame));
     }

@@ -69,14 +69,14 @@ pub(super) fn of(spec: &ImageSpec, version: u16, objects: &[(String, u64)]) -> V
         .collect()
 }
 
-/// What is known of a unit when its variables are added.
+/// The part of a unit that exists when its variables are added.
 pub(super) struct Context<'a> {
     pub(super) file: &'a str,
     pub(super) own: FileId,
     pub(super) functions: &'a BTreeMap<String, UnitEntryId>,
 }
 
-/// Adds to a unit what it defines and declares of `variables`.
+/// Adds those of `variables` that the unit defines or declares.
 pub(super) fn add(types: &mut Types<'_>, context: &Context<'_>, variables: &[Variable]) {
     let Context { file, .. } = *context;
     for variable in variables.iter().filter(|variable| variable.spec.file == file) {
@@ -89,8 +89,8 @@ pub(super) fn add(types: &mut Types<'_>, context: &Context<'_>, variables: &[Var
     }
     let indexed = |variable: &Variable| variable.index.is_some() && variable.spec.file == file;
     if variables.iter().any(indexed) {
-        // Of the attributes that `gimli::write` has, this one is written as a
-        // plain DW_FORM_sec_offset, which is what DW_AT_addr_base wants.
+        // Of the attributes that `gimli::write` has, this one is written as a plain
+        // DW_FORM_sec_offset, which DW_AT_addr_base requires.
         let base = AttributeValue::DebugMacroRef(DebugMacroOffset(ADDR_HEADER_BYTES));
         let root = types.unit.root();
         types.unit.get_mut(root).set(dw::DW_AT_addr_base, base);

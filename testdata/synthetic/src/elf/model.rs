@@ -25,7 +25,7 @@ pub struct Elf {
     pub segments: Vec<Segment>,
 }
 
-/// What a section holds.
+/// The content of a section.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Bytes of the file.
@@ -70,11 +70,11 @@ pub struct Section {
     pub align: u64,
     /// `sh_entsize`.
     pub entry_size: u64,
-    /// Name of the section that `sh_link` leads to; `.symtab` is the writer's.
+    /// Name of the section that `sh_link` refers to; the writer adds `.symtab`.
     pub link: Option<String>,
-    /// `sh_info`, unless `info_link` is there.
+    /// `sh_info`, unless `info_link` is set.
     pub info: u32,
-    /// Name of the section that `sh_info` leads to.
+    /// Name of the section that `sh_info` refers to.
     pub info_link: Option<String>,
     /// Bytes.
     pub content: Content,
@@ -98,7 +98,7 @@ impl Section {
         }
     }
 
-    /// The same section, loaded at `address` with `flags` beside `SHF_ALLOC`.
+    /// The same section, loaded at `address` with `flags` in addition to `SHF_ALLOC`.
     #[must_use]
     pub fn loaded(mut self, address: u64, flags: elf::SectionFlags, align: u64) -> Self {
         self.flags = elf::SectionFlags(flags.0 | elf::SHF_ALLOC.0);

@@ -1,5 +1,4 @@
-//! The parts of a module's layout, and where an address lies in terms of its
-//! file.
+//! The parts of a module's layout, and the location of an address in terms of its file.
 
 use super::layout::AddressMap;
 use crate::elf::Section;
@@ -9,7 +8,7 @@ use std::ops::Range;
 /// Distance between the undefined symbols of the layout.
 const APART: u64 = 0x1_0000;
 
-/// Where something lies, in terms of a module's file.
+/// A location in terms of a module's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In a section.
@@ -19,7 +18,7 @@ pub enum Location {
         /// Bytes from its start.
         offset: u64,
     },
-    /// At or behind a symbol that another image defines.
+    /// At or after a symbol that another image defines.
     Undefined {
         /// Its name.
         name: String,

@@ -53,7 +53,7 @@ fn index_bytes(index: u64) -> usize {
     usize::try_from(index).expect("small") * StaticKey::SIZE
 }
 
-/// The state a key at `address` was defined with; false where there is none.
+/// The state that a key at `address` was defined with; false if there is no key.
 pub(super) fn is_initially_true(spec: &ImageSpec, addresses: &AddressMap, address: u64) -> bool {
     spec.keys.iter().zip(&addresses.objects).any(|(key, (_, object))| {
         let first = object + key.offset;
@@ -82,7 +82,7 @@ pub(super) fn pointers(elf: &mut Elf, spec: &ImageSpec, addresses: &AddressMap) 
     }
 }
 
-/// The words that depend on where the image is loaded, by place.
+/// The words that depend on the load address: (address, value), by address.
 pub(super) fn words(
     spec: &ImageSpec,
     addresses: &AddressMap,

@@ -1,4 +1,4 @@
-//! Addresses: which sections an image has, in which order, and what lies where.
+//! Addresses: the sections of an image, their order, and the addresses of their items.
 
 use super::modinfo;
 use super::note;
@@ -11,7 +11,7 @@ use jlctl_shim::abi::{AbsoluteEntry, RelativeEntry, StaticKey};
 /// Bytes of `.head.text`.
 const HEAD_BYTES: u64 = 64;
 
-/// Where everything lies.
+/// The address of everything in the image.
 #[derive(Debug)]
 pub(super) struct AddressMap {
     pub(super) pool: Pool,
@@ -19,11 +19,10 @@ pub(super) struct AddressMap {
     pub(super) functions: Vec<u64>,
     /// Per key object of the spec: its section and address.
     pub(super) objects: Vec<(String, u64)>,
-    /// Pointers in objects: where they lie, the address of their string, the
-    /// string.
+    /// Pointers in objects: their address, the address of the string, the string.
     pub(super) pointers: Vec<(u64, u64, String)>,
-    /// Per room of the spec.
-    pub(super) rooms: Vec<u64>,
+    /// Per reserved space of the spec.
+    pub(super) reserved: Vec<u64>,
     pub(super) table: u64,
     pub(super) table_section: &'static str,
     pub(super) banner: u64,
@@ -37,7 +36,7 @@ pub(super) fn entry_size(layout: Layout) -> u64 {
     }
 }
 
-/// The banner that `linux_banner` holds, NUL included; a module has none.
+/// The banner that `linux_banner` holds, NUL included; empty for a module.
 pub fn banner(spec: &ImageSpec) -> Vec<u8> {
     if spec.flavour == Flavour::Module {
         return Vec::new();
@@ -66,8 +65,8 @@ pub(super) fn assign(spec: &ImageSpec) -> AddressMap {
         .map(|key| pool.add(data_section(spec, key.section), key.size, StaticKey::ALIGN as u64))
         .collect();
     let strings = place_strings(&mut pool, spec);
-    let rooms: Vec<Slot> =
-        spec.rooms.iter().map(|room| pool.add(".rodata", room.size, 8)).collect();
+    let reserved: Vec<Slot> =
+        spec.reserved.iter().map(|space| pool.add(".rodata", space.size, 8)).collect();
     pool.assign(spec.base);
     AddressMap {
         functions: functions.iter().map(|slot| pool.address(*slot)).collect(),
@@ -81,7 +80,7 @@ pub(super) fn assign(spec: &ImageSpec) -> AddressMap {
                 (pool.address(objects[object]) + offset, pool.address(slot), text)
             })
             .collect(),
-        rooms: rooms.iter().map(|slot| pool.address(*slot)).collect(),
+        reserved: reserved.iter().map(|slot| pool.address(*slot)).collect(),
         table: pool.address(table),
         table_section,
         banner: pool.address(banner),
@@ -89,8 +88,8 @@ pub(super) fn assign(spec: &ImageSpec) -> AddressMap {
     }
 }
 
-/// Gives each string of the keys' objects a place: the object's number, the
-/// offset of the pointer, the place and the string.
+/// Reserves space for each string of the keys' objects: the object's number, the offset of the
+/// pointer, the slot and the string.
 fn place_strings(pool: &mut Pool, spec: &ImageSpec) -> Vec<(usize, u64, Slot, String)> {
     let section = if spec.flavour == Flavour::Module { modinfo::STRINGS } else { ".rodata" };
     let mut placed = Vec::new();

@@ -10,11 +10,11 @@ use crate::spec::{AddressExpr, Branch, ElfType, Flavour, ImageSpec, Layout, Mach
 use jlctl_shim::abi::StaticKey;
 use std::ops::Range;
 
-/// A linked image: its ELF model, still editable, and what it means.
+/// A linked image: its ELF model, which can still be edited, and its decoded table.
 ///
-/// The addresses of a module are those of a layout that its file knows nothing
-/// of: sections one after the other, undefined symbols behind them, everything
-/// at an address of its own.  [`Linked::location`] leads back to the file.
+/// The addresses of a module are those of a layout that its file does not contain: sections one
+/// after another, then undefined symbols, each at a unique address. [`Linked::location`] maps
+/// an address to the file.
 #[derive(Debug)]
 pub struct Linked {
     /// The file.
@@ -34,30 +34,30 @@ impl Linked {
         self.elf.write()
     }
 
-    /// Address of a place, such as `demo_open+0x8`.
+    /// The address of an expression such as `demo_open+0x8`.
     ///
     /// # Panics
-    /// If there is no such symbol, or more than one.
+    /// If the symbol does not exist or is ambiguous.
     #[must_use]
     pub fn address(&self, place: &str) -> u64 {
         self.definitions.resolve(&AddressExpr::from(place))
     }
 
-    /// Puts `bytes` into the room `name` of the spec.
+    /// Writes `bytes` into the space `name` that the spec reserves.
     ///
     /// # Panics
-    /// If there is no such room, if it is too small, or if the image is a module,
-    /// whose addresses are gone.
-    pub fn furnish(&mut self, name: &str, bytes: &[u8]) {
+    /// If the spec reserves no such space, if it is too small, or if the image is a module,
+    /// whose sections have no addresses.
+    pub fn write_reserved(&mut self, name: &str, bytes: &[u8]) {
         assert!(self.elf.e_type != consts::ET_REL, "a module has no addresses");
-        let symbol = self.elf.symbol(name).unwrap_or_else(|| panic!("no room {name}"));
+        let symbol = self.elf.symbol(name).unwrap_or_else(|| panic!("no space {name}"));
         let (address, size) = (symbol.value, symbol.size);
         assert!(bytes.len() as u64 <= size, "{name} has room for {size} bytes only");
         assert!(bytes.is_empty() || self.elf.poke(address, bytes), "{name} is in the file");
     }
 
-    /// Where an address of the layout lies, which is all that a module's file
-    /// says of it; `None` outside every section and undefined symbol.
+    /// The location of an address of the layout in terms of the module's file; `None` outside
+    /// every section and undefined symbol.
     #[must_use]
     pub fn location(&self, address: u64) -> Option<Location> {
         locate(&self.extents, address)

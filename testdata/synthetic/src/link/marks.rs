@@ -32,9 +32,9 @@ pub(super) fn define(spec: &ImageSpec, addresses: &AddressMap) -> Definitions {
         let named = (key.name.as_str(), key.scope.clone());
         names.define(named, consts::STT_OBJECT, section, (*address, key.size));
     }
-    for (room, address) in spec.rooms.iter().zip(&addresses.rooms) {
-        let named = (room.name.as_str(), Scope::Global);
-        names.define(named, consts::STT_OBJECT, ".rodata", (*address, room.size));
+    for (space, address) in spec.reserved.iter().zip(&addresses.reserved) {
+        let named = (space.name.as_str(), Scope::Global);
+        names.define(named, consts::STT_OBJECT, ".rodata", (*address, space.size));
     }
     let size = entry_size(spec.layout) * spec.sites.len() as u64;
     if spec.locate == Locate::Symbols {

@@ -1,7 +1,7 @@
-//! From an [`ImageSpec`](crate::spec::ImageSpec) to an [`Elf`](crate::elf::Elf):
-//! addresses (`layout.rs`), symbols, contents (`fill.rs`), relocations and segments
-//! (`linked.rs` has the order).  A module is laid out like any image, and taken apart
-//! again at the end (`module.rs`).
+//! From an [`ImageSpec`](crate::spec::ImageSpec) to an [`Elf`](crate::elf::Elf): addresses
+//! (`layout.rs`), symbols, contents (`fill.rs`), relocations and segments (`linked.rs` has the
+//! order). A module is laid out like any image and split into unplaced sections at the end
+//! (`module.rs`).
 
 mod extent;
 mod fill;

@@ -1,4 +1,4 @@
-//! What only a module has: its sections, `.modinfo` and `struct module`.
+//! The parts that only a module has: its sections, `.modinfo` and `struct module`.
 
 use super::note;
 use super::pool::{Pool, code, nobits, read_only, writable};
@@ -9,14 +9,14 @@ use crate::spec::{ImageSpec, TextSection};
 pub const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 /// Size of `struct module` (include/linux/module.h, Linux 6.12, arm64).
 const THIS_MODULE_BYTES: u64 = 0x500;
-/// Offset of its `name`, behind `state` and `list`.
+/// Offset of its `name`, after `state` and `list`.
 pub const THIS_MODULE_NAME: u64 = 24;
 /// The section of string literals.
 pub(super) const STRINGS: &str = ".rodata.str1.8";
 /// The section of `key=value` strings.
 pub const MODINFO: &str = ".modinfo";
 
-/// Adds the sections of a module, and says which holds the table.
+/// Adds the sections of a module; returns the name of the one that holds the table.
 pub fn sections(pool: &mut Pool, spec: &ImageSpec) -> &'static str {
     let texts = [TextSection::Text, TextSection::Unlikely, TextSection::Init, TextSection::Exit];
     for text in texts {
@@ -51,7 +51,7 @@ pub fn modinfo(spec: &ImageSpec) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Fills what only a module has.
+/// Fills the parts that only a module has.
 pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec) {
     let at = |elf: &Elf, name: &str| elf.section(name).map(|section| section.address);
     if let Some(address) = at(elf, MODINFO) {

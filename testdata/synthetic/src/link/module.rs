@@ -1,5 +1,5 @@
-//! Modules: laid out like any image, then taken apart into sections at address
-//! zero, with relocations in place of what depends on addresses.
+//! Modules: laid out like any image, then split into sections at address zero, with a
+//! relocation for each field that depends on an address.
 
 use super::extent::{Extent, extent, locate};
 use super::layout::{AddressMap, entry_size};
@@ -41,8 +41,7 @@ fn is_former_jump(spec: &ImageSpec, extents: &[Extent], site: &SiteSpec, entry: 
         && needs_relocation(spec, extents, (entry.code, entry.target))
 }
 
-/// Adds debug sections and their symbols, and returns what is left to relocate,
-/// by section.
+/// Adds debug sections and their symbols, and returns the remaining fixups, by section.
 pub(super) fn add_debug(
     elf: &mut Elf,
     debug: impl Iterator<Item = (Section, Vec<Fixup>)>,

@@ -11,7 +11,7 @@ use crate::spec::{AddressExpr, ImageSpec, Layout, Machine};
 /// Name of the label that an assembler makes for `.` on RISC-V.
 const HERE: &str = ".L0 ";
 
-/// ModuleRelocations in the making, while symbols still have the layout's addresses.
+/// ModuleCollects relocations while symbols still have the layout's addresses.
 pub(super) struct ModuleRelocations<'a, F> {
     spec: &'a ImageSpec,
     symbols: &'a mut Vec<Symbol>,
@@ -85,7 +85,7 @@ impl<'a, F: Fn(u64) -> Option<Location>> ModuleRelocations<'a, F> {
         self.push(at, absolute(self.spec.machine, 8), target);
     }
 
-    /// A place in the debug section `of`.
+    /// A fixup in the debug section `of`.
     pub(super) fn fixup(&mut self, of: &str, fixup: &Fixup) {
         let (symbol, addend) = match &fixup.target {
             FixupTarget::Address => self.by_object(fixup.value),
@@ -137,7 +137,7 @@ impl<'a, F: Fn(u64) -> Option<Location>> ModuleRelocations<'a, F> {
         }
     }
 
-    /// A place in code: by its section, on RISC-V by a label of its own.
+    /// A code address: relative to its section; on RISC-V a label.
     fn code(&mut self, address: u64) -> Target {
         if self.spec.machine == Machine::Riscv64 && (self.locate)(address).is_some() {
             let label = format!(".L{}", address % 10_000 + 1);

@@ -1,8 +1,8 @@
-//! Sections that grow item by item, and get addresses once all items are in.
+//! Sections that grow item by item, and get addresses once all items are added.
 
 use crate::elf::{Content, Section, consts};
 
-/// An item's place in a section that has no address yet.
+/// An item's offset in a section that has no address yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot {
     section: usize,
@@ -24,7 +24,7 @@ impl Pool {
         self.sections.push(section);
     }
 
-    /// Makes room for `size` bytes in the section `name`.
+    /// Reserves `size` bytes in the section `name`.
     pub fn add(&mut self, name: &str, size: u64, align: u64) -> Slot {
         let index = self
             .sections

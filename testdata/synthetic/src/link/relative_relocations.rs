@@ -1,5 +1,5 @@
 //! Relative relocations of the table and of pointers: `.rela.dyn`, `.relr.dyn` and the dynamic
-//! section that leads to them.
+//! section that refers to them.
 
 use super::pool::{PAGE, Pool, read_only, writable};
 use crate::elf::{Elf, Endian, consts};
@@ -14,7 +14,7 @@ const SYM_BYTES: u64 = 24;
 /// Words that one bitmap of RELR covers.
 const RELR_BITS: u64 = 63;
 
-/// Adds the relocation section that `spec` asks for.
+/// Adds the relocation section that `spec` declares.
 pub(super) fn add_sections(pool: &mut Pool, spec: &ImageSpec) {
     if spec.relocations == Relocations::None {
         return;
@@ -63,7 +63,7 @@ pub(super) fn add_dynamic(pool: &mut Pool, spec: &ImageSpec) {
 /// Four of the symbol table, three of the relocations, the terminator.
 const DYNAMIC_ENTRIES: u64 = 8;
 
-/// Fills the relocation sections for words: (place, value), by place.
+/// Fills the relocation sections for `words`: (address, value), by address.
 pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec, words: &[(u64, u64)]) {
     let (places, values): (Vec<u64>, Vec<u64>) = words.iter().copied().unzip();
     match spec.relocations {
@@ -74,7 +74,7 @@ pub(super) fn fill(elf: &mut Elf, spec: &ImageSpec, words: &[(u64, u64)]) {
         Relocations::Relr => {
             let mut bytes = relr(elf.endian, &places);
             let room = elf.section(".relr.dyn").map_or(0, |section| section.content.len());
-            // A bitmap without bits stands for nothing.
+            // A bitmap without bits has no effect.
             while (bytes.len() as u64) < room {
                 bytes.extend(elf.endian.write_u64(1));
             }
@@ -95,7 +95,7 @@ fn poke_section(elf: &mut Elf, name: &str, bytes: &[u8]) {
     assert!(elf.poke(address, bytes), "{name} has room for {} bytes", bytes.len());
 }
 
-/// `Elf64_Rela` records that put `values`, moved as the image is, at `places`.
+/// `Elf64_Rela` records that store `values`, adjusted to the load address, at `places`.
 pub fn rela(endian: Endian, machine: Machine, places: &[u64], values: &[u64]) -> Vec<u8> {
     let info = u64::from(match machine {
         Machine::Aarch64 => consts::R_AARCH64_RELATIVE.0,
@@ -106,8 +106,8 @@ pub fn rela(endian: Endian, machine: Machine, places: &[u64], values: &[u64]) ->
     words.flat_map(|word| endian.write_u64(word)).collect()
 }
 
-/// RELR of ascending, aligned places: an address, then bitmaps whose bit *n*
-/// (from 1) is the *n*-th word after what is covered so far.
+/// RELR of ascending, aligned addresses: an address, then bitmaps whose bit *n* (from 1) is the
+/// *n*-th word after those already covered.
 pub fn relr(endian: Endian, places: &[u64]) -> Vec<u8> {
     let mut words = Vec::new();
     let mut rest = places;

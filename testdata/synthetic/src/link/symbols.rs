@@ -66,7 +66,7 @@ impl Definitions {
         self.list.push(Definition { scope: Scope::Global, symbol });
     }
 
-    /// Address that `place` means.
+    /// The address that `place` evaluates to.
     pub(super) fn resolve(&self, place: &AddressExpr) -> u64 {
         let (file, name, offset) = match place {
             AddressExpr::Address(address) => return *address,
@@ -114,7 +114,7 @@ fn is_local_to(scope: &Scope, file: &str) -> bool {
     matches!(scope, Scope::Local(path) if path == file || base_name(path) == file)
 }
 
-/// The last component of a source path: what `STT_FILE` holds.
+/// The last component of a source path, which `STT_FILE` holds.
 fn base_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }

@@ -8,7 +8,7 @@ use std::fmt;
 /// or `0x…` bytes, and `FILE` is a path or its last component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddressExpr {
-    /// An address, whatever lies there.
+    /// An absolute address.
     Address(u64),
     /// A displacement from a symbol.
     Symbol {
@@ -29,7 +29,7 @@ impl From<u64> for AddressExpr {
 
 impl From<&str> for AddressExpr {
     /// # Panics
-    /// If a number in the text is none.
+    /// If the text contains a number that cannot be parsed.
     fn from(text: &str) -> Self {
         if text.starts_with("0x") {
             return Self::Address(number(text));
@@ -56,7 +56,7 @@ fn number(text: &str) -> u64 {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),
     };
-    parsed.unwrap_or_else(|_| panic!("{text:?} is no number"))
+    parsed.unwrap_or_else(|_| panic!("{text:?} is not a number"))
 }
 
 impl fmt::Display for AddressExpr {

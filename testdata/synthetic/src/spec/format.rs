@@ -73,13 +73,13 @@ pub enum Locate {
     Section,
 }
 
-/// How absolute table fields, and pointers in key objects, get their values.
-/// A module always has relocations of its own kind.
+/// How absolute table fields, and pointers in key objects, get their values. A module always
+/// has `SHT_RELA` relocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relocations {
     /// They are in the file.
     None,
-    /// Zero in the file; `R_AARCH64_RELATIVE` (or its like) in `.rela.dyn`.
+    /// Zero in the file; `R_AARCH64_RELATIVE` (or its equivalent) in `.rela.dyn`.
     Rela,
     /// Link-time addresses in the file, positions in `.relr.dyn`.
     Relr,

@@ -1,4 +1,4 @@
-//! Functions: runs of NOP that end in a return, for sites to lie in.
+//! Functions: runs of NOPs that end in a return, and hold the sites.
 
 use super::Scope;
 
@@ -67,7 +67,7 @@ impl FunctionSpec {
         self
     }
 
-    /// Says on which line it is defined.
+    /// Sets the line of the definition.
     #[must_use]
     pub fn at_line(mut self, line: u32) -> Self {
         self.line = line;

@@ -1,6 +1,6 @@
-//! The objects that hold keys, by type: what debug information says of them,
-//! and what they hold beside the key (include/linux/jump_label.h,
-//! tracepoint-defs.h and dynamic_debug.h, Linux 6.12).
+//! The objects that hold keys, by type: their description in the debug information, and their
+//! members beside the key (include/linux/jump_label.h, tracepoint-defs.h and dynamic_debug.h,
+//! Linux 6.12).
 
 /// Type of the object that holds a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Holder {
     DynamicDebug(Descriptor),
 }
 
-/// What a dynamic-debug descriptor says of its call.
+/// The call that a dynamic-debug descriptor describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// Module, or for built-in code the file's base name.

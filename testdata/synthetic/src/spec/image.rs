@@ -1,4 +1,4 @@
-//! The whole image, and its parts that have no file of their own.
+//! The whole image.
 
 use super::format::{ElfType, Flavour, Layout, Locate, Machine, Relocations};
 use super::function::FunctionSpec;
@@ -26,7 +26,7 @@ pub struct ImageSpec {
     /// Address of the first section; in a module that of its layout, which the
     /// file does not hold.
     pub base: u64,
-    /// What only a module has.
+    /// The parts that only a module has.
     pub module: ModuleSpec,
     /// Release that the banner (in a module, `vermagic`) names.
     pub release: String,
@@ -43,8 +43,8 @@ pub struct ImageSpec {
     pub functions: Vec<FunctionSpec>,
     /// Sites, in table order.
     pub sites: Vec<SiteSpec>,
-    /// Rooms for what only the caller can make, in `.rodata`.
-    pub rooms: Vec<RoomSpec>,
+    /// Space in `.rodata` for bytes that the caller makes.
+    pub reserved: Vec<ReservedSpec>,
 }
 
 impl ImageSpec {
@@ -69,7 +69,7 @@ impl ImageSpec {
             keys: Vec::new(),
             functions: Vec::new(),
             sites: Vec::new(),
-            rooms: Vec::new(),
+            reserved: Vec::new(),
         }
     }
 
@@ -152,15 +152,15 @@ impl ImageSpec {
         self
     }
 
-    /// Adds a room of `size` bytes for [`crate::link::Linked::furnish`].
+    /// Reserves `size` bytes for [`crate::link::Linked::write_reserved`].
     #[must_use]
-    pub fn room(mut self, name: &str, size: u64) -> Self {
-        self.rooms.push(RoomSpec { name: name.to_owned(), size });
+    pub fn reserve(mut self, name: &str, size: u64) -> Self {
+        self.reserved.push(ReservedSpec { name: name.to_owned(), size });
         self
     }
 }
 
-/// What a module has beside the keys, functions and sites of every image.
+/// The parts that a module has in addition to keys, functions and sites.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModuleSpec {
     /// Name, as `.modinfo` and `.gnu.linkonce.this_module` state it.
@@ -170,8 +170,8 @@ pub struct ModuleSpec {
     /// RISC-V: 32-bit fields by one `R_RISCV_32_PCREL` each, as newer assemblers
     /// write them, instead of `R_RISCV_ADD32` and `R_RISCV_SUB32`.
     pub pcrel32: bool,
-    /// RISC-V: an `R_RISCV_RELAX` beside each `R_RISCV_JAL`, as in a module
-    /// that was built without `-mno-relax`.
+    /// RISC-V: an `R_RISCV_RELAX` with each `R_RISCV_JAL`, as in a module that was built
+    /// without `-mno-relax`.
     pub relax: bool,
     /// `sh_addr` of `.data`: 0 in the modules of Debian's 5.10, another value in
     /// those of its 6.12.  Symbol values and relocation offsets count from the
@@ -179,10 +179,10 @@ pub struct ModuleSpec {
     pub data_address: u64,
 }
 
-/// Room in `.rodata`, 8-byte aligned and zero, for bytes that can be made only
-/// once the image has addresses, as the kernel's kallsyms tables.
+/// Zero bytes in `.rodata`, 8-byte aligned, to be replaced once the image has addresses: the
+/// kernel's kallsyms tables, for example.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomSpec {
+pub struct ReservedSpec {
     /// Name of its symbol.
     pub name: String,
     /// Size in bytes.

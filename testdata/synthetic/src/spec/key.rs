@@ -43,11 +43,11 @@ pub struct KeySpec {
     pub enabled: i32,
     /// Bytes from the object's start to its first key.
     pub offset: u64,
-    /// How many keys follow each other from there.
+    /// Number of consecutive keys from there.
     pub count: u64,
     /// Bytes of the object (`st_size`).
     pub size: u64,
-    /// What debug information says of the object, and what else it holds.
+    /// The type of the object in the debug information, and its other members.
     pub variable: Option<VariableSpec>,
 }
 
@@ -82,8 +82,8 @@ impl KeySpec {
         key
     }
 
-    /// Gives the object a type, which the unit of `file` defines at line 5, and
-    /// the key its place in it.
+    /// Gives the object a type, which the unit of `file` defines at line 5, and the key the
+    /// offset that this type gives it.
     #[must_use]
     pub fn held_by(mut self, holder: Holder, file: &str) -> Self {
         if self.count == 1 {

@@ -11,13 +11,12 @@ pub enum Branch {
     Likely,
 }
 
-/// What lies at the site.
+/// The instruction at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteInsn {
-    /// What the key's initial state demands, as a compiler emits it.
+    /// The instruction that the key's initial state requires, as a compiler emits it.
     Initial,
-    /// This word, little-endian, whatever the state demands; of a 2-byte site
-    /// its low half.
+    /// This little-endian word, independent of the state; in a 2-byte site its low half.
     Word(u32),
     /// A jump from the site to another displacement from it.
     JumpBy(i64),
@@ -30,27 +29,27 @@ pub struct InlineFrame {
     pub function: String,
     /// Path of the file that declares it.
     pub file: String,
-    /// Line of its declaration; what it calls is called three lines below.
+    /// Line of its declaration; its call is three lines below.
     pub line: u32,
 }
 
 /// A site.
 #[derive(Debug, Clone)]
 pub struct SiteSpec {
-    /// Where the patched instruction is.
+    /// Address of the patched instruction.
     pub code: AddressExpr,
-    /// Where a JMP goes to.
+    /// Address that a JMP goes to.
     pub target: AddressExpr,
-    /// Where the key is.
+    /// Address of the key.
     pub key: AddressExpr,
     /// Branch sense.
     pub branch: Branch,
     /// Bit 1 of the entry's key word.
     pub init: bool,
-    /// What lies at `code`.
+    /// The instruction at `code`.
     pub insn: SiteInsn,
-    /// Whether the site has the short form of its machine: on x86_64 2 bytes
-    /// instead of 5; no other machine has one.
+    /// Whether the site has the short form of its machine: on x86_64 2 bytes instead of 5; the
+    /// other machines have no short form.
     pub short: bool,
     /// Line of the site in the function's file; by default it grows with the
     /// distance from the function's start.
@@ -115,7 +114,7 @@ impl SiteSpec {
         self
     }
 
-    /// Says on which line of the function's file the site is.
+    /// Sets the line of the site in the function's file.
     #[must_use]
     pub fn at_line(mut self, line: u32) -> Self {
         self.line = Some(line);

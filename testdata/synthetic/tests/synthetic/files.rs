@@ -92,9 +92,9 @@ fn a_raw_image_has_the_kernels_bytes_behind_a_boot_header() {
 
 #[test]
 fn a_room_holds_what_depends_on_addresses() {
-    let mut linked = demo::spec().room("kallsyms_room", 24).link();
+    let mut linked = demo::spec().reserve("kallsyms_room", 24).link();
     let address = linked.address("kallsyms_room");
-    linked.furnish("kallsyms_room", &linked.address("demo_open").to_le_bytes());
+    linked.write_reserved("kallsyms_room", &linked.address("demo_open").to_le_bytes());
     let image = flat::image(&linked.elf);
     let at = usize::try_from(address - linked.address("_text")).expect("it is small");
     assert_eq!(word(&image, at), linked.address("demo_open"));
@@ -104,7 +104,7 @@ fn a_room_holds_what_depends_on_addresses() {
 #[test]
 #[should_panic(expected = "room for 8 bytes only")]
 fn a_room_has_its_limits() {
-    demo::spec().room("small", 8).link().furnish("small", &[1; 9]);
+    demo::spec().reserve("small", 8).link().write_reserved("small", &[1; 9]);
 }
 
 #[test]

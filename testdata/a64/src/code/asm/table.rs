@@ -13,8 +13,7 @@ fn indexed(opcode: u32, to: Reg, table: Reg, index: Reg, is_scaled: bool) -> Cod
     Code::word(opcode | index.number << 16 | option | scaled | table.number << 5 | to.number)
 }
 
-/// LDRB, LDRH or LDR of `bytes` bytes: `to` gets the entry of `table` with the number
-/// `index`.
+/// LDRB, LDRH or LDR of `bytes` bytes: loads entry `index` of `table` into `to`.
 ///
 /// # Panics
 /// If `bytes` is not 1, 2, 4 or 8.
@@ -48,10 +47,10 @@ pub fn add_entry(to: Reg, base: Reg, entry: Reg, bytes: u64) -> Code {
     Code::word(0x8b20_0800 | entry.number << 16 | option | base.number << 5 | to.number)
 }
 
-/// `and to, from, #mask`, where the mask is some low bits.
+/// `and to, from, #mask`, where the mask is a run of low bits.
 ///
 /// # Panics
-/// If it is not.
+/// If `mask` is not a run of low bits.
 #[must_use]
 pub fn and_low(to: Reg, from: Reg, mask: u32) -> Code {
     assert!(mask & (mask + 1) == 0 && mask != 0, "{mask:#x} is not some low bits");
