@@ -10,17 +10,20 @@ use super::embedded;
 use super::error::{Why, damaged};
 use super::moves::Moves;
 use super::note::{self, NamedKey, NoteContents};
-use super::program::{ElfProgram, slice};
-use super::record::{
-    E_ENTRY, E_PHNUM, E_SHNUM, E_SHOFF, HEADER_LEN, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_PROPERTY,
-    PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOTE,
-    SHT_PROGBITS, Section, Segment,
-};
+use super::program::{ElfProgram, segment_file_end};
+use super::record::{DynamicEntry, FileHeader, LE, Section, Segment, slice};
 use super::room::{self, Span};
 use super::tail::{At, Tail};
 use super::undo::{self, FileEdit, Undo};
 use jlctl_analyzer::addr::AddrRange;
 use jlctl_shim::note::SECTION;
+use object::elf::{
+    DynamicTag, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE,
+    PT_PHDR, ProgramFlags, ProgramType, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_LORESERVE,
+    SHT_NOTE, SHT_PROGBITS, SectionFlags, SectionType,
+};
+use object::pod::bytes_of;
+use object::{U32, U64};
 
 /// ElfProgram headers that a link adds: a PT_LOAD and a PT_NOTE.  A static program has little that
 /// can be moved to make room; its own notes, which have to move, take in the runtime's.
@@ -128,9 +131,9 @@ pub(super) fn compose(
         }
     }
     // What is replaced is known now, by which bytes alone is not.
-    let headers = (program.segments.len() + more) * Segment::LEN;
-    edits.push(FileEdit { offset: 0, bytes: vec![0; HEADER_LEN] });
-    edits.push(FileEdit { offset: program.segments_at, bytes: vec![0; headers] });
+    let headers = (program.segments.len() + more) * size_of::<Segment>();
+    edits.push(FileEdit { offset: 0, bytes: vec![0; size_of::<FileHeader>()] });
+    edits.push(FileEdit { offset: program.segments_at(), bytes: vec![0; headers] });
     edits.sort_by_key(|edit| edit.offset);
     let data = tail.place(8, &[]);
     let names = note::place_names(&mut tail, &request.names);
@@ -152,7 +155,7 @@ pub(super) fn compose(
     for edit in &mut edits {
         match edit.offset {
             0 => edit.bytes.clone_from(&header),
-            offset if offset == program.segments_at => edit.bytes.clone_from(&table),
+            offset if offset == program.segments_at() => edit.bytes.clone_from(&table),
             _ => {}
         }
     }
@@ -162,9 +165,9 @@ pub(super) fn compose(
 }
 
 fn new_tail(program: &ElfProgram<'_>) -> Result<Tail, Why> {
-    let loads = || program.segments.iter().filter(|segment| segment.kind == PT_LOAD);
-    let page = loads().map(|load| load.align).max().unwrap_or(0).max(0x1000);
-    let end = loads().map(|load| load.address + load.memory_size).max().unwrap_or(0);
+    let page = program.page();
+    let end = program.loads().map(|load| load.p_vaddr.get(LE) + load.p_memsz.get(LE)).max();
+    let end = end.unwrap_or(0);
     // User addresses end far below this on both machines.
     let tail = Tail::behind(program.bytes.len() as u64, end, page);
     tail.filter(|tail| tail.address < 1 << 56).ok_or_else(|| {
@@ -179,13 +182,13 @@ fn new_tail(program: &ElfProgram<'_>) -> Result<Tail, Why> {
 fn place_dynamic(
     program: &ElfProgram<'_>,
     tail: &mut Tail,
-    entries: &[(u64, u64)],
+    entries: &[(DynamicTag, u64)],
 ) -> Result<(Vec<FileEdit>, Option<At>), Why> {
     let Some(old) = program.segment(PT_DYNAMIC) else { return Err(Why::Static) };
-    let size = usize::try_from(old.file_size).unwrap_or(usize::MAX);
-    if (entries.len() + 1) * 16 <= size {
+    let size = usize::try_from(old.p_filesz.get(LE)).unwrap_or(usize::MAX);
+    if (entries.len() + 1) * size_of::<DynamicEntry>() <= size {
         let bytes = dynamic::encode(entries, size);
-        return Ok((vec![FileEdit { offset: old.offset, bytes }], None));
+        return Ok((vec![FileEdit { offset: old.p_offset.get(LE), bytes }], None));
     }
     Ok((Vec::new(), Some(tail.place(16, &dynamic::encode(entries, 0)))))
 }
@@ -194,12 +197,13 @@ fn place_dynamic(
 /// moved, so that this lies behind it.
 fn host_of_note(program: &ElfProgram<'_>, span: &Span) -> Result<usize, Why> {
     let is_host = |segment: &Segment| {
-        let is_within = span.holds_offset(segment.offset) && segment.file_end() == Some(span.end);
-        segment.kind == PT_NOTE && segment.align == 4 && is_within && span.end.is_multiple_of(4)
+        let is_last = segment_file_end(segment) == Some(span.end) && span.end.is_multiple_of(4);
+        let is_within = span.holds_offset(segment.p_offset.get(LE)) && is_last;
+        segment.p_type.get(LE) == PT_NOTE && segment.p_align.get(LE) == 4 && is_within
     };
     program.segments.iter().position(is_host).ok_or_else(|| Why::NoRoom {
         needed: MORE_SEGMENTS_STATIC,
-        needed_bytes: (MORE_SEGMENTS_STATIC * Segment::LEN) as u64,
+        needed_bytes: (MORE_SEGMENTS_STATIC * size_of::<Segment>()) as u64,
         found: "no notes that the runtime's could be put behind".to_owned(),
     })
 }
@@ -223,9 +227,7 @@ fn before(program: &ElfProgram<'_>, edits: &[FileEdit]) -> Result<Undo, Why> {
 
 /// Appends section headers, and the names that they need; where they are.
 fn sections(program: &ElfProgram<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves) -> At {
-    let names = program.sections.get(program.names);
-    let old = names.and_then(|names| slice(program.bytes, names.offset, names.size));
-    let mut text = old.unwrap_or_default().to_vec();
+    let mut text = program.section_names().to_vec();
     let mut add = |name: &str| {
         let at = u32::try_from(text.len()).unwrap_or(0);
         text.extend(name.bytes().chain([0]));
@@ -237,110 +239,122 @@ fn sections(program: &ElfProgram<'_>, tail: &mut Tail, parts: &Parts, moves: &Mo
     for (index, section) in program.sections.iter().enumerate() {
         let mut section = *section;
         if let Some(at) = moves.get(index) {
-            (section.address, section.offset, section.size) = (at.address, at.offset, at.size);
+            section.sh_addr.set(LE, at.address);
+            section.sh_offset.set(LE, at.offset);
+            section.sh_size.set(LE, at.size);
         }
-        if index == program.names {
-            (section.offset, section.size) = (text.offset, text.size);
+        if index == program.names() {
+            section.sh_offset.set(LE, text.offset);
+            section.sh_size.set(LE, text.size);
         }
-        section.write(&mut out);
+        out.extend(bytes_of(&section));
     }
-    let new = |name, kind, flags, at: At, align| Section {
-        name,
-        kind,
-        flags,
-        address: at.address,
-        offset: at.offset,
-        size: at.size,
-        align,
-        ..Section::default()
-    };
-    new(note_name, SHT_NOTE, SHF_ALLOC, parts.note, 4).write(&mut out);
+    out.extend(bytes_of(&new_section((note_name, SHT_NOTE), SHF_ALLOC, parts.note, 4)));
     // An embedded runtime makes its own data writable when it runs.
     let more = if parts.embedded.is_some() { SHF_EXECINSTR } else { SHF_WRITE };
-    new(data_name, SHT_PROGBITS, SHF_ALLOC | more, parts.data, 8).write(&mut out);
+    let data = new_section((data_name, SHT_PROGBITS), SHF_ALLOC | more, parts.data, 8);
+    out.extend(bytes_of(&data));
     tail.place(8, &out)
+}
+
+fn new_section(
+    (name, kind): (u32, SectionType),
+    flags: SectionFlags,
+    at: At,
+    align: u64,
+) -> Section {
+    Section {
+        sh_name: U32::new(LE, name),
+        sh_type: U32::new(LE, kind),
+        sh_flags: U64::new(LE, flags),
+        sh_addr: U64::new(LE, at.address),
+        sh_offset: U64::new(LE, at.offset),
+        sh_size: U64::new(LE, at.size),
+        sh_link: U32::new(LE, 0),
+        sh_info: U32::new(LE, 0),
+        sh_addralign: U64::new(LE, align),
+        sh_entsize: U64::new(LE, 0),
+    }
 }
 
 /// The ELF header with the new tables.
 fn header(program: &ElfProgram<'_>, sections: At, parts: &Parts) -> Result<Vec<u8>, Why> {
     let too_many = |what| damaged(what, "it has as many records as a header can count");
-    let mut header = program.bytes.get(..HEADER_LEN).unwrap_or_default().to_vec();
+    let mut header = *program.header;
     let segments = u16::try_from(program.segments.len() + parts.more_segments())
         .map_err(|_| too_many("table of program headers"))?;
-    // Indexes from 0xff00 on mean other things (gABI, "Special Section Indexes").
-    let count = u16::try_from(program.sections.len() + 2).ok().filter(|count| *count < 0xff00);
+    let count = u16::try_from(program.sections.len() + 2).ok();
+    let count = count.filter(|count| *count < SHN_LORESERVE);
     let count = count.ok_or_else(|| too_many("table of section headers"))?;
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(field) = header.get_mut(at..at + bytes.len()) {
-            field.copy_from_slice(bytes);
-        }
-    };
     if let Some((placed, _)) = parts.embedded {
-        put(E_ENTRY, &placed.entry.to_le_bytes());
+        header.e_entry.set(LE, placed.entry);
     }
-    put(E_SHOFF, &sections.offset.to_le_bytes());
-    put(E_PHNUM, &segments.to_le_bytes());
-    put(E_SHNUM, &count.to_le_bytes());
-    Ok(header)
+    header.e_shoff.set(LE, sections.offset);
+    header.e_phnum.set(LE, segments);
+    header.e_shnum.set(LE, count);
+    Ok(bytes_of(&header).to_vec())
 }
 
 /// The program headers; the new segment comes behind the other loaded ones, as its address does.
 fn segments(program: &ElfProgram<'_>, parts: &Parts, start: At) -> Vec<u8> {
-    let last = program.segments.iter().rposition(|segment| segment.kind == PT_LOAD);
-    let align = program.segments.iter().filter(|segment| segment.kind == PT_LOAD);
-    let page = align.map(|segment| segment.align).max().unwrap_or(0).max(0x1000);
+    let is_load = |segment: &Segment| segment.p_type.get(LE) == PT_LOAD;
+    let last = program.segments.iter().rposition(is_load);
     let mut out = Vec::new();
     for (index, segment) in program.segments.iter().enumerate() {
         let mut moved = moved_segment(*segment, parts);
         if parts.embedded.is_some_and(|(_, host)| host == index) {
-            moved.file_size += parts.note.size;
-            moved.memory_size += parts.note.size;
+            grow(&mut moved, parts.note.size);
         }
-        moved.write(&mut out);
+        out.extend(bytes_of(&moved));
         if Some(index) == last {
             let size = parts.end.offset - start.offset;
             let more = if parts.embedded.is_some() { PF_X } else { PF_W };
-            new_segment(PT_LOAD, PF_R | more, At { size, ..start }, page).write(&mut out);
+            let load = new_segment(PT_LOAD, PF_R | more, At { size, ..start }, program.page());
+            out.extend(bytes_of(&load));
         }
     }
     if parts.embedded.is_none() {
-        new_segment(PT_NOTE, PF_R, parts.note, 4).write(&mut out);
+        out.extend(bytes_of(&new_segment(PT_NOTE, PF_R, parts.note, 4)));
     }
     out
 }
 
-fn new_segment(kind: u32, flags: u32, at: At, align: u64) -> Segment {
+fn new_segment(kind: ProgramType, flags: ProgramFlags, at: At, align: u64) -> Segment {
     Segment {
-        kind,
-        flags,
-        offset: at.offset,
-        address: at.address,
-        physical: at.address,
-        file_size: at.size,
-        memory_size: at.size,
-        align,
+        p_type: U32::new(LE, kind),
+        p_flags: U32::new(LE, flags),
+        p_offset: U64::new(LE, at.offset),
+        p_vaddr: U64::new(LE, at.address),
+        p_paddr: U64::new(LE, at.address),
+        p_filesz: U64::new(LE, at.size),
+        p_memsz: U64::new(LE, at.size),
+        p_align: U64::new(LE, align),
     }
 }
 
+fn grow(segment: &mut Segment, more: u64) {
+    segment.p_filesz.set(LE, segment.p_filesz.get(LE) + more);
+    segment.p_memsz.set(LE, segment.p_memsz.get(LE) + more);
+}
+
 fn moved_segment(mut segment: Segment, parts: &Parts) -> Segment {
-    let to = |segment: &mut Segment, at: At| {
-        (segment.offset, segment.address, segment.physical) = (at.offset, at.address, at.address);
+    let to = |segment: &mut Segment, offset: u64, address: u64| {
+        segment.p_offset.set(LE, offset);
+        segment.p_vaddr.set(LE, address);
+        segment.p_paddr.set(LE, address);
     };
-    match segment.kind {
-        PT_PHDR => {
-            let more = (parts.more_segments() * Segment::LEN) as u64;
-            segment.file_size += more;
-            segment.memory_size += more;
-        }
-        PT_INTERP | PT_NOTE | PT_GNU_PROPERTY if parts.span.holds_offset(segment.offset) => {
-            let within = segment.offset - parts.span.start;
-            let (offset, address) = (parts.moved.offset + within, parts.moved.address + within);
-            to(&mut segment, At { offset, address, size: 0 });
+    let offset = segment.p_offset.get(LE);
+    match segment.p_type.get(LE) {
+        PT_PHDR => grow(&mut segment, (parts.more_segments() * size_of::<Segment>()) as u64),
+        PT_INTERP | PT_NOTE | PT_GNU_PROPERTY if parts.span.holds_offset(offset) => {
+            let within = offset - parts.span.start;
+            to(&mut segment, parts.moved.offset + within, parts.moved.address + within);
         }
         PT_DYNAMIC => {
             if let Some(at) = parts.dynamic {
-                to(&mut segment, at);
-                (segment.file_size, segment.memory_size) = (at.size, at.size);
+                to(&mut segment, at.offset, at.address);
+                segment.p_filesz.set(LE, at.size);
+                segment.p_memsz.set(LE, at.size);
             }
         }
         _ => {}

@@ -2,19 +2,22 @@
 
 use super::error::Why;
 use super::program::ElfProgram;
-use super::record::{
-    DF_1_NODELETE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ,
-    DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, PT_DYNAMIC,
-};
+use super::record::{DynamicEntry, LE};
 use super::shim::SONAME;
 use super::tail::{At, Tail};
 use super::undo::FileEdit;
+use object::elf::{
+    DF_1_NODELETE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ,
+    DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, DynamicTag, PT_DYNAMIC,
+};
+use object::pod::bytes_of;
+use object::{I64, U64};
 
 /// What the dynamic section is to say.
 #[derive(Debug)]
 pub(super) struct Dynamic {
     /// Tags and values, without the final DT_NULL.
-    pub(super) entries: Vec<(u64, u64)>,
+    pub(super) entries: Vec<(DynamicTag, u64)>,
     /// Where its strings were put.
     pub(super) strings: At,
 }
@@ -39,7 +42,7 @@ pub(super) fn compose(
     let mut strings = program.strings()?.to_vec();
     let mut entries = program.dynamic.clone();
     let needed = add(&mut strings, &[SONAME.as_bytes()]);
-    let place = |(tag, _): &(u64, u64)| *tag == DT_NEEDED;
+    let place = |(tag, _): &(DynamicTag, u64)| *tag == DT_NEEDED;
     let at = match wish.is_first {
         true => entries.iter().position(place).unwrap_or(0),
         false => entries.iter().rposition(place).map_or(0, |last| last + 1),
@@ -47,7 +50,7 @@ pub(super) fn compose(
     entries.insert(at, (DT_NEEDED, needed));
     search_path(program, &mut entries, &mut strings, wish.runpath)?;
     if program.is_library() {
-        flag(&mut entries, DF_1_NODELETE);
+        flag(&mut entries, DF_1_NODELETE.0);
     }
     let strings = tail.place(8, &strings);
     for (tag, value) in &mut entries {
@@ -76,11 +79,11 @@ pub(super) fn relocated(
             *value = moved(*value).unwrap_or(*value);
         }
     }
-    let bytes = encode(&entries, usize::try_from(old.file_size).unwrap_or(0));
-    (entries != program.dynamic).then_some(FileEdit { offset: old.offset, bytes })
+    let bytes = encode(&entries, usize::try_from(old.p_filesz.get(LE)).unwrap_or(0));
+    (entries != program.dynamic).then_some(FileEdit { offset: old.p_offset.get(LE), bytes })
 }
 
-const fn is_moved_with_its_section(tag: u64) -> bool {
+const fn is_moved_with_its_section(tag: DynamicTag) -> bool {
     matches!(tag, DT_HASH | DT_GNU_HASH | DT_SYMTAB | DT_VERSYM | DT_VERDEF | DT_VERNEED)
 }
 
@@ -97,11 +100,11 @@ fn add(strings: &mut Vec<u8>, parts: &[&[u8]]) -> u64 {
 /// Where there is only a DT_RPATH it is lengthened: ld.so(8) ignores it beside a DT_RUNPATH.
 fn search_path(
     program: &ElfProgram<'_>,
-    entries: &mut Vec<(u64, u64)>,
+    entries: &mut Vec<(DynamicTag, u64)>,
     strings: &mut Vec<u8>,
     directory: &[u8],
 ) -> Result<(), Why> {
-    let of = |wanted: u64| entries.iter().position(|(tag, _)| *tag == wanted);
+    let of = |wanted: DynamicTag| entries.iter().position(|(tag, _)| *tag == wanted);
     let Some(at) = of(DT_RUNPATH).or(of(DT_RPATH)) else {
         let value = add(strings, &[directory]);
         entries.push((DT_RUNPATH, value));
@@ -117,7 +120,7 @@ fn search_path(
     Ok(())
 }
 
-fn flag(entries: &mut Vec<(u64, u64)>, flag: u64) {
+fn flag(entries: &mut Vec<(DynamicTag, u64)>, flag: u64) {
     match entries.iter_mut().find(|(tag, _)| *tag == DT_FLAGS_1) {
         Some((_, value)) => *value |= flag,
         None => entries.push((DT_FLAGS_1, flag)),
@@ -125,12 +128,12 @@ fn flag(entries: &mut Vec<(u64, u64)>, flag: u64) {
 }
 
 /// The section's bytes, with a DT_NULL at its end and up to `size` bytes.
-pub(super) fn encode(entries: &[(u64, u64)], size: usize) -> Vec<u8> {
+pub(super) fn encode(entries: &[(DynamicTag, u64)], size: usize) -> Vec<u8> {
     let mut out = Vec::new();
     for (tag, value) in entries {
-        out.extend(tag.to_le_bytes());
-        out.extend(value.to_le_bytes());
+        let entry = DynamicEntry { d_tag: I64::new(LE, *tag), d_val: U64::new(LE, *value) };
+        out.extend(bytes_of(&entry));
     }
-    out.resize(size.max(out.len() + 16), 0);
+    out.resize(size.max(out.len() + size_of::<DynamicEntry>()), 0);
     out
 }

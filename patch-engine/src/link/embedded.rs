@@ -2,21 +2,20 @@
 //! memory.
 
 use super::error::Why;
-use super::program::{ElfProgram, slice, word};
-use super::record::{
-    DT_JMPREL, DT_NEEDED, DT_REL, DT_RELA, DT_RELASZ, DT_RELR, EM_X86_64, PF_W, PT_LOAD, PT_TLS,
-    ST_VALUE, Segment, u64_at,
-};
+use super::program::ElfProgram;
+use super::record::{LE, Relocation, Segment, all_records, slice};
 use super::shim;
 use super::tail::{At, Tail};
+use super::undo::u64_at;
 use jlctl_shim::embed::{CONFIG, ENTRY, Embedded, FILE, NODE, VERSION};
+use object::elf::{
+    DT_JMPREL, DT_NEEDED, DT_REL, DT_RELA, DT_RELASZ, DT_RELR, EM_X86_64, Machine, PF_W, PT_TLS,
+    R_AARCH64_RELATIVE, R_X86_64_RELATIVE, RelocationType,
+};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a relocation (gABI, `Elf64_Rela`), and where it has its type.
-const RELA_LEN: u64 = 24;
-const R_INFO: usize = 8;
-const R_X86_64_RELATIVE: u32 = 8;
-const R_AARCH64_RELATIVE: u32 = 1027;
+/// Bytes of a relocation.
+const RELA_LEN: u64 = size_of::<Relocation>() as u64;
 /// More than an image has: the runtime has 0.2 MB.
 const LONGEST: u64 = 1 << 24;
 
@@ -42,16 +41,18 @@ pub(super) fn file(path: &Path) -> PathBuf {
 
 impl RuntimeImage {
     /// Reads the image for `machine` out of `bytes`, those of the file at `path`.
-    pub(super) fn read(path: &Path, bytes: &[u8], machine: u16) -> Result<Self, Why> {
+    pub(super) fn read(path: &Path, bytes: &[u8], machine: Machine) -> Result<Self, Why> {
         let no = |why: String| Why::Shim { path: path.to_owned(), why };
         let program = ElfProgram::read(bytes).map_err(|why| no(format!("no image: {why}")))?;
-        if program.machine != machine {
-            let (expected, found) = (shim::name(machine), shim::name(program.machine));
+        if program.machine() != machine {
+            let (expected, found) = (shim::name(machine), shim::name(program.machine()));
             return Err(no(format!("expected a runtime for {expected}, found one for {found}")));
         }
         let symbol = |name: &str| {
-            let value = shim::symbol(&program, name.as_bytes()).and_then(|at| u64_at(at, ST_VALUE));
-            value.ok_or_else(|| no(format!("expected the symbol {name}, found none")))
+            let symbol = shim::symbol(&program, name.as_bytes());
+            symbol
+                .map(|symbol| symbol.st_value.get(LE))
+                .ok_or_else(|| no(format!("expected the symbol {name}, found none")))
         };
         let (config, entry, node) = (symbol(CONFIG)?, symbol(ENTRY)?, symbol(NODE)?);
         let relocations = relocations(&program).map_err(no)?;
@@ -129,9 +130,12 @@ fn relocations(image: &ElfProgram<'_>) -> Result<(u64, u64), String> {
     let size = value(DT_RELASZ).unwrap_or(0);
     let bytes = image.offset_of(start).and_then(|offset| slice(image.bytes, offset, size));
     let bytes = bytes.ok_or("its relocations are not in it")?;
-    let relative = if image.machine == EM_X86_64 { R_X86_64_RELATIVE } else { R_AARCH64_RELATIVE };
-    let kinds = (0..size / RELA_LEN).map(|index| index * RELA_LEN + R_INFO as u64);
-    match kinds.filter_map(|at| word(bytes, at)).find(|kind| *kind != relative) {
+    let relative = match image.machine() {
+        EM_X86_64 => R_X86_64_RELATIVE,
+        _ => R_AARCH64_RELATIVE,
+    };
+    let mut kinds = all_records::<Relocation>(bytes).iter().map(|found| found.r_type(LE, false));
+    match kinds.find(|kind| *kind != RelocationType(relative.0)) {
         Some(kind) => Err(format!("expected relative relocations alone, found one of type {kind}")),
         None => Ok((start, size / RELA_LEN)),
     }
@@ -139,27 +143,26 @@ fn relocations(image: &ElfProgram<'_>) -> Result<(u64, u64), String> {
 
 /// Its memory, what that is aligned to, and where in it the data begin.
 fn memory(image: &ElfProgram<'_>) -> Result<(Vec<u8>, u64, u64), String> {
-    let loads: Vec<&Segment> =
-        image.segments.iter().filter(|segment| segment.kind == PT_LOAD).collect();
-    let end = loads.iter().filter_map(|load| load.address.checked_add(load.memory_size)).max();
-    let align = loads.iter().map(|load| load.align).max().unwrap_or(0).max(0x1000);
+    let loads: Vec<&Segment> = image.loads().collect();
+    let memory_end = |load: &&Segment| load.p_vaddr.get(LE).checked_add(load.p_memsz.get(LE));
+    let end = loads.iter().filter_map(memory_end).max();
+    let align = image.page();
     let end = end.filter(|end| *end <= LONGEST && align <= LONGEST).unwrap_or(0);
     let mut bytes = vec![0; usize::try_from(end).unwrap_or(0)];
     for load in &loads {
-        let from = slice(image.bytes, load.offset, load.file_size);
-        let start = usize::try_from(load.address).unwrap_or(usize::MAX);
-        let to = start.checked_add(usize::try_from(load.file_size).unwrap_or(usize::MAX));
+        let from = slice(image.bytes, load.p_offset.get(LE), load.p_filesz.get(LE));
+        let start = usize::try_from(load.p_vaddr.get(LE)).unwrap_or(usize::MAX);
+        let to = start.checked_add(usize::try_from(load.p_filesz.get(LE)).unwrap_or(usize::MAX));
         let to = to.and_then(|stop| bytes.get_mut(start..stop));
         let (Some(from), Some(to)) = (from, to) else {
             return Err("a segment lies outside of it".to_owned());
         };
         to.copy_from_slice(from);
     }
-    let is_data = |load: &&&Segment| load.flags & PF_W != 0;
-    let data = loads.iter().filter(is_data).map(|load| load.address).min().unwrap_or(end);
+    let is_data = |load: &&&Segment| load.p_flags.get(LE).0 & PF_W.0 != 0;
+    let data = loads.iter().filter(is_data).map(|load| load.p_vaddr.get(LE)).min().unwrap_or(end);
     let data = data - data % align;
-    let code =
-        loads.iter().filter(|load| !is_data(load)).map(|load| load.address + load.memory_size);
+    let code = loads.iter().filter(|load| !is_data(load)).filter_map(memory_end);
     if code.max().is_some_and(|code| code > data) {
         return Err("code and data share a page".to_owned());
     }

@@ -98,7 +98,7 @@ pub enum Why {
 pub enum LinkError {
     /// The input is refused, or damaged.
     #[error("{}: {why}", path.display())]
-    ElfProgram {
+    Program {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -130,15 +130,15 @@ impl LinkError {
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::ElfProgram { why: Why::NotAProgram(_) | Why::Damaged { .. }, .. }
+            Self::Program { why: Why::NotAProgram(_) | Why::Damaged { .. }, .. }
             | Self::Image { .. } => FailureClass::Unreadable,
-            Self::ElfProgram { .. } | Self::NoTable { .. } => FailureClass::Refused,
+            Self::Program { .. } | Self::NoTable { .. } => FailureClass::Refused,
             Self::Files(error) => error.class(),
         }
     }
 
     pub(super) fn of(path: &Path, why: Why) -> Self {
-        Self::ElfProgram { path: path.to_owned(), why }
+        Self::Program { path: path.to_owned(), why }
     }
 }
 

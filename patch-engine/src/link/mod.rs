@@ -124,7 +124,7 @@ fn compose_link(
     let linked = compose::compose(program, &request).map_err(of)?;
     let old_length = program.bytes.len() as u64;
     let report = LinkReport {
-        machine: shim::name(program.machine),
+        machine: shim::name(program.machine()),
         is_library: program.is_library(),
         sites: table.as_ref().map_or(0, JumpTable::len),
         keys: table.as_ref().map_or(0, |table| table.keys().len()),
@@ -236,7 +236,7 @@ fn check_shim(
 ) -> Result<String, LinkError> {
     let of = |why: String| LinkError::of(shim, Why::Shim { path: shim.to_owned(), why });
     let found = ImageFile::open(shim, Limits::default()).map_err(|error| of(error.to_string()))?;
-    shim::check(shim, found.file_bytes(), program.machine)
+    shim::check(shim, found.file_bytes(), program.machine())
         .map_err(|why| LinkError::of(shim, why))?;
     if let Some(runpath) = &options.runpath {
         return Ok(runpath.clone());
@@ -257,7 +257,7 @@ fn embedded_runtime(
         return Err(of("a static program looks for no library: leave --runpath out".to_owned()));
     }
     let found = ImageFile::open(&path, Limits::default()).map_err(|error| of(error.to_string()))?;
-    let image = embedded::RuntimeImage::read(&path, found.file_bytes(), program.machine)
+    let image = embedded::RuntimeImage::read(&path, found.file_bytes(), program.machine())
         .map_err(|why| LinkError::of(&path, why))?;
     Ok((path, image))
 }

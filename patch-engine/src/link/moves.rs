@@ -1,14 +1,13 @@
 //! Sections that lie elsewhere in a linked program, and the symbols in them.
 
 use super::error::{Why, damaged};
-use super::program::{ElfProgram, slice};
-use super::record::{
-    DT_STRTAB, SHT_DYNAMIC, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB, ST_SHNDX, ST_VALUE, SYMBOL_LEN,
-    Section, u16_at, u64_at,
-};
+use super::program::{ElfProgram, is_allocated};
+use super::record::{LE, Section, Symbol, all_records};
 use super::room::Span;
 use super::tail::At;
 use super::undo::FileEdit;
+use object::elf::{DT_STRTAB, SHT_DYNAMIC, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB};
+use std::mem::offset_of;
 
 /// The new place of each section that has one, by its index.
 #[derive(Debug)]
@@ -26,21 +25,22 @@ impl Moves {
         let mut moves = Self(vec![None; program.sections.len()]);
         let old_strings = program.dynamic_value(DT_STRTAB);
         let strings_of = |section: &Section| {
-            let is_it = Some(section.address) == old_strings && section.kind == SHT_STRTAB;
+            let is_it = Some(section.sh_addr.get(LE)) == old_strings
+                && section.sh_type.get(LE) == SHT_STRTAB;
             strings.filter(|_| is_it)
         };
         for (index, section) in program.sections.iter().enumerate() {
-            if !section.is_allocated() {
+            if !is_allocated(section) {
                 continue;
             }
             if let Some(strings) = strings_of(section) {
                 moves.set(index, strings);
-            } else if let (SHT_DYNAMIC, Some(at)) = (section.kind, dynamic) {
+            } else if let (SHT_DYNAMIC, Some(at)) = (section.sh_type.get(LE), dynamic) {
                 moves.set(index, at);
-            } else if span.holds_offset(section.offset) {
-                let within = section.offset - span.start;
+            } else if span.holds_offset(section.sh_offset.get(LE)) {
+                let within = section.sh_offset.get(LE) - span.start;
                 let (offset, address) = (moved.offset + within, moved.address + within);
-                moves.set(index, At { offset, address, size: section.size });
+                moves.set(index, At { offset, address, size: section.sh_size.get(LE) });
             }
         }
         moves
@@ -60,22 +60,21 @@ impl Moves {
     /// The symbols whose sections moved, with their new values.
     pub(super) fn symbols(&self, program: &ElfProgram<'_>) -> Result<Vec<FileEdit>, Why> {
         let mut edits = Vec::new();
-        let tables = program.sections.iter();
-        for table in tables.filter(|table| matches!(table.kind, SHT_SYMTAB | SHT_DYNSYM)) {
-            let Some(bytes) = slice(program.bytes, table.offset, table.size) else {
+        let is_table =
+            |section: &&Section| matches!(section.sh_type.get(LE), SHT_SYMTAB | SHT_DYNSYM);
+        for table in program.sections.iter().filter(is_table) {
+            let Some(bytes) = program.section_bytes(table) else {
                 return Err(damaged("symbol table", "not within the file"));
             };
-            let symbols = bytes.chunks_exact(SYMBOL_LEN).enumerate();
+            let symbols = all_records::<Symbol>(bytes).iter().enumerate();
             edits.extend(symbols.filter_map(|(index, symbol)| {
-                let section = usize::from(u16_at(symbol, ST_SHNDX)?);
+                let section = usize::from(symbol.st_shndx.get(LE).0);
                 let to = self.get(section)?;
-                let within = u64_at(symbol, ST_VALUE)?
-                    .checked_sub(program.sections.get(section)?.address)?;
+                let start = program.sections.get(section)?.sh_addr.get(LE);
+                let within = symbol.st_value.get(LE).checked_sub(start)?;
                 let bytes = to.address.checked_add(within)?.to_le_bytes().to_vec();
-                Some(FileEdit {
-                    offset: table.offset + (index * SYMBOL_LEN + ST_VALUE) as u64,
-                    bytes,
-                })
+                let value = index * size_of::<Symbol>() + offset_of!(Symbol, st_value);
+                Some(FileEdit { offset: table.sh_offset.get(LE) + value as u64, bytes })
             }));
         }
         Ok(edits)

@@ -1,12 +1,13 @@
 //! What is not linked: programs with the runtime in them, and files that others vouch for.
 
 use super::error::Why;
-use super::program::{ElfProgram, slice};
-use super::record::{DT_NEEDED, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, Section};
+use super::program::ElfProgram;
+use super::record::{LE, Section};
 use super::shim::SONAME;
 use super::unlink;
 use jlctl_analyzer::image::{Image, ImageFile};
 use jlctl_shim::note::TYPE_LINKED;
+use object::elf::{DT_NEEDED, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS};
 use std::path::Path;
 
 /// A text that the runtime has in it, wherever it is linked into.
@@ -44,10 +45,11 @@ fn linked_already(image: &Image<'_>, program: &ElfProgram<'_>) -> Result<(), Why
     if functions.clone().any(|name| image.symbols().named(name).next().is_some()) {
         return already("it has functions of libjlshim.a");
     }
-    let is_data = |section: &&Section| section.flags & (SHF_ALLOC | SHF_EXECINSTR) == SHF_ALLOC;
+    let is_data =
+        |section: &&Section| section.sh_flags.get(LE) & (SHF_ALLOC | SHF_EXECINSTR) == SHF_ALLOC;
     for section in program.sections.iter().filter(is_data) {
-        let bytes = slice(program.bytes, section.offset, section.size).unwrap_or_default();
-        if section.kind != SHT_NOBITS && contains(bytes, RUNTIME_TEXT) {
+        let bytes = program.section_bytes(section).unwrap_or_default();
+        if section.sh_type.get(LE) != SHT_NOBITS && contains(bytes, RUNTIME_TEXT) {
             return already("it has texts of the runtime");
         }
     }

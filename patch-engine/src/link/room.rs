@@ -6,10 +6,11 @@
 //! through program headers and the dynamic section alone, so that it can lie anywhere.
 
 use super::error::Why;
-use super::program::ElfProgram;
-use super::record::{
-    PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF,
-    SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOTE, SHT_STRTAB, Section, Segment,
+use super::program::{ElfProgram, is_allocated, section_file_end, segment_file_end};
+use super::record::{LE, Section, Segment};
+use object::elf::{
+    PT_GNU_PROPERTY, PT_INTERP, PT_NOTE, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED,
+    SHT_GNU_VERSYM, SHT_HASH, SHT_NOTE, SHT_STRTAB,
 };
 
 /// A range of the file that is moved, and what stands where it was.
@@ -39,13 +40,13 @@ impl Span {
 
 /// What has to be moved to have `more` program headers behind those that are there.
 pub(super) fn make(program: &ElfProgram<'_>, more: usize) -> Result<Span, Why> {
-    let needed_bytes = (more * Segment::LEN) as u64;
+    let needed_bytes = (more * size_of::<Segment>()) as u64;
     let no_room = |found: String| Why::NoRoom { needed: more, needed_bytes, found };
-    let start = program.segments_at + (program.segments.len() * Segment::LEN) as u64;
+    let start = program.segments_at() + size_of_val(program.segments) as u64;
     let whole = start + needed_bytes;
-    let first = program.segments.iter().find(|segment| segment.kind == PT_LOAD);
+    let first = program.loads().next();
     let holds = |segment: &&Segment| {
-        segment.offset == 0 && segment.file_end().is_some_and(|end| whole <= end)
+        segment.p_offset.get(LE) == 0 && segment_file_end(segment).is_some_and(|end| whole <= end)
     };
     let Some(first) = first.filter(holds) else {
         return Err(no_room("that the first segment does not hold them".to_owned()));
@@ -58,7 +59,7 @@ pub(super) fn make(program: &ElfProgram<'_>, more: usize) -> Result<Span, Why> {
     loop {
         let next = grown(program, start, end).map_err(no_room)?;
         if next == end {
-            return Ok(Span { start, end, bias: first.address });
+            return Ok(Span { start, end, bias: first.p_vaddr.get(LE) });
         }
         end = next;
     }
@@ -70,19 +71,19 @@ fn grown(program: &ElfProgram<'_>, start: u64, end: u64) -> Result<u64, String> 
         offset < end && stop.is_none_or(|stop| start < stop) && stop != Some(offset)
     };
     let mut grown = end;
-    for section in program.sections.iter().filter(|section| section.is_allocated()) {
-        if touches(section.offset, section.file_end()) {
-            if section.offset < start || !can_move(program, section) {
+    for section in program.sections.iter().filter(|section| is_allocated(section)) {
+        if touches(section.sh_offset.get(LE), section_file_end(section)) {
+            if section.sh_offset.get(LE) < start || !can_move(program, section) {
                 let name = String::from_utf8_lossy(program.section_name(section)).into_owned();
                 return Err(format!("the section {name}, which cannot be moved"));
             }
-            grown = grown.max(section.file_end().unwrap_or(u64::MAX));
+            grown = grown.max(section_file_end(section).unwrap_or(u64::MAX));
         }
     }
-    for segment in &program.segments {
-        let is_whole = matches!(segment.kind, PT_INTERP | PT_NOTE | PT_GNU_PROPERTY);
-        if is_whole && touches(segment.offset, segment.file_end()) {
-            grown = grown.max(segment.file_end().unwrap_or(u64::MAX));
+    for segment in program.segments {
+        let is_whole = matches!(segment.p_type.get(LE), PT_INTERP | PT_NOTE | PT_GNU_PROPERTY);
+        if is_whole && touches(segment.p_offset.get(LE), segment_file_end(segment)) {
+            grown = grown.max(segment_file_end(segment).unwrap_or(u64::MAX));
         }
     }
     Ok(grown)
@@ -90,12 +91,14 @@ fn grown(program: &ElfProgram<'_>, start: u64, end: u64) -> Result<u64, String> 
 
 /// Whether nothing but program headers and the dynamic section leads to a section.
 fn can_move(program: &ElfProgram<'_>, section: &Section) -> bool {
-    match section.kind {
+    match section.sh_type.get(LE) {
         SHT_NOTE => true,
         SHT_HASH | SHT_GNU_HASH | SHT_DYNSYM | SHT_GNU_VERSYM | SHT_GNU_VERDEF
         | SHT_GNU_VERNEED | SHT_STRTAB => {
-            program.dynamic.iter().any(|(_, value)| *value == section.address)
+            program.dynamic.iter().any(|(_, value)| *value == section.sh_addr.get(LE))
         }
-        _ => program.segment(PT_INTERP).is_some_and(|interp| interp.offset == section.offset),
+        _ => program
+            .segment(PT_INTERP)
+            .is_some_and(|interp| interp.p_offset.get(LE) == section.sh_offset.get(LE)),
     }
 }

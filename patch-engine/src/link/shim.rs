@@ -1,15 +1,15 @@
 //! The runtime's library: whether a file is one, of the program's machine.
 
 use super::error::Why;
-use super::program::{ElfProgram, slice, word};
-use super::record::{DT_SYMTAB, EM_X86_64, SHT_DYNSYM, ST_SHNDX, SYMBOL_LEN, Section, u16_at};
+use super::program::ElfProgram;
+use super::record::{LE, Section, Symbol, all_records};
+use object::elf::{DT_SONAME, DT_SYMTAB, EM_X86_64, Machine, SHN_UNDEF, SHT_DYNSYM};
 use std::path::{Path, PathBuf};
 
 /// The name that programs load the library by: its DT_SONAME.
 pub const SONAME: &str = "libjlshim.so.0";
 /// A function that libraries have from the version on that reads notes.
 const READS_NOTES: &[u8] = b"jlshim_find_linked";
-const DT_SONAME: u64 = 14;
 
 /// The library that `path` names, itself or the directory that has it.
 #[must_use]
@@ -19,11 +19,11 @@ pub fn library(path: &Path) -> PathBuf {
 
 /// Whether `bytes`, those of the file at `path`, can be the runtime of a program for
 /// `machine`.
-pub(super) fn check(path: &Path, bytes: &[u8], machine: u16) -> Result<(), Why> {
+pub(super) fn check(path: &Path, bytes: &[u8], machine: Machine) -> Result<(), Why> {
     let no = |why: String| Why::Shim { path: path.to_owned(), why };
     let library = ElfProgram::read(bytes).map_err(|why| no(format!("no library: {why}")))?;
-    if library.machine != machine {
-        let (expected, found) = (name(machine), name(library.machine));
+    if library.machine() != machine {
+        let (expected, found) = (name(machine), name(library.machine()));
         return Err(no(format!("expected a library for {expected}, found one for {found}")));
     }
     let soname = library.dynamic_value(DT_SONAME).and_then(|at| library.string(at).ok());
@@ -47,19 +47,20 @@ pub(super) fn defines(library: &ElfProgram<'_>, wanted: &[u8]) -> bool {
 }
 
 /// The entry of a symbol that a library defines.
-pub(super) fn symbol<'a>(library: &ElfProgram<'a>, wanted: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn symbol<'a>(library: &ElfProgram<'a>, wanted: &[u8]) -> Option<&'a Symbol> {
     let symtab = library.dynamic_value(DT_SYMTAB);
-    let is_symbols =
-        |section: &&Section| section.kind == SHT_DYNSYM && Some(section.address) == symtab;
+    let is_symbols = |section: &&Section| {
+        section.sh_type.get(LE) == SHT_DYNSYM && Some(section.sh_addr.get(LE)) == symtab
+    };
     let section = library.sections.iter().find(is_symbols)?;
-    let symbols = slice(library.bytes, section.offset, section.size).unwrap_or_default();
-    symbols.chunks_exact(SYMBOL_LEN).find(|symbol| {
-        u16_at(symbol, ST_SHNDX).is_some_and(|section| section != 0)
-            && word(symbol, 0).and_then(|name| library.string(name.into()).ok()) == Some(wanted)
+    let symbols = library.section_bytes(section).unwrap_or_default();
+    all_records::<Symbol>(symbols).iter().find(|symbol| {
+        let name = u64::from(symbol.st_name.get(LE));
+        symbol.st_shndx.get(LE) != SHN_UNDEF && library.string(name).ok() == Some(wanted)
     })
 }
 
 /// The name of a machine that is linked for.
-pub(super) fn name(machine: u16) -> &'static str {
+pub(super) fn name(machine: Machine) -> &'static str {
     if machine == EM_X86_64 { "x86_64" } else { "aarch64" }
 }

@@ -1,6 +1,5 @@
 //! What takes a link back: the bytes that were changed, and the length that the file had.
 
-use super::record::u64_at;
 use crate::digest::xxh3;
 
 /// Bytes of a file that are replaced.
@@ -65,6 +64,11 @@ impl Undo {
         let is_sound = rest.is_empty() && length <= linked_length;
         is_sound.then_some(Self { length, linked_length, sum, old })
     }
+}
+
+/// The little-endian integer at a position.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// The sum over what a link wrote: the new bytes of its edits, and the tail, in which the sum

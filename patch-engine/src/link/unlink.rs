@@ -3,11 +3,13 @@
 
 use super::error::{Why, damaged};
 use super::note::{FoundNote, find_in};
-use super::program::{ElfProgram, slice};
-use super::record::{DT_NEEDED, E_ENTRY, PT_DYNAMIC, PT_NOTE, u64_at};
+use super::program::ElfProgram;
+use super::record::{FileHeader, LE, Segment, record, slice};
 use super::shim::SONAME;
-use super::undo::{self, FileEdit, Undo};
+use super::undo::{self, FileEdit, Undo, u64_at};
 use jlctl_shim::note::{DESCRIPTOR, HEAD_LEN, Linked, TYPE_LINKED, TYPE_REMOVED};
+use object::elf::{DT_NEEDED, PT_DYNAMIC, PT_NOTE};
+use object::pod::bytes_of;
 use std::mem::offset_of;
 
 /// What is written to take a link out.
@@ -22,9 +24,11 @@ pub(super) struct Removal {
 
 /// The note of ours in a file.
 pub(super) fn note(program: &ElfProgram<'_>) -> Option<FoundNote> {
-    program.segments.iter().filter(|segment| segment.kind == PT_NOTE).find_map(|segment| {
-        let bytes = slice(program.bytes, segment.offset, segment.file_size)?;
-        find_in(bytes, segment.align, (segment.offset, segment.address))
+    let is_note = |segment: &&Segment| segment.p_type.get(LE) == PT_NOTE;
+    program.segments.iter().filter(is_note).find_map(|segment| {
+        let offset = segment.p_offset.get(LE);
+        let bytes = slice(program.bytes, offset, segment.p_filesz.get(LE))?;
+        find_in(bytes, segment.p_align.get(LE), (offset, segment.p_vaddr.get(LE)))
     })
 }
 
@@ -77,9 +81,10 @@ fn without_runtime(program: &ElfProgram<'_>, note: FoundNote) -> Result<Removal,
     if program.is_static() {
         let undo = undo_of(program, note).ok_or_else(|| damaged("note of the link", "no undo"))?.0;
         let header = undo.old.iter().find(|edit| edit.offset == 0);
-        let entry = header.and_then(|header| header.bytes.get(E_ENTRY..E_ENTRY + 8));
-        let entry = entry.ok_or_else(|| damaged("note of the link", "no old header"))?;
-        return removal(FileEdit { offset: E_ENTRY as u64, bytes: entry.to_vec() });
+        let header = header.and_then(|header| record::<FileHeader>(&header.bytes, 0));
+        let header = header.ok_or_else(|| damaged("note of the link", "no old header"))?;
+        let offset = offset_of!(FileHeader, e_entry) as u64;
+        return removal(FileEdit { offset, bytes: bytes_of(&header.e_entry).to_vec() });
     }
     let dynamic = program.segment(PT_DYNAMIC).ok_or_else(|| damaged("dynamic section", "none"))?;
     let mut entries = Vec::new();
@@ -88,7 +93,7 @@ fn without_runtime(program: &ElfProgram<'_>, note: FoundNote) -> Result<Removal,
             entries.push((*tag, *value));
         }
     }
-    let size = usize::try_from(dynamic.file_size).unwrap_or(0);
+    let size = usize::try_from(dynamic.p_filesz.get(LE)).unwrap_or(0);
     let bytes = super::dynamic::encode(&entries, size);
-    removal(FileEdit { offset: dynamic.offset, bytes })
+    removal(FileEdit { offset: dynamic.p_offset.get(LE), bytes })
 }
