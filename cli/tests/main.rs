@@ -4,6 +4,7 @@ mod apply;
 mod command;
 mod diff;
 mod directory;
+mod golden;
 mod inspect {
     mod bare_kernels;
     mod contract;

@@ -2,6 +2,7 @@
 //! shell gets completions.
 
 use crate::command::{jlctl, root, run};
+use crate::directory::Directory;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ fn pages(directory: &Path) -> BTreeMap<String, String> {
     entries
         .map(|entry| {
             let entry = entry.expect("a readable entry");
-            let name = entry.file_name().into_string().expect("it is UTF-8");
+            let name = entry.file_name().into_string().expect("the text is UTF-8");
             (name, std::fs::read_to_string(entry.path()).expect("a page is text"))
         })
         .collect()
@@ -21,10 +22,10 @@ fn pages(directory: &Path) -> BTreeMap<String, String> {
 
 #[test]
 fn the_committed_pages_are_those_of_this_program() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let made = run(jlctl(&["man"]).arg(directory.path()));
+    let directory = Directory::new();
+    let made = run(jlctl(&["man"]).arg(directory.root()));
     assert_eq!((made.code, made.stdout.as_str(), made.stderr.as_str()), (0, "", ""));
-    let (made, committed) = (pages(directory.path()), pages(&root().join("man")));
+    let (made, committed) = (pages(directory.root()), pages(&root().join("man")));
     let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&committed), names(&made), "run `cargo run -- man man`");
     for (name, page) in &made {

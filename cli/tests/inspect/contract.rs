@@ -1,7 +1,8 @@
 //! The JSON report has every field of schema jlctl.inspect/1, of the right
 //! type, null only where the schema allows it; the filters and lists.
 
-use crate::command::{DEMO, inspect, report};
+use crate::command::{DEMO, inspect, report, utf8};
+use crate::directory::Directory;
 use jlctl_synthetic::broken::{self, debug};
 use jlctl_synthetic::{demo, spec::ImageSpec};
 use serde_json::Value;
@@ -172,7 +173,7 @@ fn check_report(json: &Value) {
 
 fn json(args: &[&str]) -> Value {
     let text = report(&[&["--format", "json"], args].concat());
-    let json = serde_json::from_str(&text).expect("JSON");
+    let json = serde_json::from_str(&text).expect("the report is JSON");
     check_report(&json);
     json
 }
@@ -212,19 +213,19 @@ fn nothing_is_null_in_the_demo_but_its_container() {
 /// What nobody can know of a broken image is null, and the rest is there.
 #[test]
 fn reports_of_broken_images_keep_the_contract() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::new();
     let mut images = [broken::sites::all(), broken::table::all(), broken::headers::all()].concat();
     let bare = ImageSpec { build_id: None, dwarf: None, ..broken::base() };
     images.push(("bare", bare.build()));
     let mut reports = 0;
     for (name, bytes) in images {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes).expect("it can be written");
-        let run = inspect(&[path.to_str().expect("it is UTF-8"), "--format", "json"]);
+        let path = directory.path(name);
+        std::fs::write(&path, bytes).expect("the file is written");
+        let run = inspect(&[utf8(&path), "--format", "json"]);
         if run.code >= 2 {
             continue;
         }
-        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let json: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
         check_report(&json);
         reports += 1;
         if name == "bare" {
@@ -324,12 +325,12 @@ fn the_path_is_reported_as_it_was_given() {
 
 #[test]
 fn unreadable_debug_information_is_a_warning_of_its_own() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("bomb");
+    let directory = Directory::new();
+    let path = directory.path("bomb");
     std::fs::write(&path, debug::compression_bomb()).expect("the image is written");
-    let path = path.to_str().expect("it is UTF-8");
+    let path = utf8(&path);
     let run = inspect(&[path, "--sites", "--format", "json"]);
-    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let report: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
     let found = &report["diagnostics"][0];
     assert_eq!((&found["code"], &found["severity"]), (&"JT102".into(), &"warning".into()));
     assert!(report["sites"][0]["source"].is_null());

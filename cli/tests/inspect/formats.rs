@@ -1,7 +1,8 @@
 //! Reports of the demo image in every format, compared with testdata/golden/expect.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats` rewrites them.
 
-use crate::command::{inspect, report, root};
+use crate::command::{inspect, report, root, utf8};
+use crate::directory::Directory;
 use serde_json::Value;
 
 /// Compares a report with the committed one, or replaces that.
@@ -64,10 +65,11 @@ fn text_lists_one_line_for_each_element() {
 
 #[test]
 fn json_lines_are_the_lists_of_json_one_by_one() {
-    let json: Value = serde_json::from_str(&report(&["--format", "json"])).expect("JSON");
+    let json: Value =
+        serde_json::from_str(&report(&["--format", "json"])).expect("the report is JSON");
     let lines = report(&["--format", "jsonl"]);
     let lines: Vec<Value> =
-        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        lines.lines().map(|line| serde_json::from_str(line).expect("the report is JSON")).collect();
     let of = |record: &str| -> Vec<Value> {
         let is = |line: &&Value| line["record"] == record;
         let mut found: Vec<Value> = lines.iter().filter(is).cloned().collect();
@@ -108,13 +110,13 @@ fn csv_has_a_header_and_a_line_for_each_element() {
 
 #[test]
 fn findings_make_the_exit_status_1() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::new();
     for (name, bytes) in jlctl_synthetic::broken::sites::all() {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes).expect("it can be written");
-        let path = path.to_str().expect("it is UTF-8");
+        let path = directory.path(name);
+        std::fs::write(&path, bytes).expect("the file is written");
+        let path = utf8(&path);
         let run = inspect(&[path, "--format", "json"]);
-        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let json: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
         let found = json["diagnostics"].as_array().expect("a list");
         let failing = found.iter().any(|found| found["severity"] == "error");
         assert_eq!((run.code, run.stderr.as_str()), (i32::from(failing), ""), "{name}");

@@ -1,13 +1,14 @@
 //! Inputs and options that cannot be used: the exit status, and a message that
 //! names the file and says what was expected.
 
-use crate::command::{DEMO, Run, inspect, jlctl, of_program, run};
+use crate::command::{DEMO, Run, inspect, jlctl, of_program, run, utf8};
+use crate::directory::Directory;
 use jlctl_synthetic::broken::{headers, table};
 use jlctl_synthetic::demo;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const USAGE: i32 = 2;
@@ -15,42 +16,18 @@ const INPUT: i32 = 3;
 const REFUSED: i32 = 4;
 const SYSTEM: i32 = 5;
 
-struct Directory(tempfile::TempDir);
-
-impl Directory {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.join(name);
-        fs::write(&path, bytes).expect("it can be written");
-        path
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("it is UTF-8")
-}
-
-/// The run failed with `code`, says nothing on stdout, and one thing on stderr.
+/// Asserts that the run fails with `code`, and that its complaint has `words` and the form of
+/// jlctl's messages.
 fn demand(run: &Run, code: i32, words: &[&str]) {
-    assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{}", run.stderr);
-    for word in words {
-        assert!(run.stderr.contains(word), "expected {word:?} in {:?}", run.stderr);
-    }
+    run.fails(code, words);
     assert!(run.stderr.starts_with("jlctl: ") && run.stderr.ends_with('\n'), "{}", run.stderr);
 }
 
 fn demand_of_file(path: &Path, code: i32, words: &[&str]) {
     for format in ["text", "json", "jsonl", "csv"] {
-        let run = inspect(&[text(path), "--format", format]);
-        demand(&run, code, &[&[text(path)], words].concat());
-        assert_eq!(run.stderr.matches(text(path)).count(), 1, "named once: {}", run.stderr);
+        let run = inspect(&[utf8(path), "--format", format]);
+        demand(&run, code, &[&[utf8(path)], words].concat());
+        assert_eq!(run.stderr.matches(utf8(path)).count(), 1, "named once: {}", run.stderr);
     }
 }
 
@@ -74,8 +51,8 @@ fn files_that_are_no_image() {
 fn paths_that_are_no_file() {
     let directory = Directory::new();
     let file = directory.write("file", b"x");
-    demand_of_file(directory.0.path(), INPUT, &["no images found", "1 other file"]);
-    demand_of_file(&directory.join("missing"), INPUT, &["cannot open", "No such file"]);
+    demand_of_file(directory.root(), INPUT, &["no images found", "1 other file"]);
+    demand_of_file(&directory.path("missing"), INPUT, &["cannot open", "No such file"]);
     demand_of_file(&file.join("vmlinux"), INPUT, &["cannot open", "Not a directory"]);
     demand_of_file(Path::new("/dev/null"), INPUT, &["expected an ELF file, found a pipe"]);
 }
@@ -84,7 +61,7 @@ fn paths_that_are_no_file() {
 #[test]
 fn a_fifo_does_not_hang() {
     let directory = Directory::new();
-    let fifo = directory.join("fifo");
+    let fifo = directory.path("fifo");
     let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
     assert!(made.success());
     demand_of_file(&fifo, INPUT, &["expected an ELF file, found a pipe"]);
@@ -96,22 +73,22 @@ fn no_permission() {
     const NOBODY: u32 = 65534;
     let directory = Directory::new();
     let image = directory.write("secret", &demo::vmlinux());
-    let program = directory.join("jlctl");
+    let program = directory.path("jlctl");
     // Not fs::copy: a child of another test would inherit the file that it
     // writes, and a file that is open for writing cannot be run.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_jlctl")).arg(&program).status();
     assert!(copied.expect("cp runs").success());
     let mode = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the file is ours");
     };
-    mode(directory.0.path(), 0o755);
+    mode(directory.root(), 0o755);
     mode(&image, 0o000);
-    let mut command = of_program(&program, &["inspect", text(&image)]);
-    command.current_dir(directory.0.path());
-    if fs::metadata(&image).expect("it is there").uid() == 0 {
+    let mut command = of_program(&program, &["inspect", utf8(&image)]);
+    command.current_dir(directory.root());
+    if fs::metadata(&image).expect("the file is there").uid() == 0 {
         command.uid(NOBODY).gid(NOBODY);
     }
-    demand(&run(&mut command), INPUT, &[text(&image), "cannot open", "Permission denied"]);
+    demand(&run(&mut command), INPUT, &[utf8(&image), "cannot open", "Permission denied"]);
 }
 
 #[test]
@@ -178,7 +155,7 @@ fn a_table_of_2_to_the_58_entries_is_read_as_far_as_it_goes() {
         [("section", table::section_claims_too_much()), ("symbols", table::stop_at_top())]
     {
         let path = directory.write(name, &bytes);
-        let run = inspect(&[text(&path)]);
+        let run = inspect(&[utf8(&path)]);
         assert_eq!((run.code, run.stderr.as_str()), (1, ""));
         assert!(run.stdout.contains("JT011"), "{}", run.stdout);
     }
@@ -219,7 +196,7 @@ fn wrong_usage() {
 #[test]
 fn no_image_at_all() {
     let directory = Directory::new();
-    let run = run(jlctl(&["inspect"]).current_dir(directory.0.path()));
+    let run = run(jlctl(&["inspect"]).current_dir(directory.root()));
     demand(&run, USAGE, &["no IMAGE given", "JLCTL_IMAGE", "./vmlinux"]);
 }
 
@@ -227,10 +204,10 @@ fn no_image_at_all() {
 fn results_that_cannot_be_written() {
     let directory = Directory::new();
     let file = directory.write("file", b"x");
-    for path in [directory.join("missing/report"), file.join("report"), directory.0.path().into()] {
-        let run = inspect(&[DEMO, "-o", text(&path)]);
-        demand(&run, SYSTEM, &[text(&path), "cannot write"]);
+    for path in [directory.path("missing/report"), file.join("report"), directory.root().into()] {
+        let run = inspect(&[DEMO, "-o", utf8(&path)]);
+        demand(&run, SYSTEM, &[utf8(&path), "cannot write"]);
     }
-    let run = run(&mut jlctl(&["man", text(&directory.join("missing"))]));
-    demand(&run, SYSTEM, &[text(&directory.join("missing")), "cannot write"]);
+    let run = run(&mut jlctl(&["man", utf8(&directory.path("missing"))]));
+    demand(&run, SYSTEM, &[utf8(&directory.path("missing")), "cannot write"]);
 }

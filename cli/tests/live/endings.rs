@@ -95,7 +95,7 @@ fn whoever_is_interrupted_takes_back() {
 fn tracer(target: &Process) -> String {
     let status = format!("/proc/{}/status", target.pid());
     loop {
-        let status = fs::read_to_string(&status).expect("it runs");
+        let status = fs::read_to_string(&status).expect("the process runs");
         let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:\t"));
         match tracer.expect("a line of every process") {
             "0" => thread::yield_now(),
@@ -113,7 +113,7 @@ fn a_target_that_is_killed_is_told_to_be_gone() {
         tracer(&target);
         // Long enough for the write to begin, and not to end.
         thread::sleep(Duration::from_millis(500));
-        target.child.kill().expect("it runs");
+        target.child.kill().expect("the process runs");
         let (code, told) = end(flip);
         assert!(told.contains("there is none; it has ended"), "{write}: {code:?} {told}");
         assert_eq!(code, Some(3), "{write}: {told}");

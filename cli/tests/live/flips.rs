@@ -6,8 +6,9 @@
 //! `live_refusals`.
 
 use super::emulator::rounds;
-use crate::command::{jlctl, run};
-use crate::process::{Process, json, program, shim_keys};
+use crate::command::{jlctl, run, utf8};
+use crate::directory::Directory;
+use crate::process::{Process, program, shim_keys};
 use jlctl_patch_engine::process::{Memory, MemoryEdit, MemoryEdits, apply};
 use serde_json::Value;
 
@@ -21,12 +22,12 @@ fn keys_are_listed_and_flipped_by_name() {
     let mut target = Process::start_ready(&mut shim_keys());
     let (off, on) = (pattern("LIVE_FALSE"), pattern("LIVE_TRUE"));
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
-    let listed = json(&target.ctl(&["list", "--format", "json"]));
+    let listed = target.ctl(&["list", "--format", "json"]).json();
     assert_eq!(
         (listed["schema"].as_str(), listed["keys"].as_array().map(Vec::len)),
         (Some("jlctl.ctl/1"), Some(2))
     );
-    let flipped = json(&target.ctl(&["enable", &off, "--format", "json"]));
+    let flipped = target.ctl(&["enable", &off, "--format", "json"]).json();
     assert_eq!(
         (&flipped["way"], &flipped["synchronised_by"]),
         (&"ptrace".into(), &"ptrace-stop".into())
@@ -39,7 +40,7 @@ fn keys_are_listed_and_flipped_by_name() {
         (&0.into(), &1.into(), &2.into())
     );
     assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
-    let again = json(&target.ctl(&["enable", &off, "--format", "json"]));
+    let again = target.ctl(&["enable", &off, "--format", "json"]).json();
     assert_eq!((&again["synchronised_by"], &again["threads"]), (&Value::Null, &Value::Null));
     let text = target.ctl(&["disable", &on]);
     assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
@@ -66,16 +67,16 @@ fn the_program_flips_what_was_flipped_from_outside() {
 fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
     let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
-    let listed = json(&target.ctl(&["list", &off, "--format", "json"]));
+    let listed = target.ctl(&["list", &off, "--format", "json"]).json();
     let address = listed["keys"][0]["address"].as_str().expect("an address");
     let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).expect("a number");
     // The word alone says that the key is on.
     let memory = std::fs::File::options().write(true).open(format!("/proc/{}/mem", target.pid()));
     std::os::unix::fs::FileExt::write_all_at(&memory.expect("it opens"), &[1], address)
-        .expect("it can be written");
+        .expect("the file is written");
     let found = target.audit();
     assert_eq!(found.code, 1, "{found:?}");
-    let stale = json(&found);
+    let stale = found.json();
     assert_eq!(stale["stale"].as_array().map(Vec::len), Some(2), "{stale}");
     let mut expected: Vec<_> =
         [0, 1].map(|at| stale["stale"][at]["expected"].as_str().map(str::to_owned)).to_vec();
@@ -91,16 +92,16 @@ fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
 fn a_plan_is_applied_and_taken_back() {
     let mut target = Process::start_ready(&mut shim_keys());
     let exe = program("shim_keys");
-    let exe = exe.to_str().expect("UTF-8");
-    let directory = tempfile::tempdir().expect("a directory");
-    let plan = directory.path().join("plan.json");
-    let plan = plan.to_str().expect("UTF-8");
+    let exe = utf8(&exe);
+    let directory = Directory::new();
+    let plan = directory.path("plan.json");
+    let plan = utf8(&plan);
     let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
     assert_eq!(made.code, 0, "{made:?}");
     let apply = |args: &[&str]| {
         run(jlctl(&["apply", plan, "--pid", &target.pid(), "--format", "json"]).args(args))
     };
-    let applied = json(&apply(&[]));
+    let applied = apply(&[]).json();
     let process = &applied["process"];
     assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
     assert_eq!(process["synchronised_by"], "ptrace-stop");
@@ -119,13 +120,13 @@ fn a_plan_is_applied_and_taken_back() {
 /// what takes it back.
 fn both_ways(target: &Process) -> [MemoryEdits; 2] {
     let exe = program("shim_keys");
-    let made = ["plan", exe.to_str().expect("UTF-8"), "--flip", "/LIVE_/", "--no-source"];
-    let plan = json(&run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())));
+    let made = ["plan", utf8(&exe), "--flip", "/LIVE_/", "--no-source"];
+    let plan = run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())).json();
     let number = |value: &Value| {
         let text = value.as_str().expect("text").trim_start_matches("0x");
         u64::from_str_radix(text, 16).expect("hex")
     };
-    let bias = number(&json(&target.audit())["images"][0]["bias"]);
+    let bias = number(&target.audit().json()["images"][0]["bias"]);
     let bytes = |value: &Value| -> Vec<u8> {
         let digits = value.as_str().expect("text").as_bytes();
         let byte = |pair: &[u8]| {

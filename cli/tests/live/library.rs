@@ -1,7 +1,8 @@
 //! A library whose file was replaced while a program has it mapped: the kernel's link to what is
 //! mapped still leads to it, for root.
 
-use crate::command::{Run, jlctl, root, run};
+use crate::command::{Run, jlctl, root, run, utf8};
+use crate::directory::Directory;
 use crate::process::Process;
 use serde_json::{Value, json};
 use std::fs;
@@ -35,14 +36,14 @@ fn start(directory: &Path) -> Process {
 
 fn parsed(run: &Run) -> Value {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
-    serde_json::from_str(&run.stdout).expect("it is JSON")
+    serde_json::from_str(&run.stdout).expect("the report is JSON")
 }
 
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
 fn a_library_whose_file_was_replaced_is_flipped() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let directory = directory.path();
+    let directory = Directory::new();
+    let directory = directory.root();
     build(directory);
     let mut host = start(directory);
     let pid = host.pid();
@@ -66,14 +67,14 @@ const CAPABILITIES: &str = "-sys_admin,-checkpoint_restore,-dac_override,-dac_re
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root and setpriv: testdata/check runs it")]
 fn who_cannot_open_it_is_told() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let directory = directory.path();
+    let directory = Directory::new();
+    let directory = directory.root();
     build(directory);
     let mut host = start(directory);
     let pid = host.pid();
     let library = directory.join("library.so");
-    fs::remove_file(&library).expect("it is ours");
-    let library = library.to_str().expect("UTF-8");
+    fs::remove_file(&library).expect("the file is ours");
+    let library = utf8(&library);
     let without = |args: &[&str]| {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES]);
@@ -85,18 +86,18 @@ fn who_cannot_open_it_is_told() {
         let done = without(&[args, &["--format", "json"]].concat());
         assert_eq!(done.code, 0, "{done:?}");
         assert!(done.stderr.starts_with(&format!("jlctl: warning: {told}")), "{}", done.stderr);
-        let report: Value = serde_json::from_str(&done.stdout).expect("it is JSON");
+        let report: Value = serde_json::from_str(&done.stdout).expect("the report is JSON");
         assert_eq!(report["unread"], json!([{ "path": library, "reason": replaced }]), "{report}");
     }
     let kept = directory.join("kept.so");
-    let named = ["--image", kept.to_str().expect("UTF-8"), "--format", "json"];
+    let named = ["--image", utf8(&kept), "--format", "json"];
     let named = parsed(&without(&[&["ctl", &pid, "list"], &named[..]].concat()));
     assert_eq!((&named["keys"][0]["enabled"], &named["unread"]), (&json!(1), &Value::Null));
     // With nothing left that could be read.
-    fs::set_permissions(&kept, fs::Permissions::from_mode(0o111)).expect("it is ours");
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o111)).expect("the file is ours");
     let refused = without(&["ctl", &pid, "enable", "library_key"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (4, ""), "{refused:?}");
-    for (path, why) in [(library, replaced), (kept.to_str().expect("UTF-8"), "")] {
+    for (path, why) in [(library, replaced), (utf8(&kept), "")] {
         let told = format!("; {path} could not be read: {why}");
         assert!(refused.stderr.contains(&told), "{}", refused.stderr);
     }
