@@ -1,4 +1,4 @@
-//! `jlctl apply`: to a copy, in place, and back; what is refused; disks that are full.
+//! `jlctl apply` to a copy and in place, its reversal, refusals, and full disks.
 
 use crate::directory::Directory;
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
@@ -37,7 +37,7 @@ fn plan(bench: &Directory, args: &[&str]) {
 }
 
 #[test]
-fn there_and_back_in_a_copy_and_in_place() {
+fn plans_are_applied_and_reversed_in_a_copy_and_in_place() {
     let bench = bench();
     plan(
         &bench,
@@ -47,7 +47,7 @@ fn there_and_back_in_a_copy_and_in_place() {
     let report = bench.ok(&["apply", "plan", "-o", "out"]);
     assert!(report.contains("6 sites and 4 key words"), "{report}");
     assert_eq!(bench.read("vmlinux"), original);
-    // The report counts what differs.
+    // The report counts the bytes that differ.
     let json = bench.ok(&["apply", "plan", "vmlinux", "--dry-run", "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("the report is JSON");
     let differ = original.iter().zip(bench.read("out")).filter(|(old, new)| **old != *new).count();
@@ -68,11 +68,11 @@ fn there_and_back_in_a_copy_and_in_place() {
     bench.ok(&["apply", "plan", "--reverse", "--in-place"]);
     assert_eq!(bench.read("vmlinux"), original);
     let names: Vec<String> = files(&bench).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["back", "out", "plan", "vmlinux"], "nothing is left over");
+    assert_eq!(names, ["back", "out", "plan", "vmlinux"], "no other file is left");
 }
 
 #[test]
-fn keys_without_bytes_are_refused_unless_their_sites_alone_are_asked_for() {
+fn keys_without_bytes_in_the_file_need_sites_only() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--enable", "demo_bss_key"]);
     refused(
@@ -89,7 +89,7 @@ fn keys_without_bytes_are_refused_unless_their_sites_alone_are_asked_for() {
 }
 
 #[test]
-fn a_signed_module_takes_a_decision() {
+fn a_signed_module_needs_a_decision_on_its_signature() {
     let bench = bench();
     let module = ImageSpec::module("some")
         .key(KeySpec::new("key"))
@@ -113,7 +113,7 @@ fn a_signed_module_takes_a_decision() {
 }
 
 #[test]
-fn an_image_that_is_another_is_refused_with_what_differs() {
+fn another_image_is_refused_with_the_difference() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let mut spec = demo::spec();
@@ -130,13 +130,13 @@ fn an_image_that_is_another_is_refused_with_what_differs() {
     refused(&bench, &["apply", "plan", "other", "-o", "out"], 4, &["XXH3", "was changed"]);
     let by_sha256 = ["apply", "plan", "other", "--sha256", "-o", "out"];
     refused(&bench, &by_sha256, 4, &["SHA-256", "was changed"]);
-    // It is applied already.
+    // The plan is applied already.
     bench.ok(&["apply", "plan", "--in-place"]);
     refused(&bench, &["apply", "plan", "--in-place"], 4, &["not as expected"]);
 }
 
 #[test]
-fn a_plan_that_was_edited_is_refused_with_the_place() {
+fn an_edited_plan_is_refused_with_the_field() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let text = String::from_utf8(bench.read("plan")).expect("the text is UTF-8");
@@ -156,7 +156,7 @@ fn a_plan_that_was_edited_is_refused_with_the_place() {
 }
 
 #[test]
-fn outputs_that_cannot_be() {
+fn impossible_outputs_are_refused() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     std::os::unix::fs::symlink(bench.path("vmlinux"), bench.path("link")).expect("a link");
@@ -172,8 +172,8 @@ fn outputs_that_cannot_be() {
     refused(&bench, &["apply", "plan", "--in-place"], 4, &["hard links"]);
 }
 
-/// A file system of 16 KiB on which `script` runs, with jlctl as `$1` and the
-/// directory as `$2`.  It takes a mount namespace: without one the test fails.
+/// Runs `script` on a file system of 24 KiB, with jlctl as `$1` and the file system's directory as
+/// `$2`, in a mount namespace of its own.
 fn on_a_small_disk(bench: &Directory, script: &str) -> (i32, String) {
     let small = bench.path("small");
     fs::create_dir(&small).expect("the directory is made");
@@ -199,7 +199,7 @@ fn is_root() -> bool {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
-fn a_disk_that_fills_up_leaves_what_was_there() {
+fn a_full_disk_keeps_the_old_output() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
@@ -215,7 +215,7 @@ fn a_disk_that_fills_up_leaves_what_was_there() {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
-fn no_room_for_a_journal_leaves_the_image() {
+fn an_image_is_unchanged_if_there_is_no_room_for_the_journal() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
@@ -231,7 +231,7 @@ fn no_room_for_a_journal_leaves_the_image() {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
-fn a_read_only_disk_is_said_to_be_one() {
+fn a_read_only_disk_is_reported() {
     let bench = bench();
     plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
@@ -244,7 +244,7 @@ fn a_read_only_disk_is_said_to_be_one() {
 }
 
 #[test]
-fn recovery_says_that_there_was_nothing_to_do() {
+fn recovery_without_a_journal_does_nothing() {
     let bench = bench();
     let text = bench.ok(&["apply", "--recover", "vmlinux"]);
     assert!(text.contains("nothing to do"), "{text}");

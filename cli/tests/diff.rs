@@ -138,7 +138,7 @@ fn every_change_is_in_the_json() {
     assert_eq!((&turned["function"], &turned["branch"]), (&"demo_init".into(), &"likely".into()));
     assert_eq!(of("demo_bss_key")["sites"]["removed"][0]["function"], "demo_net_exit");
     assert_eq!(json["added"][0]["name"], "demo_new_key");
-    assert!(!json["keys"].to_string().contains("once"), "another number is no difference");
+    assert!(!json["keys"].to_string().contains("once"), "a renumbered static is no difference");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn an_image_is_the_same_as_itself_and_as_its_rebuild() {
 }
 
 #[test]
-fn the_exit_status_tells_on_demand() {
+fn exit_code_makes_the_exit_status_report_differences() {
     let images = upgrade();
     assert_eq!(images.diff(&["a", "b"]).code, 0);
     for args in
@@ -168,7 +168,7 @@ fn the_exit_status_tells_on_demand() {
         assert_eq!(images.diff(&[&["a", "b"], args].concat()).code, 1);
     }
     let same = ["a", "b", "--exit-code", "--key", "___once_key*"];
-    assert_eq!(images.diff(&same).code, 0, "what is selected is the same");
+    assert_eq!(images.diff(&same).code, 0, "the selected keys are the same");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn other_architectures_and_modules() {
 }
 
 #[test]
-fn an_error_says_which_of_the_two_images() {
+fn an_error_names_the_image() {
     let images = upgrade();
     images.0.write("text", b"no image\n");
     images.0.write("cut", &demo::vmlinux()[..100]);

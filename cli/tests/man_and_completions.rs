@@ -35,7 +35,7 @@ fn the_committed_pages_are_those_of_this_program() {
 }
 
 #[test]
-fn the_pages_say_what_scripts_rely_on() {
+fn the_pages_document_exit_codes_and_diagnostics() {
     let pages = pages(&root().join("man"));
     let inspect = &pages["jlctl-inspect.1"];
     for code in (1..=16).chain([101, 102]).map(|code| format!("JT{code:03}")) {

@@ -1,5 +1,5 @@
-//! Keys and functions of Rust and C++ are called by their paths, in every command; their
-//! symbols, mangled as they are, name them too.
+//! Every command names keys and functions of Rust and C++ by their demangled paths, and accepts
+//! their mangled symbols as well.
 
 use crate::command::{Run, jlctl, run, utf8};
 use crate::directory::Directory;
@@ -10,12 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const TRACE: &str = "_ZN6server5admin5TRACE17h0123456789abcdefE";
-/// The statics of two copies of a generic function: one path.
+/// The statics of two instances of a generic function, which have the same path.
 const TWINS: [&str; 2] =
     ["_ZN6server5twins3KEY17h0000000000000001E", "_ZN6server5twins3KEY17h0000000000000002E"];
 const ANSWER: &str = "_RNvCsabc123_6server6answer";
 
-/// A program with a key of each kind; `hash` is that of the first one's symbol.
+/// A program with a key of each kind; `hash` is the hash in the symbol of the first key.
 fn program(directory: &Path, name: &str, hash: &str) -> PathBuf {
     let trace = TRACE.replace("0123456789abcdef", hash);
     let path = directory.join(name);
@@ -46,7 +46,7 @@ fn json(args: &[&str]) -> Value {
 }
 
 #[test]
-fn inspect_shows_paths_and_keeps_symbols() {
+fn inspect_shows_paths_and_symbols() {
     let directory = Directory::new();
     let path = program(directory.root(), "program", "0123456789abcdef");
     let path = utf8(&path);
@@ -59,7 +59,7 @@ fn inspect_shows_paths_and_keeps_symbols() {
         .collect();
     for key in [
         ["server::admin::TRACE", TRACE],
-        // What has one path is told apart by its symbol.
+        // Keys with the same path are distinguished by their symbols.
         [TWINS[0], TWINS[0]],
         [TWINS[1], TWINS[1]],
         ["trace_key", "_ZL9trace_key"],
@@ -75,7 +75,7 @@ fn inspect_shows_paths_and_keeps_symbols() {
 }
 
 #[test]
-fn the_end_of_a_path_names_a_key_and_two_are_told_of() {
+fn the_end_of_a_path_names_a_key_and_ambiguous_ends_are_refused() {
     let directory = Directory::new();
     let path = program(directory.root(), "program", "0123456789abcdef");
     let (path, plan) = (utf8(&path), directory.path("plan.json"));
@@ -97,7 +97,7 @@ fn the_end_of_a_path_names_a_key_and_two_are_told_of() {
 }
 
 #[test]
-fn a_key_is_the_same_in_the_next_build() {
+fn keys_are_matched_across_builds() {
     let directory = Directory::new();
     let a = program(directory.root(), "a", "0123456789abcdef");
     let b = program(directory.root(), "b", "fedcba9876543210");
@@ -107,7 +107,7 @@ fn a_key_is_the_same_in_the_next_build() {
     assert_eq!(report["summary"]["keys"]["removed"], 0, "{report:#}");
 }
 
-/// A library in Rust whose `demo::patch` never synchronises; `hash` is that of its symbol.
+/// A library in Rust whose `demo::patch` never synchronises; `hash` is the hash in its symbol.
 fn patching(directory: &Path, name: &str, hash: &str) -> PathBuf {
     let all = lint_cases::all();
     let case =
@@ -127,7 +127,7 @@ fn patching(directory: &Path, name: &str, hash: &str) -> PathBuf {
 const PATCH: &str = "_ZN4demo5patch17h1111111111111111E";
 
 #[test]
-fn lint_calls_functions_by_their_paths() {
+fn lint_names_functions_by_their_paths() {
     let directory = Directory::new();
     let path = patching(directory.root(), "library.so", "1111111111111111");
     let path = utf8(&path);
@@ -154,7 +154,7 @@ fn lint_calls_functions_by_their_paths() {
 }
 
 #[test]
-fn a_finding_is_known_in_the_next_build_and_suppressed_by_its_path() {
+fn findings_are_matched_across_builds_and_suppressed_by_path() {
     let directory = Directory::new();
     let a = patching(directory.root(), "library.so", "1111111111111111");
     let baseline = directory.path("baseline.json");

@@ -1,4 +1,4 @@
-//! Where results go, what accompanies them, and where the image comes from.
+//! Options of every command: output files, colour, progress, and the default image.
 
 use crate::command::{DEMO, inspect, jlctl, report, root, run, utf8, wait};
 use crate::directory::Directory;
@@ -22,7 +22,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_holds_what_standard_output_would() {
+fn a_file_gets_the_bytes_of_standard_output() {
     let directory = Directory::new();
     let path = directory.path("report");
     for args in [&[][..], &["--sites"], &["--format", "json"], &["--format", "csv"]] {
@@ -34,7 +34,7 @@ fn a_file_holds_what_standard_output_would() {
 }
 
 #[test]
-fn a_failure_leaves_the_old_file_and_no_other() {
+fn a_failure_keeps_the_old_file_and_leaves_no_other() {
     let directory = Directory::new();
     let path = directory.path("report");
     fs::write(&path, "old").expect("the file is written");
@@ -88,7 +88,7 @@ fn a_full_device_is_an_error() {
     }
 }
 
-/// A table whose reports fill every buffer on their way.
+/// A table whose reports are longer than the buffer of a pipe.
 fn many_sites() -> tempfile::NamedTempFile {
     let function = FunctionSpec::new("demo_fn", "kernel/demo.c", 1000);
     let spec = ImageSpec::kernel().key(KeySpec::new("demo_key")).function(function);
@@ -112,7 +112,7 @@ fn a_pipe_that_is_closed_midway_is_no_error() {
         let mut command = jlctl(&["inspect", utf8(file.path()), "--sites", "--format", format]);
         let mut child =
             command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
-        // The command holds a writing end until it is dropped.
+        // The command holds a write end until it is dropped.
         drop(command);
         reader.read_exact(&mut [0; 1]).expect("something is written");
         drop(reader);
@@ -120,7 +120,7 @@ fn a_pipe_that_is_closed_midway_is_no_error() {
     }
 }
 
-/// As `jlctl … | head`: whoever closed the pipe has seen enough.
+/// As in `jlctl … | head`, whose reader exits early.
 #[test]
 fn a_closed_pipe_is_no_error() {
     for args in [
@@ -146,7 +146,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn colour_only_where_it_is_asked_for() {
+fn colour_is_written_only_on_request() {
     const ESCAPE: char = '\u{1b}';
     let with = |args: &[&str], env: &[(&str, &str)]| {
         let mut command = jlctl(&["inspect", DEMO]);

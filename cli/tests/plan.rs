@@ -1,4 +1,4 @@
-//! `jlctl plan`: golden output, the schema, what is refused and how.
+//! `jlctl plan`: golden output, the schema, refusals.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl plan::` rewrites testdata/golden/expect.
 
 use crate::command::{DEMO, Run, jlctl, run, utf8};
@@ -31,7 +31,7 @@ fn text_and_json_are_as_expected() {
 }
 
 #[test]
-fn two_runs_are_the_same_bytes_and_o_writes_the_plan_file() {
+fn plans_are_reproducible_and_o_writes_the_plan_file() {
     let directory = Directory::new();
     let [a, b] = ["a", "b"].map(|name| directory.path(name));
     for path in [&a, &b] {
@@ -45,7 +45,7 @@ fn two_runs_are_the_same_bytes_and_o_writes_the_plan_file() {
 }
 
 #[test]
-fn plans_have_the_schema_that_is_shipped() {
+fn plans_match_the_schema() {
     let run = plan(&["--schema"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let schema: serde_json::Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
@@ -58,11 +58,11 @@ fn plans_have_the_schema_that_is_shipped() {
     plan["ops"][0]["new"] = "1f2003d5".into();
     assert!(validator.is_valid(&plan));
     plan["surprise"] = 1.into();
-    assert!(!validator.is_valid(&plan), "there is nothing else in a plan");
+    assert!(!validator.is_valid(&plan), "the schema allows no other field");
 }
 
 #[test]
-fn wishes_that_cannot_be_understood() {
+fn invalid_wishes_are_refused() {
     for (args, code, words) in [
         (
             &["--flip", "demo_fals_key"][..],
@@ -90,7 +90,7 @@ fn wishes_that_cannot_be_understood() {
 }
 
 #[test]
-fn a_name_means_one_key_and_a_glob_all() {
+fn a_name_selects_one_key_and_a_glob_all_that_match() {
     let keys =
         |args: &[&str]| json(&[&[DEMO], args].concat())["keys"].as_array().map_or(0, Vec::len);
     assert_eq!(keys(&["--flip", "demo.c:___once_key.0"]), 1);
@@ -100,7 +100,7 @@ fn a_name_means_one_key_and_a_glob_all() {
 }
 
 #[test]
-fn a_key_that_is_as_wanted_changes_nothing() {
+fn a_key_in_the_wanted_state_needs_no_patch() {
     let plan = json(&[DEMO, "--enable", "demo_true_key"]);
     for list in ["ops", "key_writes", "batches", "refusals"] {
         assert_eq!(plan[list], serde_json::json!([]), "{list}");
@@ -138,14 +138,14 @@ fn a_module_is_planned_with_its_kernel() {
     assert_eq!(images, [0, 0, 1]);
     assert_eq!(both["key_writes"].as_array().map_or(0, Vec::len), 1);
     assert_eq!(both["ops"][2]["address"], ".text+0x8");
-    // Of the set only the images that the plan is about are in it.
+    // A plan lists only the images of the set that it patches.
     let own = json(&[&kernel, &module, "--enable", "own_key"]);
     assert_eq!(own["images"].as_array().map_or(0, Vec::len), 1);
     assert_eq!(own["ops"][0]["image"], 0);
 }
 
 #[test]
-fn what_a_file_cannot_hold_is_refused_for_the_file_alone() {
+fn limits_of_a_file_are_refusals_for_the_file_alone() {
     let directory = Directory::new();
     let [_, module] = kernel_and_module(directory.root());
     let signed = directory.path("signed.ko");
@@ -162,7 +162,7 @@ fn what_a_file_cannot_hold_is_refused_for_the_file_alone() {
     }
 }
 
-/// Checks the demo's plan after `edit`; the exit code and what is said.
+/// Checks the demo's plan after `edit`.
 fn checked(edit: impl FnOnce(String) -> String) -> Run {
     let directory = Directory::new();
     let path = directory.path("plan.json");
@@ -172,7 +172,7 @@ fn checked(edit: impl FnOnce(String) -> String) -> Run {
 }
 
 #[test]
-fn anyones_plan_is_checked() {
+fn check_verifies_every_claim_of_a_plan() {
     let sound = checked(|text| text);
     assert_eq!((sound.code, sound.stderr.as_str()), (0, ""));
     assert!(sound.stdout.contains("every claim holds"), "{}", sound.stdout);
@@ -186,7 +186,7 @@ fn anyones_plan_is_checked() {
 }
 
 #[test]
-fn what_is_no_plan_is_said_to_be_none() {
+fn malformed_plans_are_refused() {
     for (edit, words) in [
         (
             &(|text: String| text[..text.len() / 2].to_owned()) as &dyn Fn(String) -> String,
@@ -217,7 +217,7 @@ fn what_is_no_plan_is_said_to_be_none() {
 }
 
 #[test]
-fn a_plan_for_another_image_says_what_differs() {
+fn a_plan_for_another_image_reports_the_differences() {
     let directory = Directory::new();
     let other = directory.path("other");
     let mut spec = demo::spec();

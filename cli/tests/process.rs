@@ -84,7 +84,7 @@ pub(crate) fn shim_keys() -> Command {
     command
 }
 
-/// What the program with keys of jlctl's runtime answers with its keys as they are at first.
+/// The answer of the program with keys of jlctl's runtime while its keys have their initial state.
 pub(crate) const OFF: &str = "[0, 0, 1, 1] false true";
-/// What it answers once LIVE_FALSE is on too.
+/// The answer of the same program while LIVE_FALSE is on as well.
 pub(crate) const ON: &str = "[1, 1, 1, 1] true true";

@@ -1,4 +1,4 @@
-//! `jlctl simulate`: golden output, litmus tests, what is refused and how.
+//! `jlctl simulate`: golden output, litmus tests, refusals.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl simulate::` rewrites testdata/golden/expect.
 
 use crate::command::{DEMO, Run, jlctl, run, utf8};
@@ -14,7 +14,7 @@ fn simulate(args: &[&str]) -> Run {
     run(jlctl(&["simulate"]).args(args))
 }
 
-/// A plan of the image in a directory, by its name there.
+/// A plan for `image`, written into `directory`.
 fn plan(directory: &Path, image: &str) -> String {
     let path = directory.join("plan.json");
     let made = run(jlctl(&["plan", image, "--flip", "demo_*_key", "-o"]).arg(&path));
@@ -37,7 +37,7 @@ fn text_json_and_svg_are_as_expected() {
 }
 
 #[test]
-fn the_strategy_is_the_one_of_the_kernel() {
+fn the_strategy_defaults_to_that_of_the_kernel() {
     let directory = Directory::new();
     let image = directory.path("vmlinux");
     let function = |name| FunctionSpec::new(name, "arch/arm64/kernel/jump_label.c", 8);
@@ -57,7 +57,7 @@ fn the_strategy_is_the_one_of_the_kernel() {
         assert!(run.stdout.contains(words), "{words:?} in {}", run.stdout);
         assert_eq!(run.stdout.contains("<== STALE"), code == 1);
     }
-    // Without the image the plan alone is simulated, and that is said.
+    // Without the image the plan alone is simulated, and the report says so.
     let plan = plan(directory.root(), utf8(&image));
     fs::remove_file(&image).expect("it was there");
     let run = simulate(&[&plan]);
@@ -72,7 +72,7 @@ fn the_strategy_is_the_one_of_the_kernel() {
 }
 
 #[test]
-fn what_cannot_be_simulated() {
+fn inputs_that_cannot_be_simulated_are_refused() {
     let directory = Directory::new();
     let plan = plan(directory.root(), DEMO);
     let other = directory.path("other.json");
@@ -106,7 +106,7 @@ exists (1:X4=1 /\\ 1:X5=0)
 ";
 
 #[test]
-fn litmus_tests_are_judged_in_their_order() {
+fn litmus_tests_are_judged_in_the_order_given() {
     let directory = Directory::new();
     let file = |name: &str, content: &str| {
         let path = directory.path(name);
@@ -150,9 +150,8 @@ fn litmus_tests_are_judged_in_their_order() {
     assert!(run.stdout.contains("Unknown"), "{}", run.stdout);
 }
 
-/// A partial result, said to be one.
 #[test]
-fn ctrl_c_ends_with_what_there_is() {
+fn ctrl_c_ends_with_a_partial_result() {
     let directory = Directory::new();
     let path = directory.path("long.litmus");
     let load = "LDR W4,[X1] | LDR W4,[X1] | LDR W4,[X1] | LDR W4,[X1] ;\n";

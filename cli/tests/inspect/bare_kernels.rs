@@ -1,4 +1,4 @@
-//! Kernels without a symbol table, as a user has them.
+//! Kernels without a symbol table, as distributions install them.
 
 use crate::command::{inspect, utf8};
 use crate::directory::Directory;
@@ -6,7 +6,7 @@ use jlctl_synthetic::{demo, flat, split};
 use serde_json::{Value, json};
 use std::fs;
 
-/// The report on a file of these bytes: exit status, JSON, text.
+/// The report on a file with these bytes: exit status, JSON, text.
 fn report(bytes: &[u8]) -> (i32, Value, String) {
     let directory = Directory::new();
     let path = directory.path("vmlinuz");

@@ -1,65 +1,45 @@
 //! Reports of the demo image in every format, compared with testdata/golden/expect.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats` rewrites them.
 
-use crate::command::{inspect, report, root, utf8};
+use crate::command::{inspect, report, utf8};
 use crate::directory::Directory;
+use crate::golden::expect;
 use serde_json::Value;
-
-/// Compares a report with the committed one, or replaces that.
-fn expect(name: &str, args: &[&str]) {
-    let found = report(args);
-    let path = root().join("testdata/golden/expect").join(name);
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, found).expect("the expected report can be written");
-        return;
-    }
-    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
-    let line = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
-    let line = line.unwrap_or_else(|| found.lines().count().min(wanted.lines().count()));
-    assert!(
-        found == wanted,
-        "{name} differs from line {}: expected {:?}, found {:?}; if that is right, run \
-         UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats",
-        line + 1,
-        wanted.lines().nth(line),
-        found.lines().nth(line)
-    );
-}
 
 #[test]
 fn text_reports() {
-    expect("inspect.txt", &[]);
-    expect("inspect-keys.txt", &["--keys"]);
-    expect("inspect-sites.txt", &["--sites"]);
-    expect("inspect-sites-no-source.txt", &["--sites", "--no-source"]);
+    expect("inspect.txt", &report(&[]));
+    expect("inspect-keys.txt", &report(&["--keys"]));
+    expect("inspect-sites.txt", &report(&["--sites"]));
+    expect("inspect-sites-no-source.txt", &report(&["--sites", "--no-source"]));
 }
 
 #[test]
 fn json_reports() {
-    expect("inspect.json", &["--format", "json"]);
-    expect("inspect.jsonl", &["--format", "jsonl"]);
+    expect("inspect.json", &report(&["--format", "json"]));
+    expect("inspect.jsonl", &report(&["--format", "jsonl"]));
 }
 
 #[test]
 fn csv_reports() {
-    expect("inspect-sites.csv", &["--format", "csv"]);
-    expect("inspect-keys.csv", &["--format", "csv", "--keys"]);
+    expect("inspect-sites.csv", &report(&["--format", "csv"]));
+    expect("inspect-keys.csv", &report(&["--format", "csv", "--keys"]));
 }
 
 #[test]
-fn text_lists_one_line_for_each_element() {
+fn text_has_one_line_for_each_element() {
     let keys = report(&["--keys"]);
     let sites = report(&["--sites"]);
     let both = report(&["--keys", "--sites"]);
     for key in ["demo_bss_key", "__tracepoint_demo_event+0x8", "cpu_hwcap_keys+0x20"] {
         assert!(keys.lines().any(|line| line.split_whitespace().last() == Some(key)), "{key}");
     }
-    for place in ["demo_open+0x8", "demo_net_exit+0x8", "demo_has_feature+0x10"] {
-        let holds = |line: &str| line.split_whitespace().any(|word| word == place);
-        assert_eq!(sites.lines().filter(|line| holds(line)).count(), 1, "{place}");
+    for location in ["demo_open+0x8", "demo_net_exit+0x8", "demo_has_feature+0x10"] {
+        let holds = |line: &str| line.split_whitespace().any(|word| word == location);
+        assert_eq!(sites.lines().filter(|line| holds(line)).count(), 1, "{location}");
         assert!(both.lines().any(holds) && !keys.lines().any(holds));
     }
-    // The frame outside jump_label.h is what a person looks for.
+    // The report shows the frame outside jump_label.h.
     assert!(sites.contains("trace/events/demo.h:33") && !sites.contains("jump_label.h"));
 }
 

@@ -1,5 +1,5 @@
-//! Inputs and options that cannot be used: the exit status, and a message that
-//! names the file and says what was expected.
+//! Refused inputs and options: the exit status, and a message that names the file and the
+//! expectation.
 
 use crate::command::{DEMO, Run, inspect, jlctl, of_program, run, utf8};
 use crate::directory::Directory;
@@ -32,7 +32,7 @@ fn demand_of_file(path: &Path, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn files_that_are_no_image() {
+fn files_of_other_formats_are_refused() {
     let directory = Directory::new();
     for (name, bytes, found) in [
         ("empty", &b""[..], "found an empty file"),
@@ -48,7 +48,7 @@ fn files_that_are_no_image() {
 }
 
 #[test]
-fn paths_that_are_no_file() {
+fn missing_files_directories_and_devices_are_refused() {
     let directory = Directory::new();
     let file = directory.write("file", b"x");
     demand_of_file(directory.root(), INPUT, &["no images found", "1 other file"]);
@@ -57,7 +57,7 @@ fn paths_that_are_no_file() {
     demand_of_file(Path::new("/dev/null"), INPUT, &["expected an ELF file, found a pipe"]);
 }
 
-/// Nobody writes to the FIFO: opening it would wait for ever.
+/// No process writes to the FIFO, so that opening it would block for ever.
 #[test]
 fn a_fifo_does_not_hang() {
     let directory = Directory::new();
@@ -67,17 +67,14 @@ fn a_fifo_does_not_hang() {
     demand_of_file(&fifo, INPUT, &["expected an ELF file, found a pipe"]);
 }
 
-/// Root may read everything: as root, the program runs as another user.
+/// Root may read every file, so that jlctl runs as another user if the test runs as root.
 #[test]
-fn no_permission() {
+fn a_file_without_read_permission_is_refused() {
     const NOBODY: u32 = 65534;
     let directory = Directory::new();
     let image = directory.write("secret", &demo::vmlinux());
     let program = directory.path("jlctl");
-    // Not fs::copy: a child of another test would inherit the file that it
-    // writes, and a file that is open for writing cannot be run.
-    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_jlctl")).arg(&program).status();
-    assert!(copied.expect("cp runs").success());
+    fs::copy(env!("CARGO_BIN_EXE_jlctl"), &program).expect("the program is copied");
     let mode = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the file is ours");
     };
@@ -92,7 +89,7 @@ fn no_permission() {
 }
 
 #[test]
-fn images_of_other_machines_and_damaged_headers() {
+fn other_machines_and_damaged_headers_are_refused() {
     let directory = Directory::new();
     for (name, bytes, words) in [
         ("i386", headers::i386(), &["expected a 64-bit image", "EI_CLASS"][..]),
@@ -115,7 +112,7 @@ fn images_of_other_machines_and_damaged_headers() {
 }
 
 #[test]
-fn the_demo_truncated_at_every_page() {
+fn images_truncated_at_any_page_are_refused() {
     let directory = Directory::new();
     let whole = demo::vmlinux();
     assert!(whole.len() > 2 * 4096);
@@ -138,16 +135,16 @@ fn images_without_a_table_are_refused() {
     }
 }
 
-/// Without its symbols an image that has lost them cannot be told from one that
-/// never had a table; it is damaged all the same.
+/// Without symbols, an image with a damaged symbol table looks like one without a jump table; the
+/// damage decides.
 #[test]
-fn an_image_that_lost_its_symbols_is_unreadable() {
+fn an_image_with_a_damaged_symbol_table_is_unreadable() {
     let directory = Directory::new();
     let path = directory.write("lost", &headers::symtab_outside_file());
     demand_of_file(&path, INPUT, &["no jump table found", "section .symtab: expected"]);
 }
 
-/// The section ends with the file; what is there is reported, with findings.
+/// The table is cut at the end of the file; the entries before it are reported, with findings.
 #[test]
 fn a_table_of_2_to_the_58_entries_is_read_as_far_as_it_goes() {
     let directory = Directory::new();
@@ -174,7 +171,7 @@ fn filters_that_match_nothing_are_refused() {
 }
 
 #[test]
-fn wrong_usage() {
+fn usage_errors_exit_with_2() {
     for (args, word) in [
         (&["--key", "/(/"][..], "--key /(/: expected a glob or /REGEX/"),
         (&["--function", "["], "--function [: expected a glob or /REGEX/"),
@@ -194,14 +191,14 @@ fn wrong_usage() {
 }
 
 #[test]
-fn no_image_at_all() {
+fn a_missing_image_argument_is_a_usage_error() {
     let directory = Directory::new();
     let run = run(jlctl(&["inspect"]).current_dir(directory.root()));
     demand(&run, USAGE, &["no IMAGE given", "JLCTL_IMAGE", "./vmlinux"]);
 }
 
 #[test]
-fn results_that_cannot_be_written() {
+fn unwritable_outputs_are_system_errors() {
     let directory = Directory::new();
     let file = directory.write("file", b"x");
     for path in [directory.path("missing/report"), file.join("report"), directory.root().into()] {

@@ -20,8 +20,8 @@ fn kernel() -> Vec<u8> {
         .build()
 }
 
-/// A module that uses keys of the kernel, one of the module `first`, one that
-/// nobody defines, and its own.
+/// A module that uses keys of the kernel, a key of the module `first`, a key that no image
+/// defines, and its own key.
 fn second() -> Vec<u8> {
     ImageSpec::module("second")
         .undefined("shared_key")
@@ -102,8 +102,8 @@ fn keys_are_found_in_the_kernel_and_in_other_modules() {
     let containers: Vec<&Value> = images.iter().map(|file| &file["image"]["container"]).collect();
     assert_eq!(containers, [&Value::Null, &"xz".into(), &"gz".into(), &"zst".into()]);
     assert_eq!(images[1]["image"]["signature"]["signed_bytes"], first().len());
-    assert!(images[3]["table"].is_null(), "a module without keys is in the set all the same");
-    assert!(json["image"].is_null() && json["table"].is_null(), "there is not one image");
+    assert!(images[3]["table"].is_null(), "a module without keys is part of the set");
+    assert!(json["image"].is_null() && json["table"].is_null(), "a set has no single image");
 
     for (name, image, sites, enabled) in [
         ("shared_key", 0, 2, 1),
@@ -130,7 +130,7 @@ fn keys_are_found_in_the_kernel_and_in_other_modules() {
 }
 
 #[test]
-fn a_module_alone_says_what_it_lacks() {
+fn unresolved_keys_of_a_single_module_are_reported() {
     let directory = tree();
     let (json, code) = json(directory.root(), &["modules/kernel/net/second.ko.gz"], &[]);
     assert_eq!(code, 0);
@@ -141,7 +141,7 @@ fn a_module_alone_says_what_it_lacks() {
 }
 
 #[test]
-fn text_says_who_signed_a_module() {
+fn text_names_the_signer_of_a_module() {
     let directory = tree();
     let run = run(directory.root(), &["modules/kernel/net/first.ko.xz"], &[]);
     let signed = run.stdout.lines().find(|line| line.starts_with("signature "));
@@ -217,7 +217,7 @@ fn one_damaged_file_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_set_without_anything_is_refused() {
+fn a_set_without_images_or_tables_is_refused() {
     let directory = Directory::new();
     let put = |name: &str, bytes: &[u8]| {
         directory.write(name, bytes);
@@ -257,11 +257,11 @@ fn a_key_that_two_modules_define_is_reported() {
     let unresolved = keys
         .iter()
         .find(|key| key["name"] == "first_key" && key["image"].is_null())
-        .expect("the user's stays open");
+        .expect("the key of the user is unresolved");
     assert!(unresolved["unresolved"].as_str().is_some_and(|why| why.contains("one.ko")));
 }
 
-/// Whatever is wrong with a module, the kernel beside it is reported.
+/// The kernel is reported, whatever the damage to a module in the set.
 #[test]
 fn broken_modules_leave_the_rest_of_the_set() {
     let directory = tree();

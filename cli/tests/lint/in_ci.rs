@@ -1,5 +1,5 @@
-//! What the README's section "Lint in CI" has people copy: the commands of its workflow and
-//! of its hook, run as they stand there.
+//! The commands of the workflow and of the hook in the README's section "Lint in CI", run as the
+//! README shows them.
 
 use crate::command::{Run, jlctl, root, run};
 use crate::directory::Directory;
@@ -7,14 +7,14 @@ use jlctl_a64::lint_cases;
 use std::fs;
 use std::path::Path;
 
-/// The section of the README, of which the commands are taken.
+/// The section of the README.
 fn section() -> String {
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
     let (_, behind) = readme.split_once("\n## Lint in CI\n").expect("the section is there");
     behind.split("\n## ").next().expect("it has a text").to_owned()
 }
 
-/// The words of the command behind `begin`, with the lines that are folded into it.
+/// The words of the command after `begin`, including its continuation lines.
 fn command(section: &str, begin: &str) -> Vec<String> {
     let (_, behind) = section.split_once(begin).unwrap_or_else(|| panic!("no {begin:?}"));
     let lines = behind.lines().take_while(|line| !line.trim_start().starts_with("- uses"));
@@ -23,8 +23,8 @@ fn command(section: &str, begin: &str) -> Vec<String> {
     words.skip(1).map(str::to_owned).collect()
 }
 
-/// A repository whose build has a program with an error of JL001; how its findings are
-/// suppressed is the README's own file.
+/// A repository whose build contains a program with an error of JL001, with the README's
+/// configuration file.
 fn repository(section: &str) -> Directory {
     let directory = Directory::new();
     fs::create_dir(directory.path("build")).expect("a directory");
@@ -47,11 +47,11 @@ fn run_in(directory: &Path, words: &[String]) -> Run {
 }
 
 #[test]
-fn the_workflow_fails_for_what_is_new_and_reports_it() {
+fn the_workflow_fails_on_new_findings_and_reports_them() {
     let section = section();
     let directory = repository(&section);
     let here = directory.root();
-    // As the text before it says: start with what is there.
+    // The text before the workflow starts with a baseline.
     let known: Vec<String> = ["lint", "build/", "--write-baseline", "lint-baseline.json"]
         .into_iter()
         .map(str::to_owned)
@@ -75,7 +75,7 @@ fn the_workflow_fails_for_what_is_new_and_reports_it() {
 }
 
 #[test]
-fn the_hook_fails_for_a_file_with_an_error() {
+fn the_hook_fails_on_a_file_with_an_error() {
     let section = section();
     let directory = repository(&section);
     let here = directory.root();
@@ -87,7 +87,7 @@ fn the_hook_fails_for_a_file_with_an_error() {
     let files = [hook, vec!["build/buggy.ko".to_owned()]].concat();
     let passed = run_in(here, &files);
     assert_eq!(passed.code, 0, "{passed:?}");
-    // Without what was known before.
+    // Without the baseline.
     fs::rename(&baseline, empty.root().join("old")).expect("the file is moved");
     let nothing =
         lint_cases::all().into_iter().find(lint_cases::LintCase::is_sound).expect("a case");

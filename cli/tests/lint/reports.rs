@@ -1,5 +1,5 @@
-//! `jlctl lint`: what is read and what is not, exit status, options that are refused, the
-//! rules' pages. What findings look like in reports is tested beside the reports.
+//! `jlctl lint`: its inputs, exit status, refused options and rule pages.  The form of findings
+//! in reports is tested beside the reports.
 
 use crate::command::{DEMO, Run, jlctl, root, run, utf8};
 use crate::directory::Directory;
@@ -22,7 +22,7 @@ fn image(machine: Machine) -> Vec<u8> {
 }
 
 #[test]
-fn every_file_has_a_line_in_every_format() {
+fn every_file_is_listed_in_every_format() {
     let directory = Directory::new();
     directory.write("a", image(Machine::Aarch64));
     directory.write("notes.txt", "no image");
@@ -46,7 +46,7 @@ fn every_file_has_a_line_in_every_format() {
 }
 
 #[test]
-fn the_number_of_jobs_changes_no_byte() {
+fn the_report_does_not_depend_on_the_number_of_jobs() {
     let directory = Directory::new();
     for name in ["a", "b", "c", "d"] {
         directory.write(name, image(Machine::Aarch64));
@@ -75,7 +75,7 @@ fn a_file_that_cannot_be_read_fails_the_run() {
 }
 
 #[test]
-fn other_instruction_sets_are_not_sound_but_refused() {
+fn other_instruction_sets_are_refused() {
     let directory = Directory::new();
     let other = directory.path("other");
     fs::write(&other, image(Machine::X86_64)).expect("the file is written");
@@ -88,7 +88,7 @@ fn other_instruction_sets_are_not_sound_but_refused() {
 }
 
 #[test]
-fn rules_are_explained() {
+fn explain_prints_the_page_of_a_rule() {
     let page = lint(&["--explain", "JL001"]);
     assert_eq!((page.code, page.stderr.as_str()), (0, ""));
     for words in ["JL001", "Algorithm", "False positives", "False negatives", "History", "Fix"] {
@@ -105,7 +105,7 @@ fn rules_are_explained() {
 }
 
 #[test]
-fn options_that_make_no_sense_together_are_refused() {
+fn conflicting_options_are_refused() {
     for args in [
         &[DEMO, "--explain", "JL001"][..],
         &[DEMO, "--against", DEMO, "--baseline", "x"],
@@ -128,7 +128,7 @@ fn a_baseline_is_written_and_read() {
     let document: Value = serde_json::from_slice(&fs::read(&path).expect("the file is there"))
         .expect("the report is JSON");
     assert_eq!(document["schema"], "jlctl.lint-baseline/1");
-    // With all that is known nothing fails, whatever there is.
+    // Known findings do not fail the run, at whatever level.
     let again = lint(&[DEMO, "--baseline", utf8(&path), "--fail-on", "note", "--format", "json"]);
     assert_eq!(again.code, 0, "{again:?}");
     assert_eq!(again.json()["baseline"]["absent"], serde_json::json!([]));
@@ -138,7 +138,10 @@ fn a_baseline_is_written_and_read() {
     let report = lint(&[DEMO, "--baseline", utf8(&path)]);
     assert!(report.stdout.contains("gone, vmlinux: not found any more"), "{}", report.stdout);
     let others = lint(&[DEMO, "--baseline", utf8(&path), "--rules", "JL002"]);
-    assert!(!others.stdout.contains("not found any more"), "its rule was left out");
+    assert!(
+        !others.stdout.contains("not found any more"),
+        "findings of other rules are not compared"
+    );
     for wrong in ["", "{\"schema\":\"jlctl.lint/1\"}"] {
         fs::write(&path, wrong).expect("the file is written");
         let run = lint(&[DEMO, "--baseline", utf8(&path)]);
@@ -150,7 +153,7 @@ fn a_baseline_is_written_and_read() {
 }
 
 #[test]
-fn suppressions_need_a_reason_and_a_use() {
+fn suppressions_need_a_reason_and_unused_ones_are_reported() {
     let directory = Directory::new();
     let path = directory.path("lint.toml");
     let config = |toml: &str, more: &[&str]| {
@@ -190,7 +193,7 @@ fn a_report_goes_into_a_file() {
     let run = lint(&[DEMO, "--format", "sarif", "-o", utf8(&path)]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     let sarif = fs::read_to_string(path).expect("the file is there");
-    assert!(!sarif.contains(utf8(&root())), "no paths of this machine");
+    assert!(!sarif.contains(utf8(&root())), "the log has no paths of this machine");
 }
 
 /// The fixture `name`, written into `directory`.
@@ -202,7 +205,7 @@ fn case(directory: &Path, name: &str) -> (String, LintCase) {
 }
 
 #[test]
-fn a_finding_fails_the_run_until_it_is_known_or_explained() {
+fn a_finding_fails_the_run_unless_a_baseline_or_a_suppression_has_it() {
     let directory = Directory::new();
     let (buggy, _) = case(directory.root(), "jl001-transform");
     let (fixed, _) = case(directory.root(), "jl001-transform-fixed");
@@ -236,7 +239,7 @@ fn a_finding_fails_the_run_until_it_is_known_or_explained() {
 }
 
 #[test]
-fn builds_differ_in_the_syncs_that_they_lost() {
+fn lost_and_gained_syncs_are_reported() {
     let directory = Directory::new();
     let (buggy, _) = case(directory.root(), "jl001-transform");
     let (fixed, _) = case(directory.root(), "jl001-transform-fixed");
@@ -255,7 +258,7 @@ fn modules_are_linted_with_their_kernel() {
     let (module, case) = case(directory.root(), "jl001-module-of-kernel");
     let kernel = directory.path("vmlinux");
     fs::write(&kernel, case.kernel.expect("a kernel")).expect("the file is written");
-    // In whatever order they are named.
+    // The order of the arguments does not matter.
     for files in [[utf8(&kernel), &module], [&module, utf8(&kernel)]] {
         let report = lint(&[&files[..], &["--format", "json"]].concat()).json();
         let findings = report["findings"].as_array().expect("findings");
@@ -287,9 +290,8 @@ fn results(sarif: &Value) -> Vec<[String; 3]> {
     found
 }
 
-/// What is found in each fixture is what must be, in a log that has its schema.
 #[test]
-fn every_case_is_a_log_with_its_schema() {
+fn sarif_logs_of_every_case_match_the_schema_and_the_expected_findings() {
     let directory = Directory::new();
     let schema =
         fs::read(root().join("testdata/golden/schemas/sarif-2.1.0.json")).expect("the schema");

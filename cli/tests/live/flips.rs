@@ -1,9 +1,8 @@
-//! `jlctl ctl`, `jlctl audit` and `jlctl apply --pid`, on programs of this very file: each test
-//! starts itself again as a program with static keys, and flips them from outside.
+//! `jlctl ctl`, `jlctl audit` and `jlctl apply --pid` on a program with keys of jlctl's runtime.
 //!
-//! Natively, and under a real arm64 kernel in the virtual machine; an emulator's process is not
-//! its guest's.  There no other programs are: tests that need some are in `live_endings` and
-//! `live_refusals`.
+//! These tests run natively, and under an arm64 kernel in the virtual machine.  A user-mode
+//! emulator does not do: its process is not that of the emulated program.  The virtual machine has
+//! no other programs; tests that need some are in `endings` and `refusals`.
 
 use super::emulator::rounds;
 use crate::command::{jlctl, run, utf8};
@@ -12,7 +11,7 @@ use crate::process::{Process, program, shim_keys};
 use jlctl_patch_engine::process::{Memory, MemoryEdit, MemoryEdits, apply};
 use serde_json::Value;
 
-/// The pattern of a key's name, whatever stands around it.
+/// A pattern for keys whose names contain `name`.
 fn pattern(name: &str) -> String {
     format!("/{name}/")
 }
@@ -53,7 +52,7 @@ fn keys_are_listed_and_flipped_by_name() {
 }
 
 #[test]
-fn the_program_flips_what_was_flipped_from_outside() {
+fn the_program_flips_keys_that_jlctl_flipped() {
     let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
     assert_eq!(target.ask("flip"), "[1, 1, 1, 1] true true");
@@ -64,13 +63,13 @@ fn the_program_flips_what_was_flipped_from_outside() {
 }
 
 #[test]
-fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
+fn a_stale_site_is_found_and_repaired() {
     let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
     let listed = target.ctl(&["list", &off, "--format", "json"]).json();
     let address = listed["keys"][0]["address"].as_str().expect("an address");
     let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).expect("a number");
-    // The word alone says that the key is on.
+    // The count alone says that the key is on.
     let memory = std::fs::File::options().write(true).open(format!("/proc/{}/mem", target.pid()));
     std::os::unix::fs::FileExt::write_all_at(&memory.expect("it opens"), &[1], address)
         .expect("the file is written");
@@ -89,7 +88,7 @@ fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
 }
 
 #[test]
-fn a_plan_is_applied_and_taken_back() {
+fn a_plan_is_applied_and_reversed() {
     let mut target = Process::start_ready(&mut shim_keys());
     let exe = program("shim_keys");
     let exe = utf8(&exe);
@@ -116,9 +115,9 @@ fn a_plan_is_applied_and_taken_back() {
     assert_eq!(target.audit().code, 0);
 }
 
-/// A plan that turns both keys as the program has them at first, as edits of its memory, and
-/// what takes it back.
-fn both_ways(target: &Process) -> [MemoryEdits; 2] {
+/// A plan that flips both keys from their initial state, as edits of the program's memory, and
+/// the plan that reverses it.
+fn there_and_back(target: &Process) -> [MemoryEdits; 2] {
     let exe = program("shim_keys");
     let made = ["plan", utf8(&exe), "--flip", "/LIVE_/", "--no-source"];
     let plan = run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())).json();
@@ -155,14 +154,14 @@ fn both_ways(target: &Process) -> [MemoryEdits; 2] {
     [there, back]
 }
 
-/// Flips both keys of `target` so many times; of all threads, how many were stopped at least
-/// and at most.
+/// Flips both keys of `target` `count` times.  Returns the least and the greatest number of
+/// threads that a flip stopped.
 fn flip(target: &mut Process, count: usize) -> [usize; 2] {
-    let ways = both_ways(target);
+    let plans = there_and_back(target);
     let memory = Memory::open(target.child.id().cast_signed(), true).expect("it may");
     let mut stopped = [usize::MAX, 0];
     for flip in 0..count {
-        let pause = apply(&memory, &ways[flip % 2], &|| false).expect("it is written");
+        let pause = apply(&memory, &plans[flip % 2], &|| false).expect("it is written");
         stopped = [stopped[0].min(pause.threads), stopped[1].max(pause.threads)];
         if flip % 100 < 2 {
             let wanted = ["[1, 1, 0, 0] true false", "[0, 0, 1, 1] false true"][flip % 2];
@@ -179,9 +178,9 @@ fn ten_thousand_flips_under_load() {
 }
 
 #[test]
-fn threads_that_begin_and_end_meanwhile_are_stopped_too() {
+fn threads_that_start_and_exit_during_a_flip_are_stopped() {
     let mut target = Process::start_ready(shim_keys().envs([("JLCTL_TEST_SPAWNS", "1")]));
-    // Those of the other tests, one that begins others, and at times one of these.
+    // The threads of every target, one that starts others, and at times one of those.
     let [least, most] = flip(&mut target, rounds(1_000, 50));
     assert!(least >= 9 && most >= 10, "{least} to {most}");
     assert_eq!(target.audit().code, 0);

@@ -1,5 +1,5 @@
-//! Processes that `jlctl ctl`, `jlctl audit` and `jlctl apply --pid` leave alone, and what they
-//! say of them.
+//! Processes that `jlctl ctl`, `jlctl audit` and `jlctl apply --pid` refuse, and the reasons that
+//! they give.
 
 use crate::command::{jlctl, of_program, root, run, utf8};
 use crate::directory::Directory;
@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use std::{fs, thread};
 
 #[test]
-fn what_has_no_keys_or_is_not_there_is_refused() {
+fn missing_processes_and_processes_without_keys_are_refused() {
     let target = Process::start_ready(&mut shim_keys());
     for gone in [&["ctl", "4194304", "list"][..], &["audit", "--pid", "4194304"]] {
         let gone = run(&mut jlctl(gone));
@@ -26,7 +26,7 @@ fn what_has_no_keys_or_is_not_there_is_refused() {
     sleep.wait().expect("the program ends");
     assert_eq!(without.code, 4, "{without:?}");
     assert!(without.stderr.contains("has a jump table"), "{}", without.stderr);
-    // Another build than what runs.
+    // The image of another build.
     let demo = root().join("testdata/golden/images/vmlinux-demo");
     let other = target.ctl(&["list", "--image", utf8(&demo)]);
     assert_eq!(other.code, 4, "{other:?}");
@@ -39,7 +39,7 @@ fn strace(pid: &str) -> Child {
     let mut strace = Command::new("strace")
         .args(["-f", "-qq", "-e", "trace=none", "-o", "/dev/null", "-p", pid])
         .spawn()
-        .expect("this test needs strace");
+        .expect("strace starts");
     let status = format!("/proc/{pid}/status");
     while fs::read_to_string(&status).expect("the process runs").contains("TracerPid:\t0\n") {
         assert_eq!(strace.try_wait().expect("a child"), None, "strace attaches");
@@ -50,12 +50,12 @@ fn strace(pid: &str) -> Child {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
-fn a_process_that_is_traced_can_only_be_asked() {
+fn a_traced_process_is_flipped_by_its_socket_alone() {
     let directory = Directory::new();
     let control = directory.path("control");
     let mut target = Process::start_ready(shim_keys().envs([("JLSHIM_CONTROL", utf8(&control))]));
     let mut strace = strace(&target.pid());
-    // Who traces it keeps all others from stopping it.
+    // The tracer keeps other processes from stopping the target.
     let refused = target.ctl(&["--ptrace", "enable", "LIVE_FALSE"]);
     let asked = target.ctl(&["enable", "LIVE_FALSE"]);
     strace.kill().expect("the process runs");
@@ -68,7 +68,7 @@ fn a_process_that_is_traced_can_only_be_asked() {
 
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
-fn another_user_s_process_is_refused() {
+fn the_process_of_another_user_is_refused() {
     /// A user who owns nothing.
     const NOBODY: u32 = 65_534;
     let mut target = Process::start_ready(&mut shim_keys());
@@ -78,14 +78,15 @@ fn another_user_s_process_is_refused() {
     for args in [&["ctl", &pid, "enable", "LIVE_FALSE"][..], &["audit", "--pid", &pid]] {
         let mut command = of_program(&program, args);
         let refused = run(command.current_dir("/").uid(NOBODY).gid(NOBODY));
-        assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "needs root: {refused:?}");
-        let told = "it belongs to user id 0, this is user id 65534: run jlctl as that user or root";
-        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+        assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "{refused:?}");
+        let reason =
+            "it belongs to user id 0, this is user id 65534: run jlctl as that user or root";
+        assert!(refused.stderr.contains(reason), "{}", refused.stderr);
     }
     assert_eq!(target.ask("?"), OFF);
 }
 
-/// A copy of a program that everybody may execute.
+/// A copy of a program that every user may execute.
 fn copy(program: &Path, directory: &Directory, name: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(directory.root(), fs::Permissions::from_mode(0o755))
@@ -111,7 +112,7 @@ fn other_build(directory: &Directory) -> PathBuf {
 }
 
 #[test]
-fn a_program_whose_file_was_replaced_is_told_from_its_successor() {
+fn a_program_whose_file_was_replaced_is_not_taken_for_the_new_file() {
     let directory = Directory::new();
     let path = copy(&program("shim_keys"), &directory, "program");
     let mut target = Process::start_ready(&mut Command::new(&path));
@@ -120,7 +121,7 @@ fn a_program_whose_file_was_replaced_is_told_from_its_successor() {
     assert_eq!(named.code, 4, "{named:?}");
     assert!(named.stderr.contains("was replaced since it was started"), "{}", named.stderr);
     assert_eq!(target.ask("?"), OFF);
-    // What it was started from is still there, without a name.
+    // The file that the program was started from still exists, without a name.
     let flipped = target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]).json();
     assert_eq!(flipped["keys"][0]["enabled"], 1);
     assert_eq!(target.ask("?"), ON);

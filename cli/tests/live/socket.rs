@@ -1,5 +1,5 @@
-//! `jlctl ctl` and `jlctl apply --pid` by the control socket of a process: it flips its keys
-//! itself, and none of its threads is stopped.
+//! `jlctl ctl` and `jlctl apply --pid` over the control socket of a process, which flips its keys
+//! itself without stopping a thread.
 
 use super::emulator::rounds;
 use crate::command::{jlctl, of_program, run, utf8};
@@ -26,7 +26,7 @@ fn socket(target: &Process, directory: &Directory) -> String {
 }
 
 #[test]
-fn keys_are_flipped_without_a_stop() {
+fn keys_are_flipped_without_stopping_threads() {
     let (mut target, _directory) = start();
     let flipped = target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]).json();
     assert_eq!(
@@ -56,7 +56,7 @@ fn keys_are_flipped_without_a_stop() {
 }
 
 #[test]
-fn a_plan_is_applied_by_the_process_itself() {
+fn a_plan_is_applied_by_the_process() {
     let (mut target, directory) = start();
     let exe = program("shim_keys");
     let plan = directory.path("plan.json");
@@ -70,7 +70,7 @@ fn a_plan_is_applied_by_the_process_itself() {
     let process = &applied["process"];
     assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
     assert_eq!(process["way"], "control-socket");
-    // The process is not what the plan is for any more.
+    // The keys no longer have the state that the plan expects.
     let twice = apply(&[]);
     assert_eq!((twice.code, twice.stdout.as_str()), (4, ""), "{twice:?}");
     assert!(twice.stderr.contains("must have the count"), "{}", twice.stderr);
@@ -80,7 +80,7 @@ fn a_plan_is_applied_by_the_process_itself() {
 }
 
 #[test]
-fn a_socket_that_is_another_process_s_is_not_used() {
+fn the_socket_of_another_process_is_not_used() {
     let directory = Directory::new();
     let path = directory.path("one");
     let variable = [("JLSHIM_CONTROL", utf8(&path))];
@@ -90,8 +90,8 @@ fn a_socket_that_is_another_process_s_is_not_used() {
     assert_eq!(flipped["way"], "ptrace");
     assert_eq!(second.ask("?"), "[1, 1, 1, 1] true true");
     assert_eq!(first.ask("?"), "[0, 0, 1, 1] false true");
-    let told = second.ctl(&["-v", "disable", "LIVE_FALSE"]);
-    assert!(told.stderr.contains("serves it, and not"), "{told:?}");
+    let verbose = second.ctl(&["-v", "disable", "LIVE_FALSE"]);
+    assert!(verbose.stderr.contains("serves it, and not"), "{verbose:?}");
     let named = second.ctl(&["--socket", variable[0].1, "enable", "LIVE_FALSE"]);
     assert_eq!(named.code, 5, "{named:?}");
     assert!(named.stderr.contains(&format!("process {} serves it", first.pid())), "{named:?}");
@@ -99,7 +99,7 @@ fn a_socket_that_is_another_process_s_is_not_used() {
     assert_eq!(nowhere.code, 5, "{nowhere:?}");
 }
 
-/// A copy of jlctl that anybody may execute.
+/// A copy of jlctl that every user may execute.
 fn for_all(directory: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = directory.join("jlctl");
@@ -110,7 +110,7 @@ fn for_all(directory: &Path) -> std::path::PathBuf {
 
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
-fn another_user_is_refused() {
+fn another_user_is_refused_by_the_socket() {
     let (mut target, directory) = start();
     let program = for_all(directory.root());
     let socket = socket(&target, &directory);
@@ -118,16 +118,16 @@ fn another_user_is_refused() {
         let mut command = of_program(&program, &["ctl", &target.pid()]);
         run(command.args(args).current_dir("/").uid(NOBODY).gid(NOBODY))
     };
-    // Neither finds its way to the socket, nor past the permissions of its file.
+    // The user neither finds the socket nor has permission to open it.
     let refused = as_nobody(&["enable", "LIVE_FALSE"]);
-    assert!(refused.code == 5 && refused.stdout.is_empty(), "only root can test this: {refused:?}");
+    assert!(refused.code == 5 && refused.stdout.is_empty(), "{refused:?}");
     let refused = as_nobody(&["--socket", &socket, "enable", "LIVE_FALSE"]);
     assert!(refused.code == 5 && refused.stderr.contains("ermission denied"), "{refused:?}");
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
 }
 
 #[test]
-fn ten_thousand_flips_by_jlctl_s_own_client() {
+fn ten_thousand_flips_over_the_socket() {
     use jlctl_patch_engine::process::{Control, ControlOp};
     let (mut target, directory) = start();
     let listed = target.ctl(&["list", "--format", "json"]).json();
