@@ -1,4 +1,4 @@
-//! Tests of the analyzer on images that they make.
+//! Tests of the analyzer on synthetic images.
 
 mod architectures;
 mod bare;
@@ -17,7 +17,7 @@ mod debug_info {
 }
 mod diagnostics;
 mod diff;
-/// What holds for every input, damaged ones included; the fuzz targets check the same.
+/// Properties that hold for every input, damaged ones included; the fuzz targets check the same.
 mod invariants {
     pub(crate) mod container;
     pub(crate) mod image;

@@ -7,7 +7,7 @@ pub(crate) type Frame = (Option<String>, Option<String>, Option<u32>, Option<u32
 /// Frames of one address, innermost first.
 pub(crate) type Chain = Vec<Frame>;
 
-/// The chains of a look-up of `count` addresses.
+/// The chains of a lookup of `count` addresses.
 pub(crate) fn of_frames(frames: &Frames, count: usize) -> Vec<Chain> {
     let text = |id| frames.string(id).to_owned();
     let frame = |frame: &jlctl_analyzer::debug_info::Frame| {

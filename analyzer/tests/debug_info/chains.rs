@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 type Slice = EndianSlice<'static, RunTimeEndian>;
 
-/// What jlctl says of `addresses` in a file that lies at `path`.
+/// The chains that jlctl finds for `addresses` in the file at `path`.
 pub(crate) fn of_jlctl(bytes: &[u8], path: &Path, addresses: &[u64]) -> Vec<Chain> {
     let sections = Image::parse_sections(bytes).expect("the sections can be read");
     let debug_info = DebugInfo::new(&sections).expect("there is debug information");
@@ -22,17 +22,17 @@ pub(crate) fn of_jlctl(bytes: &[u8], path: &Path, addresses: &[u64]) -> Vec<Chai
     of_frames(&frames, addresses.len())
 }
 
-/// What addr2line says of them; split units are read as it asks for them.
+/// The chains that addr2line finds; split units are read on demand.
 pub(crate) fn of_addr2line(bytes: &[u8], addresses: &[u64]) -> Vec<Chain> {
     let dwarf = load(bytes, |id| Some(id.name()));
     let context = Context::from_dwarf(dwarf).expect("the units are sound");
     addresses.iter().map(|address| chain(&context, *address)).collect()
 }
 
-/// The sections that `name` names.  Copied and leaked: a test has few.
+/// The sections that `name` selects, copied and leaked, since a test has few.
 fn load(bytes: &[u8], name: impl Fn(SectionId) -> Option<&'static str>) -> Dwarf<Slice> {
     let file = object::read::elf::ElfFile64::<Endianness>::parse(bytes);
-    let file = file.expect("the file can be read");
+    let file = file.expect("the file is readable");
     let order = match file.endian() {
         Endianness::Little => RunTimeEndian::Little,
         Endianness::Big => RunTimeEndian::Big,

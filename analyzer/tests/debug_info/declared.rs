@@ -1,11 +1,11 @@
-//! The chains that the declaration of an image means.
+//! The chains that the declaration of an image implies.
 
 use super::chain::{Chain, Frame};
 use jlctl_synthetic::dwarf::COMP_DIR;
 use jlctl_synthetic::link::{Entry, Linked};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, SiteSpec};
 
-/// From an inline function's declaration to the call in it.
+/// The lines from an inline function's declaration to the call in it.
 const CALL_DISTANCE: u32 = 3;
 
 fn frame(function: &str, file: &str, line: u32, column: u32) -> Frame {
@@ -19,7 +19,7 @@ pub(crate) fn chains(spec: &ImageSpec, linked: &Linked) -> Vec<Chain> {
     sites.map(|(site, entry)| declared(spec, linked, site, entry)).collect()
 }
 
-/// The function that a site lies in, and how many instructions into it.
+/// The function that contains a site, and the number of instructions before the site.
 fn function_of<'a>(spec: &'a ImageSpec, linked: &Linked, code: u64) -> (&'a FunctionSpec, u32) {
     let distance = |function: &FunctionSpec| {
         let bytes = code.checked_sub(linked.address(&function.name))?;

@@ -166,7 +166,8 @@ fn suppressions_need_a_reason_and_unused_ones_are_reported() {
     for report in [&run.stdout, &run.stderr] {
         assert!(report.contains("no_such_*"), "{report}");
     }
-    let report = config(unused, &["--format", "json"]).json();
+    let report = config(unused, &["--format", "json"]);
+    let report: Value = serde_json::from_str(&report.stdout).expect("the report is JSON");
     assert_eq!(report["unused_suppressions"][0]["reason"], "it was there once");
     for toml in ["[[suppress]]\nfunction = \"f\"\n", "what\n"] {
         let run = config(toml, &[]);
