@@ -59,7 +59,8 @@ fn a_lookup_among_overlapping_symbols_is_bounded() {
     let key = linked.address("broken_key");
     let text = linked.elf.section_mut(".text").expect("the program has code");
     // The symbol covers its neighbours as well, which does not matter here.
-    text.content = Content::Bytes(vec![0; 2 * usize::try_from(SYMBOLS).expect("the file is small")]);
+    text.content =
+        Content::Bytes(vec![0; 2 * usize::try_from(SYMBOLS).expect("the file is small")]);
     let text = text.address;
     linked.elf.segments.clear();
     let table = linked.elf.section_mut("__jump_table").expect("the program has the section");

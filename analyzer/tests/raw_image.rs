@@ -1,6 +1,6 @@
 //! Kernels without a symbol table: raw images, and stripped ELF files.
 
-use crate::bare::with_kallsyms;
+use crate::bare_kernel::with_kallsyms;
 use crate::invariants::image::check;
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::{Image, ImageError, ImageFault, ImageFormat};

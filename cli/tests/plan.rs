@@ -35,7 +35,7 @@ fn plans_are_reproducible_and_o_writes_the_plan_file() {
     let directory = Directory::new();
     let [a, b] = ["a", "b"].map(|name| directory.path(name));
     for path in [&a, &b] {
-        let run = plan(&[DEMO, "--flip", "*", "-o", utf8(&path)]);
+        let run = plan(&[DEMO, "--flip", "*", "-o", utf8(path)]);
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     }
     let (a, b) = (fs::read(a).expect("the file is there"), fs::read(b).expect("the file is there"));
@@ -155,7 +155,7 @@ fn limits_of_a_file_are_refusals_for_the_file_alone() {
     let packed = directory.path("packed.ko.xz");
     fs::write(&packed, wrap::xz(&bytes, 1 << 16)).expect("the file is written");
     for (path, code) in [(&signed, "signed"), (&packed, "container")] {
-        let plan = json(&[utf8(&path), "--enable", "own_key"]);
+        let plan = json(&[utf8(path), "--enable", "own_key"]);
         assert_eq!(plan["refusals"][0]["code"], code);
         assert_eq!(plan["refusals"][0]["targets"], serde_json::json!(["file"]));
         assert_eq!(plan["ops"].as_array().map_or(0, Vec::len), 1, "the plan is still made");

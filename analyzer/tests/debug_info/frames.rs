@@ -1,7 +1,7 @@
 //! Frames of synthetic images, compared with the declared chains and with those of addr2line.
 
-use super::chain::Chain;
-use super::{chain, chains, declared};
+use super::chains;
+use super::chains::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, Frames, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};
@@ -42,7 +42,7 @@ fn of_jlctl(bytes: &[u8], addresses: &[u64]) -> Vec<Chain> {
 fn each_site_has_the_declared_chain() {
     for spec in variants() {
         let linked = spec.link();
-        let wanted = declared::chains(&spec, &linked);
+        let wanted = chains::declared(&spec, &linked);
         assert_eq!(of_jlctl(&linked.bytes(), &codes(&linked)), wanted);
         assert!(wanted.iter().any(|chain| chain.len() == 4), "one chain is deep");
     }
@@ -159,7 +159,7 @@ fn cyclic_references_terminate() {
     let bytes = debug::cyclic_references();
     let chain = on_a_small_stack(move || {
         let frames = frames_around_the_site(&bytes);
-        chain::of_frames(&frames, 1).remove(0)
+        chains::of_frames(&frames, 1).remove(0)
     });
     assert!((1..=3).contains(&chain.len()), "{chain:?}");
     assert!(chain.iter().all(|(function, ..)| function.is_none()), "{chain:?}");

@@ -1,8 +1,8 @@
 //! Frames of modules, from their own debug information, whose sections need relocations, and from a
 //! debug file with another layout.
 
-use super::chain::Chain;
-use super::{chain, declared};
+use super::chains;
+use super::chains::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, find_debug_file};
 use jlctl_analyzer::image::{Image, ImageError};
@@ -62,12 +62,12 @@ fn look_up(image: &Image<'_>, linked: &Linked, debug: &[u8]) -> (Vec<Chain>, Vec
     let codes = codes(image, linked);
     let frames = debug_info.frames(&codes, Path::new("/nonexistent/image"), &|_| {});
     let faults = frames.faults().iter().map(ToString::to_string).collect();
-    (chain::of_frames(&frames, codes.len()), faults)
+    (chains::of_frames(&frames, codes.len()), faults)
 }
 
 fn demand_declared(spec: &ImageSpec, linked: &Linked, module: &[u8], debug: &[u8]) {
     let image = Image::parse(module).unwrap();
-    let wanted = declared::chains(spec, linked);
+    let wanted = chains::declared(spec, linked);
     assert_eq!(wanted.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4, 2, 2]);
     let what = format!("{:?} {:?}", spec.machine, spec.dwarf);
     assert_eq!(look_up(&image, linked, debug), (wanted, Vec::new()), "{what}");
@@ -263,7 +263,7 @@ fn damaged(edit: impl FnOnce(&mut Vec<Relocation>)) -> (Linked, Vec<u8>) {
 
 #[test]
 fn relocations_that_cannot_be_applied_are_counted() {
-    let whole = declared::chains(&spec(Machine::Aarch64, 5), &spec(Machine::Aarch64, 5).link());
+    let whole = chains::declared(&spec(Machine::Aarch64, 5), &spec(Machine::Aarch64, 5).link());
     let extra = |offset, kind, symbol| {
         let relocation = Relocation { offset, kind, symbol: SymbolRef::Number(symbol), addend: 0 };
         damaged(move |list| list.extend(vec![relocation; 3000]))

@@ -1,6 +1,6 @@
 //! Split debug information from a real compiler: rustc, which every build of this test has.
 
-use super::{chain, chains};
+use super::chains;
 use object::{Object, ObjectSymbol, SymbolKind};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ fn split_objects(directory: &Path) -> usize {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "dwo")).count()
 }
 
-fn deepest(chains: &[chain::Chain]) -> usize {
+fn deepest(chains: &[chains::Chain]) -> usize {
     chains.iter().map(Vec::len).max().unwrap_or(0)
 }
 
@@ -118,8 +118,8 @@ fn split_packed_and_whole_information_agree() {
 }
 
 /// The two programs were compiled in different directories.
-fn without_files(chains: Vec<chain::Chain>) -> Vec<chain::Chain> {
-    let plain = |chain: chain::Chain| {
+fn without_files(chains: Vec<chains::Chain>) -> Vec<chains::Chain> {
+    let plain = |chain: chains::Chain| {
         chain.into_iter().map(|(name, _, line, column)| (name, None, line, column)).collect()
     };
     chains.into_iter().map(plain).collect()
@@ -138,7 +138,8 @@ fn objects_of_a_moved_tree_are_found_and_missing_ones_reported() {
     assert_eq!(chains::of_jlctl(&bytes, &moved.join("split_demo"), &addresses), before);
 
     let sections = jlctl_analyzer::image::Image::parse_sections(&bytes).expect("it is readable");
-    let debug_info = jlctl_analyzer::debug_info::DebugInfo::new(&sections).expect("there is an entry");
+    let debug_info =
+        jlctl_analyzer::debug_info::DebugInfo::new(&sections).expect("there is an entry");
     let code: Vec<_> = addresses.iter().copied().map(jlctl_analyzer::addr::Svma).collect();
     let frames = debug_info.frames(&code, Path::new("/nonexistent/image"), &|_| {});
     let faults: Vec<String> = frames.faults().iter().map(ToString::to_string).collect();

@@ -43,7 +43,7 @@ fn files_of_other_formats_are_refused() {
         let path = directory.write(name, bytes);
         demand_of_file(&path, INPUT, &["expected an ELF file", found]);
     }
-    let cut = directory.write("gzip", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    let cut = directory.write("gzip", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
     demand_of_file(&cut, INPUT, &["gzip: expected the stream to go on", "the file was cut off"]);
 }
 
@@ -72,7 +72,7 @@ fn a_fifo_does_not_hang() {
 fn a_file_without_read_permission_is_refused() {
     const NOBODY: u32 = 65534;
     let directory = Directory::new();
-    let image = directory.write("secret", &demo::vmlinux());
+    let image = directory.write("secret", demo::vmlinux());
     let program = directory.path("jlctl");
     fs::copy(env!("CARGO_BIN_EXE_jlctl"), &program).expect("the program is copied");
     let mode = |path: &Path, mode| {
@@ -107,7 +107,7 @@ fn other_machines_and_damaged_headers_are_refused() {
         ("half", headers::truncated(), &["section headers", "truncated?"]),
         ("magic", b"\x7fELF".to_vec(), &["expected an ELF header of 64 bytes", "4 bytes"]),
     ] {
-        demand_of_file(&directory.write(name, &bytes), INPUT, words);
+        demand_of_file(&directory.write(name, bytes), INPUT, words);
     }
 }
 
@@ -131,7 +131,7 @@ fn images_without_a_table_are_refused() {
         ("stop_missing", table::stop_missing(), &["but not __stop___jump_table"]),
         ("start_missing", table::start_missing(), &["but not __start___jump_table"]),
     ] {
-        demand_of_file(&directory.write(name, &bytes), REFUSED, words);
+        demand_of_file(&directory.write(name, bytes), REFUSED, words);
     }
 }
 
@@ -140,7 +140,7 @@ fn images_without_a_table_are_refused() {
 #[test]
 fn an_image_with_a_damaged_symbol_table_is_unreadable() {
     let directory = Directory::new();
-    let path = directory.write("lost", &headers::symtab_outside_file());
+    let path = directory.write("lost", headers::symtab_outside_file());
     demand_of_file(&path, INPUT, &["no jump table found", "section .symtab: expected"]);
 }
 
@@ -151,7 +151,7 @@ fn a_table_of_2_to_the_58_entries_is_read_as_far_as_it_goes() {
     for (name, bytes) in
         [("section", table::section_claims_too_much()), ("symbols", table::stop_at_top())]
     {
-        let path = directory.write(name, &bytes);
+        let path = directory.write(name, bytes);
         let run = inspect(&[utf8(&path)]);
         assert_eq!((run.code, run.stderr.as_str()), (1, ""));
         assert!(run.stdout.contains("JT011"), "{}", run.stdout);

@@ -6,6 +6,8 @@ use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_synthetic::spec::{ImageSpec, Machine};
 use jlctl_synthetic::{broken, demo};
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Far longer than any input of a few kilobytes takes, even unoptimised on a loaded machine.
@@ -137,5 +139,20 @@ fn random_debug_sections_are_survived() {
         let mut bytes = sound.clone();
         damage(&mut bytes[debug..headers], &mut random, 12);
         check_within(&bytes, || format!("seed {seed}"));
+    }
+}
+
+/// Inputs that once made a reader panic or hang, as the fuzzer found them.
+#[test]
+fn kept_inputs_are_survived() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/regressions");
+    let entries = fs::read_dir(&directory).expect("the inputs are committed");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no inputs in {}", directory.display());
+    for path in paths {
+        // The test harness prints the path if the test fails.
+        println!("{}", path.display());
+        check(&fs::read(&path).expect("the file is readable"));
     }
 }
