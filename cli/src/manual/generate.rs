@@ -6,6 +6,17 @@ use crate::terminal::exit::{Kind, Outcome, failure};
 use crate::terminal::output;
 use clap_mangen::roff::{Roff, bold, roman};
 
+/// The pages that are written by hand in `man/src/`, rendered: file name and content.
+const WRITTEN: [(&str, &str); 7] = [
+    ("jlctl-formats.5", include_str!("../../../man/jlctl-formats.5")),
+    ("jlctl-glossary.7", include_str!("../../../man/jlctl-glossary.7")),
+    ("jlctl-guide.7", include_str!("../../../man/jlctl-guide.7")),
+    ("jlctl-lint-rules.7", include_str!("../../../man/jlctl-lint-rules.7")),
+    ("jlctl-names.7", include_str!("../../../man/jlctl-names.7")),
+    ("jlshim.3", include_str!("../../../man/jlshim.3")),
+    ("jlshim.7", include_str!("../../../man/jlshim.7")),
+];
+
 pub(crate) fn man(args: &Man) -> anyhow::Result<Outcome> {
     let cannot = |error: std::io::Error| {
         failure(Kind::System, format!("{}: cannot write manual pages: {error}", args.dir.display()))
@@ -16,12 +27,14 @@ pub(crate) fn man(args: &Man) -> anyhow::Result<Outcome> {
     Ok(Outcome::Clean)
 }
 
-/// File name and content of each page: `jlctl.1`, `jlctl-inspect.1`, `jlctl-ctl-list.1`, …
+/// File name and content of each page: `jlctl.1`, `jlctl-inspect.1`, `jlctl-ctl-list.1`, …,
+/// and those that are written by hand.
 fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = sections::command().disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
     add_pages(&command, "jlctl", &mut pages)?;
+    pages.extend(WRITTEN.map(|(name, page)| (name.to_owned(), page.as_bytes().to_vec())));
     Ok(pages)
 }
 
@@ -61,6 +74,10 @@ fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>
         }
         roff.to_writer(&mut page)?;
     }
+    let mut roff = Roff::new();
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman(sections::see_also(command.get_name()).join(", "))]);
+    roff.to_writer(&mut page)?;
     Ok((format!("{name}.1"), page))
 }
 

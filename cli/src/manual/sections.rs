@@ -18,25 +18,34 @@ pub(crate) struct Section {
 /// The command line with its help texts.
 pub(crate) fn command() -> clap::Command {
     Cli::command()
-        .after_long_help(help_text(&[exit_status(), environment()]))
+        .after_long_help(help_text("jlctl", &[exit_status(), environment()]))
         .mut_subcommand("inspect", |inspect| {
-            inspect.after_long_help(help_text(&[diagnostics_in_short(), examples()]))
+            inspect.after_long_help(help_text("inspect", &[diagnostics_in_short(), examples()]))
         })
-        .mut_subcommand("diff", |diff| diff.after_long_help(help_text(&[examples_of_diff()])))
-        .mut_subcommand("plan", |plan| plan.after_long_help(help_text(&[examples_of_plan()])))
-        .mut_subcommand("apply", |apply| apply.after_long_help(help_text(&[examples_of_apply()])))
-        .mut_subcommand("ctl", |ctl| ctl.after_long_help(help_text(&[examples_of_ctl()])))
-        .mut_subcommand("audit", |audit| audit.after_long_help(help_text(&[examples_of_audit()])))
-        .mut_subcommand("link", |link| link.after_long_help(help_text(&[examples_of_link()])))
+        .mut_subcommand("diff", |diff| {
+            diff.after_long_help(help_text("diff", &[examples_of_diff()]))
+        })
+        .mut_subcommand("plan", |plan| {
+            plan.after_long_help(help_text("plan", &[examples_of_plan()]))
+        })
+        .mut_subcommand("apply", |apply| {
+            apply.after_long_help(help_text("apply", &[examples_of_apply()]))
+        })
+        .mut_subcommand("ctl", |ctl| ctl.after_long_help(help_text("ctl", &[examples_of_ctl()])))
+        .mut_subcommand("audit", |audit| {
+            audit.after_long_help(help_text("audit", &[examples_of_audit()]))
+        })
+        .mut_subcommand("link", |link| {
+            link.after_long_help(help_text("link", &[examples_of_link()]))
+        })
         .mut_subcommand("lint", |lint| {
-            lint.after_long_help(help_text(&[rules_in_short(), examples_of_lint()]))
+            lint.after_long_help(help_text("lint", &[rules_in_short(), examples_of_lint()]))
         })
         .mut_subcommand("simulate", |simulate| {
-            simulate.after_long_help(help_text(&[
-                verdicts(),
-                not_modelled(),
-                examples_of_simulate(),
-            ]))
+            simulate.after_long_help(help_text(
+                "simulate",
+                &[verdicts(), not_modelled(), examples_of_simulate()],
+            ))
         })
 }
 
@@ -54,6 +63,22 @@ pub(crate) fn sections_of(command: &str) -> Vec<Section> {
         "audit" => vec![exit_status(), examples_of_audit()],
         "lint" => vec![rules(), configuration_of_lint(), exit_status(), examples_of_lint()],
         _ => vec![exit_status()],
+    }
+}
+
+/// The pages that a command's help and page refer to.
+pub(crate) fn see_also(command: &str) -> &'static [&'static str] {
+    match command {
+        "inspect" | "diff" | "plan" | "apply" => {
+            &["jlctl-guide(7)", "jlctl-names(7)", "jlctl-formats(5)"]
+        }
+        "simulate" => &["jlctl-guide(7)", "jlctl-glossary(7)", "jlctl-formats(5)"],
+        "ctl" | "list" | "enable" | "disable" | "audit" => {
+            &["jlctl-guide(7)", "jlctl-names(7)", "jlctl-formats(5)", "jlshim(7)"]
+        }
+        "link" => &["jlctl-guide(7)", "jlctl-formats(5)", "jlshim(7)"],
+        "lint" => &["jlctl-guide(7)", "jlctl-lint-rules(7)", "jlctl-formats(5)"],
+        _ => &["jlctl-guide(7)", "jlctl-glossary(7)"],
     }
 }
 
@@ -402,7 +427,7 @@ fn rules() -> Section {
 fn rules_in_short() -> Section {
     let of = |rule: &&RuleDescriptor| (rule.code.to_owned(), rule.name.to_owned());
     Section {
-        heading: "Rules (explained by --explain and in jlctl-lint(1))",
+        heading: "Rules (explained by --explain and in jlctl-lint-rules(7))",
         items: RULES.iter().map(of).collect(),
     }
 }
@@ -445,7 +470,7 @@ fn diagnostics_in_short() -> Section {
     Section { heading: "Diagnostics (explained in jlctl-inspect(1))", items }
 }
 
-fn help_text(sections: &[Section]) -> String {
+fn help_text(command: &str, sections: &[Section]) -> String {
     let mut text = String::new();
     for Section { heading, items } in sections {
         // Writing to a String cannot fail.
@@ -459,6 +484,7 @@ fn help_text(sections: &[Section]) -> String {
             };
         }
     }
-    text.truncate(text.trim_end().len());
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\nSee {}.", see_also(command).join(", "));
     text
 }
