@@ -1,13 +1,14 @@
-//! Tests of the analyzer on synthetic images.
+//! Tests of the analyzer on images that they make.
 
 mod architectures;
-mod bare_kernel;
+mod bare;
 mod bounded;
 mod branch_tables;
-mod damaged_containers;
-mod damaged_images;
+mod container;
 mod debug_info {
+    mod chain;
     mod chains;
+    mod declared;
     mod frames;
     mod module_frames;
     mod objects;
@@ -16,7 +17,7 @@ mod debug_info {
 }
 mod diagnostics;
 mod diff;
-/// Properties that hold for every input, damaged ones included; the fuzz targets check the same.
+/// What holds for every input, damaged ones included; the fuzz targets check the same.
 mod invariants {
     pub(crate) mod container;
     pub(crate) mod image;
@@ -28,3 +29,5 @@ mod layouts;
 mod lint;
 mod modules;
 mod raw_image;
+mod regressions;
+mod truncation;

@@ -4,7 +4,11 @@ mod apply;
 mod command;
 mod diff;
 mod directory;
-mod golden;
+mod documents {
+    mod fields;
+    mod pages;
+    mod session;
+}
 mod inspect {
     mod bare_kernels;
     mod contract;

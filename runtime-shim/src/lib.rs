@@ -88,3 +88,8 @@ runtime! {
     pub use sync::{Allowed, Method, Refusal, SyncLevel, allow, forbid_membarrier};
     pub use sys::errno::Errno;
 }
+
+/// The examples of the guide, which are compiled and run with those of the documentation.
+#[cfg(all(doctest, feature = "runtime"))]
+#[doc = include_str!("../../man/src/jlctl-guide.7.md")]
+struct Guide;

@@ -1,31 +1,29 @@
-//! Strongly connected components of the call graph, each after the components that it calls (R.
-//! Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion).
+//! The call graph's strongly connected components, each behind those that it calls
+//! (R. Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion).
 
 use crate::program::{CallSite, FuncId, RecoveredProgram};
 
-/// The component of each function.
+/// Which component each function is in.
 ///
 /// Components are numbered in reverse topological order: a call leads to the caller's own
-/// component or to one with a lower number.
+/// component or to one of a lower number.
 #[derive(Debug, Default)]
 pub struct CallOrder {
     component: Vec<u32>,
     /// Functions by component.
     members: Vec<FuncId>,
-    /// Index of the first member of each component in `members`, and the end of the last
-    /// component.
+    /// Where the members of each component begin, and behind the last where they end.
     starts: Vec<usize>,
 }
 
 impl CallOrder {
-    /// Computes the components of `program` from its direct calls, in time linear in their
-    /// number.
+    /// The components of `program` by its direct calls, in time linear in these.
     #[must_use]
     pub fn of(program: &RecoveredProgram<'_>) -> Self {
         Self::new(program.functions().len(), program.calls())
     }
 
-    /// Computes the components of `functions` functions from `calls`, which are sorted by caller.
+    /// The components of `functions` functions by `calls`, which are sorted by caller.
     fn new(functions: usize, calls: &[CallSite]) -> Self {
         let mut search = Tarjan {
             calls,
@@ -48,13 +46,13 @@ impl CallOrder {
         search.order
     }
 
-    /// The number of the component that holds a function.
+    /// The number of the component that a function is in.
     #[must_use]
     pub fn component(&self, id: FuncId) -> u32 {
         self.component[id.index()]
     }
 
-    /// The functions in the component of a function, including the function itself.
+    /// The functions in the component of a function, itself included.
     #[must_use]
     pub fn members(&self, id: FuncId) -> &[FuncId] {
         let component = self.component(id) as usize;
@@ -62,10 +60,10 @@ impl CallOrder {
     }
 }
 
-/// The function has no number yet, or is in no component yet.
+/// Not yet numbered, or in no component so far.
 const UNSEEN: u32 = u32::MAX;
 
-/// Index of the first call of each function, and the end of the calls of the last one.
+/// Where the calls of each function begin, and behind the last where they end.
 fn starts(functions: usize, calls: &[CallSite]) -> Vec<usize> {
     let mut starts = vec![0; functions + 1];
     for call in calls {
@@ -80,9 +78,9 @@ fn starts(functions: usize, calls: &[CallSite]) -> Vec<usize> {
 struct Tarjan<'a> {
     calls: &'a [CallSite],
     starts: Vec<usize>,
-    /// The order in which the search reaches the functions.
+    /// When the search came to each function.
     number: Vec<u32>,
-    /// Tarjan's low-link: the lowest number that a function reaches through open functions.
+    /// The least number that is reached from a function through functions still open.
     lowlink: Vec<u32>,
     /// Functions that are in no component yet.
     open: Vec<usize>,
@@ -99,7 +97,7 @@ impl Tarjan<'_> {
     }
 
     fn from(&mut self, root: usize) {
-        // The functions on the path of the search, each with its next call.
+        // Functions with their next call.
         let mut path = vec![(root, self.starts[root])];
         self.enter(root);
         while let Some((function, call)) = path.last_mut() {
@@ -160,21 +158,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn long_call_chains_need_no_recursion() {
+    fn a_chain_of_many_needs_no_stack() {
         let count = 200_000;
         let edges: Vec<(u32, u32)> = (1..count).map(|at| (at - 1, at)).collect();
         let order = order_of(count as usize, &edges);
-        assert_eq!(order.component(FuncId(count - 1)), 0, "a leaf comes first");
+        assert_eq!(order.component(FuncId(count - 1)), 0, "who calls nobody is first");
         assert_eq!(order.component(FuncId(0)), count - 1);
         let ring: Vec<(u32, u32)> = edges.into_iter().chain([(count - 1, 0)]).collect();
         assert_eq!(order_of(count as usize, &ring).members(FuncId(7)).len(), count as usize);
     }
 
     proptest! {
-        /// Two functions are in one component if and only if each reaches the other, and no call
-        /// leads to a component with a higher number.
+        /// Two functions are in one component exactly if each reaches the other, and no call
+        /// leads to a component of a higher number.
         #[test]
-        fn components_match_reachability(
+        fn components_are_those_of_reachability(
             edges in proptest::collection::vec((0u32..14, 0u32..14), 0..40),
         ) {
             const COUNT: usize = 14;

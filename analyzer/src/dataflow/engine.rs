@@ -1,4 +1,4 @@
-//! Forward analysis of one function, by a worklist of blocks in reverse post-order.
+//! A forward analysis of one function by a worklist, blocks in reverse post-order.
 
 use super::lattice::Lattice;
 use crate::program::{Block, BlockId, Cfg, Exit};
@@ -6,49 +6,50 @@ use std::collections::BTreeSet;
 
 /// A forward analysis.
 pub trait Analysis {
-    /// The state that the analysis computes.
+    /// What it computes.
     type State: Lattice;
 
-    /// The state at the entry of the function.
+    /// What holds at the entry of the function.
     fn entry(&self) -> Self::State;
 
-    /// Transforms `state` from block entry to block exit.
+    /// Makes `state`, what holds before `block`, what holds behind it.
     fn transfer(&self, block: &Block, state: &mut Self::State);
 
-    /// Transforms `state` from the exit of `block` to the edge to `next`. Returns false if no
-    /// execution follows the edge in this state.
+    /// Makes `state`, what holds behind `block`, what holds on its way to `next`; whether
+    /// that way can be gone.
     fn follow(&self, block: &Block, next: Successor, state: &mut Self::State) -> bool {
         let _ = (block, next, state);
         true
     }
 }
 
-/// The end of an edge that leaves a block.
+/// Where a block goes on to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Successor {
     /// A block of the function.
     Block(BlockId),
-    /// An exit of the function.
+    /// Out of the function.
     Exit(Exit),
 }
 
-/// The analysis took too many steps and has no result.
+/// A bound on the work was reached: nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {steps} steps in one function")]
 pub struct StepsExceeded {
-    /// The limit that was exceeded.
+    /// The bound.
     pub steps: usize,
 }
 
-/// Steps per block. The lattices used here have shorter chains.
+/// Steps for each block: a lattice whose chains are longer than this has none of the
+/// functions here.
 const STEPS_PER_BLOCK: usize = 200;
-/// Steps that every function is allowed, whatever its size.
+/// Steps that every function may take.
 const STEPS: usize = 10_000;
 
-/// Computes the state at the entry of each block; `None` for an unreachable block.
+/// What holds before each block; `None` for those that nothing leads to.
 ///
 /// # Errors
-/// If the analysis exceeds its limit of steps.
+/// If it takes too many steps.
 pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State>>, StepsExceeded> {
     let order = reverse_post_order(cfg);
     let mut rank = vec![usize::MAX; cfg.blocks.len()];
@@ -91,8 +92,8 @@ pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State
     Ok(before)
 }
 
-/// The state at each reachable exit, computed from `before`, the solution of `analysis`. The
-/// state does not include the effect of a tail call.
+/// What holds at each exit, by what holds before the blocks: the solution of `analysis`.
+/// An exit that no way leads to is left out; what a tail call does is not yet in.
 pub fn at_exits<'a, A: Analysis>(
     cfg: &'a Cfg,
     analysis: &'a A,
@@ -111,8 +112,7 @@ pub fn at_exits<'a, A: Analysis>(
     )
 }
 
-/// The blocks that are reachable from the entry. Each block precedes its successors, except along
-/// the back edges of loops.
+/// Blocks that the entry leads to, each before those that follow it but for loops.
 #[must_use]
 pub fn reverse_post_order(cfg: &Cfg) -> Vec<BlockId> {
     let mut seen = vec![false; cfg.blocks.len()];
@@ -158,7 +158,7 @@ mod tests {
         Cfg { blocks: successors.iter().enumerate().map(block).collect(), has_guessed_edges: false }
     }
 
-    /// The set of blocks on the paths from the entry.
+    /// Which blocks a way from the entry passes.
     struct Passed;
 
     impl Analysis for Passed {
@@ -174,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn paths_meet() {
+    fn ways_meet() {
         let diamond = cfg(&[vec![1, 2], vec![3], vec![3], vec![], vec![3]]);
         let before = solve(&diamond, &Passed).unwrap();
         assert_eq!(before[3], Some(Bits(0b111)));
-        assert_eq!(before[4], None, "unreachable");
+        assert_eq!(before[4], None, "nothing leads there");
     }
 
     #[test]
-    fn only_reachable_exits_have_a_state() {
+    fn exits_are_those_that_a_way_leads_to() {
         let mut diamond = cfg(&[vec![1, 2], vec![3], vec![], vec![], vec![]]);
         let exit = |at| Exit::Return { at: Svma(at) };
         diamond.blocks[2].exits = vec![exit(8)];
@@ -192,11 +192,11 @@ mod tests {
         let found: Vec<(Exit, Bits)> =
             at_exits(&diamond, &Passed, before).map(|(_, exit, state)| (exit, state)).collect();
         let expected = [(exit(8), Bits(0b101)), (exit(12), Bits(0b1011)), (exit(13), Bits(0b1011))];
-        assert_eq!(found, expected, "the state at the end of the block, and no unreachable exit");
+        assert_eq!(found, expected, "the state behind the block, and none of the unreached");
     }
 
-    /// As [`Passed`], with infeasible edges: a path that has passed block 1 continues to even
-    /// blocks only, and no path reaches the exit at 12.
+    /// As [`Passed`]; a way that has passed block 1 goes on only to even blocks, and none goes
+    /// to the exit at 12.
     struct Even;
 
     impl Analysis for Even {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn infeasible_edges_are_not_followed() {
+    fn ways_that_cannot_be_gone_are_not() {
         let mut diamond = cfg(&[vec![1, 2], vec![3, 4], vec![3], vec![], vec![]]);
         diamond.blocks[3].exits =
             vec![Exit::Return { at: Svma(12) }, Exit::Return { at: Svma(13) }];
@@ -230,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        /// The result is a fixpoint, and it reaches exactly the blocks that are reachable.
+        /// The result is a fixpoint, and no smaller one exists along any walk.
         #[test]
         fn solutions_are_fixpoints(edges in proptest::collection::vec((0u32..12, 0u32..12), 0..40)) {
             let mut successors = vec![Vec::new(); 12];

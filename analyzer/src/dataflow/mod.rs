@@ -1,8 +1,4 @@
-//! Forward dataflow over the control flow of a function, and summaries over the call graph.
-//!
-//! Every computation has a limit: steps of [`solve`], and evaluations of a component in
-//! [`summarize`].  A function that reaches a limit gets the summary that promises least
-//! ([`Summaries::give_up`]).
+//! Forward dataflow over the control flow of functions, and summaries over their calls.
 
 mod components;
 mod engine;

@@ -1,4 +1,4 @@
-//! Findings and coverage: the result of the lint.
+//! Findings, and what was looked at.
 
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
@@ -6,18 +6,18 @@ use crate::addr::Svma;
 use crate::program::FuncId;
 use std::time::Duration;
 
-/// The role of a step in a witness.
+/// What happens at a step of a witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The start of the path: a function that other code can enter.
+    /// Where the path begins: a function that others can call.
     Entry,
-    /// A call on the path.
+    /// A call on the way.
     Call,
-    /// The patch, or the change of protection that makes code executable.
+    /// Where instructions are patched, or made executable.
     Patch,
-    /// A synchronisation that is too early or too weak.
+    /// A synchronisation, at the wrong place or too weak.
     Sync,
-    /// The return without a synchronisation.
+    /// Where the path returns without one.
     Exit,
 }
 
@@ -35,7 +35,7 @@ impl Role {
     }
 }
 
-/// The evidence for an edge of a witness. The weakest edge decides the confidence.
+/// How an edge of a witness is known; the weakest decides the confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Evidence {
     /// A direct call (BL).
@@ -46,8 +46,8 @@ pub enum Evidence {
     Argument,
     /// A pointer in data, relocations applied.
     Data,
-    /// A call through a register that was not resolved, or a step in a function with guessed
-    /// edges (a BR without known targets).
+    /// A call through a register that was not resolved, or a step in a function whose
+    /// flow of control is a guess: where a BR of it goes was not resolved.
     Unresolved,
 }
 
@@ -65,63 +65,63 @@ impl Evidence {
     }
 }
 
-/// One step of a witness.
+/// One step of the way that shows a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessStep {
-    /// Role of the step.
+    /// What happens there.
     pub role: Role,
-    /// The function that contains the instruction.
+    /// The function that it happens in.
     pub function: String,
-    /// Address of the instruction.
+    /// The instruction.
     pub address: Svma,
-    /// The called function, if the step is a call.
+    /// The function called there, if one is.
     pub callee: Option<String>,
-    /// The evidence for the call; `None` if the step has no call.
+    /// How the call is known; `None` where there is none.
     pub evidence: Option<Evidence>,
 }
 
-/// The functions that a finding affects.
+/// Functions that a finding reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Affected {
-    /// Functions that may return with the obligation.
+    /// Functions that may return with it.
     pub functions: usize,
-    /// Exported functions among them.
+    /// Those of them that are exported to modules or other programs.
     pub exported: usize,
-    /// System calls among them.
+    /// Those of them that are system calls.
     pub system_calls: usize,
-    /// Names of a few of them: system calls first, then exported functions.
+    /// Names of the best known of them: system calls first, then exported ones.
     pub best_known: Vec<String>,
 }
 
-/// A finding of a rule.
+/// Something that a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Code of the rule.
     pub rule: &'static str,
-    /// Its severity.
+    /// How bad it is.
     pub level: Level,
-    /// The root cause: the function to be repaired.
+    /// The function that is to be mended: the root cause.
     pub function: Option<String>,
-    /// The instruction in the function, or the data that the finding is about.
+    /// Where in it, or the place in data that it is about.
     pub address: Option<Svma>,
-    /// The defect, in one sentence.
+    /// What is wrong, in one sentence.
     pub message: String,
-    /// The path from an entry point to the patch and back to the return; empty if the finding is
-    /// about a single instruction.
+    /// The way from an entry point to the patch to the return; empty where the
+    /// finding is about one place.
     pub witness: Vec<WitnessStep>,
-    /// The functions that it affects.
+    /// Functions that it reaches.
     pub affected: Affected,
-    /// The reason why upstream considers the code correct, if it does.
+    /// Why upstream holds it to be right, if it does.
     pub tolerated: Option<String>,
-    /// Identifies the finding independently of addresses: rule, functions and call chain.
-    /// Functions are named by the path in their mangled symbol, so instances of a generic
-    /// function may share a fingerprint.
+    /// What tells the finding from others and does not change with addresses: rule,
+    /// functions and call chain; functions by the paths that their symbols are mangled from,
+    /// so that those of generic functions may have it together.
     pub fingerprint: String,
 }
 
 impl Finding {
-    /// A finding about the instruction at `at` in `function`. `detail` distinguishes findings of
-    /// the same rule in one function.
+    /// A finding about the instruction at `at` in `function`.  `detail` tells it from others
+    /// of the rule in the function.
     pub(super) fn at(
         subject: &Subject<'_, '_>,
         rule: &'static RuleDescriptor,
@@ -145,52 +145,52 @@ impl Finding {
     }
 }
 
-/// The parts of the file that were analysed, and the parts that could not be.
+/// What was looked at, and what could not be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {
     /// Functions found.
     pub functions: usize,
     /// Instructions in them.
     pub instructions: usize,
-    /// Code words that no decoder knows.
+    /// Words of code that no decoder knows.
     pub undecoded: usize,
     /// Calls through registers that were not resolved.
     pub unresolved_calls: usize,
-    /// BRs whose targets come from a table or a constant.
+    /// BRs whose targets a table or a constant says.
     pub resolved_jumps: usize,
-    /// BRs with a table whose end is a guess.
+    /// BRs that use a table of which nothing says where it ends.
     pub guessed_jumps: usize,
-    /// BRs with unknown targets: tail calls through pointers, and others.
+    /// BRs of which nothing is known: tail calls through pointers, and others.
     pub unresolved_jumps: usize,
-    /// Functions that patch or maintain caches, by name or by their instructions.
+    /// Functions that patch or maintain caches, by name or by what they do.
     pub patchers: usize,
     /// Functions that make other CPUs synchronise.
     pub syncs: usize,
-    /// Limits that were reached, as text. The result is then no proof.
+    /// Bounds that were reached, in words: the result is then no proof.
     pub caps: Vec<String>,
 }
 
-/// Duration of a phase of the analysis.
+/// How long a part of the work took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Phase {
-    /// Name of the phase.
+    /// What was done.
     pub name: &'static str,
-    /// Its duration.
+    /// How long it took.
     pub time: Duration,
 }
 
 /// The result for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LintReport {
-    /// The findings, most severe first, then by rule and function.
+    /// What was found, the worst first, then by rule and function.
     pub findings: Vec<Finding>,
-    /// Coverage of the analysis.
+    /// What was looked at.
     pub coverage: Coverage,
-    /// Whether the file patches code. If it does not, the lint has no verdict.
+    /// Whether the file patches code at all: if not, there is nothing to judge.
     pub is_applicable: bool,
-    /// Doubts about the models: a function that should synchronise by its model but does not, or
-    /// a name that no function has.
+    /// Doubts about the models: a function that is said to synchronise and does
+    /// not, a name that no function has.
     pub model_warnings: Vec<String>,
-    /// Phases of the analysis.
+    /// Parts of the work with their times.
     pub phases: Vec<Phase>,
 }

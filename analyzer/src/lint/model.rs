@@ -1,45 +1,44 @@
-//! Roles of functions by name: the built-in models, the models of a configuration, and the
-//! summary of a kernel.
+//! What functions do, by name: the built-in models and those of a configuration.
 
 use super::rule::Level;
 use crate::pattern::{Pattern, PatternError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The role of a function in patching code.
+/// What a function does to code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FunctionRole {
-    /// Writes instructions. Neither maintains caches nor synchronises.
+    /// Writes instructions and neither maintains caches nor synchronises.
     Writes,
-    /// Patches existing code and maintains caches. Does not synchronise the other CPUs.
+    /// Changes existing code, maintains caches, and makes no other CPU synchronise.
     Patches,
-    /// Patches existing code and synchronises before it returns.
+    /// Changes existing code, and synchronises before it returns.
     PatchesAndSyncs,
-    /// Maintains instruction caches. Does not synchronise the other CPUs.
+    /// Maintains instruction caches, and makes no other CPU synchronise.
     Maintains,
-    /// Makes all other CPUs synchronise and waits for them.
+    /// Makes all other CPUs synchronise, and waits for it.
     Syncs,
-    /// As [`Self::Syncs`], if the argument with this number is not zero.
+    /// The same if the argument of this number is not zero.
     SyncsIfArgument(usize),
-    /// As [`Self::Syncs`], if the function in the argument with this number executes an ISB.
+    /// The same if the function in the argument of this number executes an ISB.
     SyncsIfCallbackIsbs(usize),
-    /// Called by readers of patched code before they execute it: a safepoint or code barrier with
-    /// an ISB of its own.
+    /// Executed by those who read patched code, before they execute it: a safepoint or
+    /// code barrier with an ISB of its own.
     ConsumerSyncs,
     /// Does not return.
     NoReturn,
-    /// Runs before the other CPUs are started, or on code that no CPU can reach.
+    /// Runs before there are other CPUs, or on code that nothing can reach.
     BootOnly,
-    /// Need not synchronise, for a reason that upstream gives.
+    /// Need not synchronise, as upstream argues.
     Tolerated,
 }
 
-/// A model: the role of the functions with certain names.
+/// What a model says of the functions of some names.
 #[derive(Debug)]
 pub struct FunctionModel {
-    /// Their role.
+    /// What they do.
     pub role: FunctionRole,
-    /// The reason why upstream considers that correct.
+    /// Why upstream holds that to be right.
     pub reason: Option<String>,
     /// Their names, as written.
     pub names: Vec<String>,
@@ -47,15 +46,15 @@ pub struct FunctionModel {
 }
 
 impl FunctionModel {
-    /// Whether the model covers a function with this name. A suffix that the compiler adds after
-    /// a dot is ignored.
+    /// Whether it speaks of a function of this name; what a compiler adds behind a
+    /// dot does not count.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let name = name.split('.').next().unwrap_or(name);
         self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether no name has wildcards.
+    /// Whether the names are plain ones, none with wildcards.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !self.names.iter().any(|name| Pattern::is_pattern(name))
@@ -65,67 +64,67 @@ impl FunctionModel {
 /// What the exported functions of a kernel do, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelSummary {
-    /// Functions that may return with existing code patched and the other CPUs not synchronised,
-    /// each with the function that patches.
+    /// Functions that may return with existing code patched and other CPUs not
+    /// synchronised, with the function that patches.
     pub pending: BTreeMap<String, String>,
-    /// Functions that patch existing code, exported or not. The value tells whether the missing
-    /// synchronisation is a finding above the level note.
+    /// Functions that patch existing code, exported or not, each with whether it is a
+    /// finding above a note that nobody synchronises.
     pub patchers: BTreeMap<String, bool>,
-    /// Functions that make the other CPUs synchronise on every path.
+    /// Functions that make other CPUs synchronise on every way through them.
     pub syncs: BTreeSet<String>,
 }
 
-/// Suppresses findings.
+/// Findings that are not to count.
 #[derive(Debug)]
 pub struct Suppression {
-    /// Code of the rule; `None` for every rule.
+    /// Code of the rule; all if `None`.
     pub rule: Option<String>,
-    /// The function that is the root cause; `None` for every function.
+    /// The root function; all if `None`.
     pub function: Option<Pattern>,
-    /// Path of the file; `None` for every file.
+    /// Path of the file; all if `None`.
     pub file: Option<Pattern>,
-    /// The reason.
+    /// Why.
     pub reason: String,
     /// The suppression as written, for reports.
     pub text: String,
 }
 
-/// Models and suppressions of a user.
+/// What a user adds to the models, and findings that are not to count.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// The models. They precede the built-in ones.
+    /// Models, before the built-in ones.
     pub functions: Vec<FunctionModel>,
-    /// The suppressions.
+    /// Findings that are not to count.
     pub suppressions: Vec<Suppression>,
 }
 
-/// The error in a configuration.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It is not TOML, or has unknown fields.
+    /// No TOML, or fields that are not known.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
     /// A pattern that cannot be compiled.
-    #[error("{entry_name}: {error}")]
+    #[error("{place}: {error}")]
     Pattern {
-        /// The entry.
-        entry_name: String,
-        /// The error in the pattern.
+        /// Where.
+        place: String,
+        /// What is wrong with it.
         error: PatternError,
     },
-    /// A role with a missing or superfluous field.
-    #[error("{entry_name}: {expected}")]
+    /// A role that needs more, or less.
+    #[error("{place}: {what}")]
     Role {
-        /// The entry.
-        entry_name: String,
-        /// The expected field.
-        expected: &'static str,
+        /// Where.
+        place: String,
+        /// What was expected.
+        what: &'static str,
     },
     /// A suppression without a reason.
-    #[error("{entry_name}: expected a reason, found none: say why the finding is suppressed")]
+    #[error("{place}: expected a reason, found none: say why the finding is not to count")]
     NoReason {
-        /// The entry.
-        entry_name: String,
+        /// Where.
+        place: String,
     },
 }
 
@@ -177,7 +176,7 @@ impl Config {
     /// Reads a configuration (TOML).
     ///
     /// # Errors
-    /// The first error, with the entry that contains it.
+    /// What is wrong with it, and where.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(text)?;
         let functions = file.function.into_iter().enumerate().map(|(at, entry)| model(at, entry));
@@ -197,17 +196,17 @@ pub(super) fn built_in(is_kernel: bool) -> Config {
         true => include_str!("model/arm64-kernel.toml"),
         false => include_str!("model/arm64-user.toml"),
     };
-    // A test parses both texts.
+    // A test reads both.
     Config::parse(text).unwrap_or_default()
 }
 
-fn pattern(entry_name: &dyn Fn() -> String, text: &str) -> Result<Pattern, ConfigError> {
-    Pattern::parse(text).map_err(|error| ConfigError::Pattern { entry_name: entry_name(), error })
+fn pattern(place: &dyn Fn() -> String, text: &str) -> Result<Pattern, ConfigError> {
+    Pattern::parse(text).map_err(|error| ConfigError::Pattern { place: place(), error })
 }
 
 fn model(at: usize, entry: FunctionEntry) -> Result<FunctionModel, ConfigError> {
-    let entry_name = || format!("function {}", at + 1);
-    let wrong = |expected| ConfigError::Role { entry_name: entry_name(), expected };
+    let place = || format!("function {}", at + 1);
+    let wrong = |what| ConfigError::Role { place: place(), what };
     let argument = || entry.argument.filter(|argument| *argument < 8);
     let needed = "expected argument, the number of a parameter below 8";
     let role = match entry.role {
@@ -230,15 +229,15 @@ fn model(at: usize, entry: FunctionEntry) -> Result<FunctionModel, ConfigError> 
     if matches!(role, FunctionRole::Tolerated) && entry.reason.is_none() {
         return Err(wrong("expected a reason with the role tolerated"));
     }
-    let patterns = entry.names.iter().map(|name| pattern(&entry_name, name));
+    let patterns = entry.names.iter().map(|name| pattern(&place, name));
     let patterns = patterns.collect::<Result<_, _>>()?;
     Ok(FunctionModel { role, reason: entry.reason, names: entry.names, patterns })
 }
 
 fn suppression(at: usize, entry: SuppressEntry) -> Result<Suppression, ConfigError> {
-    let entry_name = || format!("suppress {}", at + 1);
+    let place = || format!("suppress {}", at + 1);
     let reason = entry.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.ok_or_else(|| ConfigError::NoReason { entry_name: entry_name() })?;
+    let reason = reason.ok_or_else(|| ConfigError::NoReason { place: place() })?;
     let field =
         |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name} = {text:?}"));
     let text = [
@@ -247,7 +246,7 @@ fn suppression(at: usize, entry: SuppressEntry) -> Result<Suppression, ConfigErr
         field("file", &entry.file),
     ];
     let text = text.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let compile = |text: Option<String>| text.map(|text| pattern(&entry_name, &text)).transpose();
+    let compile = |text: Option<String>| text.map(|text| pattern(&place, &text)).transpose();
     Ok(Suppression {
         rule: entry.rule,
         function: compile(entry.function)?,
@@ -257,7 +256,7 @@ fn suppression(at: usize, entry: SuppressEntry) -> Result<Suppression, ConfigErr
     })
 }
 
-/// The level of a finding whose code upstream may tolerate.
+/// The level that a role leaves of a finding.
 pub(super) const fn level_of(is_tolerated: bool, level: Level) -> Level {
     if is_tolerated { Level::Note } else { level }
 }
@@ -267,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_models_parse() {
+    fn built_in_models_are_read() {
         for text in [include_str!("model/arm64-kernel.toml"), include_str!("model/arm64-user.toml")]
         {
             let config = Config::parse(text).unwrap();
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_entry() {
+    fn mistakes_are_named() {
         for (text, word) in [
             (
                 "[[function]]\nrole = \"syncs-if-argument\"\nnames = [\"a\"]",

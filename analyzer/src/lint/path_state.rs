@@ -1,5 +1,5 @@
-//! Registers and data on the paths on which the obligation is pending, or on those on which it is
-//! not.
+//! What registers and data hold on those ways through a function on which the obligation is
+//! pending, or on those on which it is not.
 
 use super::registers::{RegisterState, RegisterValue, ValueOrigin};
 use crate::addr::Svma;
@@ -7,11 +7,11 @@ use crate::dataflow::Lattice;
 use crate::image::Image;
 use crate::program::{Access, AccessKind, Condition, Insn, Test, access};
 
-/// Tracked words of data with their values, by address.
+/// TrackedWords of data with what they hold, by address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TrackedWords(Vec<(u64, RegisterValue)>);
 
-/// Words that are tracked at once.
+/// TrackedWords that are kept in mind at once.
 const MOST_WORDS: usize = 8;
 
 impl TrackedWords {
@@ -20,7 +20,8 @@ impl TrackedWords {
         Some(self.0[at].1)
     }
 
-    /// Records the value of the word at `address`. Words that overlap it are no longer tracked.
+    /// Notes what the word at `address` holds; the words beside it that it may reach into are
+    /// no longer known.
     pub(super) fn set(&mut self, address: u64, value: Option<RegisterValue>) {
         self.0.retain(|(at, _)| at.abs_diff(address) >= 8);
         let value = value.filter(|value| value.is_number());
@@ -43,36 +44,32 @@ impl TrackedWords {
     }
 }
 
-/// The state on the paths with, or without, the obligation.
+/// What holds on one half of the ways.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathState {
     pub(super) registers: RegisterState,
     pub(super) words: TrackedWords,
-    /// Whether no data except the stack has changed since the entry, as far as known.
-    pub(super) preserves_data: bool,
+    /// Whether no data but the stack was changed since the entry, for all that is known.
+    pub(super) keeps: bool,
 }
 
 impl Lattice for PathState {
     fn join(&mut self, other: &Self) -> bool {
         let registers = self.registers.join(&other.registers);
         let words = self.words.join(&other.words);
-        let preserves_data = self.preserves_data && !other.preserves_data;
-        self.preserves_data &= other.preserves_data;
-        registers || words || preserves_data
+        let keeps = self.keeps && !other.keeps;
+        self.keeps &= other.keeps;
+        registers || words || keeps
     }
 }
 
 impl PathState {
-    /// The state at the entry of a function.
+    /// What holds at the entry of a function.
     pub(super) fn at_entry() -> Self {
-        Self {
-            registers: RegisterState::at_entry(),
-            words: TrackedWords::default(),
-            preserves_data: true,
-        }
+        Self { registers: RegisterState::at_entry(), words: TrackedWords::default(), keeps: true }
     }
 
-    /// Applies a call at `at` that may change all data.
+    /// What a call at `at` leaves that may change all data.
     pub(super) fn call(&mut self, at: Svma) {
         self.registers.call(at);
         self.change_all();
@@ -80,11 +77,11 @@ impl PathState {
 
     fn change_all(&mut self) {
         self.words = TrackedWords::default();
-        self.preserves_data = false;
+        self.keeps = false;
         self.registers.forget_words(None);
     }
 
-    /// Executes an instruction that is not a call.
+    /// Executes an instruction that is no call.
     pub(super) fn execute(&mut self, image: &Image<'_>, at: Svma, word: u32, insn: Insn) {
         let access = access(word);
         let address = access.and_then(|access| self.registers.address(access));
@@ -100,7 +97,7 @@ impl PathState {
                 }
             }
             (Some(access), Some(address)) => {
-                self.preserves_data = false;
+                self.keeps = false;
                 self.registers.forget_words(Some(address));
                 self.words.set(address, stored.filter(|_| access.bytes >= 4 || is_small(stored)));
             }
@@ -109,8 +106,8 @@ impl PathState {
         }
     }
 
-    /// Restricts the state to executions in which the outcome of a test is `answer`. Returns
-    /// false if there is none.
+    /// Whether a way can be gone on which the answer to a test is `answer`; what it says is
+    /// noted.
     pub(super) fn assume(&mut self, condition: Condition, answer: bool) -> bool {
         let Some(value) = self.registers.get(condition.register) else { return true };
         let narrow = |number| if condition.is_wide { number } else { number & 0xffff_ffff };
@@ -131,7 +128,7 @@ impl PathState {
             }
             _ => None,
         };
-        if let Some(learnt) = learnt.filter(|_| value.is_exact && !value.is_number()) {
+        if let Some(learnt) = learnt.filter(|_| value.is_itself && !value.is_number()) {
             self.registers.learn(value, learnt);
             if let ValueOrigin::Word(address) = value.origin {
                 self.words.set(address, Some(learnt));
@@ -141,18 +138,17 @@ impl PathState {
     }
 }
 
-/// Whether a number fits in a byte, so that a store of one byte preserves it.
+/// Whether a number fits a byte, so that a store of one keeps it.
 fn is_small(value: Option<RegisterValue>) -> bool {
     value.and_then(RegisterValue::as_number).is_some_and(|number| number < 0x100)
 }
 
-/// Whether an instruction may store to memory other than the stack (through SP or the frame
-/// pointer).
+/// Whether an instruction may store elsewhere than to the stack (SP, or the frame pointer).
 fn may_change_data(word: u32, access: Option<Access>) -> bool {
     let is_stack = |number: u32| matches!(number, 29 | 31);
     match access {
         Some(access) => access.kind == AccessKind::Store && !is_stack(access.base.number().into()),
-        // Vector accesses, atomics and similar.
+        // Vectors, atomics and the like.
         None => {
             let is_memory = (word >> 25) & 0b0101 == 0b0100;
             let is_literal = (word >> 27) & 7 == 3 && (word >> 24) & 3 == 0;

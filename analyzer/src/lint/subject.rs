@@ -1,4 +1,5 @@
-//! The program under analysis, and the role of each function.
+//! The program that is looked at, with what is known of its functions by name and by
+//! what they do.
 
 use super::call_arguments::registers_at;
 use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
@@ -11,22 +12,22 @@ use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-/// Prefix of the symbols of exported functions (`include/linux/export.h`, Linux 6.12).
+/// Prefix of the symbols by which a kernel exports (`include/linux/export.h`, Linux 6.12).
 const EXPORT: &str = "__ksymtab_";
 
-/// Instructions of the longest function that is recognised as a wrapper of another.
+/// Instructions of the longest function that is taken for a mere call of another.
 const WRAPPER: u64 = 8;
 
-/// Instructions that are read in search of readers that synchronise on their own side. If there
-/// are more, no reader is recognised.
+/// Instructions that are read at most in search of readers that synchronise on their own
+/// side; where there are more none is recognised.
 const MOST_READ: u64 = 16_000_000;
 
-/// The role of one function, from a model or from its instructions.
+/// What a model says of one function.
 #[derive(Debug, Clone)]
 pub(super) struct KnownRole {
     pub(super) role: FunctionRole,
     pub(super) reason: Option<String>,
-    /// The function of the kernel that has the defect, if a module only calls it.
+    /// The function of the kernel that is to be mended, if a module only calls it.
     pub(super) kernel_root: Option<String>,
 }
 
@@ -36,7 +37,7 @@ impl KnownRole {
     }
 }
 
-/// The program, the roles of its functions, and results that are computed once.
+/// A program and what is known of its functions.
 pub(super) struct Subject<'a, 'data> {
     pub(super) image: &'a Image<'data>,
     pub(super) program: RecoveredProgram<'data>,
@@ -46,7 +47,7 @@ pub(super) struct Subject<'a, 'data> {
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
     call_order: OnceCell<CallOrder>,
-    /// Functions in which not all memory was tracked ([`super::executable_memory`]).
+    /// Functions whose memory was not followed to the end ([`super::executable_memory`]).
     pub(super) unfollowed: Cell<usize>,
     /// Instructions that may still be read in search of readers.
     pub(super) reader_budget: Cell<u64>,
@@ -64,7 +65,7 @@ pub(super) const PROT_EXEC: u64 = 4;
 pub(super) struct ProtectionCall {
     pub(super) function: FuncId,
     pub(super) at: Svma,
-    /// The called function.
+    /// The function called.
     pub(super) name: &'static str,
     /// PROT_ bits.
     pub(super) protection: u64,
@@ -159,7 +160,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.recognise();
     }
 
-    /// Takes over the roles of the kernel functions that a module imports.
+    /// Takes over what the kernel's functions do that a module imports.
     fn adopt(&mut self, kernel: &KernelSummary) {
         for (id, name) in self.program.imports() {
             let known = if kernel.syncs.contains(name) {
@@ -176,8 +177,8 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Recognises functions that maintain caches by DC CVAU and IC IVAU and, in programs,
-    /// wrappers of such functions.
+    /// Recognises functions that maintain caches by what they do, DC CVAU and IC IVAU, and
+    /// in programs those that only call such a one.
     fn recognise(&mut self) {
         let maintains = || KnownRole::of(FunctionRole::Maintains);
         for id in self.program.ids() {
@@ -209,7 +210,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Whether a function consists of little more than one direct call.
+    /// Whether a function does little more than one direct call.
     fn is_wrapper(&self, id: FuncId) -> bool {
         let is_call = |event: &&crate::program::Event| {
             matches!(event.insn, Insn::CallRegister { .. } | Insn::Call { .. })
@@ -219,7 +220,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.program.function(id).range.size() <= WRAPPER * INSN_BYTES && calls.max(tails) == 1
     }
 
-    /// The role of a function, with its reason.
+    /// What is known of a function.
     pub(super) fn known(&self, id: FuncId) -> Option<&KnownRole> {
         self.roles[id.index()].as_ref()
     }
@@ -232,13 +233,13 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.is_exported[id.index()]
     }
 
-    /// A function by which readers of patched code synchronise on their own side, if a model
-    /// names one.
+    /// A function by which readers of patched code synchronise on their own side before
+    /// they execute it, if a model names one.
     pub(super) fn consumer(&self) -> Option<FuncId> {
         self.program.ids().find(|id| self.role(*id) == Some(FunctionRole::ConsumerSyncs))
     }
 
-    /// Whether a function is the entry of a system call in the kernel
+    /// Whether a function is the kernel's side of a system call
     /// (`arch/arm64/include/asm/syscall_wrapper.h`, Linux 6.12).
     pub(super) fn is_system_call(&self, id: FuncId) -> bool {
         let name = self.name(id);
@@ -246,7 +247,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             && (name.starts_with("__arm64_sys_") || name.starts_with("__arm64_compat_sys_"))
     }
 
-    /// Name of a function, made from its address if it has no symbol.
+    /// Name of a function, or where it begins.
     pub(super) fn name(&self, id: FuncId) -> String {
         let function = self.program.function(id);
         if let Some(import) = self.program.import_name(id) {
@@ -258,7 +259,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// The control flow of a function, computed once.
+    /// The control flow of a function, made once.
     pub(super) fn cfg(&self, id: FuncId) -> Rc<Cfg> {
         if let Some(cfg) = self.cfgs.borrow().get(&id) {
             return Rc::clone(cfg);
@@ -268,8 +269,9 @@ impl<'a, 'data> Subject<'a, 'data> {
         cfg
     }
 
-    /// Whether a function executes an ISB, itself or in a callee, a few calls deep. The ISB at
-    /// the end of patching or cache maintenance does not count: it synchronises its own CPU only.
+    /// Whether a function executes an ISB, itself or in what it calls directly, a few
+    /// calls deep.  Those at the end of patching and maintenance do not count: they are
+    /// for the CPU that does it alone.
     pub(super) fn reaches_isb(&self, id: FuncId) -> bool {
         if let Some(known) = self.reaches_isb.borrow().get(&id) {
             return *known;
@@ -304,8 +306,8 @@ impl<'a, 'data> Subject<'a, 'data> {
         found
     }
 
-    /// The functions that `id` calls directly, up to `depth` calls deep, including `id`. The
-    /// number is limited to a few hundred.
+    /// Functions that `id` calls directly, up to `depth` calls deep, itself included; at most
+    /// some hundred.
     pub(super) fn callees(&self, id: FuncId, depth: usize) -> Vec<FuncId> {
         const MOST: usize = 400;
         let mut all = vec![id];
@@ -328,7 +330,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         all
     }
 
-    /// The calls of mmap and mprotect with a constant protection, by address.
+    /// Calls of mmap and mprotect with a constant protection, by address.
     pub(super) fn protections(&self) -> &[ProtectionCall] {
         self.protections.get_or_init(|| {
             let mut found = Vec::new();
@@ -338,7 +340,7 @@ impl<'a, 'data> Subject<'a, 'data> {
                 for call in self.program.callers(*id) {
                     let cfg = self.cfg(call.caller);
                     let registers = registers_at(self.image, &self.program, &cfg, call.at);
-                    // The protection is the third argument of both.
+                    // Both have it as the third argument.
                     if let Some(protection) = registers[2] {
                         let (function, at) = (call.caller, call.at);
                         let of_code = |at: u64| self.program.function_at(Svma(at)).is_some();
@@ -352,12 +354,12 @@ impl<'a, 'data> Subject<'a, 'data> {
         })
     }
 
-    /// The components of the call graph, computed once.
+    /// The components of the call graph, found once.
     pub(super) fn call_order(&self) -> &CallOrder {
         self.call_order.get_or_init(|| CallOrder::of(&self.program))
     }
 
-    /// Instructions that make the address of a function.
+    /// Places in code that make the address of a function.
     pub(super) fn taken_at(&self, id: FuncId) -> &[Svma] {
         let taken = self.taken.get_or_init(|| {
             let mut taken: HashMap<FuncId, Vec<Svma>> = HashMap::new();

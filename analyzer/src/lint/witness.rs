@@ -1,4 +1,4 @@
-//! The witness of a finding: the path from an entry point to the patch and back to the return.
+//! The way that shows a finding: from an entry point to the patch to the return.
 
 use super::finding::{Affected, Evidence, Role, WitnessStep};
 use super::obligation::Root;
@@ -9,10 +9,11 @@ use crate::addr::Svma;
 use crate::program::{CallKind, FuncId, Insn};
 use foldhash::HashMap;
 
-/// Names that a finding lists.
+/// Names that a finding mentions.
 const NAMED: usize = 6;
 
-/// How code outside the analysis can enter a function, best known first.
+/// How a function can be entered from outside of what is analysed; the best known
+/// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum EntryKind {
     /// Exported to modules or other programs.
@@ -21,22 +22,23 @@ pub(super) enum EntryKind {
     SystemCall,
     /// Its address is in data: a table of operations, a notifier.
     Data,
-    /// Code makes its address: the function is passed as a callback.
+    /// Code makes its address: it is handed on as a callback.
     Argument,
-    /// Only functions that never return call it: an exception entry, the loop of a thread.
+    /// Only code that never returns calls it: the entry from an exception, the loop of a
+    /// thread.
     Loop,
-    /// It has no visible caller.
+    /// Nobody is seen to call it.
     Uncalled,
 }
 
-/// How `id` can be entered; `None` if it cannot.
+/// How `id` can be entered, if it can.
 pub(super) fn entry_kind(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
     id: FuncId,
 ) -> Option<EntryKind> {
     let program = &subject.program;
-    // Only the initcall table enters text that is freed after boot.
+    // Text that is freed after boot is entered by its initcall table alone.
     if program.function(id).is_init {
         return None;
     }
@@ -45,7 +47,7 @@ pub(super) fn entry_kind(
     } else if subject.is_system_call(id) {
         Some(EntryKind::SystemCall)
     } else if syncs.is_callback(id) {
-        // It runs while all CPUs are stopped.
+        // It runs while all CPUs are stopped for it.
         None
     } else if program.is_in_data(id) {
         Some(EntryKind::Data)
@@ -60,7 +62,7 @@ pub(super) fn entry_kind(
     }
 }
 
-/// The functions that `reach` contains, counted.
+/// The functions that `reach` gets to, counted.
 pub(super) fn affected(subject: &Subject<'_, '_>, reach: &Reach) -> Affected {
     let ids = || reach.functions.iter().map(|(id, _)| *id);
     let exported: Vec<FuncId> = ids().filter(|id| subject.is_exported(*id)).collect();
@@ -76,8 +78,8 @@ pub(super) fn affected(subject: &Subject<'_, '_>, reach: &Reach) -> Affected {
     }
 }
 
-/// The entry point to show: one without a given-up analysis on its path, of the best known kind,
-/// with the shortest path.
+/// The entry point that is best to show: one that no given-up analysis leads to, the best
+/// known kind, the shortest way.
 pub(super) fn best_entry(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
@@ -87,7 +89,7 @@ pub(super) fn best_entry(
     let best = |functions: &[(FuncId, _)]| {
         let entry = |id| Some((id, entry_kind(subject, syncs, id)?));
         let entries = functions.iter().filter_map(|(id, _)| entry(*id));
-        // Nearer functions come first, and `min_by_key` returns the first of equal elements.
+        // Nearer ones come first, and `min_by_key` takes the first of equals.
         entries.min_by_key(|(_, kind)| match kind {
             EntryKind::Exported | EntryKind::SystemCall => EntryKind::Exported,
             other => *other,
@@ -106,7 +108,7 @@ pub(super) fn steps(
 ) -> Vec<WitnessStep> {
     let got_by: HashMap<FuncId, _> =
         reach.functions.iter().filter_map(|(id, call)| Some((*id, (*call)?))).collect();
-    // A path through a function with guessed edges is a guess itself.
+    // A way through a function whose flow of control is a guess is one itself.
     let known = |function, evidence: Evidence| {
         let is_guess = subject.cfg(function).has_guessed_edges;
         Some(if is_guess { evidence.max(Evidence::Unresolved) } else { evidence })
@@ -140,7 +142,7 @@ pub(super) fn steps(
         });
         at = call.callee;
     }
-    // The last patch that is pending at the return; if the analysis was given up, the last patch.
+    // The last of those that nobody synchronised; all may, where the analysis was given up.
     let calls = root.sites.iter().map(|(site, source)| (*site, Some(*source)));
     let mut patches: Vec<(Svma, Option<FuncId>)> =
         calls.chain(root.stores.iter().map(|site| (*site, None))).collect();
@@ -153,7 +155,7 @@ pub(super) fn steps(
             ..step(Role::Patch, root.function, *site)
         });
     }
-    // A function that ends in a tail call exits there.
+    // A function that ends in a tail call leaves there.
     let range = subject.program.function(entry).range;
     let leaves = |insn| match insn {
         Insn::Jump { to } | Insn::Branch { to } => !range.contains(to),
@@ -168,7 +170,7 @@ pub(super) fn steps(
     steps
 }
 
-/// The evidence of a call.
+/// How a call is known, as findings say it.
 const fn evidence(kind: CallKind) -> Evidence {
     match kind {
         CallKind::Call => Evidence::Call,
@@ -176,7 +178,7 @@ const fn evidence(kind: CallKind) -> Evidence {
     }
 }
 
-/// Names of the functions on the path, without repeats: part of the fingerprint.
+/// Names of the functions on the way, without repeats: what a fingerprint is made of.
 pub(super) fn chain(steps: &[WitnessStep]) -> String {
     let mut names: Vec<&str> = steps.iter().map(|step| step.function.as_str()).collect();
     names.dedup();

@@ -1,12 +1,11 @@
-//! A64 loads and stores of general-purpose registers: direction, size and address.
+//! A64 loads and stores of general-purpose registers: what they read or write, and where.
 //!
-//! Encodings: Arm ARM (DDI 0487), C4.1.94 "Loads and Stores". A pair counts as an access to the
-//! first of its two locations. Vector accesses, atomics with a result and prefetches are not
-//! decoded.
+//! Encodings: Arm ARM (DDI 0487), C4.1.94 "Loads and Stores".  Pairs count as an access to
+//! the first of their two places; vectors, atomics with a result and prefetches are none.
 
 use super::insn::Register;
 
-/// Direction of an access.
+/// What an access does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccessKind {
     /// Reads memory.
@@ -18,21 +17,21 @@ pub enum AccessKind {
 /// A load or store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Access {
-    /// Load or store.
+    /// Which of them.
     pub kind: AccessKind,
     /// The first register that is loaded or stored.
     pub register: Register,
-    /// The register that holds the address, or the base to which the offset is added.
+    /// The register that holds the address, or what the offset is added to.
     pub base: Register,
-    /// Offset in bytes; `None` if it is in a register.
+    /// The offset in bytes; `None` if it is in a register.
     pub offset: Option<i64>,
-    /// Size of each register's access, in bytes.
+    /// Bytes of each register.
     pub bytes: u8,
-    /// Whether the access is a load-acquire or a store-release.
+    /// Whether it is a load with acquire or a store with release semantics.
     pub is_ordered: bool,
 }
 
-/// Decodes `word` as an access.
+/// The access that `word` is.
 #[must_use]
 pub fn access(word: u32) -> Option<Access> {
     // op0 (bits 28:25) x1x0, and bit 26 for vectors.
@@ -43,7 +42,7 @@ pub fn access(word: u32) -> Option<Access> {
         0b111 => single(word),
         0b101 => Some(pair(word)),
         0b001 => ordered(word),
-        // LDAPUR and STLUR share their group with LDR (literal), which has no base register.
+        // LDAPUR and STLUR share their group with LDR (literal), which has no base.
         0b011 if word & 0x3f20_0c00 == 0x1900_0000 => {
             let is_load = (word >> 22) & 3 != 0;
             Some(Access { is_ordered: true, ..plain(word, is_load, Some(signed(word, 12, 9))) })
@@ -57,7 +56,7 @@ fn signed(word: u32, low: u32, bits: u32) -> i64 {
     i64::from((word << above).cast_signed() >> (32 - bits))
 }
 
-/// An access of one register; bits 31:30 give the size.
+/// An access of one register of the size in bits 31:30.
 fn plain(word: u32, is_load: bool, offset: Option<i64>) -> Access {
     Access {
         kind: if is_load { AccessKind::Load } else { AccessKind::Store },
@@ -71,7 +70,7 @@ fn plain(word: u32, is_load: bool, offset: Option<i64>) -> Access {
 
 fn single(word: u32) -> Option<Access> {
     let is_load = (word >> 22) & 3 != 0;
-    // LDAPR is encoded among the atomics.
+    // LDAPR is among the atomics.
     if word & 0x3fff_fc00 == 0x38bf_c000 {
         return Some(Access { is_ordered: true, ..plain(word, true, Some(0)) });
     }
@@ -87,7 +86,7 @@ fn single(word: u32) -> Option<Access> {
         return None;
     }
     match (word & (1 << 21) != 0, (word >> 10) & 3) {
-        // Unscaled, unprivileged and pre-indexed.
+        // Unscaled, unprivileged and with write-back before the access.
         (false, 0 | 2 | 3) => Some(plain(word, is_load, Some(signed(word, 12, 9)))),
         (false, _) => Some(plain(word, is_load, Some(0))),
         (true, 2) => Some(plain(word, is_load, None)),
@@ -97,7 +96,7 @@ fn single(word: u32) -> Option<Access> {
 
 fn pair(word: u32) -> Access {
     let is_load = word & (1 << 22) != 0;
-    // LDPSW loads words. A post-indexed access uses the base without the offset.
+    // LDPSW loads words; the write-back after the access leaves its address as it is.
     let bytes = if word >> 30 == 2 { 8 } else { 4 };
     let is_after = (word >> 23) & 3 == 1;
     let offset = if is_after { 0 } else { signed(word, 15, 7) * i64::from(bytes) };
@@ -116,8 +115,8 @@ fn ordered(word: u32) -> Option<Access> {
     Some(Access { is_ordered, ..plain(word, is_load, Some(0)) })
 }
 
-/// The second register that an instruction writes: the second result of a pair load, or the base
-/// register of an access with write-back.
+/// The second register that a load of a pair writes, or the base that an access with
+/// write-back does: constants in them are gone.
 #[must_use]
 pub fn also_writes(word: u32) -> Option<Register> {
     if (word >> 25) & 0b0101 != 0b0100 {
@@ -145,7 +144,7 @@ mod tests {
 
     /// Words as `llvm-mc -triple=aarch64 -mattr=+all -show-encoding` makes them.
     #[test]
-    fn accesses_are_decoded() {
+    fn accesses_are_told_apart() {
         let plain = |kind, base, offset, bytes| Access {
             kind,
             register: x(1),
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_accesses_are_decoded() {
+    fn ordered_ones_are_known() {
         for (word, kind, bytes) in [
             (0xc8df_fc41, AccessKind::Load, 8),
             (0x88df_fc41, AccessKind::Load, 4),
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn second_results_are_decoded() {
+    fn second_results_are_known() {
         for (word, second) in [
             (0xa940_0440, Some(x(1))),
             (0xf800_8c22, Some(x(1))),

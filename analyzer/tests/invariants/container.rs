@@ -1,13 +1,13 @@
-//! The invariants of unwrapping and of the reader of signatures, for any input.  The fuzz target
-//! `container` and the tests of damaged input share this function.
+//! What unwrapping and the reader of signatures must survive: the fuzz target
+//! `container` and the tests of damaged input run this one function.
 
 use jlctl_analyzer::image::container::{Limits, unwrap};
 use jlctl_analyzer::image::module_signature;
 use std::borrow::Cow;
 
-/// Limits that keep the work for a small input small.
+/// So that a small input cannot make much work.
 const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_layers: 4 };
-/// The size of the descriptor and the marker of a signature.
+/// Descriptor and marker of a signature.
 const SIGNATURE_END: u64 = 12 + 28;
 
 /// Unwraps `bytes`; panics if an answer contradicts another one or the library

@@ -1,0 +1,100 @@
+//! The README and the manual pages: the commands that they show, and that pages are current.
+
+use super::session::{Document, Workspace};
+use crate::command::root;
+
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    #[cfg(feature = "real-images")]
+    let workspace = workspace.with_kernel();
+    #[cfg(feature = "tools")]
+    let workspace = workspace.with_shim();
+    workspace
+}
+
+fn check(path: &str) {
+    Document::read(path).check(&workspace());
+}
+
+#[test]
+fn sessions_of_the_readme() {
+    let workspace = workspace();
+    Document::read("README.md").check(&workspace);
+    // The picture is the one that the session draws.
+    if cfg!(feature = "real-images") {
+        let committed = root().join("man/images/stale.svg");
+        let drawn =
+            std::fs::read_to_string(workspace.directory().join("stale.svg")).expect("a picture");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&committed, &drawn).expect("the picture is writable");
+        }
+        let committed = std::fs::read_to_string(committed).expect("the picture");
+        assert_eq!(committed, drawn, "UPDATE_EXPECT=1 takes what was drawn");
+    }
+}
+
+#[test]
+fn sessions_of_the_guide() {
+    check("man/src/jlctl-guide.7.md");
+}
+
+#[test]
+fn sessions_of_the_page_on_names() {
+    check("man/src/jlctl-names.7.md");
+}
+
+#[test]
+fn sessions_of_the_page_on_the_runtime() {
+    check("man/src/jlshim.7.md");
+}
+
+/// The page on the rules of the lint, made from their descriptors.
+fn page_on_rules() -> String {
+    let rules = jlctl_analyzer::lint::rules_markdown(1);
+    format!(
+        "# NAME
+
+jlctl-lint-rules - what the rules of jlctl lint find
+
+# DESCRIPTION
+
+**jlctl-lint**(1) reports findings by the code of their rule. Each section below states
+what a rule finds and why that is wrong, how it finds it, which findings are false, what
+it misses, where the defect occurred, and what mends it. `jlctl lint --explain` *RULE*
+prints one section. Terms are defined in **jlctl-glossary**(7).
+
+{rules}
+# SEE ALSO
+
+**jlctl-lint**(1), **jlctl-guide**(7), **jlctl-glossary**(7), **jlctl-formats**(5)
+"
+    )
+}
+
+#[test]
+fn the_page_on_rules_is_that_of_their_descriptors() {
+    let path = root().join("man/src/jlctl-lint-rules.7.md");
+    let page = page_on_rules();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &page).expect("the page is writable");
+    }
+    let committed = std::fs::read_to_string(path).expect("the page");
+    assert_eq!(committed, page, "run the test with UPDATE_EXPECT=1, then testdata/bin/man");
+}
+
+#[test]
+fn pages_refer_to_pages() {
+    let man = root().join("man");
+    let entries = std::fs::read_dir(man.join("src")).expect("pages");
+    for path in entries.map(|entry| entry.expect("a readable entry").path()) {
+        let text = std::fs::read_to_string(&path).expect("a page");
+        let names = text.split("**").zip(text.split("**").skip(1));
+        for (name, rest) in names.filter(|(name, _)| name.starts_with("jl")) {
+            let Some(section) = rest.strip_prefix('(').and_then(|rest| rest.get(..1)) else {
+                continue;
+            };
+            let page = man.join(format!("{name}.{section}"));
+            assert!(page.is_file(), "{} refers to {name}({section})", path.display());
+        }
+    }
+}
