@@ -4,10 +4,9 @@
 use crate::images::ReadImage;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::jump_table::{
-    Definitions, Key, KeyDescriptions, KeyName, KeyQuery, QueryError, Resolution, SiteId, exports,
-    imports,
+    Definition, ImageId, ImageKeys, Key, KeyDescriptions, KeyName, KeyQuery, QueryError, SetKeyId,
+    SetKeys, SiteId, exports,
 };
-use std::collections::{BTreeMap, HashSet};
 
 /// One key of the set.
 #[derive(Debug, Clone)]
@@ -35,29 +34,18 @@ pub struct KeySet {
     addresses: Vec<Option<Svma>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Identity {
-    In(usize, Svma),
-    Unresolved(String, u64),
-}
-
 impl KeySet {
     /// The keys of `images`.
     #[must_use]
     pub fn new(images: &[ReadImage<'_>]) -> Self {
-        let definitions = definitions(images);
-        let mut found: BTreeMap<Identity, SetKey> = BTreeMap::new();
-        for (index, image) in images.iter().enumerate() {
-            add_image(&mut found, images, index, image, &definitions);
-        }
-        add_definitions(&mut found, images);
-        let mut keys: Vec<SetKey> = found.into_values().collect();
-        for key in &mut keys {
-            key.sites.sort_by_key(|(image, site)| {
-                let code = images[*image].table.map(|table| table.entry(*site).code);
-                (*image, code, *site)
-            });
-        }
+        let of_image = |image: &ReadImage<'_>| {
+            image.table.map(|table| ImageKeys::of_table(image.image, table)).unwrap_or_default()
+        };
+        let tables: Vec<ImageKeys> = images.iter().map(of_image).collect();
+        let set = SetKeys::identify(&tables, |id| exports(images[id.index()].image));
+        let mut keys: Vec<SetKey> = set.ids().filter_map(|id| set_key(images, &set, id)).collect();
+        add_sites(&mut keys, images, &set);
+        describe_unused_at_home(&mut keys, images, &set);
         let names = keys.iter().map(|key| key.name.clone()).collect();
         let stated = |key: &SetKey| {
             let home = images[key.home?].image;
@@ -88,92 +76,49 @@ impl KeySet {
     }
 }
 
-/// Who defines the symbols by which keys are imported.
-fn definitions(images: &[ReadImage<'_>]) -> Definitions {
-    let mut wanted = HashSet::new();
-    for image in images {
-        let imported = image.table.map(|table| imports(image.image, table)).unwrap_or_default();
-        wanted.extend(imported.into_iter().map(|import| import.symbol));
-    }
-    let mut definitions = Definitions::default();
-    if wanted.is_empty() {
-        return definitions;
-    }
+/// The key `id`, still without sites: as the image that defines it has it, or else as the
+/// first that uses it.
+fn set_key(images: &[ReadImage<'_>], set: &SetKeys, id: SetKeyId) -> Option<SetKey> {
+    let (home, rivals) = match set.definition(id) {
+        Definition::In { image, .. } => (Some(*image), Vec::new()),
+        Definition::Missing => (None, Vec::new()),
+        Definition::Several(rivals) => {
+            let path = |rival: &ImageId| images[rival.index()].file.path().display().to_string();
+            (None, rivals.iter().map(path).collect())
+        }
+    };
+    let (image, key) = home.zip(set.own(id)).unwrap_or(set.first_use(id));
+    let image = images.get(image.index())?;
+    Some(SetKey {
+        home: home.map(ImageId::index),
+        key: image.table?.key(key).clone(),
+        name: image.keys.names().get(key).clone(),
+        sites: Vec::new(),
+        rivals,
+    })
+}
+
+/// Adds the sites that each image has of the keys.
+fn add_sites(keys: &mut [SetKey], images: &[ReadImage<'_>], set: &SetKeys) {
     for (index, image) in images.iter().enumerate() {
-        definitions.add(index, exports(image.image).filter(|(symbol, _)| wanted.contains(symbol)));
-    }
-    definitions
-}
-
-fn add_image(
-    found: &mut BTreeMap<Identity, SetKey>,
-    images: &[ReadImage<'_>],
-    index: usize,
-    image: &ReadImage<'_>,
-    definitions: &Definitions,
-) {
-    let Some(table) = image.table else { return };
-    let imported: BTreeMap<usize, _> = imports(image.image, table)
-        .into_iter()
-        .map(|import| (import.key.index(), import))
-        .collect();
-    for (at, (key, id)) in table.keys().iter().zip(table.key_ids()).enumerate() {
-        let mut rivals = Vec::new();
-        let identity = match imported.get(&at) {
-            None => Identity::In(index, key.address),
-            Some(import) => match definitions.resolve(import) {
-                Resolution::Defined { image, key } => Identity::In(image, key),
-                Resolution::Undefined => Identity::Unresolved(import.symbol.clone(), import.offset),
-                Resolution::Several(files) => {
-                    let path = |file: &usize| images[*file].file.path().display().to_string();
-                    rivals = files.iter().map(path).collect();
-                    Identity::Unresolved(import.symbol.clone(), import.offset)
-                }
-            },
-        };
-        let is_own = identity == Identity::In(index, key.address);
-        let sites = key.sites.iter().map(|site| (index, *site));
-        let entry = found.entry(identity).or_insert_with_key(|identity| SetKey {
-            home: match identity {
-                Identity::In(home, _) => Some(*home),
-                Identity::Unresolved(..) => None,
-            },
-            key: key.clone(),
-            name: image.keys.names().get(id).clone(),
-            sites: Vec::new(),
-            rivals,
-        });
-        if is_own {
-            // The image that defines a key knows it best.
-            entry.key = key.clone();
-            entry.name = image.keys.names().get(id).clone();
+        let Some(table) = image.table else { continue };
+        for (key, id) in table.keys().iter().zip(set.of_image(ImageId::new(index))) {
+            let mut sites = key.sites.clone();
+            sites.sort_by_key(|site| (table.entry(*site).code, *site));
+            keys[id.index()].sites.extend(sites.into_iter().map(|site| (index, site)));
         }
-        entry.sites.extend(sites);
     }
 }
 
-/// Reads the keys that only other images use out of those that define them.
-fn add_definitions(found: &mut BTreeMap<Identity, SetKey>, images: &[ReadImage<'_>]) {
-    let mut missing: BTreeMap<usize, Vec<(Identity, Svma)>> = BTreeMap::new();
-    for (identity, key) in &*found {
-        if let Identity::In(home, address) = identity
-            && key.sites.iter().all(|(image, _)| image != home)
-        {
-            missing.entry(*home).or_default().push((identity.clone(), *address));
-        }
-    }
-    for (home, identities) in missing {
-        let image = images[home].image;
-        let keys: Vec<Key> =
-            identities.iter().map(|(_, address)| Key::at(image, *address)).collect();
-        let described = KeyDescriptions::of_keys(image, &keys);
-        for (((identity, _), key), id) in
-            identities.into_iter().zip(keys).zip(described.names().ids())
-        {
-            if let Some(entry) = found.get_mut(&identity) {
-                entry.key = key;
-                entry.name = described.names().get(id).clone();
-            }
+/// Reads the keys that only other images use out of the image that defines them.
+fn describe_unused_at_home(keys: &mut [SetKey], images: &[ReadImage<'_>], set: &SetKeys) {
+    for (home, missing) in set.without_site_at_home() {
+        let image = images[home.index()].image;
+        let read: Vec<Key> = missing.iter().map(|(_, address)| Key::at(image, *address)).collect();
+        let described = KeyDescriptions::of_keys(image, &read);
+        for (((id, _), key), name) in missing.iter().zip(read).zip(described.names().all()) {
+            let known = &mut keys[id.index()];
+            (known.key, known.name) = (key, name.clone());
         }
     }
 }

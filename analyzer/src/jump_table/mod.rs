@@ -10,11 +10,11 @@ mod entry;
 mod key;
 mod kind;
 mod link_note;
-mod linkage;
 mod locate;
 mod name;
 mod query;
 mod scan;
+mod set;
 mod site;
 mod special;
 mod table;
@@ -26,13 +26,13 @@ pub use dynamic_debug::{DdebugSite, KEY_OFFSET as DDEBUG_KEY_OFFSET};
 pub use entry::{EntryLayout, JumpEntry};
 pub use key::{Key, KeyId, KeyStorage, KeyWord};
 pub use kind::{Classifier, Holder, KeyKind};
-pub use linkage::{Definitions, Import, Resolution, exports, imports};
 pub use locate::{
     LocateError, LocatedBy, SECTION, START_SYMBOL, STATIC_KEYS_SECTION, STOP_SYMBOL, TableLocation,
 };
 pub use name::{KeyName, KeyNames, KeyPath};
 pub use query::{KeyQuery, QueryError};
 pub use scan::{Confidence, MIN_CHAIN};
+pub use set::{Definition, ImageId, ImageKeys, SetKeyId, SetKeys, exports};
 pub use site::{Site, SiteBytes, SiteId};
 pub use special::Special;
 pub use table::{InsnCounts, JumpTable, MAX_ENTRIES};
