@@ -1,8 +1,8 @@
 //! Demangling: from a mangled symbol to the path in Rust or C++.
 
-use std::borrow::Cow;
-
+use crate::pattern::Pattern;
 use gimli::constants::{DW_LANG_C_plus_plus, DW_LANG_Rust};
+use std::borrow::Cow;
 
 /// Length of the longest symbol that is demangled, in bytes: time and memory of a demangler may
 /// grow faster than the length.
@@ -22,6 +22,12 @@ pub fn demangled(symbol: &str) -> Option<String> {
         .into_iter()
         .find_map(|language| addr2line::demangle(symbol, language))
         .filter(|path| !path.is_empty())
+}
+
+/// Whether `pattern` matches a symbol, or the path that the symbol is mangled from.
+#[must_use]
+pub fn matches_symbol(pattern: &Pattern, symbol: &str) -> bool {
+    pattern.matches(symbol) || demangled(symbol).is_some_and(|path| pattern.matches(&path))
 }
 
 /// `text` with each mangled symbol in it replaced by its path.

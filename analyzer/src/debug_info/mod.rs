@@ -34,7 +34,7 @@ mod units;
 mod unwind;
 mod variables;
 
-pub use demangle::{demangled, with_paths};
+pub use demangle::{demangled, matches_symbol, with_paths};
 pub use dwarf::{DebugFault, DebugInfoError};
 pub use frames::{Frame, FrameId, Frames, StringId};
 pub use objects::{Declaration, ObjectPath, ObjectPaths, ObjectQuery};

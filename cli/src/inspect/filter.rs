@@ -1,28 +1,28 @@
-//! Which keys and sites a report is about.
+//! The keys and sites that a report is about: the filters of the command line, applied alike
+//! to one image and to a set.
 
 use super::records::SelectionRecord;
 use crate::args::Inspect;
 use crate::terminal::exit::{Kind, failure};
-use jlctl_analyzer::debug_info::demangled;
-use jlctl_analyzer::image::Image;
-use jlctl_analyzer::jump_table::{
-    Diagnostic, JumpTable, KeyDescriptions, KeyId, KeyKind, KeyQuery, SiteId,
-};
+use jlctl_analyzer::addr::Svma;
+use jlctl_analyzer::debug_info::matches_symbol;
+use jlctl_analyzer::jump_table::{KeyKind, KeyName, KeyQuery};
 use jlctl_analyzer::pattern::{Pattern, PatternError};
+use std::borrow::Cow;
 
 /// The filters of the command line, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    pub(crate) key: Option<KeyQuery>,
+    key: Option<KeyQuery>,
     /// Kinds of keys; all if empty.
-    pub(crate) kinds: Vec<KeyKind>,
-    pub(crate) function: Option<(String, Pattern)>,
-    pub(crate) section: Option<String>,
+    kinds: Vec<KeyKind>,
+    function: Option<(String, Pattern)>,
+    section: Option<String>,
 }
 
 impl Filter {
     /// # Errors
-    /// A usage error for a pattern that is none.
+    /// A usage error for a pattern that cannot be compiled.
     pub(crate) fn of_args(args: &Inspect) -> anyhow::Result<Self> {
         let wrong = |option: &str| {
             let option = option.to_owned();
@@ -42,12 +42,7 @@ impl Filter {
         })
     }
 
-    /// Whether keys of a kind, by its name, are selected.
-    pub(crate) fn has_kind(&self, name: &str) -> bool {
-        self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.name() == name)
-    }
-
-    /// What a report says of the filters; `None` without any.
+    /// The filters as a report shows them; `None` without any.
     pub(crate) fn record(&self, keys: usize, sites: usize) -> Option<SelectionRecord> {
         (!self.is_empty()).then(|| SelectionRecord {
             key: self.key.as_ref().map(|query| query.text().to_owned()),
@@ -59,6 +54,7 @@ impl Filter {
         })
     }
 
+    /// Whether everything is selected.
     pub(crate) fn is_empty(&self) -> bool {
         self.key.is_none()
             && self.kinds.is_empty()
@@ -67,106 +63,135 @@ impl Filter {
     }
 }
 
-/// Selected sites in table order, and their keys by address.
+/// Keys and sites that a filter selects from: those of one image, or of a set.
+pub(crate) trait Selectable {
+    /// Id of a key.
+    type Key: Copy;
+    /// Id of a site.
+    type Site: Copy;
+    /// The tables, as a message calls them.
+    const TABLES: &'static str;
+
+    /// All keys.
+    fn keys(&self) -> impl Iterator<Item = Self::Key>;
+
+    /// All sites.
+    fn sites(&self) -> impl Iterator<Item = Self::Site>;
+
+    /// The names of the keys, in the order of [`Self::keys`].
+    fn names(&self) -> Cow<'_, [KeyName]>;
+
+    fn kind(&self, key: Self::Key) -> KeyKind;
+
+    /// The address of a key, if users know it: addresses in relocatable files are made up.
+    fn address(&self, key: Self::Key) -> Option<Svma>;
+
+    /// The index of a site's key in [`Self::keys`].
+    fn key_of(&self, site: Self::Site) -> usize;
+
+    /// The name of the section that a site is in.
+    fn section(&self, site: Self::Site) -> Option<&str>;
+
+    /// The symbol of the function that a site is in.
+    fn function(&self, site: Self::Site) -> Option<Cow<'_, str>>;
+}
+
+/// Selected sites and the keys that have one, both in their order.
 #[derive(Debug)]
-pub(crate) struct Selection {
-    pub(crate) sites: Vec<SiteId>,
-    pub(crate) keys: Vec<KeyId>,
-    /// For each key of the table, how many of its sites are selected.
+pub(crate) struct Selection<K, S> {
+    pub(crate) sites: Vec<S>,
+    pub(crate) keys: Vec<K>,
+    /// For each key, how many of its sites are selected.
     pub(crate) sites_of: Vec<usize>,
-    is_whole: bool,
+    /// For each site, whether it is selected.
     has_site: Vec<bool>,
 }
 
-impl Selection {
-    /// Applies `filter`.
+impl<K: Copy, S: Copy> Selection<K, S> {
+    /// Applies `filter` to `from`.
     ///
     /// # Errors
     /// A refusal if a filter matches nothing, which most likely is a misspelling.
-    pub(crate) fn new(
-        image: &Image<'_>,
-        table: &JumpTable<'_>,
-        keys: &KeyDescriptions,
-        filter: &Filter,
-    ) -> anyhow::Result<Self> {
-        let key_matches = matching_keys(table, keys, filter)?;
-        let mut function_seen = false;
-        let mut section_seen = false;
-        let sites: Vec<SiteId> = table
-            .site_ids()
-            .filter(|id| {
-                let in_section = in_section(image, table, filter, *id);
-                section_seen |= in_section;
-                let in_function = in_function(image, table, filter, *id);
-                function_seen |= in_function;
-                in_section && in_function && key_matches[table.key_of(*id).index()]
-            })
-            .collect();
-        let nothing = |what: &str, text: &str| {
-            Err(failure(Kind::Refused, format!("{what} {text}: matches nothing in this table")))
+    pub(crate) fn new<T>(from: &T, filter: &Filter) -> anyhow::Result<Self>
+    where
+        T: Selectable<Key = K, Site = S>,
+    {
+        let keys: Vec<K> = from.keys().collect();
+        let is_key_selected = selected_keys(from, &keys, filter)?;
+        let mut is_section_seen = false;
+        let mut is_function_seen = false;
+        let mut selected = Self {
+            sites: Vec::new(),
+            keys: Vec::new(),
+            sites_of: vec![0; keys.len()],
+            has_site: Vec::new(),
         };
-        if let (Some((text, _)), false) = (&filter.function, function_seen) {
+        for site in from.sites() {
+            let in_section = is_in_section(from, site, filter);
+            let in_function = is_in_function(from, site, filter);
+            is_section_seen |= in_section;
+            is_function_seen |= in_function;
+            let key = from.key_of(site);
+            let is_selected = in_section && in_function && is_key_selected[key];
+            selected.has_site.push(is_selected);
+            if is_selected {
+                selected.sites.push(site);
+                selected.sites_of[key] += 1;
+            }
+        }
+        let nothing = |option: &str, text: &str| {
+            let tables = T::TABLES;
+            Err(failure(Kind::Refused, format!("{option} {text}: matches nothing in {tables}")))
+        };
+        if let (Some((text, _)), false) = (&filter.function, is_function_seen) {
             return nothing("--function", text);
         }
-        if let (Some(text), false) = (&filter.section, section_seen) {
+        if let (Some(text), false) = (&filter.section, is_section_seen) {
             return nothing("--section", text);
         }
-        Ok(Self::of_sites(table, sites, filter.is_empty()))
+        let with_sites = keys.iter().zip(&selected.sites_of).filter(|(_, sites)| **sites > 0);
+        selected.keys = with_sites.map(|(key, _)| *key).collect();
+        Ok(selected)
     }
 
-    fn of_sites(table: &JumpTable<'_>, sites: Vec<SiteId>, is_whole: bool) -> Self {
-        let mut sites_of = vec![0; table.keys().len()];
-        let mut has_site = vec![false; table.len()];
-        for id in &sites {
-            sites_of[table.key_of(*id).index()] += 1;
-            has_site[id.index()] = true;
-        }
-        let keys = table.key_ids().filter(|id| sites_of[id.index()] > 0).collect();
-        Self { sites, keys, sites_of, is_whole, has_site }
+    /// Whether a diagnostic about the site at an index concerns the selection; one about a
+    /// table, an image or the set always does.
+    pub(crate) fn concerns(&self, site: Option<usize>) -> bool {
+        site.is_none_or(|site| self.has_site[site])
     }
 
-    /// Whether a diagnostic concerns the selection; what concerns the table or
-    /// the image always does.
-    pub(crate) fn concerns(&self, diagnostic: &Diagnostic) -> bool {
-        self.is_whole || diagnostic.site.is_none_or(|site| self.has_site[site.index()])
+    /// Whether the site at an index is selected.
+    pub(crate) fn has_site(&self, site: usize) -> bool {
+        self.has_site[site]
     }
 }
 
-fn matching_keys(
-    table: &JumpTable<'_>,
-    keys: &KeyDescriptions,
+/// Whether the key filters select each of `keys`.
+fn selected_keys<T: Selectable>(
+    from: &T,
+    keys: &[T::Key],
     filter: &Filter,
 ) -> anyhow::Result<Vec<bool>> {
-    let is_of_kind = |id| filter.has_kind(keys.kind(id).name());
-    let of_kind: Vec<bool> = table.key_ids().map(is_of_kind).collect();
+    let is_of_kind =
+        |key: &T::Key| filter.kinds.is_empty() || filter.kinds.contains(&from.kind(*key));
+    let of_kind: Vec<bool> = keys.iter().map(is_of_kind).collect();
     let Some(query) = &filter.key else { return Ok(of_kind) };
-    let address = |at: usize| table.keys().get(at).map(|key| key.address);
     let found = query
-        .some(keys.names().all(), address)
+        .some(&from.names(), |at| from.address(*keys.get(at)?))
         .map_err(|error| failure(Kind::Refused, format!("--key {error}")))?;
-    let mut matches = vec![false; table.keys().len()];
+    let mut is_selected = vec![false; keys.len()];
     for at in found {
-        matches[at] = of_kind[at];
+        is_selected[at] = of_kind[at];
     }
-    Ok(matches)
+    Ok(is_selected)
 }
 
-fn in_section(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {
-    filter.section.as_ref().is_none_or(|name| {
-        table.site(id).section.is_some_and(|section| image.section(section).name == name)
-    })
+fn is_in_section<T: Selectable>(from: &T, site: T::Site, filter: &Filter) -> bool {
+    filter.section.as_deref().is_none_or(|name| from.section(site) == Some(name))
 }
 
-fn in_function(image: &Image<'_>, table: &JumpTable<'_>, filter: &Filter, id: SiteId) -> bool {
+fn is_in_function<T: Selectable>(from: &T, site: T::Site, filter: &Filter) -> bool {
     filter.function.as_ref().is_none_or(|(_, pattern)| {
-        table
-            .site(id)
-            .function
-            .is_some_and(|function| names_function(pattern, &image.symbols().name(function.symbol)))
+        from.function(site).is_some_and(|symbol| matches_symbol(pattern, &symbol))
     })
-}
-
-/// Whether `pattern` matches a function's symbol, or the path that it is mangled from.
-pub(crate) fn names_function(pattern: &Pattern, symbol: &str) -> bool {
-    pattern.matches(symbol) || demangled(symbol).is_some_and(|path| pattern.matches(&path))
 }

@@ -1,10 +1,13 @@
 //! One image as a report of `jlctl inspect` has it.
 
-use super::filter::{Filter, Selection};
+use super::filter::{Filter, Selectable, Selection};
 use crate::args::{Inspect, InspectFormat};
 use crate::schema::SiteFrames;
-use jlctl_analyzer::image::{Image, ImageFile, SectionId, SymbolOffset};
-use jlctl_analyzer::jump_table::{Diagnostic, JumpTable, KeyDescriptions, SiteId, Special};
+use jlctl_analyzer::addr::Svma;
+use jlctl_analyzer::image::{Image, ImageFile, ImageKind, SectionId, SymbolOffset};
+use jlctl_analyzer::jump_table::{
+    Diagnostic, JumpTable, KeyDescriptions, KeyId, KeyKind, KeyName, SiteId, Special,
+};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +18,7 @@ pub(crate) struct Inspection<'a> {
     pub(crate) image: &'a Image<'a>,
     pub(crate) table: &'a JumpTable<'a>,
     pub(crate) keys: &'a KeyDescriptions,
-    pub(crate) selection: &'a Selection,
+    pub(crate) selection: &'a ImageSelection,
     pub(crate) filter: &'a Filter,
     pub(crate) diagnostics: &'a [Diagnostic],
     /// `None` if no debug information was read.
@@ -24,6 +27,55 @@ pub(crate) struct Inspection<'a> {
     /// The separate file that the debug information is in.
     pub(crate) debug_file: Option<&'a Path>,
     pub(crate) lists: Lists,
+}
+
+/// Selected keys and sites of one image.
+pub(crate) type ImageSelection = Selection<KeyId, SiteId>;
+
+/// The keys and sites of one image.
+pub(crate) struct ImageTable<'a> {
+    pub(crate) image: &'a Image<'a>,
+    pub(crate) table: &'a JumpTable<'a>,
+    pub(crate) keys: &'a KeyDescriptions,
+}
+
+impl Selectable for ImageTable<'_> {
+    type Key = KeyId;
+    type Site = SiteId;
+    const TABLES: &'static str = "this table";
+
+    fn keys(&self) -> impl Iterator<Item = KeyId> {
+        self.table.key_ids()
+    }
+
+    fn sites(&self) -> impl Iterator<Item = SiteId> {
+        self.table.site_ids()
+    }
+
+    fn names(&self) -> Cow<'_, [KeyName]> {
+        Cow::Borrowed(self.keys.names().all())
+    }
+
+    fn kind(&self, key: KeyId) -> KeyKind {
+        self.keys.kind(key)
+    }
+
+    fn address(&self, key: KeyId) -> Option<Svma> {
+        (self.image.kind() != ImageKind::Rel).then(|| self.table.key(key).address)
+    }
+
+    fn key_of(&self, site: SiteId) -> usize {
+        self.table.key_of(site).index()
+    }
+
+    fn section(&self, site: SiteId) -> Option<&str> {
+        section_name(self.image, self.table.site(site).section?)
+    }
+
+    fn function(&self, site: SiteId) -> Option<Cow<'_, str>> {
+        let function = self.table.site(site).function?;
+        Some(self.image.symbols().name(function.symbol))
+    }
 }
 
 /// Which lists a report carries.
@@ -38,7 +90,7 @@ pub(crate) struct Lists {
 pub(crate) fn wanted_sites(
     args: &Inspect,
     lists: Lists,
-    selection: &Selection,
+    selection: &ImageSelection,
     diagnostics: &[Diagnostic],
 ) -> Vec<SiteId> {
     if args.no_source {

@@ -13,5 +13,4 @@ mod set_file;
 mod set_text;
 mod text;
 
-pub(crate) use filter::names_function;
 pub(crate) use run::run;

@@ -1,8 +1,8 @@
 //! `jlctl inspect`: reads images and reports their jump tables.
 
-use super::filter::{Filter, Selection};
+use super::filter::Filter;
 use super::image_records::Records;
-use super::inspection::{Inspection, Lists, wanted_sites};
+use super::inspection::{ImageSelection, ImageTable, Inspection, Lists, wanted_sites};
 use super::set::Set;
 use super::{csv, json, set_text, text};
 use crate::args::{Global, Inspect, InspectFormat};
@@ -65,8 +65,10 @@ fn one(
         || all.then(|| frames_of(&table.site_ids().collect::<Vec<_>>())),
     );
     diagnostics.extend(keys.faults().iter().map(debug_info::debug_fault));
-    let selection = Selection::new(&image, &table, &keys, filter).with_context(of_path)?;
-    diagnostics.retain(|diagnostic| selection.concerns(diagnostic));
+    let selection =
+        ImageSelection::new(&ImageTable { image: &image, table: &table, keys: &keys }, filter)
+            .with_context(of_path)?;
+    diagnostics.retain(|diagnostic| selection.concerns(diagnostic.site.map(SiteId::index)));
     let (frames, faults) =
         frames.unwrap_or_else(|| frames_of(&wanted_sites(args, lists, &selection, &diagnostics)));
     diagnostics.extend(faults);

@@ -1,51 +1,53 @@
 //! A set of files read together: a kernel and its modules, with one list of keys.
 
 use super::document::{Document, Head};
-use super::filter::Filter;
+use super::filter::{Filter, Selectable, Selection};
 use super::inspection::Lists;
-use super::records::{
-    DiagnosticRecord, FileRecord, KeyRecord, SelectionRecord, SiteRecord, SummaryRecord,
-};
-use super::set_file::{self, Member, MemberKey, MemberSite, Reading};
+use super::records::SiteRecord;
+use super::records::{DiagnosticRecord, FileRecord, KeyRecord, SelectionRecord, SummaryRecord};
+use super::set_file::{self, FileKey, FileSite, Reading, SetFile};
 use crate::args::Inspect;
 use crate::open::files::Candidate;
 use crate::open::threads;
 use crate::schema::FrameRecord;
 use crate::terminal::exit::{Kind, failure};
 use crate::terminal::progress::Progress;
+use crate::terminal::style::count;
 use jlctl_analyzer::addr::Svma;
-use jlctl_analyzer::jump_table::{Defect, Definitions, KeyName, Resolution, Severity};
+use jlctl_analyzer::jump_table::{
+    Defect, Definition, ImageId, ImageKeys, KeyKind, KeyName, SetKeyId, SetKeys, Severity,
+};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
-/// What was read of all files.
+/// The content of all files.
 pub(crate) struct Set {
     pub(crate) files: Vec<FileRecord>,
     /// Each key once, by file and address; those without a file last, by name.
     pub(crate) keys: Vec<SetKey>,
     /// By file, in table order, each with the index of its key in `keys`.
-    pub(crate) sites: Vec<MemberSite>,
+    pub(crate) sites: Vec<FileSite>,
     pub(crate) diagnostics: Vec<DiagnosticRecord>,
     pub(crate) summary: SummaryRecord,
     pub(crate) selection: Option<SelectionRecord>,
     pub(crate) lists: Lists,
-    /// Files in directories that are no images.
+    /// Number of files in directories that are not images.
     pub(crate) passed: usize,
 }
 
 /// A key of the set.
 pub(crate) struct SetKey {
     pub(crate) record: KeyRecord<'static>,
-    pub(crate) name: KeyName,
-    /// Address, where that is one that a person knows.
+    name: KeyName,
+    kind: KeyKind,
+    /// Address, if users know it.
     address: Option<Svma>,
-    /// How many files have sites of it.
+    /// Number of files that have sites of it.
     pub(crate) files: usize,
 }
 
 impl Set {
-    /// Reads all `candidates`, which `named` stood for.
+    /// Reads all `candidates`, found for the paths `named`.
     ///
     /// # Errors
     /// If none of them can be read, or none has a jump table.
@@ -63,22 +65,19 @@ impl Set {
                 reading
             })
         });
-        let passed = readings.iter().filter(|reading| matches!(reading, Reading::Passed)).count();
         let mut merge = Merge::default();
         for reading in readings {
             match reading {
-                Reading::Passed => {}
+                Reading::NoImage => merge.passed += 1,
                 Reading::Failed(file) => merge.failed.push(*file),
-                Reading::Read(member) => merge.members.push(*member),
+                Reading::Read(file) => merge.files.push(*file),
             }
         }
-        merge.demand_something(named, passed)?;
-        let mut set = progress.phase("resolve keys", 1, |_| merge.finish(args, lists))?;
-        set.passed = passed;
-        Ok(set)
+        merge.demand_something(named)?;
+        progress.phase("resolve keys", 1, |_| merge.finish(args, lists))
     }
 
-    /// Leaves what `filter` selects.
+    /// Leaves the keys, sites and diagnostics that `filter` selects.
     ///
     /// # Errors
     /// A refusal if a filter matches nothing, which most likely is a misspelling.
@@ -86,57 +85,44 @@ impl Set {
         if filter.is_empty() {
             return Ok(self);
         }
-        let of_kind = |key: &SetKey| filter.has_kind(key.record.kind);
-        let mut is_selected: Vec<bool> = self.keys.iter().map(of_kind).collect();
-        if let Some(query) = &filter.key {
-            let names: Vec<KeyName> = self.keys.iter().map(|key| key.name.clone()).collect();
-            let found = query
-                .some(&names, |at| self.keys[at].address)
-                .map_err(|error| failure(Kind::Refused, format!("--key {error}")))?;
-            let mut is_found = vec![false; self.keys.len()];
-            found.into_iter().for_each(|at| is_found[at] = is_selected[at]);
-            is_selected = is_found;
-        }
-        let of_section = |site: &SiteRecord<'_>| {
-            filter.section.as_deref().is_none_or(|name| site.section.as_deref() == Some(name))
+        let selection = Selection::new(&self, filter)?;
+        let site_of = |found: &DiagnosticRecord| {
+            let (image, site) = found.image.zip(found.site)?;
+            Some(self.sites.partition_point(|of| of.record.image < image) + site)
         };
-        let of_function = |site: &SiteRecord<'_>| {
-            let Some((_, pattern)) = &filter.function else { return true };
-            site.function.as_deref().is_some_and(|name| pattern.matches(name))
-        };
-        let nothing = |what: &str, text: &str| {
-            failure(Kind::Refused, format!("{what} {text}: matches nothing in these tables"))
-        };
-        if !self.sites.iter().any(|site| of_function(&site.record)) {
-            let text = filter.function.as_ref().map_or("", |(text, _)| text);
-            return Err(nothing("--function", text));
-        }
-        if !self.sites.iter().any(|site| of_section(&site.record)) {
-            return Err(nothing("--section", filter.section.as_deref().unwrap_or_default()));
-        }
-        self.sites.retain(|site| {
-            is_selected[site.key] && of_section(&site.record) && of_function(&site.record)
+        self.diagnostics.retain(|found| selection.concerns(site_of(found)));
+        let mut at = 0;
+        self.sites.retain(|_| {
+            at += 1;
+            selection.has_site(at - 1)
         });
-        self.keep_keys_with_sites();
+        let mut new_index = vec![0; self.keys.len()];
+        for (index, key) in selection.keys.iter().enumerate() {
+            new_index[*key] = index;
+        }
+        let mut at = 0;
+        self.keys.retain(|_| {
+            at += 1;
+            selection.sites_of[at - 1] > 0
+        });
+        self.sites.iter_mut().for_each(|site| site.key = new_index[site.key]);
+        self.count_sites();
         self.selection = filter.record(self.keys.len(), self.sites.len());
         Ok(self)
     }
 
-    fn keep_keys_with_sites(&mut self) {
-        let mut sites_of = vec![0; self.keys.len()];
-        self.sites.iter().for_each(|site| sites_of[site.key] += 1);
-        let mut place = vec![0; self.keys.len()];
-        let mut kept = 0;
-        let mut at = 0;
-        self.keys.retain_mut(|key| {
-            key.record.sites = sites_of[at];
-            place[at] = kept;
-            let keep = sites_of[at] > 0;
-            kept += usize::from(keep);
-            at += 1;
-            keep
-        });
-        self.sites.iter_mut().for_each(|site| site.key = place[site.key]);
+    /// Counts the sites of each key, and the files that have some.
+    fn count_sites(&mut self) {
+        let mut last_file = vec![None; self.keys.len()];
+        for key in &mut self.keys {
+            (key.record.sites, key.files) = (0, 0);
+        }
+        for site in &self.sites {
+            let key = &mut self.keys[site.key];
+            key.record.sites += 1;
+            let is_new = last_file[site.key].replace(site.record.image) != Some(site.record.image);
+            key.files += usize::from(is_new);
+        }
     }
 
     /// Whether anything is as wrong as to fail.
@@ -181,39 +167,78 @@ impl Document for Set {
     }
 }
 
-/// Files on their way into one set.
+impl Selectable for Set {
+    type Key = usize;
+    type Site = usize;
+    const TABLES: &'static str = "these tables";
+
+    fn keys(&self) -> impl Iterator<Item = usize> {
+        0..self.keys.len()
+    }
+
+    fn sites(&self) -> impl Iterator<Item = usize> {
+        0..self.sites.len()
+    }
+
+    fn names(&self) -> Cow<'_, [KeyName]> {
+        self.keys.iter().map(|key| key.name.clone()).collect()
+    }
+
+    fn kind(&self, key: usize) -> KeyKind {
+        self.keys[key].kind
+    }
+
+    fn address(&self, key: usize) -> Option<Svma> {
+        self.keys[key].address
+    }
+
+    fn key_of(&self, site: usize) -> usize {
+        self.sites[site].key
+    }
+
+    fn section(&self, site: usize) -> Option<&str> {
+        self.sites[site].record.section.as_deref()
+    }
+
+    fn function(&self, site: usize) -> Option<Cow<'_, str>> {
+        self.sites[site].record.function.as_deref().map(Cow::Borrowed)
+    }
+}
+
+/// Files before they are one set.
 #[derive(Default)]
 struct Merge {
-    members: Vec<Member>,
+    files: Vec<SetFile>,
     failed: Vec<FileRecord>,
-    diagnostics: Vec<DiagnosticRecord>,
+    passed: usize,
 }
 
 impl Merge {
     fn finish(mut self, args: &Inspect, lists: Lists) -> anyhow::Result<Set> {
-        let definitions = self.definitions();
-        let keys = Keys::of_members(&self.members, &definitions, args)?;
+        let tables: Vec<ImageKeys> =
+            self.files.iter_mut().map(|file| std::mem::take(&mut file.identity)).collect();
+        let identified =
+            SetKeys::identify(&tables, |id| std::mem::take(&mut self.files[id.index()].exports));
         let mut set = Set {
             files: Vec::new(),
-            keys: Vec::new(),
+            keys: keys(&self.files, &identified, args)?,
             sites: Vec::new(),
-            diagnostics: Vec::new(),
+            diagnostics: defined_twice(&self.files, &identified).into_iter().collect(),
             summary: SummaryRecord::default(),
             selection: None,
             lists,
-            passed: 0,
+            passed: self.passed,
         };
-        set.diagnostics.append(&mut self.diagnostics);
-        for (index, member) in self.members.into_iter().enumerate() {
-            set.take(member, index, &keys);
+        for (index, file) in self.files.into_iter().enumerate() {
+            set.take(file, index, identified.of_image(ImageId::new(index)));
         }
+        set.count_sites();
         for file in self.failed {
             let error = file.error.clone().unwrap_or_default();
             let defect = Defect::FileNotRead { error };
             set.diagnostics.push(DiagnosticRecord::of_file(&defect, Some(set.files.len())));
             set.files.push(file);
         }
-        set.keys = keys.all;
         set.summary.keys = set.keys.len();
         for key in &set.keys {
             *set.summary.kinds.entry(key.record.kind).or_default() += 1;
@@ -221,75 +246,47 @@ impl Merge {
         Ok(set)
     }
 
-    /// Refuses a set in which nothing could be read, or has a table.
-    fn demand_something(&self, named: &[PathBuf], passed: usize) -> anyhow::Result<()> {
+    /// Refuses a set of which no file could be read, or none has a jump table.
+    fn demand_something(&self, named: &[PathBuf]) -> anyhow::Result<()> {
         let errors = || {
             let errors = self.failed.iter().filter_map(|file| file.error.as_deref());
             errors.collect::<Vec<_>>().join("; ")
         };
-        if self.members.is_empty() {
+        if self.files.is_empty() {
             let what = match self.failed.len() {
                 0 => {
                     let named: Vec<_> =
                         named.iter().map(|path| path.display().to_string()).collect();
                     format!(
-                        "{}: no images found: expected kernels, modules or programs, found {passed} other file{}",
+                        "{}: no images found: expected kernels, modules or programs, found {}",
                         named.join(", "),
-                        if passed == 1 { "" } else { "s" }
+                        count(self.passed, "other file")
                     )
                 }
                 _ => format!("none of the files could be read: {}", errors()),
             };
             return Err(failure(Kind::Input, what));
         }
-        if self.members.iter().all(|member| member.file.table.is_none()) {
-            let (files, failed) = (self.members.len(), self.failed.len());
-            let unread = if failed == 0 {
-                String::new()
-            } else {
-                format!("; {failed} could not be read: {}", errors())
+        if self.files.iter().all(|file| file.record.table.is_none()) {
+            let (files, failed) = (self.files.len(), self.failed.len());
+            let (kind, unread) = match failed {
+                0 => (Kind::Refused, String::new()),
+                _ => (Kind::Input, format!("; {failed} could not be read: {}", errors())),
             };
-            let kind = if failed == 0 { Kind::Refused } else { Kind::Input };
-            let plural = if files == 1 { "" } else { "s" };
             let text = format!(
-                "no jump table in the {files} file{plural} that {} read{unread}",
+                "no jump table in the {} that {} read{unread}",
+                count(files, "file"),
                 if files == 1 { "was" } else { "were" }
             );
             return Err(failure(kind, text));
         }
         Ok(())
     }
-
-    /// Who defines the symbols that keys are looked for by.
-    fn definitions(&mut self) -> Definitions {
-        let holds_key = |key: &MemberKey| key.name.symbol().map(str::to_owned);
-        let wanted: HashSet<String> = self
-            .members
-            .iter()
-            .flat_map(|member| member.keys.iter().filter_map(holds_key))
-            .collect();
-        let mut definitions = Definitions::default();
-        for (index, member) in self.members.iter_mut().enumerate() {
-            let exports = std::mem::take(&mut member.exports);
-            definitions.add(index, exports.into_iter().filter(|(name, _)| wanted.contains(name)));
-        }
-        let repeated = definitions.repeated();
-        if let [(first, files), ..] = &repeated[..] {
-            let path = |index: &usize| self.members[*index].file.path.clone();
-            let defect = Defect::DefinedTwice {
-                symbol: (*first).to_owned(),
-                files: files.iter().map(path).collect(),
-                more: repeated.len() - 1,
-            };
-            self.diagnostics.push(DiagnosticRecord::of_file(&defect, None));
-        }
-        definitions
-    }
 }
 
 impl Set {
-    fn take(&mut self, member: Member, index: usize, keys: &Keys) {
-        if let Some(summary) = &member.file.summary {
+    fn take(&mut self, file: SetFile, index: usize, keys: &[SetKeyId]) {
+        if let Some(summary) = &file.record.summary {
             self.summary.entries += summary.entries;
             self.summary.nop += summary.nop;
             self.summary.jmp += summary.jmp;
@@ -302,142 +299,83 @@ impl Set {
                 *self.summary.special.entry(name).or_default() += sites;
             }
         }
-        for mut site in member.sites {
-            site.key = keys.of_member[index][site.key];
+        for mut site in file.sites {
+            site.key = keys[site.key].index();
             site.record.image = index;
-            site.record.key_name = keys.all[site.key].record.name.clone();
+            site.record.key_name = self.keys[site.key].record.name.clone();
             self.sites.push(site);
         }
-        self.diagnostics.extend(member.diagnostics.into_iter().map(|mut found| {
+        self.diagnostics.extend(file.diagnostics.into_iter().map(|mut found| {
             found.image = Some(index);
             found
         }));
-        self.files.push(member.file);
-    }
-}
-
-/// All keys of a set.
-#[derive(Default)]
-struct Keys {
-    all: Vec<SetKey>,
-    /// For each file and each of its keys, the index in `all`.
-    of_member: Vec<Vec<usize>>,
-}
-
-/// What tells keys apart, in the order in which they are listed.
-#[derive(PartialEq, Eq, Hash, PartialOrd, Ord, Clone)]
-enum Identity {
-    In(usize, Svma),
-    Unresolved(String, u64),
-}
-
-impl Keys {
-    fn of_members(
-        members: &[Member],
-        definitions: &Definitions,
-        args: &Inspect,
-    ) -> anyhow::Result<Self> {
-        let mut found: BTreeMap<Identity, SetKey> = BTreeMap::new();
-        let mut identities: Vec<Vec<Identity>> = Vec::new();
-        let mut elsewhere: BTreeMap<usize, Vec<Svma>> = BTreeMap::new();
-        for (index, member) in members.iter().enumerate() {
-            let own = |key: &MemberKey| Identity::In(index, key.address);
-            let mut ids: Vec<Identity> = member.keys.iter().map(own).collect();
-            for import in &member.imports {
-                let resolution = definitions.resolve(import);
-                if let Resolution::Defined { image, key } = resolution {
-                    elsewhere.entry(image).or_default().push(key);
-                }
-                ids[import.key.index()] = match resolution {
-                    Resolution::Defined { image, key } => Identity::In(image, key),
-                    _ => Identity::Unresolved(import.symbol.clone(), import.offset),
-                };
-                if let Some(reason) = unresolved(&resolution, members) {
-                    let key = &member.keys[import.key.index()];
-                    let entry = found.entry(ids[import.key.index()].clone());
-                    let key = entry.or_insert_with(|| SetKey::new(key, None));
-                    key.record.unresolved = Some(reason);
-                }
-            }
-            for (id, key) in ids.iter().zip(&member.keys) {
-                if *id == own(key) {
-                    let address = member.states_addresses().then_some(key.address);
-                    found.insert(id.clone(), SetKey::new(key, address));
-                }
-            }
-            identities.push(ids);
-        }
-        add_keys_of_others(&mut found, elsewhere, members, args)?;
-        Ok(Self::numbered(found, &identities, members))
-    }
-
-    fn numbered(
-        mut found: BTreeMap<Identity, SetKey>,
-        identities: &[Vec<Identity>],
-        members: &[Member],
-    ) -> Self {
-        for (id, key) in &mut found {
-            // Files that were passed over or failed have no place among the members.
-            key.record.image = match id {
-                Identity::In(image, _) => Some(*image),
-                Identity::Unresolved(..) => None,
-            };
-        }
-        let number: HashMap<Identity, usize> =
-            found.keys().cloned().enumerate().map(|(at, id)| (id, at)).collect();
-        let mut all: Vec<SetKey> = found.into_values().collect();
-        let of_member: Vec<Vec<usize>> =
-            identities.iter().map(|ids| ids.iter().map(|id| number[id]).collect()).collect();
-        for (member, numbers) in members.iter().zip(&of_member) {
-            for (key, at) in member.keys.iter().zip(numbers) {
-                all[*at].record.sites += key.record.sites;
-                all[*at].files += 1;
-            }
-        }
-        Self { all, of_member }
+        self.files.push(file.record);
     }
 }
 
 impl SetKey {
-    /// Sites and files are counted later.
-    fn new(key: &MemberKey, address: Option<Svma>) -> Self {
-        let mut record = key.record.clone();
-        record.sites = 0;
-        Self { record, name: key.name.clone(), address, files: 0 }
+    /// The key as a file has it; its sites and files are counted later.
+    fn new(key: &FileKey, is_address_stated: bool) -> Self {
+        Self {
+            record: key.record.clone(),
+            name: key.name.clone(),
+            kind: key.kind,
+            address: is_address_stated.then_some(key.address),
+            files: 0,
+        }
     }
 }
 
-/// Reads the keys that only other files use out of the files that define them.
-fn add_keys_of_others(
-    found: &mut BTreeMap<Identity, SetKey>,
-    elsewhere: BTreeMap<usize, Vec<Svma>>,
-    members: &[Member],
-    args: &Inspect,
-) -> anyhow::Result<()> {
-    for (index, mut addresses) in elsewhere {
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses.retain(|address| !found.contains_key(&Identity::In(index, *address)));
-        if addresses.is_empty() {
-            continue;
-        }
-        let (path, stated) = (&members[index].file.path, members[index].states_addresses());
-        for key in set_file::keys_at(path.as_ref(), index, &args.debug_dir, &addresses)? {
-            let address = stated.then_some(key.address);
-            found.insert(Identity::In(index, key.address), SetKey::new(&key, address));
+/// The keys of the set, each as the file that defines it has it, or else as the first file
+/// that uses it.
+fn keys(files: &[SetFile], set: &SetKeys, args: &Inspect) -> anyhow::Result<Vec<SetKey>> {
+    let key_of_set = |id| {
+        let definition = set.definition(id);
+        let home = match definition {
+            Definition::In { image, .. } => Some(*image),
+            Definition::Missing | Definition::Several(_) => None,
+        };
+        let (file, key) = home.zip(set.own(id)).unwrap_or(set.first_use(id));
+        let file = &files[file.index()];
+        let is_address_stated = home.is_some() && file.states_addresses();
+        let mut key = SetKey::new(&file.keys[key.index()], is_address_stated);
+        // The index among the files that were read, not among the candidates.
+        key.record.image = home.map(ImageId::index);
+        key.record.unresolved = unresolved(definition, files);
+        key
+    };
+    let mut keys: Vec<SetKey> = set.ids().map(key_of_set).collect();
+    for (home, missing) in set.without_site_at_home() {
+        let file = &files[home.index()];
+        let addresses: Vec<Svma> = missing.iter().map(|(_, address)| *address).collect();
+        let path = file.record.path.as_ref();
+        let read = set_file::keys_at(path, home.index(), &args.debug_dir, &addresses)?;
+        for ((id, _), key) in missing.iter().zip(&read) {
+            keys[id.index()] = SetKey::new(key, file.states_addresses());
         }
     }
-    Ok(())
+    Ok(keys)
+}
+
+/// The first symbol of a key that several files define, as a diagnostic.
+fn defined_twice(files: &[SetFile], set: &SetKeys) -> Option<DiagnosticRecord> {
+    let (symbol, images) = set.repeated().first()?;
+    let defect = Defect::DefinedTwice {
+        symbol: symbol.clone(),
+        files: images.iter().map(|image| files[image.index()].record.path.clone()).collect(),
+        more: set.repeated().len() - 1,
+    };
+    Some(DiagnosticRecord::of_file(&defect, None))
 }
 
 /// Why a key has no file, if it has none.
-fn unresolved(resolution: &Resolution, members: &[Member]) -> Option<String> {
-    match resolution {
-        Resolution::Defined { .. } => None,
-        Resolution::Undefined => Some("no file of this set defines it".to_owned()),
-        Resolution::Several(files) => {
+fn unresolved(definition: &Definition, files: &[SetFile]) -> Option<String> {
+    match definition {
+        Definition::In { .. } => None,
+        Definition::Missing => Some("no file of this set defines it".to_owned()),
+        Definition::Several(images) => {
             let paths: Vec<&str> =
-                files.iter().map(|index| members[*index].file.path.as_str()).collect();
+                images.iter().map(|image| files[image.index()].record.path.as_str()).collect();
             Some(format!("several files define it: {}", paths.join(", ")))
         }
     }

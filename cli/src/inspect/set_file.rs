@@ -1,9 +1,9 @@
 //! One file of a set, read whole and let go: what is kept of it owns itself, so
 //! that memory is bounded by the largest files, not by all of them.
 
-use super::filter::{Filter, Selection};
+use super::filter::Filter;
 use super::image_records::{Records, image_record, key_record};
-use super::inspection::{Inspection, Lists, wanted_sites};
+use super::inspection::{ImageSelection, ImageTable, Inspection, Lists, wanted_sites};
 use super::records::{DiagnosticRecord, FileRecord, KeyRecord, SiteRecord};
 use crate::args::Inspect;
 use crate::open::debug_info;
@@ -14,32 +14,33 @@ use crate::terminal::progress::Progress;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{
-    Import, JumpTable, Key, KeyDescriptions, KeyId, KeyName, LocateError, exports, imports,
+    ImageKeys, JumpTable, Key, KeyDescriptions, KeyId, KeyKind, KeyName, LocateError, exports,
 };
 use std::path::{Path, PathBuf};
 
 /// What is kept of a file.
-pub(crate) struct Member {
-    pub(crate) file: FileRecord,
-    pub(crate) keys: Vec<MemberKey>,
-    pub(crate) sites: Vec<MemberSite>,
+pub(crate) struct SetFile {
+    pub(crate) record: FileRecord,
+    pub(crate) keys: Vec<FileKey>,
+    pub(crate) sites: Vec<FileSite>,
     pub(crate) diagnostics: Vec<DiagnosticRecord>,
-    /// Keys that live in another file, by their index in `keys`.
-    pub(crate) imports: Vec<Import>,
-    /// Objects that others may use.
+    /// The part that the identity of keys across files depends on.
+    pub(crate) identity: ImageKeys,
+    /// Objects that other files may use.
     pub(crate) exports: Vec<(String, Svma)>,
 }
 
 /// A key of a file.
-pub(crate) struct MemberKey {
+pub(crate) struct FileKey {
     pub(crate) record: KeyRecord<'static>,
     pub(crate) name: KeyName,
+    pub(crate) kind: KeyKind,
     /// Address in the image, even where the record shows none.
     pub(crate) address: Svma,
 }
 
 /// A site of a file, with the index of its key there.
-pub(crate) struct MemberSite {
+pub(crate) struct FileSite {
     pub(crate) record: SiteRecord<'static>,
     /// The frame that a person looks for.
     pub(crate) interest: Option<FrameRecord<'static>>,
@@ -48,18 +49,18 @@ pub(crate) struct MemberSite {
 
 /// What became of a file.
 pub(crate) enum Reading {
-    Read(Box<Member>),
+    Read(Box<SetFile>),
     /// Nothing could be read.
     Failed(Box<FileRecord>),
     /// No image, but found in a directory: nobody asked for it.
-    Passed,
+    NoImage,
 }
 
 /// Reads the file that gets the index `index` in the set.
 pub(crate) fn read(candidate: &Candidate, index: usize, args: &Inspect, lists: Lists) -> Reading {
     match try_read(candidate, index, args, lists) {
-        Ok(member) => Reading::Read(Box::new(member)),
-        Err(error) if candidate.is_found && is_no_image(&error) => Reading::Passed,
+        Ok(file) => Reading::Read(Box::new(file)),
+        Err(error) if candidate.is_found && is_no_image(&error) => Reading::NoImage,
         Err(error) => Reading::Failed(Box::new(FileRecord {
             path: candidate.path.to_string_lossy().into_owned(),
             error: Some(format!("{error:#}")),
@@ -75,12 +76,12 @@ fn try_read(
     index: usize,
     args: &Inspect,
     lists: Lists,
-) -> anyhow::Result<Member> {
+) -> anyhow::Result<SetFile> {
     let quiet = Progress::none();
     let input = Input::open(&candidate.path, &args.debug_dir, &quiet)?;
     let image = input.image(&quiet)?;
-    let mut member = Member {
-        file: FileRecord {
+    let mut file = SetFile {
+        record: FileRecord {
             path: candidate.path.to_string_lossy().into_owned(),
             error: None,
             image: Some(image_record(
@@ -95,19 +96,19 @@ fn try_read(
         keys: Vec::new(),
         sites: Vec::new(),
         diagnostics: Vec::new(),
-        imports: Vec::new(),
+        identity: ImageKeys::default(),
         exports: exports(&image).collect(),
     };
     match JumpTable::read(&image) {
-        Ok(table) => member.take(&input, &image, &table, index, args, lists)?,
+        Ok(table) => file.take(&input, &image, &table, index, args, lists)?,
         // A module without static keys is as good as one with some.
         Err(LocateError::NoTable { .. }) if image.faults().is_empty() => {}
         Err(error) => return Err(debug_info::no_table(&image, error)),
     }
-    Ok(member)
+    Ok(file)
 }
 
-impl Member {
+impl SetFile {
     fn take(
         &mut self,
         input: &Input,
@@ -126,7 +127,7 @@ impl Member {
         let keys = debug_info::describe_keys(debug_info.as_ref(), input, image, table, &quiet);
         diagnostics.extend(keys.faults().iter().map(debug_info::debug_fault));
         let filter = Filter::default();
-        let selection = Selection::new(image, table, &keys, &filter)?;
+        let selection = ImageSelection::new(&ImageTable { image, table, keys: &keys }, &filter)?;
         let sites = wanted_sites(args, lists, &selection, &diagnostics);
         let frames = debug_info.filter(|_| !sites.is_empty()).map(|debug_info| {
             debug_info::frames(&debug_info, input, table, &sites, &quiet, &mut diagnostics)
@@ -145,21 +146,22 @@ impl Member {
             lists,
         };
         let records = Records::new(&inspection, index)?;
-        self.file.table = Some(records.table());
-        self.file.summary = Some(records.summary());
+        self.record.table = Some(records.table());
+        self.record.summary = Some(records.summary());
         self.diagnostics = records.all_diagnostics();
-        self.imports = imports(image, table);
+        self.identity = ImageKeys::of_table(image, table);
         self.keys = table
             .key_ids()
-            .map(|id| MemberKey {
+            .map(|id| FileKey {
                 record: records.key_of(id).into_owned(),
                 name: keys.names().get(id).clone(),
+                kind: keys.kind(id),
                 address: table.key(id).address,
             })
             .collect();
         self.sites = table
             .site_ids()
-            .map(|id| MemberSite {
+            .map(|id| FileSite {
                 record: records.site_of(id).into_owned(),
                 interest: records.interest_of(id).map(FrameRecord::into_owned),
                 key: table.key_of(id).index(),
@@ -170,7 +172,7 @@ impl Member {
 
     /// Whether addresses in the image mean something to a person.
     pub(crate) fn states_addresses(&self) -> bool {
-        self.file.image.as_ref().is_some_and(|image| image.r#type != Some("rel"))
+        self.record.image.as_ref().is_some_and(|image| image.r#type != Some("rel"))
     }
 }
 
@@ -184,16 +186,17 @@ pub(crate) fn keys_at(
     index: usize,
     debug_dirs: &[PathBuf],
     addresses: &[Svma],
-) -> anyhow::Result<Vec<MemberKey>> {
+) -> anyhow::Result<Vec<FileKey>> {
     let quiet = Progress::none();
     let input = Input::open(path, debug_dirs, &quiet)?;
     let image = input.image(&quiet)?;
     let keys: Vec<Key> = addresses.iter().map(|address| Key::at(&image, *address)).collect();
     let described = KeyDescriptions::of_keys(&image, &keys);
-    let member_key = |(key, id): (&Key, KeyId)| MemberKey {
+    let file_key = |(key, id): (&Key, KeyId)| FileKey {
         record: key_record(&image, key, &described, id, index, 0).into_owned(),
         name: described.names().get(id).clone(),
+        kind: described.kind(id),
         address: key.address,
     };
-    Ok(keys.iter().zip(described.names().ids()).map(member_key).collect())
+    Ok(keys.iter().zip(described.names().ids()).map(file_key).collect())
 }

@@ -3,7 +3,7 @@
 
 use super::records::{FileRecord, KeyRecord};
 use super::set::Set;
-use super::set_file::MemberSite;
+use super::set_file::FileSite;
 use crate::terminal::output::Sink;
 use crate::terminal::style::{
     Palette, aligned, count, function_name, grouped, heading, label, printable, right_align, rows,
@@ -206,7 +206,7 @@ impl Report<'_> {
         heading(out, &self.palette, "Sites")?;
         let columns = ["file", "code", "insn", "branch", "target", "key", "function", "source"];
         let mut table = aligned(&columns);
-        for MemberSite { record: site, interest, .. } in &self.set.sites {
+        for FileSite { record: site, interest, .. } in &self.set.sites {
             let function = site.function.as_deref().map(|name| {
                 format!("{}+{:#x}", function_name(name), site.function_offset.unwrap_or(0))
             });

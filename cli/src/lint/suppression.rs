@@ -2,7 +2,7 @@
 //! that only one has.
 
 use super::records::{Compared, FindingRecord, Suppressed, SuppressionRecord};
-use crate::inspect::names_function;
+use jlctl_analyzer::debug_info::matches_symbol;
 use jlctl_analyzer::lint::Suppression;
 use jlctl_analyzer::pattern::Pattern;
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub(crate) fn suppress<'a>(
 
 fn fits(suppression: &Suppression, finding: &FindingRecord) -> bool {
     let fits_function = |pattern: &Pattern| {
-        finding.function.as_deref().is_some_and(|symbol| names_function(pattern, symbol))
+        finding.function.as_deref().is_some_and(|symbol| matches_symbol(pattern, symbol))
     };
     let fits_file = |pattern: &Pattern| {
         let name = finding.file.rsplit('/').next().unwrap_or(&finding.file);
