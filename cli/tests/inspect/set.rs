@@ -1,7 +1,7 @@
 //! A kernel and its modules, read together.
 
 use crate::command::{Run, inspect};
-use jlctl_synthetic::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec};
+use jlctl_synthetic::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec, TextSection};
 use jlctl_synthetic::{broken, wrap};
 use serde_json::Value;
 use std::path::Path;
@@ -273,4 +273,102 @@ fn broken_modules_leave_the_rest_of_the_set() {
         assert_eq!(json["images"].as_array().map(Vec::len), Some(2), "{name}");
         assert!(json["summary"]["entries"].as_u64() >= Some(1), "{name}");
     }
+}
+
+/// Keys of two kinds with sites in three functions, of which one has a mangled name; two
+/// sites hold a RET.
+fn faulty(spec: ImageSpec) -> Vec<u8> {
+    const RET: u32 = 0xd65f_03c0;
+    const HANDLE: &str = "_ZN6server6handleEi";
+    spec.key(KeySpec::new("bad_key"))
+        .key(KeySpec::new("good_key").initially_true())
+        .key(KeySpec::new("__tracepoint_demo").interior(8, 64))
+        .function(FunctionSpec::new(HANDLE, FILE, 64))
+        .function(FunctionSpec::new("plain_fn", FILE, 64))
+        .function(FunctionSpec::new("start_fn", FILE, 64).in_section(TextSection::Init))
+        .site(
+            SiteSpec::new(&*format!("{HANDLE}+4"), &*format!("{HANDLE}+0x20"), "bad_key").word(RET),
+        )
+        .site(SiteSpec::new(&*format!("{HANDLE}+8"), &*format!("{HANDLE}+0x20"), "good_key"))
+        .site(SiteSpec::new("plain_fn+4", "plain_fn+0x20", "good_key").word(RET))
+        .site(SiteSpec::new("plain_fn+8", "plain_fn+0x20", "__tracepoint_demo+8"))
+        .site(SiteSpec::new("start_fn+4", "start_fn+0x20", "bad_key"))
+        .build()
+}
+
+/// Every filter selects the same of a file alone as of the file in a set.
+#[test]
+fn filters_select_the_same_of_one_file_and_of_a_set() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(directory.path().join(name), bytes).expect("it can be written");
+    };
+    put("vmlinux", &faulty(ImageSpec::kernel()));
+    put("faulty.ko", &faulty(ImageSpec::module("faulty")));
+    put("other.ko", &first());
+    for file in ["vmlinux", "faulty.ko"] {
+        let whole = json(directory.path(), &[file], &[]).0;
+        assert_eq!(whole["diagnostics"].as_array().map(Vec::len), Some(2), "{whole:#}");
+        let address = whole["keys"][0]["address"].as_str().expect("an address").to_owned();
+        for (options, sites, diagnostics) in [
+            (&["--key", "bad_key"][..], 2, 1),
+            (&["--key", "good_*"], 2, 1),
+            (&["--key", "/_key$/"], 4, 2),
+            (&["--key", "__tracepoint_demo"], 1, 0),
+            (&["--kind", "tracepoint"], 1, 0),
+            (&["--kind", "plain"], 4, 2),
+            (&["--kind", "plain,tracepoint"], 5, 2),
+            (&["--function", "server::handle(int)"], 2, 1),
+            (&["--function", "server::*"], 2, 1),
+            (&["--function", "_ZN6server6handleEi"], 2, 1),
+            (&["--function", "/^plain/"], 2, 1),
+            (&["--section", ".init.text"], 1, 0),
+            (&["--section", ".text"], 4, 2),
+            (&["--key", "bad_key", "--section", ".text"], 1, 1),
+            (&["--key", "good_key", "--function", "start_fn"], 0, 0),
+        ] {
+            let alone = json(directory.path(), &[file], options);
+            let in_set = json(directory.path(), &[file, "other.ko"], options);
+            let context = format!("{file} {options:?}");
+            // The other file has a key and a site of the kind, section or name too.
+            let of_file = |list: &str, (json, _): &(Value, i32)| -> Vec<Value> {
+                let all = json[list].as_array().expect("a list").clone();
+                all.into_iter().filter(|record| record["image"] == 0).collect()
+            };
+            for list in ["sites", "keys", "diagnostics"] {
+                assert_eq!(of_file(list, &alone), of_file(list, &in_set), "{context}: {list}");
+            }
+            let found = ["sites", "diagnostics"].map(|list| of_file(list, &in_set).len());
+            assert_eq!(found, [sites, diagnostics], "{context}");
+            assert_eq!(alone.1, in_set.1, "{context}: the exit code");
+        }
+        for options in [
+            &["--key", "no_such_key"][..],
+            &["--function", "server::handle"],
+            &["--section", ".exit.text"],
+        ] {
+            let codes = [&[file][..], &[file, "other.ko"]]
+                .map(|files| run(directory.path(), files, options).code);
+            assert_eq!(codes, [4, 4], "{file} {options:?}");
+        }
+        // An address in a relocatable file is made up, and names no key.
+        let [alone, in_set] = [&[file][..], &[file, "other.ko"]]
+            .map(|files| run(directory.path(), files, &["--key", &address]).code);
+        assert_eq!(alone, in_set, "{file} {address}");
+    }
+}
+
+/// The number of files with sites of a key follows the selection too.
+#[test]
+fn files_of_a_key_are_those_with_selected_sites() {
+    let directory = tree();
+    let options = ["--key", "shared_key", "--function", "kernel_fn"];
+    let run = run(directory.path(), &["vmlinux", "modules"], &options);
+    let row = run.stdout.lines().find(|line| line.contains("shared_key  vmlinux"));
+    assert_eq!(
+        row.map(str::trim_start),
+        Some("1      1  on     shared_key  vmlinux"),
+        "{}",
+        run.stdout
+    );
 }
