@@ -1,5 +1,5 @@
-//! apt with lists, cache and sources of its own, for any architecture and
-//! suite, beside the machine's configuration.
+//! apt with separate lists, cache and sources, for any architecture and suite, independent of
+//! the machine's configuration.
 
 use crate::command::output;
 use crate::image::{Package, Suite, Wanted};
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How often lists are read at most: an archive may be in the middle of an update.
+/// Maximum number of attempts to read the lists: the archive may be in the middle of an update.
 const ATTEMPTS: u32 = 3;
-/// What is waited before the next time.
+/// The delay between attempts.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// apt for one architecture and suite.
@@ -21,8 +21,8 @@ pub(super) struct Apt {
 }
 
 impl Apt {
-    /// Sets up apt in the directory `work` and reads the lists of `suite`, more than
-    /// once if need be; `progress` is told.
+    /// Sets up apt in the directory `work` and reads the lists of `suite`, with several
+    /// attempts; calls `progress` with each step.
     pub(super) fn new(
         work: &Path,
         architecture: &str,
@@ -74,8 +74,8 @@ impl Apt {
         command
     }
 
-    /// The releases that are `wanted` of which the archive has both packages in the
-    /// same version, the newest last.
+    /// The `wanted` releases of which the archive has both packages in the same version, the
+    /// newest last.
     pub(super) fn releases(&self, wanted: Wanted) -> Result<Vec<Release>, FetchError> {
         let names = match wanted {
             Wanted::Pinned(release) => vec![release.to_owned()],
@@ -94,7 +94,7 @@ impl Apt {
         Ok(complete(&names, &list))
     }
 
-    /// The newest version of a package; `None` if the archive has none.
+    /// The newest version of a package; `None` if the archive does not have it.
     pub(super) fn newest(&self, package: &str) -> Result<Option<String>, FetchError> {
         let list = output(self.command("apt-cache").args(["madison", package]))?;
         Ok(newest(package, &list))
@@ -153,10 +153,9 @@ fn newest(package: &str, list: &str) -> Option<String> {
     versions.next().map(|(_, version)| version)
 }
 
-/// Those of `releases` that have every package in one version, according to the
-/// lines `package | version | origin` of `apt-cache madison`. apt also names
-/// packages that others merely mention, and a package can be published later
-/// than its debug package.
+/// Those of `releases` that have every package in one version, according to the lines `package
+/// | version | origin` of `apt-cache madison`. apt also lists packages that other packages only
+/// mention, and a package can be published later than its debug package.
 fn complete(releases: &[String], list: &str) -> Vec<Release> {
     let published: Vec<(String, String)> = list.lines().filter_map(fields).collect();
     let release = |name: &String| {

@@ -1,6 +1,6 @@
-//! Programs and libraries to fetch: what they are, and how Debian packages them.
+//! The programs and libraries to fetch, and their Debian packages.
 
-/// A real arm64 program or library of Debian 12, of which the newest version is kept.
+/// A real arm64 program or library of Debian 12, in its newest version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Binary {
     /// SpiderMonkey, whose JIT synchronises by membarrier.
@@ -22,7 +22,7 @@ pub enum Binary {
 }
 
 impl Binary {
-    /// Every one.
+    /// Every program and library.
     pub const ALL: [Self; 8] = [
         Self::Mozjs,
         Self::Luajit,
@@ -49,7 +49,7 @@ impl Binary {
         }
     }
 
-    /// The one of this name.
+    /// The program or library of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|binary| binary.name() == name)
@@ -70,7 +70,7 @@ impl Binary {
         }
     }
 
-    /// Name of the file in the cache: without the version, which moves.
+    /// Name of the file in the cache, without the version, which changes.
     pub(super) fn file_name(self) -> String {
         let name = self.name().trim_start_matches("user-");
         if self == Self::Qemu { name.to_owned() } else { format!("{name}.so") }

@@ -1,17 +1,17 @@
-//! Where the cache outside the work tree keeps what was fetched.
+//! Paths and records of the cache outside the work tree.
 
 use crate::{Binary, FetchError, Image};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Name of the file that says which package and version an artefact is from.
+/// Name of the file that records the package and version of an artefact.
 const RECORD: &str = "source";
 
 /// One release of a kernel, as Debian built it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Release {
-    /// What `uname -r` says: `6.12.117+deb12-cloud-arm64`.
+    /// The release as `uname -r` prints it: `6.12.117+deb12-cloud-arm64`.
     pub name: String,
     /// The version of the packages: `6.12.117-1~deb12u1`.
     pub version: String,
@@ -26,12 +26,12 @@ pub fn cache_dir() -> Option<PathBuf> {
         .or_else(|| variable("HOME").map(|home| home.join(".cache").join("jlctl")))
 }
 
-/// Where the cache has, or would have, the directory of `image`.
+/// The directory of `image` in the cache, whether it exists or not.
 pub(super) fn image_dir(image: Image) -> Option<PathBuf> {
     Some(cache_dir()?.join("images").join(image.name()))
 }
 
-/// Where the cache has, or would have, the directory of `binary`.
+/// The directory of `binary` in the cache, whether it exists or not.
 pub(super) fn binary_dir(binary: Binary) -> Option<PathBuf> {
     Some(cache_dir()?.join("images").join(binary.name()))
 }
@@ -44,7 +44,7 @@ pub fn binary_path(binary: Binary) -> Option<PathBuf> {
     (path.is_file() && directory.join(RECORD).is_file()).then_some(path)
 }
 
-/// Package and version that the fetched program or library is from.
+/// Package and version of the fetched program or library.
 #[must_use]
 pub fn binary_version(binary: Binary) -> Option<String> {
     first_line(&binary_dir(binary)?)
@@ -52,8 +52,8 @@ pub fn binary_version(binary: Binary) -> Option<String> {
 
 /// The fetched file or directory; `None` if it was not fetched.
 ///
-/// It is called `vmlinux`, `vmlinuz`, `modules` or `debug` ([`crate::Part`]), so
-/// that a module is `path(…)/kernel/fs/nfs/nfs.ko` and the debug file of one
+/// The name is `vmlinux`, `vmlinuz`, `modules` or `debug` ([`crate::Part`]): a module is
+/// `path(…)/kernel/fs/nfs/nfs.ko` and its debug file
 /// `path(…)/lib/modules/RELEASE/kernel/fs/nfs/nfs.ko`.
 #[must_use]
 pub fn path(image: Image) -> Option<PathBuf> {
@@ -63,14 +63,13 @@ pub fn path(image: Image) -> Option<PathBuf> {
     (kept && directory.join(RECORD).is_file()).then_some(path)
 }
 
-/// Package and version that the fetched artefact is from, such as
-/// `linux-image-… 6.12.117-1~deb12u1`.
+/// Package and version of the fetched artefact, such as `linux-image-… 6.12.117-1~deb12u1`.
 #[must_use]
 pub fn version(image: Image) -> Option<String> {
     first_line(&image_dir(image)?)
 }
 
-/// The release that the fetched artefact is of; `None` if it was not fetched.
+/// The release of the fetched artefact; `None` if it was not fetched.
 #[must_use]
 pub fn release(image: Image) -> Option<Release> {
     path(image)?;

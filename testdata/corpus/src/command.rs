@@ -15,12 +15,12 @@ pub(super) fn output(command: &mut Command) -> Result<String, FetchError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What becomes of the left side of a pipe when the right side has ended well.
+/// The requirement on the left side of a pipe after the right side has succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Producer {
-    /// It must have ended well too.
+    /// It must succeed too.
     RunsToItsEnd,
-    /// It may have failed for want of a reader; what was read of it was enough.
+    /// It may fail because the right side stopped reading early.
     MayBeCutShort,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn pipe(
 ) -> Result<(), FetchError> {
     let (left_line, right_line) = (line(left), line(right));
     let spawn_error = |command: &str, source| FetchError::Spawn { command: command.into(), source };
-    // Into a file: of two pipes read in turn, one can fill up and block.
+    // stderr goes to a file: a second pipe could fill up and block.
     let mut log = tempfile::tempfile().map_err(|source| spawn_error(&left_line, source))?;
     let stderr = log.try_clone().map_err(|source| spawn_error(&left_line, source))?;
     let mut producer = left
@@ -43,7 +43,7 @@ pub(super) fn pipe(
         .map_err(|source| spawn_error(&left_line, source))?;
     let stream = producer.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let consumed = right.stdin(stream).output();
-    // Closing the reading end lets a producer finish that still writes.
+    // Closing the reading end lets a producer finish that is still writing.
     right.stdin(Stdio::null());
     let produced = producer.wait();
     check(&right_line, &consumed.map_err(|source| spawn_error(&right_line, source))?)?;

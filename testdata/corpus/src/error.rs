@@ -7,21 +7,21 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// There is nowhere to keep the image.
+    /// No directory for the cache is known.
     #[error("no cache directory: set JLCTL_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,
-    /// The machine is no Debian.
+    /// The machine does not run Debian.
     #[error("real images come through Debian's apt, but this machine is {found}")]
     NotDebian {
-        /// What `/etc/os-release` says.
+        /// The system that `/etc/os-release` names.
         found: String,
     },
-    /// The machine's apt configuration names no archive for a suite.
+    /// The machine's apt configuration has no source for a suite.
     #[error(
         "the machine's apt configuration has no source of suite {suite} to take the archive's address from"
     )]
     NoSource {
-        /// The suite looked for.
+        /// The missing suite.
         suite: String,
     },
     /// A command could not be started.
@@ -37,23 +37,23 @@ pub enum FetchError {
     Command {
         /// The command line.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: String,
         /// What it wrote to stderr.
         stderr: String,
     },
-    /// apt knows no such package.
+    /// apt does not know the package.
     #[error("suite {suite} has no package {package}")]
     NoPackage {
-        /// The package looked for.
+        /// The missing package.
         package: String,
         /// The suite.
         suite: String,
     },
-    /// Several things failed.
+    /// Several fetches failed.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<FetchError>),
-    /// A file is not the pinned one.
+    /// A file differs from the pinned one.
     #[error("{path}: SHA-256 is {found}, expected {expected}")]
     WrongSum {
         /// The file.
@@ -63,26 +63,26 @@ pub enum FetchError {
         /// The pinned sum.
         expected: String,
     },
-    /// A package has not exactly one file of a pattern.
-    #[error("the package has {found} files {pattern}, expected one")]
+    /// The number of files that match a pattern in a package is not one.
+    #[error("the package has {found} files that match {pattern}, expected one")]
     Members {
-        /// What was unpacked.
+        /// The pattern.
         pattern: String,
-        /// How many files that were.
+        /// The number of files that match.
         found: usize,
     },
-    /// The cache holds a directory that no fetch can have left.
+    /// The cache contains a directory that no fetch leaves.
     #[error("{path} exists but is incomplete: remove it and fetch again")]
     Incomplete {
         /// The directory.
         path: PathBuf,
     },
-    /// The file system refused something.
+    /// A file operation failed.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -90,7 +90,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Wraps an I/O error with what was tried on which path.
+    /// Wraps an I/O error with the operation and the path.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

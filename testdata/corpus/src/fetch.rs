@@ -1,5 +1,5 @@
-//! Fetching: what is missing of a kernel, one download for each package,
-//! verified and renamed into place.
+//! Fetches the missing artefacts of a kernel: one download for each package, verified and
+//! renamed into place.
 
 use crate::apt::Apt;
 use crate::cache::{cache_dir, image_dir, path, release};
@@ -12,27 +12,26 @@ use std::time::Instant;
 
 /// Fetches those of `images` that the cache does not have.
 ///
-/// All artefacts of a kernel in the cache are of one release. What is missing is
-/// fetched of the release that is there already. Only if the archive has dropped
-/// that release are the newest one's artefacts fetched instead, for those in the
-/// cache as well: first all are downloaded and verified, then the old ones are
-/// removed, then the new ones renamed into place. A failure before that leaves
-/// the old ones as they were; an interruption during it leaves some missing,
-/// never two releases side by side. To move on to the newest release, remove the
+/// All artefacts of a kernel in the cache belong to one release. Missing artefacts are fetched
+/// from the release that is already in the cache. If the archive has dropped that release, all
+/// artefacts of the kernel are fetched from the newest one: first all are downloaded and
+/// verified, then the old ones are removed, then the new ones are renamed into place. A failure
+/// before the removal leaves the old artefacts unchanged; an interruption after it leaves some
+/// missing, but never two releases side by side. To move to the newest release, remove the
 /// kernel's directories from the cache and fetch.
 ///
-/// Each artefact's directory also holds the file `source` with package, version
-/// and SHA-256; that of a directory is the sum of what `sha256sum` prints for
-/// its files, sorted by path.
+/// Each artefact's directory also holds the file `source` with package, version and SHA-256;
+/// the SHA-256 of a directory is that of the output of `sha256sum` for its files, sorted by
+/// path.
 ///
-/// A kernel may come from several suites, which are tried in turn; one that cannot be
-/// had does not keep the others from being fetched.
+/// A kernel may come from several suites, which are tried in order; a failed fetch does not
+/// prevent the others.
 ///
-/// `progress` is told what happens.
+/// `progress` is called with each step.
 ///
 /// # Errors
-/// [`FetchError`] if the machine is no Debian, a command fails or a sum is wrong; all
-/// failures are in it.
+/// [`FetchError`] if the machine does not run Debian, a command fails or a sum is wrong; it
+/// contains every failure.
 pub fn fetch(images: &[Image], progress: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
     let mut failed = Vec::new();
     for kernel in Kernel::ALL {
@@ -52,7 +51,7 @@ pub fn fetch(images: &[Image], progress: &mut dyn FnMut(&str)) -> Result<(), Fet
     }
 }
 
-/// What to fetch of a kernel.
+/// The artefacts of a kernel to fetch.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     release: Release,
@@ -90,7 +89,7 @@ fn fetch_kernel(
         match found {
             Ok((apt, plan)) => return fetch_planned(&apt, &plan, work.path(), progress),
             Err(error) => {
-                progress(&format!("{}: not to be had: {error}", suite.name()));
+                progress(&format!("{}: cannot be fetched: {error}", suite.name()));
                 failed.push(error);
             }
         }
@@ -101,7 +100,7 @@ fn fetch_kernel(
     })
 }
 
-/// Downloads, verifies and puts in place what is planned.
+/// Downloads and verifies the planned artefacts, and renames them into place.
 fn fetch_planned(
     apt: &Apt,
     plan: &Plan,
@@ -116,23 +115,23 @@ fn fetch_planned(
     for (name, images) in &packages {
         stage(apt, name, images, &plan.release, &staged, progress)?;
     }
-    place(plan, &staged, &work.join("outdated"))
+    replace(plan, &staged, &work.join("outdated"))
 }
 
-/// Whether all of `wanted` are there, and all that is there is of one release.
+/// Whether all of `wanted` are cached, and all cached artefacts belong to one release.
 fn is_complete(wanted: &[Image], cached: &[(Image, Release)]) -> bool {
     wanted.iter().all(|wanted| cached.iter().any(|(image, _)| image == wanted))
         && of_one_release(cached).is_some()
 }
 
-/// The release of all that is in the cache; `None` if there are several or none.
+/// The release of the cached artefacts; `None` if there are several or none.
 fn of_one_release(cached: &[(Image, Release)]) -> Option<&Release> {
     let (_, first) = cached.first()?;
     cached.iter().all(|(_, release)| release == first).then_some(first)
 }
 
-/// What is missing of the release in the cache if it is `available`, else all of
-/// the newest, which is last; `None` if nothing is available.
+/// The missing artefacts of the cached release if it is `available`, else all artefacts of the
+/// newest, which is last; `None` if no release is available.
 fn plan(wanted: &[Image], cached: &[(Image, Release)], available: &[Release]) -> Option<Plan> {
     let is_cached = |image: &Image| cached.iter().any(|(other, _)| other == image);
     let kept = of_one_release(cached).filter(|release| available.contains(release));
@@ -146,7 +145,7 @@ fn plan(wanted: &[Image], cached: &[(Image, Release)], available: &[Release]) ->
     })
 }
 
-/// An artefact's directory without its artefact is nothing that a fetch leaves.
+/// No fetch leaves an artefact's directory without its artefact.
 fn refuse_incomplete(kernel: Kernel) -> Result<(), FetchError> {
     for image in kernel.images() {
         let directory = image_dir(image).ok_or(FetchError::NoCache)?;
@@ -157,7 +156,7 @@ fn refuse_incomplete(kernel: Kernel) -> Result<(), FetchError> {
     Ok(())
 }
 
-/// Downloads a package and puts `images` of it into directories of `staged`.
+/// Downloads a package and unpacks its `images` into directories of `staged`.
 fn stage(
     apt: &Apt,
     name: &str,
@@ -180,8 +179,8 @@ fn stage(
     Ok(())
 }
 
-/// Replaces what the cache has of `plan.images` by what is in `staged`.
-fn place(plan: &Plan, staged: &Path, outdated: &Path) -> Result<(), FetchError> {
+/// Replaces `plan.images` in the cache with those in `staged`.
+fn replace(plan: &Plan, staged: &Path, outdated: &Path) -> Result<(), FetchError> {
     fs::create_dir_all(outdated).map_err(FetchError::io("create", outdated))?;
     let target = |image| image_dir(image).ok_or(FetchError::NoCache);
     for &image in &plan.images {
@@ -194,7 +193,7 @@ fn place(plan: &Plan, staged: &Path, outdated: &Path) -> Result<(), FetchError> 
         let target = target(image)?;
         match fs::rename(staged.join(image.name()), &target) {
             Ok(()) => {}
-            // Another fetch was faster; its artefact is as good.
+            // A concurrent fetch was faster; its artefact is the same.
             Err(_) if release(image).as_ref() == Some(&plan.release) => {}
             Err(error) => return Err(FetchError::io("rename to", &target)(error)),
         }
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn otherwise_all_are_refreshed() {
+    fn all_artefacts_are_refreshed_after_the_archive_drops_a_release() {
         let cached = [(Image::Vmlinux612, "1"), (Image::Debug612, "1")];
         let (newest, images) = planned(&cached, &["2", "3"]).expect("a release");
         let all = [Image::Vmlinux612, Image::Debug612, Image::Vmlinuz612, Image::Modules612];

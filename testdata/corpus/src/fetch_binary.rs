@@ -1,4 +1,4 @@
-//! Fetching programs and libraries: those that the cache does not have, one package each.
+//! Fetches the missing programs and libraries, one package each.
 
 use crate::FetchError;
 use crate::apt::Apt;
@@ -13,13 +13,12 @@ use std::process::Command;
 
 /// Debian's name of their architecture.
 const ARCHITECTURE: &str = "arm64";
-/// The suite that they come from.
+/// Their suite.
 const SUITE: Suite = Suite::Main("bookworm");
 
 /// Fetches those of `binaries` that the cache does not have, each in the newest version of
-/// Debian 12. What is there stays: to move on, remove its directory and fetch. One that
-/// cannot be had does not keep the others from being fetched. `progress` is told what
-/// happens.
+/// Debian 12. A cached one stays: to move to the newest version, remove its directory and
+/// fetch. A failed fetch does not prevent the others. `progress` is called with each step.
 ///
 /// # Errors
 /// As [`crate::fetch()`].
@@ -83,14 +82,14 @@ fn fetch_one(
     fs::remove_file(&deb).map_err(FetchError::io("remove", &deb))?;
     write_record(&staged, package, &version, &sum::sha256(&artefact)?)?;
     match fs::rename(&staged, &target) {
-        // Another fetch was faster; its artefact is as good.
+        // A concurrent fetch was faster; its artefact is the same.
         Err(_) if binary_path(binary).is_some() => Ok(()),
         result => result.map_err(FetchError::io("rename to", &target)),
     }
 }
 
-/// Unpacks the members of `archive` that match `pattern` below `tree`, and returns the one
-/// among them that is a file and no link.
+/// Unpacks the members of `archive` that match `pattern` below `tree`, and returns the only one
+/// that is a file and not a link.
 fn unpack(archive: &mut Command, pattern: &str, tree: &Path) -> Result<PathBuf, FetchError> {
     fs::create_dir_all(tree).map_err(FetchError::io("create", tree))?;
     let mut tar = Command::new("tar");

@@ -1,4 +1,4 @@
-//! What there is to fetch: artefacts of kernels, and how Debian packages them.
+//! The artefacts of kernels to fetch, and their Debian packages.
 
 /// An artefact of a real kernel: a file, or a directory of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,31 +31,32 @@ pub enum Image {
     ModulesRiscv64,
 }
 
-/// A line of kernels, of which one release is kept.
+/// A series of kernels, of which the cache has one release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kernel {
-    /// Debian's last arm64 5.10 of bullseye: it has the defect, and never changes.
+    /// Debian's last arm64 5.10 of bullseye: it has the defect, and is pinned.
     V510,
-    /// The newest arm64 6.12 that bookworm-security has: fixed, and it moves.
+    /// The newest arm64 6.12 of bookworm-security: the defect is fixed, and the release
+    /// changes.
     V612,
-    /// The newest amd64 6.12 of trixie, the small flavour for virtual machines; sid's
-    /// newest where trixie cannot be had.
+    /// The newest amd64 6.12 of trixie, the small flavour for virtual machines; sid's newest if
+    /// trixie cannot be read.
     Amd64,
     /// The newest riscv64 6.12 of trixie, which has one flavour; sid's newest where
     /// trixie cannot be had.
     Riscv64,
 }
 
-/// What an artefact is of its kernel.
+/// The part of a kernel that an artefact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
     /// The file `vmlinux` with symbols and DWARF.
     Vmlinux,
     /// The file `vmlinuz` that a boot loader loads.
     Vmlinuz,
-    /// The directory `modules`: what `/lib/modules/RELEASE` holds.
+    /// The directory `modules`: the content of `/lib/modules/RELEASE`.
     Modules,
-    /// The directory `debug`: what `/usr/lib/debug` holds of [`DEBUG_MODULES`].
+    /// The directory `debug`: the part of `/usr/lib/debug` for [`DEBUG_MODULES`].
     Debug,
 }
 
@@ -63,7 +64,7 @@ pub enum Part {
 /// `kernel` of the modules and without extension. All of them have jump tables.
 pub const DEBUG_MODULES: [&str; 3] = ["fs/nfs/nfs", "fs/xfs/xfs", "net/netfilter/nf_tables"];
 
-/// What the names of Debian 14's kernels have in them.
+/// The part of a release's name that marks Debian 14.
 const DEBIAN_14: &str = "+deb14";
 
 /// Path of the kernel with debug information in its package.
@@ -74,7 +75,7 @@ pub(super) fn debug_kernel(release: &str) -> String {
     format!("usr/lib/debug/boot/vmlinux-{release}")
 }
 
-/// Which suite of the archive a package comes from.
+/// The suite of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Suite {
     /// A suite of the main archive.
@@ -91,12 +92,12 @@ impl Suite {
     }
 }
 
-/// Which release of a kernel is wanted.
+/// The wanted release of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Always this one.
+    /// This release.
     Pinned(&'static str),
-    /// The one with the highest number, or numbers with dots, between these two.
+    /// The release with the highest dotted number between this prefix and suffix.
     Newest { prefix: &'static str, suffix: &'static str },
 }
 
@@ -122,7 +123,7 @@ impl Package {
 }
 
 impl Image {
-    /// Every artefact, those of a kernel side by side.
+    /// Every artefact, grouped by kernel.
     pub const ALL: [Self; 13] = [
         Self::Vmlinux510,
         Self::Vmlinuz510,
@@ -165,7 +166,7 @@ impl Image {
         Self::ALL.into_iter().find(|image| image.name() == name)
     }
 
-    /// The kernel that the artefact is of.
+    /// The kernel of the artefact.
     #[must_use]
     pub fn kernel(self) -> Kernel {
         match self {
@@ -176,7 +177,7 @@ impl Image {
         }
     }
 
-    /// What the artefact is of its kernel.
+    /// The part of the kernel.
     #[must_use]
     pub fn part(self) -> Part {
         match self {
@@ -193,8 +194,8 @@ impl Image {
         }
     }
 
-    /// The package of a release that has the artefact.  Since Debian 14 the package of
-    /// the image is an empty one that depends on two others.
+    /// The package of a release that contains the artefact. Since Debian 14 the package of the
+    /// image is empty and depends on two others.
     pub(super) fn package_of(self, release: &str) -> String {
         match self.part() {
             Part::Vmlinuz if release.contains(DEBIAN_14) => format!("linux-binary-{release}"),
@@ -277,8 +278,8 @@ impl Kernel {
         }
     }
 
-    /// Where releases come from, in the order in which that is tried: an archive that
-    /// is being updated can have an index that does not fit its own sums for days.
+    /// The sources of releases, in the order in which they are tried: an archive under update
+    /// can have an index that differs from its own sums for days.
     pub(super) fn sources(self) -> Vec<(Suite, Wanted)> {
         let newest = |prefix, suffix| Wanted::Newest { prefix, suffix };
         let (main, security) = (Suite::Main, Suite::Security);
@@ -313,9 +314,9 @@ impl Kernel {
         }
     }
 
-    /// Path of the boot image in its package. riscv64 has `vmlinux` in the name,
-    /// though it is a raw `Image` as on arm64; since Debian 14 it lies with the
-    /// modules, and is an EFI zboot image.
+    /// Path of the boot image in its package. On riscv64 the name contains `vmlinux`, although
+    /// the file is a raw `Image` as on arm64; since Debian 14 it is with the modules, and is an
+    /// EFI zboot image.
     pub(super) fn boot_image(self, release: &str) -> String {
         if release.contains(DEBIAN_14) {
             return format!("usr/lib/modules/{release}/vmlinuz");
@@ -324,8 +325,8 @@ impl Kernel {
         format!("boot/{name}-{release}")
     }
 
-    /// Path of the modules in their package; since trixie nothing is shipped in
-    /// `/lib`, which is a link to `/usr/lib`.
+    /// Path of the modules in their package; since trixie packages contain no `/lib`, which is
+    /// a link to `/usr/lib`.
     pub(super) fn modules(self, release: &str) -> String {
         let below = if matches!(self, Self::V510 | Self::V612) { "" } else { "usr/" };
         format!("{below}lib/modules/{release}")

@@ -1,5 +1,5 @@
-//! Real kernels and programs from Debian's archive: what they are, and where the cache
-//! outside the work tree keeps what was fetched.
+//! Real kernels and programs from Debian's archive: their names and packages, and the cache
+//! outside the work tree into which they are fetched.
 
 mod apt;
 mod binary;

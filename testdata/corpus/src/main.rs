@@ -14,13 +14,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Fetch real images through the machine's apt, all unless named.
+    /// Fetch real images through the machine's apt: all, or those named.
     Fetch {
         /// Images, as `list` names them.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// List the real images and where they are.
+    /// List the real images and their paths.
     List,
 }
 
@@ -54,7 +54,7 @@ fn fetch(names: &[String]) -> anyhow::Result<()> {
     let paths = images.into_iter().map(|image| (image.name(), corpus::path(image)));
     let others = binaries.into_iter().map(|binary| (binary.name(), corpus::binary_path(binary)));
     for (name, path) in paths.chain(others) {
-        let path = path.with_context(|| format!("{name} has disappeared from the cache"))?;
+        let path = path.with_context(|| format!("{name} is no longer in the cache"))?;
         println!("{}", path.display());
     }
     Ok(())
@@ -63,13 +63,13 @@ fn fetch(names: &[String]) -> anyhow::Result<()> {
 fn unknown(name: &str) -> anyhow::Error {
     let known = Image::ALL.map(Image::name).into_iter().chain(Binary::ALL.map(Binary::name));
     let known: Vec<&str> = known.collect();
-    anyhow!("no image is called {name:?}; there are {}", known.join(", "))
+    anyhow!("no image has the name {name:?}; the names are {}", known.join(", "))
 }
 
 fn list() {
     let line = |name: &str, source: String, path: Option<PathBuf>| {
-        let place = path.map_or("not fetched".to_owned(), |path| path.display().to_string());
-        println!("{name}\t{source}\t{place}");
+        let location = path.map_or("not fetched".to_owned(), |path| path.display().to_string());
+        println!("{name}\t{source}\t{location}");
     };
     for image in Image::ALL {
         let source = corpus::version(image).unwrap_or_else(|| image.package());

@@ -1,11 +1,10 @@
-//! Where the machine's own apt fetches from: one-line `.list` files and deb822
-//! `.sources` files.
+//! The sources of the machine's apt: one-line `.list` files and deb822 `.sources` files.
 
 use crate::FetchError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Debian's keys, for a source that names none.
+/// Debian's keyring, for a source without a keyring.
 const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const APT: &str = "/etc/apt";
 
@@ -64,7 +63,7 @@ pub(super) fn of_suite<'a>(sources: &'a [Source], suite: &str) -> Result<&'a Sou
         .ok_or_else(|| FetchError::NoSource { suite: suite.to_owned() })
 }
 
-/// The release's name and whether it is Debian's, from `/etc/os-release`.
+/// Debian's codename from `/etc/os-release`; an error on another system.
 pub(super) fn debian_codename(os_release: &str) -> Result<String, FetchError> {
     let field = |name: &str| {
         let mut lines = os_release.lines().filter_map(|line| line.split_once('='));
@@ -140,7 +139,7 @@ fn parse_stanza(lines: &[&str]) -> Option<Source> {
     })
 }
 
-/// A keyring's path; keys written out in full are left to Debian's keyring.
+/// A keyring's path; for an inline key, Debian's keyring.
 fn keyring(signed_by: Option<&str>) -> Option<String> {
     signed_by.filter(|value| value.starts_with('/')).map(str::to_owned)
 }
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_debian_will_do() {
+    fn another_system_than_debian_is_an_error() {
         let debian = "PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_CODENAME=bookworm\n";
         assert_eq!(debian_codename(debian).expect("it is Debian"), "bookworm");
         let error = debian_codename("ID=fedora\nPRETTY_NAME=\"Fedora 40\"\n").unwrap_err();

@@ -24,7 +24,7 @@ pub(super) fn sha256(path: &Path) -> Result<String, FetchError> {
     Ok(hex(hasher))
 }
 
-/// The sum of `path`, which must be `expected` if that is known.
+/// The sum of `path`, which must equal `expected` if it is given.
 pub(super) fn verify(path: &Path, expected: Option<&str>) -> Result<String, FetchError> {
     let found = sha256(path)?;
     match expected {
@@ -37,7 +37,7 @@ pub(super) fn verify(path: &Path, expected: Option<&str>) -> Result<String, Fetc
     }
 }
 
-/// The regular files below `root`, relative to it, links left out.
+/// The regular files below `root`, relative to it, without links.
 pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>, FetchError> {
     let mut files = Vec::new();
     collect(root, Path::new(""), &mut files)?;

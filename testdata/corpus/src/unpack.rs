@@ -1,5 +1,4 @@
-//! Takes artefacts out of a package, and nothing else: a debug package unpacks
-//! to gigabytes.
+//! Unpacks only the artefacts from a package: a whole debug package has gigabytes.
 
 use crate::command::{Producer, pipe};
 use crate::image::{DEBUG_MODULES, Image, Package, Part, debug_kernel};
@@ -8,12 +7,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Where the files of an artefact are in their package.
+/// The files of an artefact in their package.
 #[derive(Debug, PartialEq, Eq)]
 struct Contents {
-    /// What to unpack.
+    /// The members to unpack.
     members: Vec<String>,
-    /// What becomes the artefact: the only member, or a directory around all.
+    /// The path that becomes the artefact: the only member, or a directory that contains all.
     root: String,
     /// Path of `root` in the artefact's directory.
     to: String,
@@ -44,8 +43,8 @@ impl Contents {
     }
 }
 
-/// Unpacks `images`, all from the package `deb`, into `staged`: a directory for
-/// each, with its record. Verifies what is pinned, and deletes `deb`.
+/// Unpacks `images`, all from the package `deb`, into `staged`: a directory for each, with its
+/// record. Verifies pinned artefacts, and deletes `deb`.
 pub(super) fn unpack(
     deb: &Path,
     images: &[Image],
@@ -83,7 +82,7 @@ fn extract<'a>(
     let mut tar = Command::new("tar");
     tar.args(["--extract", "--no-same-owner", "--directory"]).arg(tree).env("LC_ALL", "C");
     let producer = match package {
-        // Directories: what belongs to them can stand anywhere.
+        // Directories: their members can be anywhere in the archive.
         Package::Image => Producer::RunsToItsEnd,
         // Single files: tar stops after the last of them, often near the beginning.
         Package::Debug => {
@@ -129,7 +128,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(not(feature = "tools"), ignore = "needs tar: testdata/check runs it")]
-    fn a_missing_member_is_an_error_and_an_early_end_is_none() {
+    fn a_missing_member_is_an_error_and_an_early_end_is_not() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = directory.path();
         let (package, tree) = (root.join("package"), root.join("tree"));

@@ -1,4 +1,4 @@
-//! Writes seeds for the target `container` into the directory that is named.
+//! Writes seeds for the target `container` into the directory of the first argument.
 
 use jlctl_synthetic::wrap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Writes seeds for the target `inspect` into the directory that is named.
+//! Writes seeds for the target `inspect` into the directory of the first argument.
 
 use jlctl_synthetic::broken::{self, debug, headers, modules, sites, table};
 use jlctl_synthetic::spec::{ImageSpec, Machine, Relocations};
@@ -6,7 +6,7 @@ use jlctl_synthetic::{demo, split};
 use std::fs;
 use std::path::PathBuf;
 
-/// A fuzzer makes little of large seeds.
+/// Maximum size of a seed: a fuzzer is slow on large ones.
 const LARGEST: usize = 64 << 10;
 
 fn main() {

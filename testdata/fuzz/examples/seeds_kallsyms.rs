@@ -1,4 +1,4 @@
-//! Writes seeds for the target `kallsyms` into the directory that is named.
+//! Writes seeds for the target `kallsyms` into the directory of the first argument.
 
 use jlctl_synthetic::kallsyms::{AddressStyle, KallsymsSpec, Release};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Writes seeds for the target `lint` into the directory that is named.
+//! Writes seeds for the target `lint` into the directory of the first argument.
 
 use jlctl_a64::lint_cases;
 use std::fs;

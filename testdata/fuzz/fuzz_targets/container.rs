@@ -1,4 +1,4 @@
-//! Containers around arbitrary bytes, and signatures after them.
+//! Containers and signatures, from arbitrary bytes.
 #![no_main]
 
 #[path = "../../../analyzer/tests/invariants/container.rs"]

@@ -1,4 +1,4 @@
-//! The symbol table that a kernel carries in itself, out of arbitrary bytes.
+//! The symbol table that a kernel contains, from arbitrary bytes.
 #![no_main]
 
 #[path = "../../../analyzer/tests/invariants/kallsyms.rs"]

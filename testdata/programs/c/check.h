@@ -1,4 +1,4 @@
-/* Checks that go on after a failure, and functions that stay functions. */
+/* Checks that continue after a failure, and functions that are not inlined. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -26,7 +26,7 @@ static int failures;
 		}                                                              \
 	} while (0)
 
-/* What main returns. */
+/* The exit status. */
 static inline int verdict(void)
 {
 	if (failures == 0)

@@ -1,4 +1,4 @@
-/* A function that nobody calls, whose site alone uses a key. */
+/* A function without callers, whose site is the only user of a key. */
 #include "check.h"
 
 #include <jlctl/jump_label.h>

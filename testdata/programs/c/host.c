@@ -1,4 +1,4 @@
-/* Opens two plug-ins with tables of their own, beside a table that it has itself. */
+/* Opens two plug-ins with separate tables; the host has a table too. */
 #include "check.h"
 #include "plugin.h"
 
@@ -32,7 +32,7 @@ static void *load(const char *path, const struct plugin **plugin)
 static void unload(void *handle, const char *path)
 {
 	CHECK(dlclose(handle) == 0);
-	/* It is gone indeed. */
+	/* The plug-in is unloaded. */
 	CHECK(dlopen(path, RTLD_NOW | RTLD_NOLOAD) == NULL);
 }
 
@@ -54,7 +54,7 @@ static void play(const char *first_path, const char *second_path)
 	void *first_handle = load(first_path, &first);
 	void *second_handle;
 
-	/* As they were built, whatever a former load flipped; but `early` is on. */
+	/* The initial states, independent of flips in an earlier load; but `early` is on. */
 	CHECK(first->number == 1 && first->value() == 110);
 	flip(first, 1);
 	flip_host(1);

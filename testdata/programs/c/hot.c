@@ -1,4 +1,4 @@
-/* Functions that do the same, with a site and without. */
+/* Equal functions, with a site and without. */
 #include "check.h"
 
 #include <jlctl/jump_label.h>
@@ -21,7 +21,7 @@ void plain(int *value)
 	*value ^= 21;
 }
 
-/* The straight way is that of a key that is off. */
+/* The straight path is that of a key that is off. */
 void off_site(int *value)
 {
 	if (static_branch_unlikely(&off)) {
@@ -31,7 +31,7 @@ void off_site(int *value)
 	*value ^= 21;
 }
 
-/* And here that of a key that is on. */
+/* The straight path is that of a key that is on. */
 void on_site(int *value)
 {
 	if (static_branch_likely(&on)) {

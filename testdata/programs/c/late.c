@@ -1,4 +1,4 @@
-/* Opens a plug-in whose key was flipped in its file, after a flip of its own. */
+/* Opens a plug-in whose key was flipped in its file, after flipping its own key. */
 #include "check.h"
 #include "plugin.h"
 

@@ -1,4 +1,4 @@
-/* A key without a site: there is no table. */
+/* A key without a site: the program has no table. */
 #include "check.h"
 
 #include <jlctl/jump_label.h>

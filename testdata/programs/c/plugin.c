@@ -1,4 +1,4 @@
-/* A plug-in with a table of its own; NUMBER tells two of them apart. */
+/* A plug-in with a separate table; NUMBER distinguishes two of them. */
 #include "check.h"
 #include "plugin.h"
 

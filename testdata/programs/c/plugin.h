@@ -1,10 +1,10 @@
-/* What a plug-in offers; its keys and sites are its own. */
+/* The interface of a plug-in, which has its own keys and sites. */
 #ifndef PLUGIN_H
 #define PLUGIN_H
 
 struct plugin {
 	int number;
-	/* What the plug-in's sites say: one digit each. */
+	/* The results of the plug-in's sites: one digit each. */
 	int (*value)(void);
 	/* 0, or a negative errno. */
 	int (*flip)(int on);

@@ -1,4 +1,4 @@
-// The first file with copies of the functions in templates.h, and what only it has.
+// The first file with copies of the functions in templates.h, and its own functions.
 #include "templates.h"
 
 namespace app {

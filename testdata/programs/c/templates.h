@@ -44,7 +44,7 @@ inline ALONE int doubled(int value)
 
 } // namespace app
 
-/* What the other file's copies say. */
+/* The results of the other file's copies. */
 int other_traced(int value);
 int other_doubled(int value);
 int other_gauge();

@@ -1,4 +1,4 @@
-/* Functions that differ in nothing but their keys. */
+/* Functions that differ only in their keys. */
 #include "check.h"
 
 #include <jlctl/jump_label.h>

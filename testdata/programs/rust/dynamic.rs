@@ -1,4 +1,4 @@
-//! A library in Rust that is linked dynamically, and has the runtime in it.
+//! A dynamically linked library in Rust that contains the runtime.
 
 use jlctl_shim::{Applied, Error, define_static_key_false, static_branch_unlikely};
 
@@ -14,7 +14,7 @@ pub fn library_is_on() -> bool {
 /// Flips its key.
 ///
 /// # Errors
-/// Why it is not flipped.
+/// If the key cannot be flipped.
 pub fn enable_library() -> Result<Applied, Error> {
     LIBRARY.enable()
 }

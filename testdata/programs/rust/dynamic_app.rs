@@ -1,4 +1,4 @@
-//! A program whose runtime is in a library: its table is another than the runtime's own.
+//! A program whose runtime is in a library: its table is not in the object of the runtime.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Functions that do the same, with a site and without: `hot.c` in Rust.
+//! Equal functions, with a site and without: `hot.c` in Rust.
 
 use jlctl_shim::{
     define_static_key_false, define_static_key_true, static_branch_likely, static_branch_unlikely,

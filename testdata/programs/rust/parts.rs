@@ -5,7 +5,7 @@ use jlctl_shim::{
 };
 
 define_static_key_false!(
-    /// Off to begin with.
+    /// Initially off.
     pub static PARTS_OFF
 );
 define_static_key_true!(pub static PARTS_ON);

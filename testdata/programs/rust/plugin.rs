@@ -1,4 +1,4 @@
-//! What `plugin.h` describes, in Rust: a plug-in with a table and a runtime of its own.
+//! The plug-in of `plugin.h` in Rust: with a separate table and runtime.
 
 use jlctl_shim::{
     Batch, define_static_key_false, define_static_key_true, static_branch_likely,
@@ -34,7 +34,7 @@ extern "C" fn plugin_flip(on: c_int) -> c_int {
     batch.apply().map_or_else(|error| -error.errno().0, |_| 0)
 }
 
-/// Under the name that the host looks up.
+/// Exported under the name that the host uses.
 #[unsafe(export_name = "plugin")]
 pub static PLUGIN: Plugin = Plugin { number: NUMBER, value: plugin_value, flip: plugin_flip };
 

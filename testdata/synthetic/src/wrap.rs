@@ -69,7 +69,7 @@ fn encode(mut stream: Stream, bytes: &[u8]) -> Vec<u8> {
 /// One Zstandard frame with a checksum.
 ///
 /// # Panics
-/// Never: memory takes all that is written.
+/// Never: writing to memory cannot fail that is written.
 #[must_use]
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 0).expect("the level exists");

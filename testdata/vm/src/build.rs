@@ -6,12 +6,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What programs for the guest are built for, all of them static.
+/// The target of programs for the guest; all are static.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Those of Rust alone, which need neither a C compiler nor its linker.
+    /// Programs of Rust alone, which need neither a C compiler nor its linker.
     Musl,
-    /// Those with parts in C: by Debian's cross compiler, with the GNU C library.
+    /// Programs with parts in C: Debian's cross compiler and the GNU C library.
     Gnu,
 }
 
@@ -41,7 +41,7 @@ impl Target {
 /// The profile of `Cargo.toml`.
 const PROFILE: &str = "guest";
 
-/// What to do when an emulator of programs is missing.
+/// The hint for a missing emulator of programs.
 const HINT: &str = "testdata/check installs it, on Debian from the package qemu-user";
 
 /// Test programs of a package of the workspace.
@@ -49,13 +49,14 @@ const HINT: &str = "testdata/check installs it, on Debian from the package qemu-
 pub struct Suite {
     /// The package.
     pub package: &'static str,
-    /// Which of its tests, as options of `cargo test`: `--lib`, `--tests`, `--test NAME`.
+    /// The selection of its tests, as options of `cargo test`: `--lib`, `--tests`, `--test
+    /// NAME`.
     pub targets: &'static [&'static str],
     /// Parts of the names of the tests that run; empty if all do.
     pub filter: &'static [&'static str],
     /// Examples of the package that the tests start.
     pub examples: &'static [&'static str],
-    /// What they are built for.
+    /// Their target.
     pub target: Target,
     /// Files that they read, by paths from the workspace's root.
     pub files: &'static [&'static str],
@@ -69,30 +70,31 @@ impl Suite {
     }
 }
 
-/// What was built of a suite.
+/// The result of building a suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// Its test programs.
     pub tests: Vec<TestProgram>,
-    /// What they need in the guest: its files, and the programs and examples of its package.
+    /// The files that they need in the guest: those of the suite, and the programs and examples
+    /// of the package.
     pub files: Vec<PathBuf>,
 }
 
 /// A test program for the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestProgram {
-    /// Its name, as cargo has it.
+    /// Its name in cargo.
     pub name: String,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
 }
 
 /// A test of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedTest {
-    /// Its path in its program.
+    /// Its path in the program.
     pub name: String,
-    /// Whether it is only run on demand.
+    /// Whether it is ignored unless requested.
     pub is_ignored: bool,
 }
 
@@ -100,7 +102,7 @@ pub struct ListedTest {
 ///
 /// # Errors
 ///
-/// If cargo cannot build it; cargo itself says on stderr why.
+/// If cargo cannot build it; cargo reports the reason on stderr.
 pub fn init() -> Result<PathBuf, VmError> {
     let what = "jlctl-guest-init";
     let mut command = cargo("build", Target::Musl);
@@ -116,7 +118,7 @@ pub fn init() -> Result<PathBuf, VmError> {
 ///
 /// # Errors
 ///
-/// If cargo cannot build them, or builds none; cargo itself says on stderr why.
+/// If cargo cannot build them, or builds none; cargo reports the reason on stderr.
 pub fn tests(suite: &Suite) -> Result<Built, VmError> {
     let mut command = cargo("test", suite.target);
     command.args(["--no-run", "--package", suite.package]).args(suite.targets);
@@ -138,8 +140,8 @@ pub fn tests(suite: &Suite) -> Result<Built, VmError> {
     Ok(Built { tests: tests.into_iter().map(|(program, _)| program).collect(), files })
 }
 
-/// The tests of `program` that `filter` selects, which it lists without a machine: by emulation
-/// of one program on hosts of another kind.
+/// The tests of `program` that `filter` selects, which it lists without the machine: on hosts
+/// of another architecture an emulator runs the program.
 ///
 /// # Errors
 ///
@@ -161,7 +163,7 @@ pub fn list(program: &Path, filter: &[&str]) -> Result<Vec<ListedTest>, VmError>
     Ok(names(&[])?.into_iter().map(test).collect())
 }
 
-/// The names in lines `NAME: test`; benchmarks have lines of their own.
+/// The names in lines `NAME: test`; benchmarks have other lines.
 fn listed(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_that_there_is_not_is_an_error() {
+    fn an_unknown_package_is_an_error() {
         let suite = Suite::new("jlctl-no-such-package", &["--lib"]);
         let error = tests(&suite).expect_err("there is none");
         assert!(matches!(&error, VmError::Command { command, .. } if command.contains("no-such")));

@@ -1,12 +1,12 @@
-//! What the guest's console tells when something went wrong.
+//! The part of the guest's console that a failure reports.
 
-/// How many of its last lines are shown.
+/// Number of last lines that are shown.
 const LINES: usize = 15;
 
-/// How the kernel begins its last words (`kernel/panic.c`, 5.10 and 6.12).
+/// The first words of the kernel's panic message (`kernel/panic.c`, 5.10 and 6.12).
 const PANIC: &str = "Kernel panic - not syncing: ";
 
-/// What the kernel said when it panicked.
+/// The message of a kernel panic.
 pub(super) fn panic(console: &str) -> Option<String> {
     let line = console.lines().find_map(|line| line.split_once(PANIC))?.1;
     Some(line.trim_end().to_owned())
@@ -15,7 +15,7 @@ pub(super) fn panic(console: &str) -> Option<String> {
 /// The lines before and after the panic, or else the last lines.
 pub(super) fn tail(console: &str) -> String {
     let lines: Vec<&str> = console.lines().map(str::trim_end).collect();
-    // What led to a panic is worth more than the trace of calls behind it.
+    // The lines before a panic are more useful than the call trace after it.
     let end = lines.iter().position(|line| line.contains(PANIC)).map_or(lines.len(), |at| at + 1);
     let shown = lines.iter().take(end).skip(end.saturating_sub(LINES));
     let shown: Vec<String> = shown.map(|line| format!("  {line}")).collect();
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_found_with_what_led_to_it() {
+    fn a_panic_is_found_with_the_lines_before_it() {
         let before: String = (0..20).map(|line| format!("[ 1.0] line {line}\r\n")).collect();
         let panicked = "[ 2.0] Kernel panic - not syncing: No working init found.\r\n";
         let console = format!("{before}{panicked}[ 2.1] CPU: 1\r\n[ 2.2] Call trace:\r\n");

@@ -1,13 +1,13 @@
 //! Writes cpio archives of the format `newc`, which the kernel unpacks into its initial
 //! file system.
 //!
-//! A writer of our own: a header of 13 numbers, a name, bytes and padding, of which the
-//! kernel needs a directory, a device and files. The format is that of the kernel's
+//! A member is a header of 13 numbers, a name, bytes and padding. The kernel needs directories,
+//! a device and files. The format is that of the kernel's
 //! `Documentation/driver-api/early-userspace/buffer-format.rst` (6.12).
 
 use crate::VmError;
 
-/// Directory, character device, file; and what everyone may do (`stat(2)`).
+/// File types: directory, character device, file; and permissions for all users (`stat(2)`).
 const DIRECTORY: u32 = 0o04_0755;
 const CHARACTER_DEVICE: u32 = 0o02_0600;
 const EXECUTABLE: u32 = 0o10_0755;
@@ -16,12 +16,12 @@ const EXECUTABLE: u32 = 0o10_0755;
 #[derive(Debug, Default)]
 pub(super) struct Archive {
     bytes: Vec<u8>,
-    /// Inode number of the last member: equal numbers would mean hard links.
+    /// Inode number of the last member: members with equal numbers are hard links.
     inode: u32,
 }
 
 impl Archive {
-    /// Adds a directory; a member's directories have to come before it.
+    /// Adds a directory; the directories of a member precede it.
     pub(super) fn directory(&mut self, path: &str) -> Result<(), VmError> {
         self.member(path, DIRECTORY, (0, 0), &[])
     }
@@ -90,10 +90,10 @@ impl Archive {
 mod tests {
     use super::*;
 
-    // As `cpio -o -H newc` of GNU cpio 2.13 lays out the same members, but for what tells of
-    // its disk (inode, links of a directory, time, device), and for its final padding.
+    // The layout of `cpio -o -H newc` of GNU cpio 2.13, except for the fields that depend on
+    // its disk (inode, links of a directory, time, device) and its final padding.
     #[test]
-    fn an_archive_is_laid_out_as_the_kernel_wants_it() {
+    fn an_archive_has_the_layout_of_gnu_cpio() {
         let mut archive = Archive::default();
         archive.directory("/dev").expect("it fits");
         archive.device("dev/console", 5, 1).expect("it fits");

@@ -1,4 +1,4 @@
-//! Where QEMU is, and the machine that it emulates.
+//! The path of QEMU, and the machine that it emulates.
 
 use crate::VmError;
 use jlctl_corpus as corpus;
@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 /// The emulator of machines.
 const SYSTEM: &str = "qemu-system-aarch64";
 
-/// What to do when it is not there.
+/// The hint for a missing emulator.
 const HINT: &str = "testdata/check installs it, on Debian from the package qemu-system-arm";
 
-/// Every option but those for files.  A second serial port carries nothing but records:
-/// the kernel's messages cannot end up between them.
+/// Every option except those for files. A second serial port carries only records, so that no
+/// kernel message can appear between them.
 ///
-/// * `lpa2=off`: 5.10 does not start where large addresses are in pages of 4 KiB.
-/// * `pauth-impdef=on`: pointers are signed by a cheap function; QARMA takes longer than
-///   all else together.
+/// * `lpa2=off`: 5.10 does not boot with large addresses and 4 KiB pages.
+/// * `pauth-impdef=on`: a cheap function signs pointers; QARMA takes longer than everything
+///   else together.
 /// * `panic=-1` with `-no-reboot`: a kernel that panics ends the emulator.
 const OPTIONS: &str = "-machine virt -cpu max,lpa2=off,pauth-impdef=on -smp 4 -m 1G \
     -accel tcg,thread=multi -nodefaults -display none -no-reboot \
     -serial file:console -chardev stdio,id=records,signal=off -device pci-serial,chardev=records \
     -initrd initramfs";
 
-/// The kernel's command line. Its tests of its own cryptography would take two seconds.
+/// The kernel's command line. The kernel's tests of its cryptography would take two seconds.
 const COMMAND_LINE: &str = "console=ttyAMA0 loglevel=5 panic=-1 cryptomgr.notests rdinit=/init";
 
 /// Names of files in the emulator's directory.
@@ -35,29 +35,29 @@ pub(super) const INITRAMFS: &str = "initramfs";
 pub(super) const CONSOLE: &str = "console";
 pub(super) const STDERR: &str = "stderr";
 
-/// QEMU's program of this machine: that of `PATH`, or else that of the cache, into which
-/// `testdata/check` unpacks it.
+/// QEMU's program on the host: from `PATH`, or else from the cache, into which `testdata/check`
+/// unpacks it.
 #[must_use]
 pub fn find() -> PathBuf {
     let directories = env::var_os("PATH").unwrap_or_default();
     let in_cache = corpus::cache_dir().map(|cache| cache.join("tools/bin"));
-    let mut places = env::split_paths(&directories).chain(in_cache);
-    places
+    let mut candidates = env::split_paths(&directories).chain(in_cache);
+    candidates
         .find_map(|directory| Some(directory.join(SYSTEM)).filter(|path| path.is_file()))
         .unwrap_or_else(|| PathBuf::from(SYSTEM))
 }
 
-/// A running emulator, which ends with this value.
+/// A running emulator, which is killed when this value is dropped.
 pub(super) struct Emulator(Child);
 
 impl Emulator {
-    /// Starts `program` in `directory`, which has the initial file system.
+    /// Starts `program` in `directory`, which contains the initial file system.
     pub(super) fn start(program: &Path, kernel: &Path, directory: &Path) -> Result<Self, VmError> {
         let kernel = kernel.canonicalize().map_err(VmError::io("find", kernel))?;
         let log = directory.join(STDERR);
         let stderr = File::create(&log).map_err(VmError::io("create", &log))?;
         let mut command = Command::new(program);
-        // Files go by relative names, in which no comma has to be escaped.
+        // Relative file names contain no comma to escape.
         command.current_dir(directory).args(OPTIONS.split_whitespace());
         command.arg("-kernel").arg(kernel).args(["-append", COMMAND_LINE]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
@@ -66,7 +66,7 @@ impl Emulator {
         command.spawn().map(Self).map_err(spawn)
     }
 
-    /// Its standard output, the first time.
+    /// Its standard output; empty if it was taken already.
     pub(super) fn stdout(&mut self) -> impl std::io::Read + Send + use<> {
         self.0.stdout.take().map_or_else(
             || Box::new(std::io::empty()) as Box<dyn std::io::Read + Send>,
@@ -74,7 +74,7 @@ impl Emulator {
         )
     }
 
-    /// How it has ended; `None` if it has not at `deadline`.
+    /// Its exit status; `None` if it still runs at `deadline`.
     pub(super) fn end(&mut self, deadline: Instant) -> Option<ExitStatus> {
         loop {
             if let Ok(Some(status)) = self.0.try_wait() {
@@ -90,7 +90,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It fails only if the emulator has ended.
+        // Killing fails only if the emulator has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,4 +1,4 @@
-//! Why programs were not run in the virtual machine, or not to the end.
+//! Why programs did not run to their end in the virtual machine.
 
 use std::io;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub enum VmError {
     Spawn {
         /// The command.
         command: String,
-        /// What to do about it.
+        /// A hint for the user.
         hint: &'static str,
         /// Why.
         source: io::Error,
@@ -29,17 +29,17 @@ pub enum VmError {
     Command {
         /// The command line.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: String,
         /// What it wrote to stderr.
         stderr: String,
     },
-    /// cargo did not name what it had built.
+    /// cargo named no executable that it built.
     #[error("{command} built no {what}")]
     NotBuilt {
         /// The command line.
         command: String,
-        /// What was looked for in its messages.
+        /// The expected executable.
         what: String,
     },
     /// A file is too large for the initial file system, whose sizes have 32 bits.
@@ -51,13 +51,13 @@ pub enum VmError {
     /// The kernel panicked.
     #[error("the guest's kernel panicked: {message}\n{console}")]
     Panicked {
-        /// What it said.
+        /// Its message.
         message: String,
         /// The last lines of the console.
         console: String,
     },
-    /// The machine ended before all programs had.
-    #[error("the machine ended before its work ({status})\n{emulator}{console}")]
+    /// The machine ended before all programs.
+    #[error("the machine ended before all programs had run ({status})\n{emulator}{console}")]
     EndedEarly {
         /// How the emulator ended.
         status: String,
@@ -66,34 +66,34 @@ pub enum VmError {
         /// The last lines of the console.
         console: String,
     },
-    /// The machine was killed after its time was over.
+    /// The machine reached its time limit and was killed.
     #[error("the machine was not done after {} s, {doing}\n{console}", .limit.as_secs_f32())]
     TimedOut {
-        /// How long it may take.
+        /// The limit.
         limit: Duration,
-        /// What it was at.
+        /// The step that it was executing.
         doing: String,
         /// The last lines of the console.
         console: String,
     },
-    /// What came through the port of records is none.
-    #[error("the guest sent no record: {line:?}")]
+    /// A line on the port of records is not a record.
+    #[error("the guest sent a line that is not a record: {line:?}")]
     Protocol {
-        /// What it sent.
+        /// The line.
         line: String,
     },
-    /// The guest sent more than is kept.
+    /// The guest sent more than the limit.
     #[error("the guest sent more than {} MiB", .limit >> 20)]
     TooMuch {
-        /// How much that is, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The file system refused something.
+    /// A file operation failed.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -101,7 +101,7 @@ pub enum VmError {
 }
 
 impl VmError {
-    /// Wraps an I/O error with what was tried on which path.
+    /// Wraps an I/O error with the operation and the path.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

@@ -8,15 +8,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What every program finds in its environment.
+/// The environment of every program.
 const ENVIRONMENT: [(&str, &str); 3] =
     [("HOME", "/tmp"), ("PATH", "/programs"), ("TMPDIR", "/tmp")];
 
-/// The archive for `init` and `programs`; a program that is run twice is in it once.
+/// The archive for `init` and `programs`; a program that runs twice is in it once.
 pub(super) fn build(init: &Path, programs: &[Program]) -> Result<Vec<u8>, VmError> {
     let mut archive = Archive::default();
     archive.directory("/dev")?;
-    // Where init's standard streams go: the kernel opens it before anything is mounted.
+    // The console of init: the kernel opens it before anything is mounted.
     archive.device("/dev/console", 5, 1)?;
     archive.file("/init", &read(init)?)?;
     archive.directory("/programs")?;
@@ -40,13 +40,13 @@ pub(super) fn build(init: &Path, programs: &[Program]) -> Result<Vec<u8>, VmErro
     archive.finish()
 }
 
-/// Adds the files that `programs` need, each once, behind the directories that it is in.
+/// Adds the files that `programs` need, each once, after its directories.
 fn add_files(archive: &mut Archive, programs: &[Program]) -> Result<(), VmError> {
     let files: BTreeSet<&Path> =
         programs.iter().flat_map(|program| &program.files).map(PathBuf::as_path).collect();
     let parents = files.iter().flat_map(|file| file.ancestors().skip(1));
     let directories: BTreeSet<&Path> = parents.filter(|path| path.parent().is_some()).collect();
-    // A directory is less than what is in it.
+    // A directory sorts before its content.
     for directory in directories {
         archive.directory(&directory.to_string_lossy())?;
     }
@@ -56,7 +56,7 @@ fn add_files(archive: &mut Archive, programs: &[Program]) -> Result<(), VmError>
     Ok(())
 }
 
-/// Programs of the same name have different places.
+/// Programs of the same name get different paths.
 fn place(number: usize, path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!("/programs/{number}-{name}")
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_once_behind_its_directories() {
+    fn a_file_comes_once_after_its_directories() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("init");
         fs::write(&path, "FILE").expect("a file");
@@ -104,15 +104,15 @@ mod tests {
         let bytes = build(&path, &[program.clone(), program]).expect("all is there");
         let text = String::from_utf8_lossy(&bytes);
         assert_eq!(text.matches("FILE").count(), 3, "as init, program and file: {text}");
-        let place = |path: &Path| {
+        let position = |path: &Path| {
             let name = path.strip_prefix("/").expect("it is absolute").to_str().expect("UTF-8");
             let found: Vec<_> = text.match_indices(&format!("{name}\0")).collect();
             assert_eq!(found.len(), 1, "{name}");
             found[0].0
         };
         let parent = directory.path().parent().expect("it has one");
-        assert!(place(parent) < place(directory.path()));
-        assert!(place(directory.path()) < place(&path));
+        assert!(position(parent) < position(directory.path()));
+        assert!(position(directory.path()) < position(&path));
     }
 
     #[test]

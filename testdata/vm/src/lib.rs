@@ -1,35 +1,34 @@
-//! Runs static arm64 programs in a virtual machine: four CPUs that QEMU emulates, a real
-//! Debian kernel, and nothing else but an init of our own (the package `jlctl-guest`).
+//! Runs static arm64 programs in a virtual machine: four CPUs that QEMU emulates, a real Debian
+//! kernel, and an init process (the package `jlctl-guest`).
 //!
-//! [`Machine::run`] boots once for all [`Program`]s. They get `/proc`, `/sys`, `/dev`,
-//! `/tmp`, and a limit each; the guest tells through a serial port of its own what they
-//! print and how they end, and the host kills the machine when its time is over.
+//! [`Machine::run`] boots once for all [`Program`]s. Each program has `/proc`, `/sys`, `/dev`,
+//! `/tmp` and a time limit. The guest reports output and exit status through a separate serial
+//! port, and the host kills the machine at its time limit.
 //!
 //! # Tests in the guest
 //!
-//! `cargo test -p jlctl-vm --test vm` builds test programs for the
-//! guest ([`tests`]), runs them there, one test at a time, and reports each of their tests
-//! as one of its own. To add
+//! `cargo test -p jlctl-vm --test vm` builds test programs for the guest ([`tests`]), runs them
+//! there, one test at a time, and reports each of them as a test. To add
 //!
 //! * a test of the machine itself: write a `#[test]` in `testdata/vm/guest/tests/machine/`;
-//! * the tests of a package: add a line to `SUITES` in `testdata/vm/tests/vm/main.rs`. They
-//!   find the programs of their package where cargo has built them, and the files that the
-//!   line names; no other programs are there;
-//! * any other program: give [`Machine::run`] its path, or try it by hand with
-//!   `cargo run -p jlctl-vm -- PROGRAM`.
+//! * the tests of a package: add a line to `SUITES` in `testdata/vm/tests/vm/main.rs`. The
+//!   guest has the programs of the package under the paths at which cargo built them, and the
+//!   files that the line names; it has no other programs;
+//! * any other program: pass its path to [`Machine::run`], or run it with `cargo run -p
+//!   jlctl-vm -- PROGRAM`.
 //!
-//! All tests share one boot, so they are run by `cargo test`: nextest has a process for
-//! each test, and would boot for each.
+//! All tests share one boot, so `cargo test` runs them: nextest starts a process for each test,
+//! and would boot for each.
 //!
-//! # What it does not show
+//! # Limits
 //!
-//! The emulator notices every write to code by itself: a test that passes here says nothing
-//! about missing cache maintenance or barriers.
+//! The emulator detects every write to code: a test that passes does not prove that cache
+//! maintenance and barriers are complete.
 //!
-//! What it does not always notice is a write while another CPU translates the same code: that
-//! translation is kept, and is of the old code for as long as nothing else is written there
-//! (seen with QEMU 7.2). Tests in which some CPUs execute what another patches write it once
-//! more (`refetch` in `runtime-shim/tests/common/`).
+//! The emulator can miss a write while another CPU translates the same code: it keeps the
+//! translation of the old code until the next write to that code (seen with QEMU 7.2). Tests in
+//! which some CPUs execute code that another CPU patches write the code again (`refetch` in
+//! `runtime-shim/tests/common/`).
 
 mod build;
 mod console;

@@ -1,4 +1,4 @@
-//! What the test programs of Rust print, in their format `pretty`.
+//! The output of Rust test programs in the format `pretty`.
 
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,29 +7,29 @@ pub enum Verdict {
     Passed,
     /// It failed.
     Failed,
-    /// It was passed over, since it is only run on demand.
+    /// It was ignored.
     Ignored,
-    /// It began, and its program ended first.
+    /// It started, and its program ended before it.
     Unfinished,
 }
 
-/// A test that ran or was passed over.
+/// A test that ran or was ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
     /// Its path in its program.
     pub name: String,
     /// How it ended.
     pub verdict: Verdict,
-    /// What it printed; that of tests that passed only with `--show-output`.
+    /// Its output; for tests that passed, only with `--show-output`.
     pub output: String,
 }
 
-/// What a program reported.
+/// The report of a program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Its tests, in the order in which they ran.
     pub results: Vec<TestResult>,
-    /// Whether there is a summary, which counts the same tests.
+    /// Whether the report has a summary with the same number of tests.
     pub is_complete: bool,
 }
 
@@ -41,8 +41,8 @@ impl Report {
     }
 }
 
-/// Reads the output of a program that ran its tests one after the other
-/// (`--test-threads=1`), so that a test that ended the program is the last.
+/// Reads the output of a program that ran its tests one after another (`--test-threads=1`), so
+/// that the last test is the one that ended the program.
 #[must_use]
 pub fn parse(stdout: &str) -> Report {
     let mut reader = Reader::default();
@@ -57,14 +57,15 @@ struct Reader {
     report: Report,
     /// Whether all tests have run, and their outputs follow.
     in_outputs: bool,
-    /// The test whose output the lines are.
+    /// The test whose output follows.
     output_of: Option<usize>,
 }
 
 impl Reader {
     fn line(&mut self, line: &str) {
         if let Some(open) = self.unfinished() {
-            // A test may write past the harness; its verdict ends a later line then.
+            // A test may write past the harness; its verdict is then at the end of a later
+            // line.
             open.verdict = verdict(line).unwrap_or(Verdict::Unfinished);
         } else if matches!(line, "failures:" | "successes:") {
             self.in_outputs = true;
@@ -121,7 +122,7 @@ fn verdict(line: &str) -> Option<Verdict> {
     }
 }
 
-/// How many tests passed, failed and were ignored, out of the line that says so.
+/// How many tests passed, failed and were ignored, from the line of the summary.
 fn summary(line: &str) -> Option<[usize; 3]> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut counts = counts.split("; ");
@@ -137,7 +138,7 @@ mod tests {
         report.results.iter().map(|result| (result.name.as_str(), result.verdict)).collect()
     }
 
-    /// As Rust 1.95 prints it, with `--show-output`.
+    /// The output of Rust 1.95 with `--show-output`.
     const COMPLETE: &str = "
 running 4 tests
 test a::passes ... ok
@@ -173,7 +174,7 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 2 filtered out; 
 ";
 
     #[test]
-    fn a_program_that_came_to_its_end_is_understood() {
+    fn the_report_of_a_complete_program_is_read() {
         let report = parse(COMPLETE);
         let expected = [
             ("a::passes", Verdict::Passed),
@@ -211,7 +212,7 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 2 filtered out; 
     }
 
     #[test]
-    fn a_summary_that_counts_other_tests_is_noticed() {
+    fn a_summary_of_other_tests_is_incomplete() {
         for summary in ["2 passed; 0 failed; 0 ignored;", "1 passed; 0 failed; 1 ignored;", "x"] {
             let report =
                 parse(&format!("test a ... ok\n\ntest result: ok. {summary} 0 measured\n"));

@@ -1,4 +1,4 @@
-//! Boots the guest, and follows what it does.
+//! Boots the guest, and follows its records.
 
 use crate::VmError;
 use crate::console;
@@ -14,13 +14,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long booting may take: twenty times what it takes two CPUs of the host.
+/// Time limit of booting: twenty times the time on two CPUs of the host.
 const BOOT: Duration = Duration::from_secs(120);
 
-/// How long a record may be: init sends a kilobyte at most, escaped.
+/// Maximum length of a record: init sends at most an escaped kilobyte.
 const MAX_RECORD: u64 = 64 << 10;
 
-/// How much may come out of the guest.
+/// Maximum output of the guest.
 const MAX_OUTPUT: usize = 64 << 20;
 
 /// A virtual machine: four arm64 CPUs under a real kernel.
@@ -32,48 +32,49 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// The guest's first process.
     pub init: PathBuf,
-    /// How long it may take, beside the limits of the programs.
+    /// Time limit, in addition to those of the programs.
     pub limit: Duration,
 }
 
-/// That the guest was up.
+/// The state of the guest after booting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Up {
     /// The kernel's release.
     pub release: String,
-    /// How many CPUs it has.
+    /// Number of CPUs.
     pub cpus: usize,
-    /// When, since the emulator was started.
+    /// Time since the start of the emulator.
     pub after: Duration,
 }
 
-/// What became of the guest and all programs.
+/// The result of a boot and of all programs.
 #[derive(Debug)]
 pub struct Boot {
-    /// That it was up.
+    /// The state after booting, if it booted.
     pub up: Option<Up>,
-    /// What became of each program, in order.
+    /// The result of each program, in order.
     pub runs: Vec<Run>,
-    /// Why not all of them ran to their end.
+    /// Why a program did not run to its end.
     pub failure: Option<VmError>,
-    /// How long all took, by the host's clock.
+    /// Total time by the host's clock.
     pub duration: Duration,
 }
 
 impl Machine {
-    /// The machine with the emulator of this host ([`emulator::find`]), and two minutes.
+    /// The machine with the emulator of this host ([`emulator::find`]) and a limit of two
+    /// minutes.
     #[must_use]
     pub fn new(kernel: impl Into<PathBuf>, init: impl Into<PathBuf>) -> Self {
         let (kernel, init) = (kernel.into(), init.into());
         Self { emulator: emulator::find(), kernel, init, limit: BOOT }
     }
 
-    /// Boots it, runs `programs` one after the other, and switches it off. `watch` is told
-    /// of everything at once.
+    /// Boots, runs `programs` one after another, and switches off. `watch` gets each record as
+    /// it arrives.
     ///
     /// # Errors
     ///
-    /// If the emulator cannot be started. What goes wrong later is [`Boot::failure`].
+    /// If the emulator cannot be started. A later failure is in [`Boot::failure`].
     pub fn run(
         &self,
         programs: &[Program],
@@ -88,7 +89,7 @@ impl Machine {
         let mut emulator = Emulator::start(&self.emulator, &self.kernel, directory.path())?;
         let (sender, lines) = mpsc::sync_channel(64);
         let stdout = emulator.stdout();
-        // It ends with the emulator, whose output it reads.
+        // The thread ends with the emulator, whose output it reads.
         thread::spawn(move || forward(stdout, &sender));
         let mut guest = Guest {
             directory: directory.path(),
@@ -116,7 +117,7 @@ fn forward(stdout: impl Read, lines: &SyncSender<Vec<u8>>) {
     }
 }
 
-/// A guest as it runs.
+/// A running guest.
 struct Guest<'a> {
     /// The emulator's files.
     directory: &'a Path,
@@ -128,7 +129,7 @@ struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    /// Takes in all records until the emulator ends.
+    /// Processes all records until the emulator ends.
     fn follow(
         &mut self,
         lines: &Receiver<Vec<u8>>,
@@ -166,7 +167,7 @@ impl Guest<'_> {
         }
         let text = String::from_utf8_lossy(line);
         let record = Record::parse(text.trim_end()).filter(|record| self.results.add(record));
-        // A line that is cut short is the last: what ended the emulator says more.
+        // A truncated line is the last one: the exit of the emulator is the better diagnostic.
         let Some(record) = record else {
             if line.ends_with(b"\n") {
                 return Err(VmError::Protocol { line: text.trim_end().to_owned() });
@@ -206,7 +207,7 @@ impl Guest<'_> {
         self.read(CONSOLE)
     }
 
-    /// A file of the emulator; it has none if it never came so far.
+    /// A file of the emulator; empty if the emulator did not create it.
     fn read(&self, name: &str) -> String {
         let bytes = fs::read(self.directory.join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()

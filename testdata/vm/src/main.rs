@@ -11,28 +11,28 @@ use std::time::Duration;
 
 /// Run a static arm64 program in the virtual machine of the tests.
 ///
-/// Boots a real kernel with four CPUs in QEMU, and passes on what the program prints and
-/// its exit status: 128 and the signal's number if one ended it, 124 if it took too long,
-/// 125 if it could not be run to its end for another reason.
+/// Boots a real kernel with four CPUs in QEMU, and forwards the output and the exit status of
+/// the program: 128 plus the signal's number if a signal ended it, 124 if it reached the limit,
+/// 125 if it did not run to its end for another reason.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Boot image, as `list` names it; it must have been fetched.
+    /// Boot image, as `jlctl-corpus list` names it; it must be in the cache.
     #[arg(long, value_name = "NAME", default_value = "vmlinuz-6.12", value_parser = arm64_kernel)]
     kernel: Image,
-    /// How long the program may take.
+    /// Time limit of the program.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     limit: u32,
-    /// A variable of the program's environment, which has few others.
+    /// A variable for the program's environment.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// The program, such as cargo builds it for aarch64-unknown-linux-musl.
+    /// The program, for example built by cargo for aarch64-unknown-linux-musl.
     program: PathBuf,
     /// Its arguments.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
-/// Exit status where the program has none.
+/// Exit status if the program has none.
 const TIMED_OUT: u8 = 124;
 const NOT_RUN: u8 = 125;
 
@@ -44,7 +44,7 @@ fn arm64_kernel(name: &str) -> Result<Image, String> {
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("it has no =")?;
+    let (name, value) = text.split_once('=').ok_or("the variable has no =")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// How the program ended, which has printed meanwhile.
+/// Runs the program, forwards its output, and returns how it ended.
 fn boot(arguments: Arguments) -> anyhow::Result<Ending> {
     let Arguments { kernel, limit, env, program, arguments } = arguments;
     let path = corpus::path(kernel).ok_or(vm::VmError::NoKernel { name: kernel.name() })?;
@@ -78,7 +78,7 @@ fn boot(arguments: Arguments) -> anyhow::Result<Ending> {
     program.environment = env;
     let boot = machine.run(&[program], &mut |record| {
         if let Record::Output { stream, bytes, .. } = record {
-            // Who closed our output does not want the rest of it.
+            // The reader closed our output: the rest is dropped.
             let _ = match stream {
                 Stream::Stdout => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
                 Stream::Stderr => io::stderr().write_all(bytes),

@@ -1,4 +1,4 @@
-//! Programs that are to be run in the guest, and what became of them.
+//! Programs to run in the guest, and their results.
 
 use jlctl_guest::{Ending, Stream};
 use std::path::PathBuf;
@@ -9,19 +9,19 @@ use std::time::Duration;
 pub struct Program {
     /// A static arm64 executable of the host's file system.
     pub path: PathBuf,
-    /// Its arguments, without its own name.
+    /// Its arguments, without the program's name.
     pub arguments: Vec<String>,
-    /// Its environment by name, beside `HOME`, `PATH` and `TMPDIR`.
+    /// Its environment, in addition to `HOME`, `PATH` and `TMPDIR`.
     pub environment: Vec<(String, String)>,
-    /// Files of the host that it finds in the guest, under the same absolute paths; anybody may
-    /// read and execute them there.
+    /// Files of the host that the guest has under the same absolute paths, readable and
+    /// executable for all users.
     pub files: Vec<PathBuf>,
-    /// How long it may take, to the millisecond.
+    /// Time limit, in milliseconds.
     pub limit: Duration,
 }
 
 impl Program {
-    /// The program without arguments, and with a minute.
+    /// The program without arguments, with a limit of a minute.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Program {
     }
 }
 
-/// What became of a program.
+/// The result of a program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Run {
     /// Whether it was started.
@@ -59,7 +59,7 @@ pub struct Run {
     pub stdout: Vec<u8>,
     /// What it wrote to standard error.
     pub stderr: Vec<u8>,
-    /// How long it took by the guest's clock; zero while it has not ended.
+    /// Its duration by the guest's clock; zero until it has ended.
     pub duration: Duration,
 }
 

@@ -1,11 +1,11 @@
-//! The protocol of host and guest (`jlctl-guest`), whose lines both write and read.
+//! The protocol between host and guest (`jlctl-guest`), read back as it is written.
 
 use jlctl_guest::escape::{decode, decode_text, push};
 use jlctl_guest::{Ending, Job, Record, Stream};
 use std::time::Duration;
 
 #[test]
-fn records_come_back() {
+fn records_are_read_back() {
     let end = |ending| Record::End { job: 2, ending, duration: Duration::from_millis(70) };
     let output = |stream, bytes: &[u8]| Record::Output { job: 0, stream, bytes: bytes.into() };
     for (record, line) in [
@@ -25,14 +25,14 @@ fn records_come_back() {
 }
 
 #[test]
-fn what_is_no_record_is_refused() {
+fn a_line_that_is_not_a_record_is_refused() {
     for line in ["", "ready", "start", "start x", "stdout 0", "end 0 1", "end 0 1 exit", "off 1"] {
         assert_eq!(Record::parse(line), None, "{line:?}");
     }
 }
 
 #[test]
-fn a_job_comes_back() {
+fn a_job_is_read_back() {
     let job = Job {
         program: "/programs/0".to_owned(),
         arguments: vec!["--exact".to_owned(), String::new(), "a b".to_owned()],
@@ -44,7 +44,7 @@ fn a_job_comes_back() {
 }
 
 #[test]
-fn what_is_no_job_is_refused() {
+fn a_line_that_is_not_a_job_is_refused() {
     for line in ["", "1", "x 0 p", "1 0", "1 2 p a", "1 0 p NAME", "1 18446744073709551616 p"] {
         assert_eq!(Job::parse(line), None, "{line:?}");
     }
@@ -57,14 +57,14 @@ fn word(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn words_are_what_they_should_be() {
+fn only_printable_ascii_is_not_escaped() {
     assert_eq!(word(b""), " ");
     assert_eq!(word(b"a-~!"), " a-~!");
     assert_eq!(word(b"5% of\n\xff"), " 5%25%20of%0A%FF");
 }
 
 #[test]
-fn every_byte_comes_back() {
+fn every_byte_is_read_back() {
     let all: Vec<u8> = (0..=255).collect();
     let word = word(&all);
     assert!(!word[1..].contains([' ', '\n', '\r']), "{word}");
@@ -72,7 +72,7 @@ fn every_byte_comes_back() {
 }
 
 #[test]
-fn what_is_no_word_is_refused() {
+fn text_that_is_not_escaped_is_refused() {
     for text in ["%", "%4", "%g0", "%0g", "%aa", "a b", "a\n", "ü"] {
         assert_eq!(decode(text), None, "{text:?}");
     }

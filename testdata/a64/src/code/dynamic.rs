@@ -215,14 +215,14 @@ fn stubs(plt: u64, got: u64, count: u64) -> Vec<u8> {
 fn page(at: u64, to: u64) -> u32 {
     match adrp(x(16), "").0.first() {
         Some(Insn::Refer { word, form, .. }) => refer(*word, *form, at, to),
-        other => panic!("{other:?} is no ADRP"),
+        other => panic!("{other:?} is not ADRP"),
     }
 }
 
 fn plain(code: &Code) -> u32 {
     match code.0.first() {
         Some(Insn::Word(word)) => *word,
-        other => panic!("{other:?} is no plain word"),
+        other => panic!("{other:?} is not a plain word"),
     }
 }
 

@@ -64,7 +64,7 @@ fn link(program: &Program) -> Elf {
     let undefined = match program.world {
         World::Module(_) => dynamic.imports.iter().cloned().zip(far).collect(),
         World::Kernel if !dynamic.imports.is_empty() => {
-            panic!("nobody defines {:?}", dynamic.imports)
+            panic!("undefined symbol {:?}", dynamic.imports)
         }
         World::Kernel | World::User => Vec::new(),
     };
@@ -209,7 +209,7 @@ impl Linker<'_> {
             return meant(*address);
         }
         let import = self.dynamic.imports.iter().position(|known| known == name);
-        let number = import.unwrap_or_else(|| panic!("nobody defines {name}"));
+        let number = import.unwrap_or_else(|| panic!("undefined symbol {name}"));
         let plt = self.pool.section(".plt").expect("imports have stubs").address;
         meant(Dynamic::stub(plt, number))
     }

@@ -48,7 +48,7 @@ impl Unlinked {
         let mut lists: Vec<(String, Vec<Relocation>)> = Vec::new();
         for (at, kind, to) in self.0 {
             let section = elf.sections.iter().find(|section| section.contains(at));
-            let section = section.expect("what is relocated lies in a section");
+            let section = section.expect("a relocated field is in a section");
             let (symbol, addend) = symbol(elf, to);
             let symbol = SymbolRef::Position(symbol);
             let relocation =

@@ -62,10 +62,10 @@ fn loads() -> Vec<LintCase> {
     [
         one("jl001-consumer", "LDAR, ISB, BLR", "note", code([acquire(), isb()])),
         one("jl001-consumer-dmb", "LDR, DMB ISHLD, ISB, BLR", "note", behind(dmb(Domain::Ishld))),
-        one("jl001-consumer-without-isb", "no ISB behind the acquire", "error", acquire()),
+        one("jl001-consumer-without-isb", "no ISB after the acquire", "error", acquire()),
         one(
             "jl001-consumer-isb-early",
-            "an ISB before the load discards nothing that was fetched after it",
+            "an ISB before the load does not discard instructions fetched after the ISB",
             "error",
             code([isb(), acquire()]),
         ),
@@ -83,7 +83,7 @@ fn loads() -> Vec<LintCase> {
         ),
         one(
             "jl001-consumer-one-way",
-            "an ISB on one of two ways to the branch",
+            "an ISB on one of two paths to the branch",
             "error",
             code([code(on_one_way)]),
         ),
@@ -121,21 +121,21 @@ fn sides() -> Vec<LintCase> {
         ),
         twins(
             "jl001-consumer-unreleased",
-            "the pointer may be seen before the patch is",
+            "the pointer may be observed before the patch",
             "error",
             &plain(),
             &[sound()],
         ),
         twins(
             "jl001-consumer-barrier",
-            "the pointer is stored behind a barrier",
+            "the pointer is stored after a barrier",
             "note",
             &code([dmb(Domain::Ish), plain()]),
             &[sound()],
         ),
         twins(
             "jl001-consumer-elsewhere",
-            "what is published is not what the reader goes through",
+            "the published pointer is not the one that the consumer reads",
             "error",
             &code([address(x(2), "demo_state"), release()]),
             &[sound()],

@@ -132,7 +132,7 @@ fn ways() -> Vec<LintCase> {
         ),
         bodies(
             "jl001-one-path",
-            "a synchronisation on one of two ways",
+            "a synchronisation on one of two paths",
             [enter(), mov(x(19), x(0)), patch(), skip(), kick(), end()],
             [
                 enter(),
@@ -169,13 +169,13 @@ fn ways() -> Vec<LintCase> {
         ),
         bodies(
             "jl001-spins",
-            "a function that never returns has nothing to hand on",
+            "a function that never returns leaves its caller nothing to synchronise",
             [enter(), patch(), cbz(w(0), "out"), label("spin"), nop(), b("spin"), end()],
             [enter(), patch(), label("spin"), nop(), b("spin")],
         ),
         bodies(
             "jl001-panics",
-            "nothing comes back from a function that does not return",
+            "a function that does not return propagates no state to its caller",
             [enter(), patch(), cbz(w(0), "out"), bl("panic"), end()],
             [enter(), patch(), cbz(w(0), "out"), bl("panic"), label("out"), kick(), leave_ret()],
         ),
@@ -324,13 +324,13 @@ fn recursion() -> Vec<LintCase> {
     [
         bodies(
             "jl001-recursion",
-            "only the last of the calls of a function by itself would synchronise",
+            "only the last recursive call would synchronise",
             own(nop()),
             own(kick()),
         ),
         pair(
             "jl001-mutual-recursion",
-            "the same of two functions that call each other",
+            "the same for two mutually recursive functions",
             UNSYNCED,
             &each_other(nop()),
             &each_other(kick()),

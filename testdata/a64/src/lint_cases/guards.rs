@@ -43,14 +43,14 @@ fn results() -> Vec<LintCase> {
     [
         pair(
             "jl001-guard-result",
-            "the synchronisation depends on what the patcher returns: wrongly, rightly",
+            "the synchronisation depends on the result of the patcher: incorrectly, correctly",
             UNSYNCED,
             &by_result(one(), code([cbnz(w(0), "out"), end()])),
             &by_result(one(), unless_zero()),
         ),
         pair(
             "jl001-guard-result-lies",
-            "what it returns is zero even where it patched",
+            "the result is zero even if the function patched",
             UNSYNCED,
             &by_result(load(w(0), 0), unless_zero()),
             &by_result(one(), unless_zero()),
@@ -64,14 +64,14 @@ fn results() -> Vec<LintCase> {
         ),
         pair(
             "jl001-guard-bit",
-            "the lowest bit is asked for, of a result that has it or has not",
+            "the lowest bit of the result is tested, which is set or clear",
             UNSYNCED,
             &by_result(load(w(0), 2), code([tbz(w(0), 0, "out"), end()])),
             &by_result(one(), code([tbz(w(0), 0, "out"), end()])),
         ),
         pair(
             "jl001-guard-kept",
-            "the result is kept over another call: another register is asked for, or it is",
+            "the result is saved across another call: another register is tested, or the saved one",
             UNSYNCED,
             &helper(by_result(one(), kept(cbz(w(20), "out")))),
             &helper(by_result(one(), kept(cbz(w(19), "out")))),
@@ -99,14 +99,14 @@ fn counts() -> Vec<LintCase> {
     [
         pair(
             "jl001-guard-count",
-            "a count of patches, compared with one instead of none",
+            "a count of patches, compared with one instead of zero",
             UNSYNCED,
             &all(count(), code([cmp_imm(w(20), 1), b_cond(Cond::Eq, "out"), kick()])),
             &all(count(), code([cbz(w(20), "out"), kick()])),
         ),
         pair(
             "jl001-guard-count-down",
-            "a count that other steps take back to zero",
+            "a count that other steps reset to zero",
             UNSYNCED,
             &all(code([count(), sub_imm(w(20), w(20), 1)]), code([cbz(w(20), "out"), kick()])),
             &all(load(w(20), 1), code([cbz(w(20), "out"), kick()])),
@@ -153,7 +153,7 @@ fn flags() -> Vec<LintCase> {
     [
         pair(
             "jl001-guard-flag",
-            "a flag that the patcher sets is tested before the synchronisation: wrongly, rightly",
+            "a flag that the patcher sets is tested before the synchronisation: incorrectly, correctly",
             UNSYNCED,
             &flagged(set(), nop(), cbnz(w(2), "out")),
             &flagged(set(), nop(), test()),
@@ -167,7 +167,7 @@ fn flags() -> Vec<LintCase> {
         ),
         pair(
             "jl001-guard-flag-cleared",
-            "somebody clears the flag between the two",
+            "another function clears the flag in between",
             UNSYNCED,
             &flagged(set(), bl("demo_other"), test()),
             &flagged(set(), nop(), test()),

@@ -54,13 +54,13 @@ fn callbacks() -> Vec<LintCase> {
     [
         both(
             "jl006-callback",
-            "the ISB of the CPU that patches is none of those that wait",
+            "the ISB of the patching CPU does not synchronise the waiting CPUs",
             8,
             || code([address(x(0), "demo_patch_cb"), address(x(1), "demo_state")]),
         ),
         both(
             "jl006-adrp-alone",
-            "the callback begins a page: ADRP alone makes its address",
+            "the callback is page-aligned: ADRP alone computes its address",
             PAGE,
             || code([adrp(x(0), "demo_patch_cb"), address(x(1), "demo_state")]),
         ),
@@ -76,7 +76,7 @@ fn callbacks() -> Vec<LintCase> {
         both("jl006-adr", "ADR alone makes the pointer", 8, || {
             code([adr(x(0), "demo_patch_cb"), address(x(1), "demo_state")])
         }),
-        both("jl006-literal", "the pointer is in the code, among instructions", 8, || {
+        both("jl006-literal", "the pointer is in a literal pool within the code", 8, || {
             let pool = [b("load"), label("pool"), quad("demo_patch_cb"), label("load")];
             code([code(pool), ldr_literal(x(0), "pool"), address(x(1), "demo_state")])
         }),
@@ -105,7 +105,7 @@ fn pointers() -> Vec<LintCase> {
     [
         both("jl001-pointer", "reached through a pointer in data", Relocations::None),
         both("jl001-pointer-rela", "the pointer is zero before RELA", Relocations::Rela),
-        both("jl001-pointer-relr", "the pointer is named by RELR alone", Relocations::Relr),
+        both("jl001-pointer-relr", "only RELR refers to the pointer", Relocations::Relr),
     ]
     .concat()
 }
@@ -169,21 +169,21 @@ fn names() -> Vec<LintCase> {
         ),
         pair(
             "jl001-part",
-            "the patch is in a part that a compiler split off",
+            "the patch is in a part that the compiler outlined",
             ("JL001", "error", "demo_apply.part.0"),
             &part(nop()),
             &part(kick()),
         ),
         pair(
             "jl001-clone",
-            "clones of a function do different things",
+            "clones of a function differ in behaviour",
             UNSYNCED,
             &clone("demo_sync.constprop.0"),
             &clone("demo_sync.isra.0"),
         ),
         pair(
             "jl001-cold",
-            "one way returns from the cold part of the function",
+            "one path returns from the cold part of the function",
             UNSYNCED,
             &cold(nop()),
             &cold(kick()),

@@ -31,7 +31,7 @@ fn patcher(sync: Code) -> Program {
 /// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     let with = |name: &str, kernel: &Program, expected: &[_]| {
-        let trap = "what a module calls has its summary in the kernel";
+        let trap = "the summary of a function that a module calls is in the kernel";
         let kernel = Some(kernel.build());
         LintCase { kernel, ..LintCase::new(name, trap, &user_of_keys(), expected) }
     };
@@ -42,7 +42,7 @@ pub(super) fn all() -> Vec<LintCase> {
     let mut all = vec![
         with("jl001-module-of-kernel", &without_apply(), &roots),
         with(&fixed, &with_apply(), &[]),
-        sound("module-without-kernel", "the kernel is not there to say", &user_of_keys()),
+        sound("module-without-kernel", "the kernel is not available", &user_of_keys()),
     ];
     let trap = "the primitives are symbols that the module leaves undefined";
     let expected = ("JL001", "error", "demo_mod_patch");

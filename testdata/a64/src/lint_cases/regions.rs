@@ -75,7 +75,7 @@ fn elsewhere() -> Vec<LintCase> {
     [
         twins(
             "jl001-user-hook",
-            "memory of the caller is written while it is executable, by two functions between",
+            "memory of the caller is written while it is executable, through two intermediate functions",
             "warning",
             &|| [through("demo_protect_page", ALL), write(), through("demo_protect", READ_EXEC)],
         ),
@@ -90,7 +90,7 @@ fn elsewhere() -> Vec<LintCase> {
         ),
         twins(
             "jl001-user-fresh-elsewhere",
-            "writable first, executable later: taken for fresh code",
+            "writable first, executable later: treated as fresh code",
             "note",
             &|| [protect(READ_WRITE), write(), protect(READ_EXEC)],
         ),
@@ -118,14 +118,14 @@ fn own() -> Vec<LintCase> {
         ),
         pair(
             "jl001-user-published",
-            "the same where the pointer to it was published",
+            "the same after the pointer to it was published",
             ("JL001", "error", "demo_patch"),
             &published(nop()),
             &published(by_libc(SYNC_CORE)),
         ),
         twins(
             "jl001-user-fresh-twice",
-            "new memory is written twice before anyone can execute it: fresh code",
+            "new memory is written twice before it is executable: fresh code",
             "note",
             &|| [made(), again()],
         ),

@@ -39,7 +39,7 @@ fn order() -> Vec<LintCase> {
     [
         bodies(
             "jl001-no-wait",
-            "an interrupt that is not waited for",
+            "an interrupt whose completion is not awaited",
             ("JL001", "error"),
             interrupt(0),
             interrupt(1),
@@ -53,14 +53,14 @@ fn order() -> Vec<LintCase> {
         ),
         bodies(
             "jl005-local-isb",
-            "an ISB synchronises the CPU that executes it and no other",
+            "an ISB synchronises only the CPU that executes it",
             ("JL005", "error"),
             [enter(), patch(), isb(), leave_ret()],
             [enter(), patch(), isb(), kick(), leave_ret()],
         ),
         bodies(
             "jl008-kick-per-site",
-            "a synchronisation for each site where one for all would do",
+            "a synchronisation for each site where one for all is sufficient",
             ("JL008", "note"),
             per_site(kick(), nop()),
             per_site(nop(), kick()),
@@ -92,14 +92,14 @@ fn words() -> Vec<LintCase> {
     let mut all = [
         bodies(
             "jl002-raw-write",
-            "an instruction is written and no cache maintained",
+            "an instruction is written without cache maintenance",
             ("JL002", "warning"),
             write(nop()),
             write(bl("__flush_icache_range")),
         ),
         bodies(
             "jl007-adrp",
-            "an ADRP may not be written while others execute it, a NOP may",
+            "an ADRP must not be written while other PEs execute it; a NOP may",
             ("JL007", "warning"),
             [enter(), patch_with(ADRP), kick(), leave_ret()],
             [enter(), patch_with(NOP), kick(), leave_ret()],
@@ -129,7 +129,7 @@ fn line_sizes() -> [LintCase; 2] {
     let program = |body: Code| kernel([Function::new("demo_flush", [body]).exported()]);
     pair(
         "jl002-kept-line-size",
-        "the size of a line is that of the CPU that read it, which need not be this one",
+        "the line size is that of the CPU that read it, which may be another CPU",
         ("JL002", "warning", "demo_flush"),
         &program(code(body)),
         &program(maintenance(dsb(Domain::Ish), dsb(Domain::Ish))),
@@ -166,7 +166,7 @@ fn load_module() -> [LintCase; 2] {
     };
     pair(
         "jl001-load-module",
-        "an exit for errors behind fresh text: no more than a note, and none where it is synced",
+        "an error exit after fresh text: a note, or no finding if the text is synced",
         expected,
         &program(nop(), kick()),
         &program(kick(), nop()),
@@ -188,7 +188,7 @@ fn tolerated() -> Vec<LintCase> {
 fn tables() -> [LintCase; 2] {
     let case = |name: &str, bytes, expected: &[Expected]| LintCase {
         name: name.to_owned(),
-        trap: "a site whose B goes elsewhere than its entry says",
+        trap: "a site whose B does not go to its entry's target",
         bytes,
         kernel: None,
         expected: expected.to_vec(),
@@ -206,7 +206,7 @@ fn tables() -> [LintCase; 2] {
 /// A kernel without patching.
 fn nothing() -> LintCase {
     let body = [enter(), bl("panic"), b("out"), label("out"), leave_ret()];
-    let trap = "primitives that nobody calls";
+    let trap = "primitives without callers";
     sound("primitives-alone", trap, &kernel([Function::new("demo_read", body).exported()]))
 }
 

@@ -65,7 +65,7 @@ fn fallen_into(entries: Entries, second: Code, third: Code) -> Program {
 fn forms() -> Vec<LintCase> {
     let from = |bytes| Entries::FromLabel("second".to_owned(), bytes);
     let forms = [
-        ("byte", "a table of bytes: a case that another one falls into", from(1)),
+        ("byte", "a table of bytes: a case into which another case falls through", from(1)),
         ("half", "the same, a table of halfwords", from(2)),
         ("word", "the same, a table of words", from(4)),
         ("offset", "the same, distances from the table", Entries::FromTable),
@@ -136,11 +136,15 @@ pub(super) fn all() -> Vec<LintCase> {
     let mut all = forms();
     all.extend(pair(
         "jl001-switch-interpreter",
-        "computed jumps through a table whose address a loop keeps",
+        "computed jumps through a table whose address is loop-invariant",
         UNSYNCED,
         &interpreter(nop()),
         &interpreter(kick()),
     ));
-    all.push(sound("jl001-switch-two", "the cases of another switch are no cases", &two()));
+    all.push(sound(
+        "jl001-switch-two",
+        "the cases of another switch are not cases of this one",
+        &two(),
+    ));
     all
 }

@@ -130,14 +130,14 @@ fn unsynced() -> Vec<LintCase> {
         ),
         pair(
             "jl001-user-stripped",
-            "no .symtab: functions out of .eh_frame and .dynsym",
+            "no .symtab: functions from .eh_frame and .dynsym",
             EXPECTED,
             &buggy().stripped(),
             &fixed().stripped(),
         ),
         pair(
             "jl001-user-frameless",
-            "neither .symtab nor .eh_frame: functions out of .dynsym and calls",
+            "neither .symtab nor .eh_frame: functions from .dynsym and calls",
             EXPECTED,
             &buggy().stripped().without_frames(),
             &fixed().stripped().without_frames(),
@@ -151,7 +151,7 @@ fn unsynced() -> Vec<LintCase> {
         ),
         pair(
             "jl001-user-fresh",
-            "fresh code, which nobody can execute yet: a note",
+            "fresh code, which no PE can execute yet: a note",
             ("JL001", "note", "demo_emit"),
             &emit(nop()),
             &emit(by_libc(SYNC_CORE)),
@@ -174,21 +174,26 @@ fn maintains() -> Vec<LintCase> {
         let expected = ("JL003", "warning", "demo_clear_cache");
         pair(name, trap, expected, &primitive(middle, end), &primitive(ish(), ish()))
     };
-    let wider = "a DSB of the outer shareable domain, which holds the inner one";
+    let wider = "a DSB of the outer shareable domain, which contains the inner one";
     let all = [
         pair(
             "jl002-user",
-            "code is written and made executable, and no cache maintained",
+            "code is written and made executable without cache maintenance",
             ("JL002", "warning", "demo_patch"),
             &written,
             &sound_patches(),
         ),
         order("jl003-before", "no DSB between DC and IC", nop(), ish()),
-        order("jl003-after", "no DSB behind IC", ish(), nop()),
+        order("jl003-after", "no DSB after IC", ish(), nop()),
         order("jl003-dmb", "a DMB does not wait for DC", dmb(Domain::Ish), ish()),
-        order("jl003-nsh-before", "a DSB for this CPU alone", dsb(Domain::Nsh), ish()),
-        order("jl003-nsh-after", "the same behind IC", ish(), dsb(Domain::Nsh)),
-        order("jl003-ishst", "a DSB for stores alone completes no DC", dsb(Domain::Ishst), ish()),
+        order("jl003-nsh-before", "a DSB for this CPU only", dsb(Domain::Nsh), ish()),
+        order("jl003-nsh-after", "the same after IC", ish(), dsb(Domain::Nsh)),
+        order(
+            "jl003-ishst",
+            "a DSB for stores only does not complete a DC",
+            dsb(Domain::Ishst),
+            ish(),
+        ),
     ];
     let mut all = all.concat();
     all.push(sound("jl003-osh", wider, &primitive(dsb(Domain::Osh), dsb(Domain::Osh))));
@@ -301,7 +306,7 @@ fn protections() -> Vec<LintCase> {
 pub(super) fn all() -> Vec<LintCase> {
     let body = [enter(), bl("puts"), leave_ret()];
     let nothing = Program::user().functions([Function::new("demo_print", body).exported()]);
-    let trap = "nothing writes code: not applicable, which is not the same as sound";
+    let trap = "nothing writes code: not applicable, as opposed to sound";
     let mut all =
         [unsynced(), maintains(), membarriers(), modifiable().into(), protections()].concat();
     all.push(sound("user-without-code", trap, &nothing));

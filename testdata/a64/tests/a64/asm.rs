@@ -1,12 +1,12 @@
-//! The assembler, against the manual's words and against LLVM's assembler.
+//! The assembler, compared with the words of the manual and with LLVM's assembler.
 
 use jlctl_a64::code::asm::*;
 use jlctl_a64::code::{Code, Form, Insn, code, refer};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What is encoded, its word, and the assembler's text for it. What refers to something
-/// stands at address 0.
+/// The code, its word, and the assembler's text. An instruction with a reference is at address
+/// 0.
 fn table() -> Vec<(Code, u32, &'static str)> {
     vec![
         (nop(), 0xd503_201f, "nop"),
@@ -101,7 +101,7 @@ fn table() -> Vec<(Code, u32, &'static str)> {
     ]
 }
 
-/// The word of `code`, where a symbol's name is its distance.
+/// The word of `code`, in which a symbol's name is its distance.
 fn encode(code: &Code) -> u32 {
     match code.insns() {
         [Insn::Word(word)] => *word,
@@ -120,7 +120,7 @@ fn words_are_those_of_the_manual() {
     }
 }
 
-/// llvm-mc makes the same words of the texts.
+/// llvm-mc assembles the texts to the same words.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs LLVM: testdata/check runs it")]
 fn words_are_those_of_an_assembler() {
@@ -148,7 +148,7 @@ fn words_are_those_of_an_assembler() {
 }
 
 #[test]
-fn a_page_is_counted_from_that_of_the_instruction() {
+fn adrp_counts_from_the_page_of_the_instruction() {
     let adrp = |at, to| refer(0x9000_0000, Form::Page, at, to);
     assert_eq!(adrp(0x1ffc, 0x2000), 0xb000_0000);
     assert_eq!(adrp(0x2000, 0x1ffc), 0xf0ff_ffe0);

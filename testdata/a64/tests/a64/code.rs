@@ -40,7 +40,7 @@ fn symbol(file: &File<'_>, name: &str) -> u64 {
     found.next().unwrap_or_else(|| panic!("no symbol {name}")).address()
 }
 
-/// Where the B or BL at `address` goes.
+/// The target of the B or BL at `address`.
 fn goes_to(file: &File<'_>, address: u64) -> u64 {
     let imm = i64::from((word(file, address) << 6).cast_signed() >> 6);
     address.wrapping_add_signed(imm * 4)
@@ -97,7 +97,7 @@ fn a_kernel_has_its_banner_exports_and_sites() {
     assert_eq!(init.address(), symbol(&file, "boot"));
 }
 
-/// The analyzer takes it for what it is, and has nothing against its table.
+/// The analyzer recognises the kernel, and reports no diagnostic for its table.
 #[test]
 fn the_analyzer_reads_a_kernel() {
     use jlctl_analyzer::image::Image;
@@ -111,7 +111,7 @@ fn the_analyzer_reads_a_kernel() {
 }
 
 #[test]
-fn pointers_are_relocated_in_each_way() {
+fn pointers_have_each_kind_of_relocation() {
     for relocations in [Relocations::None, Relocations::Rela, Relocations::Relr] {
         for program in [Program::kernel(), Program::user()] {
             let body = [ldr_literal(x(1), "pool"), br(x(1)), label("pool"), quad("other")];
@@ -158,7 +158,7 @@ fn a_library_calls_imports_through_stubs() {
     let got = file.section_by_name(".got.plt").expect("their table").address();
     assert_eq!([demo + 12, demo + 16].map(|at| goes_to(&file, at)), [plt + 32, plt + 48]);
     for (stub, slot) in [(plt + 32, got + 24), (plt + 48, got + 32)] {
-        // ADRP and the offsets of LDR and ADD lead to the slot.
+        // ADRP and the offsets of LDR and ADD give the address of the slot.
         let adrp = word(&file, stub);
         let pages = u64::from(adrp >> 5 & 0x7_ffff) << 2 | u64::from(adrp >> 29 & 3);
         let page = (stub & !0xfff) + (pages << 12);
@@ -174,7 +174,7 @@ fn a_library_calls_imports_through_stubs() {
 }
 
 #[test]
-fn frames_say_where_functions_are() {
+fn frames_describe_the_functions() {
     use gimli::UnwindSection;
     let bytes = Program::user()
         .stripped()
@@ -238,7 +238,7 @@ fn a_module_leaves_its_calls_to_the_loader() {
     let entry = |at: u64, kind: consts::RelocationType, name: &str, addend: i64| {
         (at, kind.0, name.to_owned(), addend)
     };
-    // Symbols of sections have no name; the helper is the first of its own.
+    // Section symbols have no name; the helper is the first function symbol.
     assert_eq!(
         of(".text"),
         [
@@ -258,7 +258,7 @@ fn a_module_leaves_its_calls_to_the_loader() {
 }
 
 #[test]
-#[should_panic(expected = "nobody defines")]
+#[should_panic(expected = "undefined symbol")]
 fn a_kernel_imports_nothing() {
     let _ = Program::kernel().functions([Function::new("demo", [bl("panic")])]).build();
 }

@@ -1,4 +1,4 @@
-//! The fixtures of the lint: names, twins, and that each is what it says it is.
+//! The cases of the lint: names, twins, and the properties that each case states.
 
 use jlctl_a64::lint_cases::{FIXED, LintCase, all};
 use jlctl_analyzer::image::Image;
@@ -67,9 +67,9 @@ fn every_case_is_sound_as_an_image_and_has_its_roots() {
     all().iter().for_each(check);
 }
 
-/// Writes them where the environment says, for a look at them with a disassembler.
+/// The environment may name a directory for the images, to inspect them with a disassembler.
 #[test]
-fn cases_are_the_same_each_time() {
+fn cases_are_reproducible() {
     let cases = all();
     for (first, second) in cases.iter().zip(all()) {
         assert!(first.bytes == second.bytes, "{}", first.name);

@@ -1,4 +1,4 @@
-//! What was fetched is what its name says, and fits together.
+//! Fetched artefacts are what their names state, and those of a kernel belong together.
 
 use crate::real::path;
 use crate::real::reader::Kernel;
@@ -9,15 +9,15 @@ use std::fs;
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn artefacts_of_a_kernel_are_of_one_release() {
+fn artefacts_of_a_kernel_belong_to_one_release() {
     for kernel in corpus::Kernel::ALL {
         let releases: HashSet<_> = kernel.images().map(corpus::release).collect();
         assert!(releases.len() == 1 && !releases.contains(&None), "{kernel:?}: {releases:?}");
     }
 }
 
-/// The magic number of a boot image, and where it is: `Documentation/arch/`
-/// `arm64/booting.rst`, `riscv/boot-image-header.rst` and `x86/boot.rst`.
+/// The magic number of a boot image, and its offset: `Documentation/arch/` `arm64/booting.rst`,
+/// `riscv/boot-image-header.rst` and `x86/boot.rst`.
 fn magic(image: Image) -> (usize, &'static [u8]) {
     match image.kernel() {
         corpus::Kernel::V510 | corpus::Kernel::V612 => (0x38, b"ARM\x64"),
@@ -28,7 +28,7 @@ fn magic(image: Image) -> (usize, &'static [u8]) {
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn boot_images_are_of_their_architecture_and_release() {
+fn boot_images_have_their_architecture_and_release() {
     for image in Image::ALL.into_iter().filter(|image| image.part() == Part::Vmlinuz) {
         let bytes = fs::read(path(image)).expect("the boot image");
         let (offset, magic) = magic(image);
@@ -39,8 +39,7 @@ fn boot_images_are_of_their_architecture_and_release() {
     }
 }
 
-/// The number of entries, all of which have code and target in the text and a
-/// key in data.
+/// The number of entries; every code and target must be in text and every key in data.
 fn count_entries(image: Image) -> usize {
     let bytes = fs::read(path(image)).expect("the image");
     let (kernel, nm) = (Kernel::new(&bytes), Nm::of(&path(image)));
@@ -57,7 +56,7 @@ fn count_entries(image: Image) -> usize {
         .iter()
         .filter(|entry| !in_text(entry.code) || !in_text(entry.target) || !in_data(entry.key));
     let wrong: Vec<String> = wrong.map(|entry| format!("{entry:x?}")).collect();
-    crate::real::demand_none("entries that point elsewhere", &wrong);
+    crate::real::demand_none("entries that point outside code or data", &wrong);
     println!("{}: {} entries", corpus::version(image).unwrap_or_default(), entries.len());
     entries.len()
 }

@@ -1,4 +1,4 @@
-//! Programs and libraries that were fetched are what their names say.
+//! Fetched programs and libraries are what their names state.
 
 use crate::{self as corpus, Binary};
 use jlctl_analyzer::image::Image;
@@ -17,7 +17,7 @@ fn bytes(binary: Binary) -> Vec<u8> {
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn they_are_stripped_programs_for_arm64() {
+fn binaries_are_stripped_programs_for_arm64() {
     for binary in Binary::ALL {
         let name = binary.name();
         let bytes = bytes(binary);

@@ -1,4 +1,4 @@
-//! A real kernel cut off: an error that says what was expected, never a panic.
+//! A truncated real kernel: an error that names the expectation, never a panic.
 
 use crate as corpus;
 use crate::real::jlctl::{binary, output, stderr};
@@ -19,7 +19,7 @@ fn section_headers(bytes: &[u8]) -> usize {
     usize::try_from(u64::from_le_bytes(field)).expect("a 64-bit machine")
 }
 
-/// Reads what is left of the kernel; whether that was refused.
+/// Reads the truncated kernel; returns whether it was refused.
 fn is_refused(bytes: &[u8]) -> bool {
     match Image::parse(bytes) {
         Err(error) => {
@@ -27,11 +27,11 @@ fn is_refused(bytes: &[u8]) -> bool {
             true
         }
         Ok(image) => {
-            // Damage may leave a table; it must then have been noticed.
+            // A truncated kernel may still have a table; the damage must then be reported.
             let table = JumpTable::read(&image);
             let noticed = !image.faults().is_empty()
                 || table.as_ref().map_or(true, |table| !table.diagnostics().is_empty());
-            assert!(noticed, "{} bytes of the file pass for all of it", bytes.len());
+            assert!(noticed, "{} bytes of the file are accepted as the whole file", bytes.len());
             table.is_err()
         }
     }
@@ -52,7 +52,7 @@ fn a_kernel_cut_at_any_block_is_refused() {
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn a_kernel_cut_among_its_section_headers_is_no_panic() {
+fn a_kernel_cut_within_its_section_headers_does_not_panic() {
     let file = mapped(PINNED);
     let bytes = file.bytes();
     let cuts = (section_headers(bytes)..bytes.len()).step_by(32);

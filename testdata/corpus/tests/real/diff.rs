@@ -1,5 +1,5 @@
-//! `jlctl diff` of real kernels: its numbers add up to those of the tables, and
-//! what is known of the kernels is among what it says.
+//! `jlctl diff` of real kernels: its numbers add up to those of the tables, and its report has
+//! the known changes.
 
 use crate::Image;
 use crate::real::jlctl::{binary, output, stderr};
@@ -23,7 +23,7 @@ fn list<'a>(diff: &'a Value, name: &str) -> &'a [Value] {
     diff[name].as_array().unwrap_or_else(|| panic!("{name} is a list"))
 }
 
-/// Keys and sites of each table are in one list each.
+/// Each key and site of a table is in exactly one list.
 fn demand_sums(diff: &Value) {
     let (keys, sites) = (&diff["summary"]["keys"], &diff["summary"]["sites"]);
     let in_both = number(&keys["same"]) + number(&keys["different"]);
@@ -50,13 +50,13 @@ fn an_upgrade_from_5_10_to_6_12() {
     {
         assert_eq!(keys(&there, what), keys(&back, mirrored), "{what}");
     }
-    // The commonest key of 5.10, which the reworked capabilities made needless.
+    // The key with the most sites in 5.10, which the rework of CPU capabilities removed.
     let removed = list(&there, "removed").iter();
     let ready: Vec<&Value> =
         removed.filter(|key| key["name"] == "arm64_const_caps_ready").collect();
     assert_eq!(ready.len(), 1);
     assert_eq!(number(&ready[0]["sites"]), 11810);
-    // Most tracepoints stay, whatever the numbers in other names.
+    // Most tracepoints stay, although numbers in other names change.
     assert!(keys(&there, "same") > 1000 && keys(&there, "renamed") < 20);
 }
 
@@ -70,7 +70,7 @@ fn kernels_of_other_architectures() {
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn a_kernel_is_the_same_as_itself() {
+fn a_kernel_equals_itself() {
     let diff = diff(Image::Vmlinux612, Image::Vmlinux612);
     assert_eq!(diff["summary"]["different"], false);
     demand_sums(&diff);

@@ -14,7 +14,8 @@ fn compare_frames(image: Image) {
     let (expected, nm) = (symbolize(&path, &addresses), Nm::of(&path));
     let mut differences = Vec::new();
     for (site, at) in report.sites().iter().zip(&addresses) {
-        let expected = expected.get(at).unwrap_or_else(|| panic!("LLVM says nothing of {at:#x}"));
+        let expected =
+            expected.get(at).unwrap_or_else(|| panic!("LLVM reports nothing for {at:#x}"));
         let found = site.source.as_deref().expect("the report has source lines");
         if !is_same_chain(&nm, site, expected, found) {
             let (code, function) = (&site.code, &site.function);
@@ -30,7 +31,7 @@ fn is_same_chain(nm: &Nm, site: &Site, expected: &[Frame], found: &[Frame]) -> b
     let nothing = Frame { function: None, file: None, line: None, column: None };
     let Some((outermost, inner)) = expected.split_last() else { return found.is_empty() };
     let Some((found_outermost, found_inner)) = found.split_last() else {
-        // Where DWARF says nothing LLVM makes a frame of the symbol's name alone.
+        // Without DWARF, LLVM reports a frame with only the symbol's name.
         return inner.is_empty() && Frame { function: None, ..outermost.clone() } == nothing;
     };
     inner == found_inner
@@ -38,11 +39,10 @@ fn is_same_chain(nm: &Nm, site: &Site, expected: &[Frame], found: &[Frame]) -> b
         && is_same_outermost(nm, site, outermost, found_outermost)
 }
 
-/// llvm-symbolizer names the outermost frame by the symbol table, jlctl by
-/// DWARF.  They may differ by what the compiler or the linker put around the
-/// name (`f.constprop.0`), or where the symbol table has several names for one
-/// function, or where DWARF has none; then LLVM's must be a symbol of the very
-/// function that the site is in.
+/// llvm-symbolizer names the outermost frame by the symbol table, jlctl by DWARF. They may
+/// differ by a suffix of the compiler or linker (`f.constprop.0`), if the symbol table has
+/// several names for one function, or if DWARF has no name; LLVM's name must then be a symbol
+/// of the function that contains the site.
 fn is_same_outermost(nm: &Nm, site: &Site, expected: &Frame, found: &Frame) -> bool {
     if expected.function == found.function {
         return true;

@@ -104,7 +104,7 @@ impl Report {
     }
 }
 
-/// `jlctl inspect --format json` with `options`, which must find nothing wrong.
+/// `jlctl inspect --format json` with `options`, which must succeed.
 pub(crate) fn inspect(image: &Path, options: &[&OsStr]) -> Report {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("report.json");
@@ -117,13 +117,13 @@ pub(crate) fn inspect(image: &Path, options: &[&OsStr]) -> Report {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Runs a command to its end, without input and without the user's settings.
+/// Runs a command to its end, without input and without the user's environment settings.
 pub(crate) fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).env_remove("JLCTL_IMAGE").env("LC_ALL", "C");
     command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
-/// What a command wrote to stderr.
+/// The stderr of a command.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -134,12 +134,12 @@ pub(crate) fn binary() -> &'static Path {
     BINARY.get_or_init(|| {
         let given = env::var_os("JLCTL_BIN").filter(|value| !value.is_empty()).map(PathBuf::from);
         let binary = given.unwrap_or_else(build);
-        assert!(File::open(&binary).is_ok(), "there is no program {}", binary.display());
+        assert!(File::open(&binary).is_ok(), "{} does not exist", binary.display());
         binary
     })
 }
 
-/// One line of what cargo says in JSON.
+/// One line of cargo's JSON output.
 #[derive(Debug, Deserialize)]
 struct Artifact {
     executable: Option<PathBuf>,

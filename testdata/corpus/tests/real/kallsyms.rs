@@ -1,4 +1,4 @@
-//! The symbols recovered from the bytes of a kernel against nm's.
+//! The symbols recovered from the bytes of a kernel, compared with those of nm.
 
 use crate::Image;
 use crate::real::{demand_none, mapped, path, tools};
@@ -8,8 +8,8 @@ use object::elf;
 use object::read::elf::{ElfFile64, FileHeader as _, SectionHeader as _};
 use std::collections::HashSet;
 
-/// The bytes of all allocated sections by address, as `objcopy -O binary` has
-/// them: a raw `Image`.
+/// The bytes of all allocated sections by address, as `objcopy -O binary` writes them: a raw
+/// `Image`.
 fn flat(file: &[u8]) -> Vec<u8> {
     let elf = ElfFile64::<object::LittleEndian>::parse(file).expect("a vmlinux");
     let endian = elf.endian();
@@ -42,14 +42,14 @@ fn nm(image: Image) -> HashSet<(u64, char, String)> {
     symbols.collect()
 }
 
-/// Prefixes of names that a kernel does not keep (`scripts/mksysmap`,
-/// `is_ignored_symbol` of `scripts/kallsyms.c`).
+/// Prefixes of names that kallsyms omits (`scripts/mksysmap`, `is_ignored_symbol` of
+/// `scripts/kallsyms.c`).
 const DROPPED: [&str; 6] = ["$", ".L", "__efistub_", "__kvm_nvhe_$", "__pi_$", "kallsyms_"];
-/// Linux 5.10 drops all of the hypervisor's.
+/// Linux 5.10 omits all names of the hypervisor.
 const DROPPED_510: &str = "__kvm_nvhe_";
 
-/// Compares all of them but functions of the prefixes `dropped`; the result is for
-/// what differs between kernels.
+/// Compares all symbols except functions with the prefixes `dropped`; returns the symbols for
+/// checks that differ between kernels.
 fn compare(image: Image, dropped: &[&str]) -> Kallsyms {
     let file = mapped(image);
     let found = Kallsyms::find(FlatImage::raw(&flat(file.bytes()), false));
@@ -81,7 +81,7 @@ fn compare(image: Image, dropped: &[&str]) -> Kallsyms {
     found
 }
 
-/// Code only, and a base behind the load address.
+/// Code only, and a base after the load address.
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn symbols_of_510_are_those_of_nm() {
@@ -93,12 +93,12 @@ fn symbols_of_510_are_those_of_nm() {
     assert_eq!(found.layout().seqs_of_names, None);
 }
 
-/// Data too, and the order of Linux 6.4.
+/// Data as well, and the order of Linux 6.4.
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn symbols_of_612_are_those_of_nm() {
     let found = compare(Image::Vmlinux612, &DROPPED);
-    let load = found.load_address().expect("the relocations say it");
+    let load = found.load_address().expect("the relocations determine it");
     assert_eq!(found.base(), AddressBase::Relocation(load));
     assert!(found.has_data_symbols() && found.layout().addresses_last);
     assert!(found.layout().seqs_of_names.is_some());

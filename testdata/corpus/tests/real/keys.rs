@@ -1,5 +1,5 @@
-//! What keys are: paths and types from DWARF, kinds, and what descriptors of
-//! dynamic debug say, against nm and against the frames of their sites.
+//! Descriptions of keys: paths and types from DWARF, kinds, and descriptors of dynamic debug,
+//! compared with nm and with the frames of their sites.
 
 use crate::Image;
 use crate::real::tools::Nm;
@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 /// Bytes of a static key.
 const KEY_BYTES: u64 = 16;
 
-/// A key, and everything that is said of it.
+/// A key and its whole description.
 struct Described {
     symbol: String,
     offset: u64,
     address: u64,
-    /// The first of its sites.
+    /// Its first site.
     site: u64,
     path: Option<ObjectPath>,
     kind: KeyKind,
@@ -83,14 +83,14 @@ fn describe(image: Image) -> Vec<Described> {
     .collect()
 }
 
-/// The path that the names and sizes of nm make likely, where they say enough.
+/// The path that names and sizes of nm suggest, if they are sufficient.
 fn expected_path(nm: &Nm, key: &Described) -> Option<String> {
     let start = key.address - key.offset;
     let object = nm.at(start).iter().find(|symbol| symbol.name == key.symbol);
     let size = object.unwrap_or_else(|| panic!("nm lists {}", key.symbol)).size;
     match (key.symbol.as_str(), size) {
         (symbol, _) if symbol.starts_with("__tracepoint_") => Some(".key".to_owned()),
-        // One row for each protocol, five hooks in it.
+        // One row for each protocol, with five hooks.
         ("nf_hooks_needed", _) => {
             let index = key.offset / KEY_BYTES;
             Some(format!("[{}][{}]", index / 5, index % 5))
@@ -104,7 +104,7 @@ fn expected_path(nm: &Nm, key: &Described) -> Option<String> {
     }
 }
 
-/// An object that is a key, or an array of keys, ends where its symbol does.
+/// An object that is a key or an array of keys ends with its symbol.
 fn wrong_size(nm: &Nm, key: &Described) -> Option<String> {
     let object_type = key.path.as_ref()?.object_type.as_deref()?;
     let (element, lengths) = object_type.split_once('[').unwrap_or((object_type, ""));
@@ -145,8 +145,8 @@ fn compare_paths(image: Image) -> Vec<Described> {
     keys
 }
 
-/// What a descriptor says against the frames of its site: the function that it
-/// names holds the site, at the line that it names.
+/// Compares a descriptor with the frames of its site: its function contains the site, at its
+/// line.
 fn compare_descriptors(image: Image, keys: &[Described]) {
     let (path, file) = (path(image), mapped(image));
     let sections = ElfImage::parse_sections(file.bytes()).expect("sections");
@@ -168,8 +168,8 @@ fn compare_descriptors(image: Image, keys: &[Described]) {
                     frames.string(path).ends_with(file.trim_start_matches("./"))
                 })
         });
-        // A statement of several lines is at its first for the compiler and at
-        // its last for the preprocessor, or the other way round.
+        // For a statement of several lines, the compiler may record the first line and the
+        // preprocessor the last, or vice versa.
         let is_near =
             chain.iter().any(|frame| frame.line.is_some_and(|found| found.abs_diff(*line) <= 8));
         if !found || !is_near {
@@ -216,7 +216,7 @@ fn keys_of_6_12_are_named_and_of_known_kinds() {
     let keys = compare_paths(Image::Vmlinux612);
     compare_descriptors(Image::Vmlinux612, &keys);
     let counts = counts(&keys);
-    // What the mechanisms with thousands of keys leave is what a person can read.
+    // Without the mechanisms that have thousands of keys, few enough keys remain to read.
     let most = ["security-hook", "dynamic-debug", "tracepoint"].map(|kind| counts[kind]);
     assert!(most.iter().sum::<usize>() * 10 > keys.len() * 9, "{counts:?}");
     assert!((50..200).contains(&counts["plain"]), "{counts:?}");

@@ -1,4 +1,4 @@
-//! What the lint says of real kernels: the defect where it is, and nothing where it is not.
+//! The lint on real kernels: it reports the defect where it exists, and nothing elsewhere.
 
 use crate::real::mapped;
 use crate::real::tools::Nm;
@@ -22,7 +22,7 @@ fn errors(report: &LintReport) -> Vec<&Finding> {
     report.findings.iter().filter(|finding| finding.level == Level::Error).collect()
 }
 
-/// Within a tenth of what disassembly by hand came to.
+/// Within a tenth of the number that manual disassembly gave.
 fn is_near(found: usize, expected: usize) -> bool {
     found.abs_diff(expected) * 10 <= expected
 }
@@ -44,7 +44,7 @@ fn the_defect_of_5_10_is_one_error() {
     assert!(summary.pending.contains_key(entry), "{entry} is exported");
     assert_eq!(summary.pending["static_key_enable"], "arch_jump_label_transform");
     assert!(summary.syncs.contains("kick_all_cpus_sync"));
-    // Nothing is a warning; what upstream tolerates is a note with the reason.
+    // No finding is a warning; code that upstream tolerates is a note with the reason.
     assert!(report.findings.iter().all(|finding| finding.level != Level::Warning));
     for name in ["ftrace_make_call", "ftrace_make_nop", "swsusp_arch_resume", "compat_arm_syscall"]
     {
@@ -54,7 +54,7 @@ fn the_defect_of_5_10_is_one_error() {
     }
     assert_eq!(report.model_warnings, [] as [&str; 0]);
     assert_eq!(report.coverage.caps, [] as [&str; 0]);
-    // Words that no decoder knows are data and SVE.
+    // The words that no decoder knows are data and SVE.
     assert!(report.coverage.undecoded < 400, "{}", report.coverage.undecoded);
 }
 
@@ -69,7 +69,7 @@ fn in_6_12_nothing_is_worse_than_a_note() {
     assert_eq!(summary.pending.len(), 0);
 }
 
-/// Every function that nm lists is one here.
+/// Every function that nm lists is recovered.
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn functions_are_those_of_nm() {
@@ -100,8 +100,8 @@ fn modules(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Modules of a kernel with the defect have it by what they call; without the kernel
-/// nothing can be said of them.
+/// Modules that call a kernel with the defect have the defect too; without the kernel they
+/// cannot be judged.
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn modules_inherit_the_kernels_defect() {
@@ -133,8 +133,8 @@ fn report_of(binary: Binary) -> LintReport {
     lint(&image, None, &Config::default())
 }
 
-/// JITs write fresh code, which is a note; who synchronises is known by it; who writes no
-/// code is not judged.
+/// A JIT that writes fresh code gets a note; a program that synchronises is recognised; a
+/// program that writes no code is not judged.
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn programs_are_judged_by_what_they_do() {
@@ -164,7 +164,7 @@ fn programs_are_judged_by_what_they_do() {
     }
 }
 
-/// Stripped libraries get their functions: all that unwind tables have, and more.
+/// All functions of stripped libraries that unwind tables list are found, and more.
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
 fn functions_of_stripped_programs_are_found() {

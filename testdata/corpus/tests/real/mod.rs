@@ -4,10 +4,9 @@
 //! needs no network, and they fail when a kernel is missing: with the feature
 //! they never pass silently.
 //!
-//! What jlctl says is compared with golden numbers where the kernel is pinned,
-//! and everywhere with readers that share no code with it: [`reader`], which
-//! decodes the table anew, [`module`], which does so for modules, and the tools of
-//! binutils and LLVM ([`tools`]).
+//! Reports of jlctl are compared with golden numbers if the kernel is pinned, and always with
+//! readers that share no code with it: [`reader`] decodes the table independently, [`module`]
+//! does so for modules, and [`tools`] runs programs of binutils and LLVM.
 
 mod artefacts;
 mod binaries;
@@ -50,7 +49,7 @@ fn mapped(image: Image) -> MappedFile {
     MappedFile::open(&path(image)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The number behind `0x`.
+/// The number after `0x`.
 fn address(text: &str) -> u64 {
     let digits = text.strip_prefix("0x").unwrap_or_else(|| panic!("{text:?} starts with 0x"));
     u64::from_str_radix(digits, 16).unwrap_or_else(|error| panic!("{text:?}: {error}"))

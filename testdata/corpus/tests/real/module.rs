@@ -1,10 +1,10 @@
-//! A second reader of the jump tables of modules, written from the description
-//! of the format alone and sharing no code with the analyzer.
+//! A second reader of the jump tables of modules, written only from the description of the
+//! format. It shares no code with the analyzer.
 //!
-//! A module is a relocatable object: its table is zeros (on arm64 and amd64) and
-//! the relocations say what the kernel's loader writes there. An entry of 16
-//! bytes has one field of 32 bits for the code, one for the target, and one of
-//! 64 bits for the key, all relative to themselves.
+//! A module is a relocatable object: its table is zero (on arm64 and amd64), and the
+//! relocations determine the values that the kernel's loader writes. An entry of 16 bytes has
+//! one field of 32 bits for the code, one for the target, and one of 64 bits for the key, all
+//! relative to themselves.
 
 use object::Endianness;
 use object::elf::{
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 const ENTRY: u64 = 16;
 
-/// What the relocations say of one module's table.
+/// One module's table, from its relocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
     /// Number of entries.
@@ -34,9 +34,9 @@ pub(crate) struct Table {
 /// The tables of all modules below a directory.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    /// Number of modules, those without tables among them.
+    /// Number of modules, including those without tables.
     pub(crate) modules: usize,
-    /// The tables that are there, by the path of the module.
+    /// The tables, by the path of the module.
     pub(crate) tables: BTreeMap<PathBuf, Table>,
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The sections of a module that tests ask for.
+/// The sections of a module.
 pub(crate) struct Module<'data> {
     header: &'data FileHeader64<Endianness>,
     endian: Endianness,
@@ -171,7 +171,7 @@ fn table(path: &Path, data: &[u8]) -> Option<Table> {
     for (offset, r#type, symbol) in module.relocations(NAME) {
         types.entry(offset).or_default().push(r#type);
         if let Some(symbol) = symbol {
-            assert_eq!(offset % ENTRY, 8, "{}: {symbol} is no key", path.display());
+            assert_eq!(offset % ENTRY, 8, "{}: {symbol} is not in the key field", path.display());
             *undefined.entry(symbol.into_owned()).or_default() += 1;
         }
     }

@@ -1,12 +1,11 @@
-//! The inline chains of modules, out of their separate debug files, against
+//! The inline chains of modules, from their separate debug files, compared with
 //! llvm-symbolizer.
 //!
-//! llvm-symbolizer takes one number for an address, and all sections of a
-//! relocatable file start at 0.  So it reads a copy of the debug file whose
-//! section headers state an address for each section: it adds these where it
-//! applies relocations, and jlctl, which reads the file as it is, has others.
-//! The copy has no `.debug_aranges`, the one section that LLVM 19 forgets to
-//! relocate: it would take all sets for the first unit's, at address 0.
+//! llvm-symbolizer takes a single number as address, but all sections of a relocatable file
+//! start at 0. It therefore reads a copy of the debug file whose section headers give each
+//! section an address, which llvm-symbolizer adds when it applies relocations; jlctl reads the
+//! original file. The copy has no `.debug_aranges`, the only section that LLVM 19 does not
+//! relocate: LLVM would attribute all sets to the first unit, at address 0.
 
 use crate::real::jlctl::{Frame, Report, Site, inspect};
 use crate::real::module::bytes;
@@ -20,7 +19,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Address of the first section in the copy, and distance behind each.
+/// Address of the first section in the copy, and distance between sections.
 const FIRST: u64 = 0x1000_0000;
 
 fn debug_file(name: &str) -> PathBuf {
@@ -37,8 +36,8 @@ fn report(name: &str) -> Report {
     report
 }
 
-/// Writes `file` to `copy` with an address for each section that is loaded;
-/// these by name.
+/// Writes `file` to `copy` with an address for each loaded section; returns the addresses by
+/// name.
 fn place(file: &Path, copy: &Path) -> HashMap<String, u64> {
     let mut data = bytes(file);
     let header = FileHeader64::<Endianness>::parse(&*data).expect("an ELF header");
@@ -71,9 +70,9 @@ fn in_copy(placed: &HashMap<String, u64>, code: &str) -> u64 {
     placed[section] + address(offset)
 }
 
-/// llvm-symbolizer names the outermost frame by the symbol table: with what the
-/// compiler put behind the name (`f.constprop.0`), and also where DWARF has no
-/// function.  Then it must be the one that the site is in.
+/// llvm-symbolizer names the outermost frame by the symbol table: including a suffix of the
+/// compiler (`f.constprop.0`), and also if DWARF has no function. Its name must then be that of
+/// the function that contains the site.
 fn is_same(site: &Site, expected: &[Frame]) -> bool {
     let found = site.source.as_deref().unwrap_or_default();
     let (Some((outer, inner)), Some((found_outer, found_inner))) =

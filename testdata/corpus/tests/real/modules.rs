@@ -1,13 +1,12 @@
-//! The tables of modules, counted: golden for the pinned kernel, invariants for
-//! all.
+//! Counts of the tables of modules: golden numbers for the pinned kernel, invariants for all
+//! kernels.
 
 use crate::real::module::{Module, Table, Tables, Totals, bytes};
 use crate::real::path;
 use crate::{self as corpus, DEBUG_MODULES, Image};
 use std::sync::OnceLock;
 
-/// The tables of the fetched modules by the second reader: what any other
-/// reader is compared with.
+/// The tables of the fetched modules by the second reader, the reference for other readers.
 pub(crate) fn tables(image: Image) -> &'static Tables {
     static READ: [OnceLock<Tables>; Image::ALL.len()] =
         [const { OnceLock::new() }; Image::ALL.len()];
@@ -27,7 +26,7 @@ fn totals(image: Image) -> Totals {
     totals
 }
 
-/// The totals of a kernel that moves: known for one release, plausible for all.
+/// The totals of a kernel that is not pinned: exact for one release, plausible for all.
 fn demand_totals(image: Image, known_release: &str, known: Totals) {
     let totals = totals(image);
     let (modules, with_table, entries, undefined, symbols) = totals;
@@ -70,7 +69,7 @@ fn undefined_keys_are_named() {
     let tables = tables(Image::Modules510);
     let nf_tables = path(Image::Modules510).join("kernel/net/netfilter/nf_tables.ko");
     let Table { entries, undefined } = &tables.tables[&nf_tables];
-    // On arm64 5.10 every test of a CPU feature is a site of the kernel's array.
+    // On arm64 5.10 every test of a CPU feature is a site with a key of the kernel's array.
     assert!(undefined.contains_key("cpu_hwcap_keys"), "{undefined:?}");
     assert!(*entries >= undefined.values().sum(), "{undefined:?}");
 }

@@ -1,4 +1,4 @@
-//! What the summary says: golden for the pinned kernel, invariants for all.
+//! The summary: golden numbers for the pinned kernel, invariants for all kernels.
 
 use crate::real::jlctl::{Report, Summary, inspect};
 use crate::real::tools::Nm;
@@ -18,7 +18,7 @@ fn sections(text: usize, init: usize, exit: usize) -> BTreeMap<&'static str, usi
     BTreeMap::from([(".text", text), (".init.text", init), (".exit.text", exit)])
 }
 
-/// What holds of every kernel.
+/// The invariants of every kernel.
 fn demand_invariants(image: Image, report: &Report) {
     assert_eq!(report.schema, "jlctl.inspect/1");
     assert_eq!((report.image.arch.as_str(), report.image.r#type.as_str()), ("arm64", "dyn"));

@@ -1,5 +1,5 @@
-//! Plans of real kernels: applied, the flipped instructions are what another
-//! disassembler shows, nothing else changed, and the original comes back.
+//! Plans of real kernels: after `apply`, another disassembler shows the flipped instructions,
+//! no other byte has changed, and `--reverse` restores the original.
 
 use crate::Image;
 use crate::real::jlctl::{binary, output, stderr};
@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs jlctl, which must succeed and say nothing on standard error.
+/// Runs jlctl, which must succeed and write nothing to stderr.
 fn jlctl(args: &[&str]) -> String {
     let mut command = Command::new(binary());
     command.args(args);
@@ -62,7 +62,7 @@ fn sha256(path: &Path) -> String {
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn flipping_the_memory_controller_of_6_12_is_what_objdump_shows_and_comes_back() {
+fn a_flip_of_the_memory_controller_of_6_12_is_seen_by_objdump_and_reverted() {
     let image = path(Image::Vmlinux612);
     let directory = tempfile::tempdir().expect("a directory");
     let [plan, flipped, back] =
@@ -87,7 +87,7 @@ fn flipping_the_memory_controller_of_6_12_is_what_objdump_shows_and_comes_back()
         "json",
     ]));
 
-    // Every tenth site: a run of the disassembler takes a while.
+    // Every tenth site: each run of the disassembler takes time.
     let sample: Vec<&Value> = ops.iter().step_by(10).collect();
     let addresses: Vec<u64> = sample.iter().map(|op| number(&op["address"])).collect();
     let shown = objdump(&flipped, &addresses);
@@ -99,7 +99,7 @@ fn flipping_the_memory_controller_of_6_12_is_what_objdump_shows_and_comes_back()
         assert_eq!(shown[&number(&op["address"])], wanted, "{op}");
     }
 
-    // What differs is what the plan writes, byte by byte.
+    // Exactly the bytes that the plan writes differ.
     let (old, new) =
         (fs::read(&image).expect("it is there"), fs::read(&flipped).expect("it is there"));
     assert_eq!(old.len(), new.len());
@@ -143,7 +143,7 @@ fn flips_of_all_keys_hold_on_every_kernel() {
             json(&jlctl(&["plan", text(&image), "--flip", "*", "--no-source", "--format", "json"]));
         let inspected =
             json(&jlctl(&["inspect", text(&image), "--no-source", "--format", "json", "--keys"]));
-        // A kernel as built allows each of its sites to be flipped.
+        // In an unmodified kernel every site can be flipped.
         assert_eq!(
             inspected["summary"]["entries"],
             list(&plan, "ops").len(),
@@ -189,7 +189,7 @@ fn a_key_of_the_kernel_is_planned_in_all_its_modules() {
     ]));
     assert_eq!(list(&plan, "ops").len(), list(&set, "sites").len());
     assert!(list(&plan, "images").len() > 10);
-    // Debian's are compressed, and signed inside.
+    // Debian's modules are compressed files of signed modules.
     let codes: Vec<&str> =
         list(&plan, "refusals").iter().filter_map(|refusal| refusal["code"].as_str()).collect();
     assert!(codes.contains(&"container") && codes.contains(&"signed"), "{codes:?}");

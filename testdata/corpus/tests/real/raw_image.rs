@@ -1,5 +1,5 @@
-//! Kernels without symbol tables against the same kernels with them: raw boot
-//! images, and ELF files that were stripped.
+//! Kernels without symbol tables, compared with the same kernels with them: raw boot images,
+//! and stripped ELF files.
 
 use crate as corpus;
 use crate::real::{demand_none, mapped};
@@ -10,19 +10,19 @@ use jlctl_analyzer::jump_table::{Defect, Diagnostic, JumpEntry, JumpTable, Locat
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader as _};
 
-/// Functions that are named differently, by why that is right.
+/// Numbers of functions whose names differ legitimately, by the reason.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Differences {
-    /// Names that the kernel does not keep.
+    /// Names that kallsyms omits.
     dropped: usize,
-    /// Code behind the end of a function, which kallsyms does not state.
+    /// Code after the end of a function, which kallsyms does not record.
     behind_end: usize,
     /// Another name of the same code.
     aliases: usize,
 }
 
 impl Differences {
-    /// None in the 6.12 kernels known but one site of riscv64.
+    /// The known 6.12 kernels have one such site, on riscv64.
     fn demand_few(&self) {
         let few = 0..10;
         let is_few = few.contains(&self.behind_end) && few.contains(&self.aliases);
@@ -30,7 +30,7 @@ impl Differences {
     }
 }
 
-/// One kernel read twice.
+/// One kernel, read with and without its symbol table.
 struct Pair<'a> {
     /// With the symbol table.
     full: &'a Image<'a>,
@@ -38,7 +38,8 @@ struct Pair<'a> {
     /// Without.
     bare: &'a Image<'a>,
     bare_table: JumpTable<'a>,
-    /// Bytes from where the second lies to where the first does: 0 where it says.
+    /// Distance from the addresses of the second to those of the first: 0 if the second states
+    /// its address.
     bias: u64,
 }
 
@@ -54,7 +55,7 @@ impl<'a> Pair<'a> {
         Self { full, full_table, bare, bare_table, bias }
     }
 
-    /// Demands that both say the same; the names that may differ are the result.
+    /// Requires equal tables; returns the legitimate differences of names.
     fn compare(&self) -> Differences {
         let (full, bare) = (&self.full_table, &self.bare_table);
         let range = bare.location().range;
@@ -116,7 +117,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Demands that all keys have the same names.
+    /// Requires that all keys have the same names.
     fn compare_key_names(&self) {
         let keys = self.full_table.keys().iter().zip(self.bare_table.keys());
         let names = keys.map(|(full, bare)| (full.name(self.full), bare.name(self.bare)));
@@ -125,7 +126,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Reads a boot image and the vmlinux that it was made of.
+/// Reads a boot image and its vmlinux.
 fn boot_image<T>(
     vmlinuz: corpus::Image,
     vmlinux: corpus::Image,
@@ -135,8 +136,8 @@ fn boot_image<T>(
     let full = Image::parse(full.bytes()).expect("a vmlinux");
     let raw = Image::parse(raw.bytes()).expect("a raw image");
     assert_ne!(raw.format(), ImageFormat::Elf);
-    // Linux 7's kallsyms counts from places: without relocations nothing in a boot
-    // image says where it lies, and jlctl says that.
+    // In kallsyms of Linux 7 offsets count from their own addresses: without relocations a boot
+    // image does not state its address, and jlctl reports that.
     let is_since_7 = raw.release().is_some_and(|release| release.starts_with("7."));
     match raw.faults() {
         [] => {}
@@ -157,7 +158,7 @@ fn stripped<T>(vmlinux: corpus::Image, check: impl FnOnce(&Pair<'_>) -> T) -> T 
     check(&Pair::new(&full, &bare))
 }
 
-/// The file with its symbol table made something else.
+/// The file with another type for its symbol table.
 fn hide_symbols(file: &[u8]) -> Vec<u8> {
     const SH_TYPE: usize = 4;
     const HEADER: usize = 64;
@@ -174,8 +175,7 @@ fn hide_symbols(file: &[u8]) -> Vec<u8> {
     hidden
 }
 
-/// Linux 5.10 keeps names of code alone, and none of those in .exit.text nor of the
-/// hypervisor's.
+/// In Linux 5.10 kallsyms has names of code only, except .exit.text and the hypervisor.
 const OF_510: Differences = Differences { dropped: 49, behind_end: 2, aliases: 1 };
 
 #[test]

@@ -1,8 +1,8 @@
-//! A second reader of jump tables, written from the description of the format
-//! alone and sharing no code with the analyzer.
+//! A second reader of jump tables, written only from the description of the format. It shares
+//! no code with the analyzer.
 //!
-//! It knows what the tests need and no more: little-endian kernels with
-//! self-relative entries, whose table lies between two addresses.
+//! It supports only what the tests need: little-endian kernels with self-relative entries,
+//! whose table is between two addresses.
 
 use object::Endianness;
 use object::elf::{FileHeader64, SHF_ALLOC, SHT_NOBITS, SectionHeader64};
@@ -18,7 +18,7 @@ struct Section<'data> {
     name: &'data str,
     address: u64,
     size: u64,
-    /// `None` where the file has no bytes of it.
+    /// `None` if the file has no bytes for it.
     bytes: Option<&'data [u8]>,
 }
 
@@ -108,7 +108,7 @@ impl<'data> Kernel<'data> {
         u32::from_le_bytes(self.bytes(address))
     }
 
-    /// The state that the file gives the key at `address`.
+    /// The state of the key at `address` in the file.
     pub(crate) fn key_state(&self, address: u64) -> KeyState {
         let section = self.section_at(address);
         let section = section.unwrap_or_else(|| panic!("no section has the key {address:#x}"));
@@ -129,7 +129,7 @@ pub(crate) fn is_nop(word: u32) -> bool {
     word == NOP
 }
 
-/// Where the B `word` at `code` goes to; `None` for any other instruction.
+/// The target of the B `word` at `code`; `None` for any other instruction.
 pub(crate) fn branch_target(code: u64, word: u32) -> Option<u64> {
     let displacement = i64::from((word << 6).cast_signed() >> 6) * 4;
     (word >> 26 == 0b00_0101).then(|| code.wrapping_add_signed(displacement))
@@ -137,9 +137,9 @@ pub(crate) fn branch_target(code: u64, word: u32) -> Option<u64> {
 
 #[test]
 #[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
-fn branches_go_both_ways() {
+fn branches_are_decoded_forwards_and_backwards() {
     assert_eq!(branch_target(0x1000, 0x1400_0004), Some(0x1010));
     assert_eq!(branch_target(0x1000, 0x17ff_fffc), Some(0xff0));
-    assert_eq!(branch_target(0x1000, 0x9400_0004), None, "BL is no B");
+    assert_eq!(branch_target(0x1000, 0x9400_0004), None, "BL is not B");
     assert!(is_nop(0xd503_201f) && branch_target(0, 0xd503_201f).is_none());
 }

@@ -1,5 +1,5 @@
-//! Debug information compressed, and in a file of its own, as made by
-//! llvm-objcopy: the chains must not change.
+//! Debug information that llvm-objcopy compressed or moved to a separate file: the chains must
+//! not change.
 
 use crate::Image;
 use crate::real::jlctl::{Frame, Report, inspect};

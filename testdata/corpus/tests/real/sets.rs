@@ -1,5 +1,5 @@
-//! A kernel with all its modules, read as one set: the second reader's counts,
-//! and every key with a home.
+//! A kernel with all its modules, read as one set: the counts are those of the second reader,
+//! and every key is defined.
 
 use crate::Image;
 use crate::real::jlctl::{binary, output, stderr};
@@ -70,7 +70,7 @@ fn read(kernel: Image, modules: Image) -> Report {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Reads the set and demands what holds for every kernel with its own modules.
+/// Reads the set and checks the invariants of a kernel with its modules.
 fn demand(kernel: Image, modules: Image) -> Report {
     let report = read(kernel, modules);
     let counted = tables(modules);
@@ -96,7 +96,7 @@ fn demand(kernel: Image, modules: Image) -> Report {
     assert_eq!(report.summary.other, 0);
     assert!(report.sites.iter().all(|site| matches!(site.insn.as_str(), "nop" | "jmp")));
 
-    // Every key is named and has a home: the archive's modules need no others.
+    // Every key has a name and a definition: the archive's modules need no other modules.
     let unresolved: Vec<&Key> = report.keys.iter().filter(|key| key.image.is_none()).collect();
     assert!(unresolved.is_empty(), "{unresolved:?}");
     assert!(report.keys.iter().all(|key| key.unresolved.is_none() && !key.name.is_empty()));
@@ -105,7 +105,7 @@ fn demand(kernel: Image, modules: Image) -> Report {
     assert!(nameless.is_empty(), "{nameless:?}");
     assert_eq!(report.keys.iter().map(|key| key.sites).sum::<usize>(), entries);
 
-    // What the second reader found undefined in a module is a key elsewhere.
+    // Each key that is undefined in a module is defined in another file.
     let mut of_kernel: HashMap<&str, usize> = HashMap::new();
     for site in report.sites.iter().filter(|site| site.image != 0) {
         *of_kernel.entry(site.key_name.as_str()).or_default() += 1;
@@ -125,7 +125,7 @@ fn demand(kernel: Image, modules: Image) -> Report {
         };
         let found: usize =
             of_kernel.iter().filter(|(name, _)| of_symbol(name)).map(|(_, sites)| sites).sum();
-        // Modules that define the object use it too.
+        // Modules that define the object also use it.
         assert!(found >= sites, "{symbol}: expected at least {sites} sites, found {found}");
     }
     report
@@ -141,7 +141,7 @@ fn the_kernel_and_modules_of_6_12() {
         let signature = image.signature.as_ref().expect("Debian signs modules");
         assert!(signature.error.is_none() && signature.signers.len() == 1, "{}", file.path);
     }
-    // The classes that a person leaves out are most of all keys.
+    // The classes that a reader usually excludes have most keys.
     let inert = ["dynamic-debug", "tracepoint", "security-hook"];
     let rest = report.keys.iter().filter(|key| !inert.contains(&key.kind.as_str())).count();
     assert!(rest * 20 < report.keys.len(), "{rest} of {}", report.keys.len());

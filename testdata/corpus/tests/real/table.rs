@@ -1,4 +1,4 @@
-//! Every entry, key and site against the second reader, nm and LLVM.
+//! Every entry, key and site, compared with the second reader, nm and LLVM.
 
 use crate::Image;
 use crate::real::jlctl::{Key, Report, Site, inspect};
@@ -37,7 +37,7 @@ fn compare_entries(image: Image) {
         {
             differences.push(format!("{index}: {expected:x?} in {section:?}, jlctl: {found:x?}"));
         }
-        // The kernel's own rule: a branch stands there iff key ^ branch.
+        // The kernel's rule: the site holds a branch if and only if key ^ branch.
         let on = kernel.key_state(expected.key).initially_true;
         let rule = if on != expected.likely { "jmp" } else { "nop" };
         let insn = match reader::branch_target(expected.code, word) {
@@ -89,8 +89,7 @@ fn wrong_state(kernel: &Kernel<'_>, key: &Key) -> Option<String> {
     (!right).then(|| format!("{state:?}, jlctl: {key:?}"))
 }
 
-/// The name must be that of an object that nm says covers the key, the
-/// innermost if they nest.
+/// The name must be that of the innermost object of nm that covers the key.
 fn wrong_name(nm: &Nm, key: &Key) -> Option<String> {
     let at = address(&key.address);
     let covering = nm.covering("OBJECT", at);
@@ -98,8 +97,8 @@ fn wrong_name(nm: &Nm, key: &Key) -> Option<String> {
         (None, None, None) => key.name == key.address,
         (Some(innermost), Some(symbol), Some(offset)) => {
             let aliases = covering.iter().filter(|found| found.address == innermost.address);
-            // A file in front where the name repeats, and what the types say
-            // behind it; keys.rs has those against sizes.
+            // An ambiguous name follows its file, and a path of types follows the name; keys.rs
+            // compares these with sizes.
             let name = key.name.rsplit(':').next().unwrap_or_default();
             let rest = name.strip_prefix(symbol.as_str());
             let by_offset = format!("+{offset:#x}");

@@ -1,5 +1,4 @@
-//! The independent tools: GNU nm, and LLVM's of the version that the checks
-//! install.
+//! The independent tools: GNU nm, and the LLVM version that testdata/check installs.
 
 use crate::real::jlctl::{Frame, output, stderr};
 use serde::Deserialize;
@@ -10,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-/// A program of LLVM 19, under the name that Debian gives it or its own.
+/// A program of LLVM 19, under Debian's versioned name or the plain name.
 pub(crate) fn llvm(name: &str) -> Command {
     let versioned = format!("{name}-19");
     for candidate in [&versioned, name] {
@@ -29,7 +28,7 @@ pub(crate) fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Runs a command that must succeed, `input` being its standard input.
+/// Runs a command that must succeed with `input` as standard input; returns its stdout.
 fn filter(command: &mut Command, input: &str) -> String {
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(input.as_bytes()).expect("a written file");
@@ -73,7 +72,7 @@ impl Nm {
         found[0].address
     }
 
-    /// Where the symbols of a kind start.
+    /// The addresses of the symbols of a kind.
     pub(crate) fn starts(&self, kind: &str) -> Vec<u64> {
         self.symbols
             .iter()
@@ -91,7 +90,7 @@ impl Nm {
 
     /// The sized symbols of a kind that cover `address`, the innermost first.
     pub(crate) fn covering(&self, kind: &str, address: u64) -> Vec<&Symbol> {
-        /// No function and no object of a kernel is larger.
+        /// The largest function or object of a kernel is smaller.
         const LARGEST: u64 = 1 << 26;
         let end = self.symbols.partition_point(|symbol| symbol.address <= address);
         let near = self.symbols[..end].iter().rev();
@@ -115,13 +114,14 @@ fn symbol(line: &str) -> Option<Symbol> {
     })
 }
 
-/// What LLVM's disassembler prints for each word, with the displacement of a
-/// branch where the address is not known: `b #16`.
+/// The output of LLVM's disassembler for each word; a branch without known address shows its
+/// displacement: `b #16`.
 pub(crate) fn disassemble(words: &[u32]) -> Vec<String> {
     let mut input = String::new();
     for word in words {
         let [a, b, c, d] = word.to_le_bytes();
-        writeln!(input, "{a:#04x} {b:#04x} {c:#04x} {d:#04x}").expect("a String takes all");
+        writeln!(input, "{a:#04x} {b:#04x} {c:#04x} {d:#04x}")
+            .expect("writing to a String cannot fail");
     }
     let text =
         filter(llvm("llvm-mc").args(["--disassemble", "--triple=aarch64-linux-gnu"]), &input);
@@ -131,7 +131,7 @@ pub(crate) fn disassemble(words: &[u32]) -> Vec<String> {
     lines
 }
 
-/// What llvm-symbolizer says about one address.
+/// The report of llvm-symbolizer for one address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Symbolized {
@@ -148,12 +148,11 @@ struct SymbolizedFrame {
     column: u32,
 }
 
-/// The inline chain of each address, the innermost frame first; what is not
-/// known is `None`.
+/// The inline chain of each address, the innermost frame first; unknown values are `None`.
 pub(crate) fn symbolize(image: &Path, addresses: &[u64]) -> BTreeMap<u64, Vec<Frame>> {
     let mut input = String::new();
     for address in addresses {
-        writeln!(input, "{address:#x}").expect("a String takes all");
+        writeln!(input, "{address:#x}").expect("writing to a String cannot fail");
     }
     let mut command = llvm("llvm-symbolizer");
     command.args(["--inlines", "--output-style=JSON", "--no-demangle"]);

@@ -1,4 +1,5 @@
-//! Programs in C, and the same as C++: two compilers, two linkers, and every way to link.
+//! Programs in C, also compiled as C++, with two compilers, two linkers, and every kind of
+//! linking.
 
 use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC, GXX};
 use crate::library::{Library, Target};
@@ -21,7 +22,7 @@ pub(crate) const SITES: [Expected<'_>; 9] = [
 
 pub(crate) const SOURCES: [&str; 2] = ["main.c", "other.c"];
 
-/// How programs are optimised.
+/// The levels of optimisation.
 pub(crate) const LEVELS: [&[&str]; 4] = [
     &["-O0"],
     &["-O2"],
@@ -29,17 +30,17 @@ pub(crate) const LEVELS: [&[&str]; 4] = [
     &["-O3", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"],
 ];
 
-/// How they are linked.
+/// The kinds of linking.
 pub(crate) const KINDS: [&[&str]; 3] = [&["-fPIE", "-pie"], &["-static-pie"], &["-static"]];
 
 /// Calls `each` with the options of each configuration of a compiler and a linker.
-pub(crate) fn for_each_way(
+pub(crate) fn for_each_configuration(
     compiler: Compiler,
     linker: &'static str,
     each: impl Fn(&[&'static str]),
 ) {
     for level in LEVELS {
-        // lld does not read what GCC has its own linker plug-in for.
+        // lld cannot read GCC's LTO objects, which need GCC's linker plug-in.
         if level.contains(&"-flto") && linker == LLD && !compiler.is_clang() {
             continue;
         }
@@ -56,7 +57,7 @@ pub(crate) const LLD: &str = "-fuse-ld=lld";
 fn matrix(compiler: Compiler, linker: &'static str) {
     let library = Library::of(Target::Native);
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for_each_way(compiler, linker, |options| {
+    for_each_configuration(compiler, linker, |options| {
         let build = Build::new(compiler, &library, &SOURCES).options(options);
         let program = build.program(&library, directory.path(), "program");
         run_program(&program, &[]);
@@ -112,7 +113,7 @@ fn clangxx_and_lld() {
     matrix(CLANGXX, LLD);
 }
 
-/// A program that has the library and no site runs, and its flips have nothing to do.
+/// A program with the library but without sites runs, and its flips patch nothing.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn a_program_without_sites_runs() {
@@ -138,7 +139,7 @@ fn without_sites(program: &Path) {
 }
 
 /// Keys in namespaces, classes and templates, and sites in functions of which each file has a
-/// copy, whose entries go with the copies that the linker drops.
+/// copy: the linker drops the entries with the copies.
 const TEMPLATES: [Expected<'_>; 8] = [
     (
         "app::(anonymous namespace)::checked(int)",
@@ -156,7 +157,7 @@ const TEMPLATES: [Expected<'_>; 8] = [
     ("int app::traced<int>(int)", "app::trace", Off, Unlikely, Nop),
 ];
 
-/// Compilers have names of their own for what has none.
+/// Compilers differ in the names of lambdas.
 fn lambda(name: &str) -> String {
     name.replace("{lambda(int)#1}", "lambda").replace("$_0", "lambda")
 }
@@ -166,7 +167,7 @@ fn templates(compiler: Compiler) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let sources = ["templates.cc", "templates_other.cc"];
     for linker in [BFD, LLD] {
-        for_each_way(compiler, linker, |options| {
+        for_each_configuration(compiler, linker, |options| {
             let build = Build::new(compiler, &library, &sources).options(options);
             let program = build.program(&library, directory.path(), "program");
             run_program(&program, &[]);

@@ -1,4 +1,4 @@
-//! Programs in Rust, built by cargo as projects of their own that depend on the shim by path.
+//! Programs in Rust, built by cargo as separate projects that depend on the shim by path.
 
 use crate::compile::is_by_lld;
 use crate::library::without_flags;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Profiles beside cargo's own two.
+/// Profiles in addition to cargo's own two.
 const PROFILES: &str = "\n[profile.fat]\ninherits = \"release\"\nlto = \"fat\"\ncodegen-units = 1\n\
     \n[profile.abort]\ninherits = \"release\"\npanic = \"abort\"\ncodegen-units = 16\n";
 
@@ -20,7 +20,7 @@ pub(crate) struct Crate<'a> {
     pub(crate) source: &'a Path,
     /// `bin`, `lib`, `cdylib`, `dylib`.
     pub(crate) kind: &'a str,
-    /// The crates of the project that it uses.
+    /// The crates of the project that it depends on.
     pub(crate) uses: &'a [&'a str],
 }
 
@@ -33,14 +33,14 @@ pub(crate) struct Options<'a> {
     pub(crate) features: Option<&'a str>,
 }
 
-/// A project in a directory that is kept, so that it is built once and not again.
+/// A project in a persistent directory, so that cargo builds it once.
 #[derive(Debug)]
 pub(crate) struct Project {
     directory: PathBuf,
 }
 
 impl Project {
-    /// Writes the manifests of `crates`, with a name that no other test has.
+    /// Writes the manifests of `crates`, under a name that no other test uses.
     pub(crate) fn new(name: &str, crates: &[Crate<'_>]) -> Self {
         let directory = kept("rust").join(name);
         let members: Vec<&str> = crates.iter().map(|member| member.name).collect();
@@ -49,13 +49,13 @@ impl Project {
         for member in crates {
             write(&directory.join(member.name).join("Cargo.toml"), &manifest(member));
         }
-        // The versions that this workspace has, which are there without a network.
+        // The versions of this workspace, which are available without a network.
         let lock = fs::read_to_string(workspace().join("Cargo.lock")).expect("a lock file");
         fs::write(directory.join("Cargo.lock"), lock).expect("a written lock file");
         Self { directory }
     }
 
-    /// Builds everything; the directory with the results.
+    /// Builds everything; returns the directory of the results.
     pub(crate) fn build(&self, options: Options<'_>) -> PathBuf {
         let mut command = Command::new(env!("CARGO"));
         without_flags(&mut command).current_dir(&self.directory);
@@ -83,12 +83,13 @@ fn manifest(member: &Crate<'_>) -> String {
          [features]\nsecond = []\n\n[dependencies]\njlctl-shim = {{ path = {shim:?} }}\n"
     );
     for used in uses {
-        writeln!(text, "{used} = {{ path = \"../{used}\" }}").expect("a String takes all");
+        writeln!(text, "{used} = {{ path = \"../{used}\" }}")
+            .expect("writing to a String cannot fail");
     }
     text
 }
 
-/// Writes a file, unless it is there already: cargo goes by its time.
+/// Writes a file unless it has this content: cargo rebuilds after a new modification time.
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("a file in a directory")).expect("a directory");
     if fs::read_to_string(path).is_ok_and(|found| found == text) {
@@ -102,7 +103,7 @@ pub(crate) fn source(name: &str) -> PathBuf {
     fixture("rust").join(name)
 }
 
-/// The linker that a build was to use did link `path`.
+/// Checks that the requested linker linked `path`.
 pub(crate) fn check_linker(path: &Path, is_lld: bool) {
     assert_eq!(is_by_lld(path), is_lld, "{}", path.display());
 }

@@ -1,5 +1,5 @@
-//! The code at a site, as LLVM's disassembler shows it: a branch that is not taken is one NOP
-//! in the straight way, and the other side is out of line.
+//! The code at a site in LLVM's disassembly: a branch that is not taken is one NOP on the
+//! straight path, and the other side is out of line.
 
 use crate::cargo::{Crate, Options, Project, source};
 use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC, GCC_AARCH64, GCC_RISCV64, GXX};
@@ -16,8 +16,8 @@ use std::process::Command;
 type Insn = (u64, String);
 
 /// The instructions of the function whose name ends with `name`, up to its first return: the
-/// straight way through it.
-fn straight_way(program: &Path, name: &str) -> Vec<Insn> {
+/// straight path through it.
+fn straight_path(program: &Path, name: &str) -> Vec<Insn> {
     let bytes = fs::read(program).expect("a program");
     let file = ElfFile64::<Endianness>::parse(&*bytes).expect("an ELF file");
     let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
@@ -50,7 +50,7 @@ fn is_return(mnemonic: &str) -> bool {
     ["ret", "retq", "c.ret"].contains(&mnemonic)
 }
 
-/// A site's own NOP, and what an assembler may align it with.
+/// A site's NOP, and the NOPs with which an assembler may align it.
 #[derive(Debug, Clone, Copy)]
 struct Nops {
     site: &'static str,
@@ -60,27 +60,27 @@ struct Nops {
 const X86_64: Nops =
     Nops { site: "nopl (%rax,%rax)", alignment: &["nop", "nopw", "nopl", "xchgw"] };
 const AARCH64: Nops = Nops { site: "nop", alignment: &[] };
-/// The one of two bytes looks the same.
+/// The NOP of two bytes has the same text.
 const RISCV64: Nops = Nops { site: "nop", alignment: &["nop"] };
 
 /// Checks the functions `off_site` and `on_site` of `program` against `plain`.
 fn check_straight(program: &Path, nops: Nops) {
-    let plain = straight_way(program, "plain");
+    let plain = straight_path(program, "plain");
     let sites = of_program(program);
     assert_eq!(sites.len(), 2, "{sites:x?}");
     for name in ["off_site", "on_site"] {
         let site = sites.iter().find(|site| last_part(&site.function) == name);
         let site = site.unwrap_or_else(|| panic!("{name} has a site: {sites:x?}"));
-        check_one(&plain, &straight_way(program, name), site, nops);
+        check_one(&plain, &straight_path(program, name), site, nops);
     }
 }
 
-fn check_one(plain: &[Insn], way: &[Insn], site: &Found, nops: Nops) {
+fn check_one(plain: &[Insn], path: &[Insn], site: &Found, nops: Nops) {
     assert_eq!(site.insn, Nop, "{site:x?}");
-    let at = way.iter().position(|(address, _)| *address == site.code);
-    let at = at.unwrap_or_else(|| panic!("the site is in the straight way: {site:x?} {way:x?}"));
-    assert_eq!(way[at].1, nops.site, "{way:x?}");
-    let mut rest: Vec<&str> = way.iter().map(|(_, text)| text.as_str()).collect();
+    let at = path.iter().position(|(address, _)| *address == site.code);
+    let at = at.unwrap_or_else(|| panic!("the site is on the straight path: {site:x?} {path:x?}"));
+    assert_eq!(path[at].1, nops.site, "{path:x?}");
+    let mut rest: Vec<&str> = path.iter().map(|(_, text)| text.as_str()).collect();
     rest.remove(at);
     let before = at.checked_sub(1).map(|before| rest[before]);
     if before
@@ -89,9 +89,9 @@ fn check_one(plain: &[Insn], way: &[Insn], site: &Found, nops: Nops) {
         rest.remove(at - 1);
     }
     let plain: Vec<&str> = plain.iter().map(|(_, text)| text.as_str()).collect();
-    assert_eq!(rest, plain, "but for the NOP it is the same code: {way:x?}");
-    let (first, last) = (way[0].0, way[way.len() - 1].0);
-    assert!(!(first..=last).contains(&site.target), "the other side is out of line: {way:x?}");
+    assert_eq!(rest, plain, "except for the NOP the code is the same: {path:x?}");
+    let (first, last) = (path[0].0, path[path.len() - 1].0);
+    assert!(!(first..=last).contains(&site.target), "the other side is out of line: {path:x?}");
 }
 
 fn of_c(compiler: Compiler, target: Target, nops: Nops) {

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A compiler, with the standard that it is to hold to.
+/// A compiler and its language standard.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compiler {
     pub(crate) program: &'static str,
-    /// The standard, and the language where files of C are taken for C++.
+    /// The standard, and the language if files of C are compiled as C++.
     standard: &'static [&'static str],
 }
 
@@ -48,13 +48,13 @@ impl Compiler {
     }
 }
 
-/// What is compiled and how.
+/// The sources and options of a build.
 #[derive(Debug)]
 pub(crate) struct Build<'a> {
     pub(crate) compiler: Compiler,
     pub(crate) options: Vec<&'a str>,
     pub(crate) sources: &'a [&'a str],
-    /// What follows the sources: libraries.
+    /// The libraries, which follow the sources.
     pub(crate) libraries: Vec<OsString>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> Build<'a> {
         self
     }
 
-    /// Links with the shared library instead, to be found where it is.
+    /// Links with the shared library instead, and records its path.
     pub(crate) fn shared(mut self, library: &Library) -> Self {
         let mut rpath = OsString::from("-Wl,-rpath,");
         rpath.push(library.lib());
@@ -86,7 +86,7 @@ impl<'a> Build<'a> {
         let program = directory.join(name);
         let mut command = self.compiler.command(library);
         command.args(self.sources.iter().map(|name| fixture("c").join(name)));
-        // Libraries are no sources of the language named before them.
+        // The language option must not apply to libraries.
         command.args(["-x", "none"]).args(&self.options).args(&self.libraries);
         compile(command.arg("-o").arg(&program));
         assert_eq!(is_by_lld(&program), self.options.contains(&"-fuse-ld=lld"), "{command:?}");
@@ -100,7 +100,7 @@ pub(crate) fn compile(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
 }
 
-/// Whether lld linked a file, as its section of comments says.
+/// Whether lld linked a file, by its `.comment` section.
 pub(crate) fn is_by_lld(path: &Path) -> bool {
     let bytes = fs::read(path).expect("a linked file");
     let file = ElfFile64::<Endianness>::parse(&*bytes).expect("an ELF file");
@@ -108,7 +108,7 @@ pub(crate) fn is_by_lld(path: &Path) -> bool {
     comment.is_some_and(|comment| text(comment).contains("LLD "))
 }
 
-/// What the compiler says of a text that must not compile.
+/// The errors of the compiler for a source that must not compile.
 pub(crate) fn refusal(compiler: Compiler, library: &Library, source: &Path) -> String {
     let mut command = compiler.command(library);
     let output = output(command.args(["-O2", "-S", "-o", "/dev/null"]).arg(source));

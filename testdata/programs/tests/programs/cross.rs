@@ -1,5 +1,5 @@
-//! Programs for aarch64 and riscv64, under qemu-user: they do the same.  It says nothing of
-//! synchronisation, as the emulator has no instruction cache.
+//! Programs for aarch64 and riscv64, under qemu-user. They do not test synchronisation: the
+//! emulator has no instruction cache.
 
 use crate::c::{LLD, SITES, SOURCES};
 use crate::cargo::Options;
@@ -26,7 +26,7 @@ fn programs(compiler: Compiler, target: Target) {
     ] {
         run_as(options);
     }
-    // The C library of Debian 12 for riscv64 has no start code for it.
+    // The C library of Debian 12 for riscv64 has no start code for static PIE.
     if target == Target::Aarch64 {
         run_as(&["-O2", "-static-pie"]);
     }
@@ -55,7 +55,7 @@ fn by_clang() {
         program(CLANG_AARCH64, Target::Aarch64, options, directory.path());
         program(CLANG_RISCV64, Target::Riscv64, options, directory.path());
     }
-    // lld relaxes nothing of riscv64 before version 15, and refuses what needs it.
+    // lld before version 15 does not relax riscv64 code, and refuses objects that require it.
     for options in [&["-O2", "-flto", LLD][..], &FOLD] {
         program(CLANG_AARCH64, Target::Aarch64, options, directory.path());
     }
@@ -93,7 +93,7 @@ fn c_for_riscv64() {
     programs(GCC_RISCV64, Target::Riscv64);
 }
 
-/// Without a cross compiler of C: the Rust toolchain has a linker and a C library for this
+/// Needs no cross compiler of C: the Rust toolchain has a linker and a C library for this
 /// target.
 #[test]
 #[cfg_attr(

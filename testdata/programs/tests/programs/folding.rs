@@ -1,5 +1,5 @@
-//! What linkers fold and drop: functions that differ only in their keys stay two, and an entry
-//! lives and dies with its function.
+//! Folding and garbage collection by linkers: functions that differ only in their keys are not
+//! folded, and an entry is kept if and only if its function is.
 
 use crate::c::{BFD, LLD, SITES, SOURCES};
 use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC};
@@ -34,7 +34,7 @@ fn functions_that_differ_in_their_keys_stay_two() {
     }
 }
 
-/// All at once, and the compiler of the whole program before: no site of C and C++ is lost.
+/// LTO, folding and garbage collection together: no site of C and C++ is lost.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn optimised_as_a_whole_then_folded_and_collected() {
@@ -52,8 +52,8 @@ fn optimised_as_a_whole_then_folded_and_collected() {
     }
 }
 
-/// The control: without the relocation of type NONE the linker does fold them, so that the
-/// test above says something; and the program finds that out.
+/// The control: without the relocation of type NONE the linker folds the functions, and the
+/// program detects it.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn without_the_guard_they_are_folded() {
@@ -94,8 +94,8 @@ fn address(program: &Path, name: &str) -> Option<u64> {
 const LIVE: Expected<'_> = ("live", "live_key", Off, Unlikely, Nop);
 const DEAD: Expected<'_> = ("dead", "dead_key", Off, Unlikely, Nop);
 
-/// lld drops a dead function with its entry.  GNU ld keeps every function with a site as long
-/// as something refers to the bounds of the table, unless it is told `-z start-stop-gc`.
+/// lld drops a dead function with its entry. GNU ld keeps every function with a site as long as
+/// something refers to the bounds of the table, unless `-z start-stop-gc` is given.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn an_entry_is_dropped_with_its_function_and_kept_with_it() {

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a program is compiled for.
+/// The target of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The machine that the tests run on.
@@ -17,7 +17,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// As the Rust toolchain calls it.
+    /// Its triple in the Rust toolchain.
     pub(crate) fn triple(self) -> Option<&'static str> {
         match self {
             Self::Native => None,
@@ -35,7 +35,7 @@ impl Target {
         }
     }
 
-    /// What runs its programs, the C library's root included.
+    /// The emulator of its programs, with the root of the C library.
     pub(crate) fn emulator(self) -> Option<[&'static str; 3]> {
         match self {
             Self::Native => None,
@@ -64,13 +64,13 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// Installs the library for `target`, unless it is there as its sources say.
+    /// Installs the library for `target`, unless the installation is up to date.
     pub(crate) fn of(target: Target) -> Self {
         demand(target.gcc());
         let name = target.triple().unwrap_or("native");
         let prefix = kept(&format!("prefix-{name}"));
         fs::create_dir_all(kept("")).expect("a directory of the tests' own");
-        // Other processes run other tests of this file.
+        // Other processes run other tests that use the library.
         let lock = File::create(kept(&format!("{name}.lock"))).expect("a lock file");
         flock(&lock, FlockOperation::LockExclusive).expect("the lock");
         let sources = fingerprint();
@@ -78,7 +78,7 @@ impl Library {
         if fs::read_to_string(&stamp).is_ok_and(|found| found == sources) {
             return Self { prefix };
         }
-        // An installation that is cut off must not look like a whole one.
+        // An interrupted installation must not look complete.
         let _ = fs::remove_file(&stamp);
         install(target, &prefix);
         fs::write(&stamp, sources).expect("a written stamp");
@@ -114,7 +114,7 @@ fn install(target: Target, prefix: &Path) {
     run(without_flags(&mut command));
 }
 
-/// Takes out what would have other options compiled with than the tests ask for.
+/// Removes environment variables that would change the options of the compiler.
 pub(crate) fn without_flags(command: &mut Command) -> &mut Command {
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CFLAGS", "LDFLAGS"]
     {
@@ -123,7 +123,7 @@ pub(crate) fn without_flags(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Whatever the library is made of, and by.
+/// A digest of the library's sources and of the compiler's version.
 fn fingerprint() -> String {
     let root = workspace();
     let mut digest = Sha256::new();

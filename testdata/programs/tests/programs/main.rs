@@ -1,7 +1,7 @@
-//! Programs in C, C++ and Rust with static keys, built as people build them: they run, they
-//! flip, and jlctl reads exactly the sites that their sources have.
+//! Programs in C, C++ and Rust with static keys, built as users build them: they run, they flip
+//! their keys, and jlctl reads exactly the sites of their sources.
 //!
-//! What is missing of compilers and emulators fails a test, and the message names the package.
+//! A missing compiler or emulator fails a test, and the message names its package.
 
 mod c;
 mod cargo;

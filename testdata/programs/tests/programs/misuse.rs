@@ -1,5 +1,5 @@
-//! What must not compile: branches on what is no typed key, or on a key that the linker does
-//! not know the address of.
+//! Code that must not compile: branches on an expression that is not a typed key, or on a key
+//! whose address the linker does not know.
 
 use crate::compile::{CLANG, CLANGXX, GCC, GXX, compile, refusal};
 use crate::library::{Library, Target};
@@ -14,7 +14,7 @@ const BEFORE: &str = "#include <jlctl/jump_label.h>\n\
     {\n\
     \t(void)pointer, (void)base, (void)&untyped, (void)&number;\n";
 
-/// What is right compiles, so that the others fail for what is wrong with them.
+/// Correct code compiles, so that the wrong code fails for the intended reason.
 const RIGHT: [&str; 4] = [
     "return static_branch_unlikely(&key) ? 1 : 0;",
     "return static_branch_likely(&key) ? 1 : 0;",
@@ -51,7 +51,7 @@ fn only_typed_keys_of_known_address_make_a_branch() {
         for body in WRONG {
             fs::write(&source, format!("{BEFORE}\t{body}\n}}\n")).expect("a source");
             let said = refusal(compiler, &library, &source);
-            assert!(said.contains("error: "), "{} says {said} of {body}", compiler.program);
+            assert!(said.contains("error: "), "{} reports {said} for {body}", compiler.program);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Shared objects with tables of their own: opened, flipped, closed, opened again.
+//! Shared objects with separate tables: opened, flipped, closed, opened again.
 
 use crate::c::{BFD, LLD, SOURCES};
 use crate::compile::{Build, CLANG, CLANGXX, Compiler, GCC, GXX};
@@ -22,7 +22,7 @@ pub(crate) const PLUGIN: [Expected<'_>; 3] = [
 
 const HOST: [Expected<'_>; 1] = [("host_value", "host_key", Off, Unlikely, Nop)];
 
-/// Two libraries, the second with other code at the same place.
+/// Two libraries, the second with different code at the same addresses.
 pub(crate) fn plugins(
     compiler: Compiler,
     options: &[&'static str],
@@ -90,7 +90,7 @@ fn by_clangxx() {
     opened_and_closed(CLANGXX);
 }
 
-/// Several copies of the runtime in one process, each with the tables of its own objects.
+/// Several copies of the runtime in one process, each with the tables of its objects.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn with_a_runtime_in_each_library() {
@@ -107,8 +107,8 @@ fn with_a_runtime_in_each_library() {
     }
 }
 
-/// At exit the program's own destructors come before those of its libraries: the report has
-/// its table all the same.
+/// At exit the program's destructors run before those of its libraries: the report still counts
+/// its table.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn the_report_at_exit_counts_the_programs_table() {
@@ -128,8 +128,8 @@ fn the_report_at_exit_counts_the_programs_table() {
     }
 }
 
-/// A file may be changed while nobody runs it, as `jlctl apply` does: a library with a key
-/// that is off though it was defined on, and sites that follow it.
+/// `jlctl apply` may change a file that is not running: here a library whose key was defined on
+/// and is now off, and whose sites match.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn a_library_whose_key_was_flipped_in_its_file() {
@@ -142,7 +142,7 @@ fn a_library_whose_key_was_flipped_in_its_file() {
     run_program(&late.program(&library, directory, "late"), &[plugin.as_os_str()]);
 }
 
-/// Takes the key `name`, which is on, for off: its word, and its NOPs, which become jumps.
+/// Flips the key `name` from on to off: its word, and its NOPs, which become jumps.
 fn flip_in_file(path: &Path, name: &str) {
     let mut bytes = fs::read(path).expect("a library");
     let mut changes: Vec<(u64, Vec<u8>)> = Vec::new();

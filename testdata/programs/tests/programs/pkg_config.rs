@@ -1,4 +1,4 @@
-//! Builds as a build system does: with what pkg-config says of an installed library.
+//! Builds as a build system does: with the flags of pkg-config for an installed library.
 
 use crate::compile::{CLANG, Compiler, GCC, compile};
 use crate::library::{Library, Target};
@@ -25,7 +25,7 @@ fn build(compiler: Compiler, flags: &[String], options: &[&str], directory: &Pat
     program
 }
 
-/// The libraries that a program names.
+/// The shared libraries that a program needs.
 fn needed(program: &Path) -> Vec<String> {
     let text = run(Command::new("readelf").args(["--dynamic", "--wide"]).arg(program));
     let names = text.lines().filter(|line| line.contains("(NEEDED)"));

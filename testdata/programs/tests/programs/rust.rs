@@ -1,4 +1,4 @@
-//! Programs in Rust: several crates, several ways to optimise, two linkers.
+//! Programs in Rust: several crates, several levels of optimisation, two linkers.
 
 use crate::c::{BFD, LLD};
 use crate::cargo::{Crate, Options, Project, check_linker, source};
@@ -26,12 +26,12 @@ pub(crate) const SITES: [Expected<'_>; 13] = [
     ("parts::parts_on", "parts::PARTS_ON", On, Likely, Nop),
 ];
 
-/// A name without arguments of generics, which only one of the two manglings has.
+/// A name without generic arguments, which only one of the two mangling schemes has.
 pub(crate) fn plain(name: &str) -> String {
     name.split("::<").next().unwrap_or(name).to_owned()
 }
 
-/// The program and the library that it uses, as a project of that name.
+/// A project of this name with the program and its library.
 pub(crate) fn two_crates(name: &str) -> Project {
     let (app, parts) = (source("app.rs"), source("parts.rs"));
     let app = Crate { name: "app", source: &app, kind: "bin", uses: &["parts"] };
@@ -100,7 +100,7 @@ const PLUGIN: [Expected<'_>; 3] = [
     ("plugin_value", "PLUGIN_ON", On, Likely, Nop),
 ];
 
-/// Libraries in Rust, opened by a program in C that has a runtime of its own.
+/// Libraries in Rust, opened by a program in C that has a separate runtime.
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs compilers and linkers: testdata/check runs it")]
 fn opened_and_closed() {
@@ -128,8 +128,8 @@ fn opened_and_closed() {
     }
 }
 
-/// Where the runtime is in a library that is linked dynamically, the program's keys are
-/// flipped all the same; and crates that forbid unsafe code may have keys and sites.
+/// The runtime in a dynamically linked library also flips the program's keys; and crates that
+/// forbid unsafe code may have keys and sites.
 #[test]
 fn with_the_runtime_in_a_library() {
     let (app, library) = (source("dynamic_app.rs"), source("dynamic.rs"));

@@ -1,5 +1,5 @@
-//! The examples that people copy: built as their comments say, started, and their key flipped
-//! while other connections make requests.
+//! The example servers: built as their comments describe, started, and flipped while other
+//! connections make requests.
 
 use crate::cargo::{Crate, Options, Project};
 use crate::compile::{CLANG, GCC, compile};
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A server that ends with the test.
+/// A server that is killed at the end of the test.
 struct Server {
     child: Child,
     requests: String,
@@ -31,7 +31,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts the program at `path`, its messages going to `log`.
+    /// Starts `command` with its messages written to `log`.
     fn start(mut command: Command, log: &Path) -> Self {
         let log = File::create(log).expect("a log");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
@@ -69,14 +69,14 @@ impl Connection {
     }
 }
 
-/// No answer takes longer, unless something is wrong.
+/// The time limit of an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Times that the key is flipped on and off.
+/// Number of times that the key is flipped on and off.
 const ROUNDS: usize = 40;
 const CLIENTS: usize = 4;
 
-/// Flips the key while clients make requests: what is asked after the answer `on` is traced,
-/// and what is asked after `off` is not, on another connection and so in another thread.
+/// Flips the key while clients make requests: a request after the answer `on` is traced, and a
+/// request after `off` is not. The requests use another connection and so another thread.
 fn flip_under_load(command: Command, log: &Path) {
     let server = Server::start(command, log);
     let (is_over, made) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -101,7 +101,7 @@ fn flip_under_load(command: Command, log: &Path) {
                 let before = made.load(Ordering::Relaxed);
                 let limit = Instant::now() + PATIENCE;
                 while made.load(Ordering::Relaxed) == before {
-                    assert!(Instant::now() < limit, "no client gets an answer");
+                    assert!(Instant::now() < limit, "no client receives an answer");
                     thread::yield_now();
                 }
                 assert_eq!(admin.ask("off"), "off");
@@ -150,7 +150,7 @@ fn in_c() {
     flags.args(["--cflags", "--libs", "jlshim"]);
     let flags = run(flags.env("PKG_CONFIG_LIBDIR", library.lib().join("pkgconfig")));
     for compiler in [GCC, CLANG] {
-        // As the example's comment says, and without a warning.
+        // As the example's comment describes, and without a warning.
         let mut command = Command::new(compiler.program);
         command.args(["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]).arg(&example);
         command.args(flags.split_whitespace()).args(["-pthread", "-o"]).arg(&program);

@@ -1,4 +1,4 @@
-//! The table of a finished program as the analyzer reads it, against what its source says.
+//! The table of a finished program as the analyzer reads it, compared with its source.
 
 use jlctl_analyzer::image::{Image, MappedFile};
 use jlctl_analyzer::jump_table::{JumpTable, KeyDescriptions, LocateError, Severity};
@@ -8,8 +8,8 @@ use object::{Architecture, Endianness, Object, ObjectSection};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// One site as its source says: function, key, whether the key is on to begin with, whether
-/// the branch is likely, and the instruction.
+/// One site of a source: function, key, initial state of the key, branch sense, and
+/// instruction.
 pub(crate) type Expected<'a> = (&'a str, &'a str, State, Sense, JumpLabelType);
 
 pub(crate) use JumpLabelType::{Jmp, Nop};
@@ -41,7 +41,8 @@ pub(crate) struct Found {
     pub(crate) len: usize,
 }
 
-/// The sites of the program at `path`, of which nothing may be wrong, by function and key.
+/// The sites of the program at `path`, by function and key; the table must have no diagnostic
+/// above a note.
 pub(crate) fn of_program(path: &Path) -> Vec<Found> {
     let file = MappedFile::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let found = read(file.bytes()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -51,7 +52,7 @@ pub(crate) fn of_program(path: &Path) -> Vec<Found> {
     found
 }
 
-/// Whether the program at `path` has no table, as one without sites.
+/// Whether the program at `path` has no entries.
 pub(crate) fn has_none(path: &Path) -> bool {
     let file = MappedFile::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     match read(file.bytes()) {
@@ -93,12 +94,12 @@ fn read(bytes: &[u8]) -> Result<Vec<Found>, LocateError> {
         })
         .collect();
     found.sort();
-    found.iter().for_each(|site| check_place(site, object_architecture(bytes)));
+    found.iter().for_each(|site| check_alignment(site, object_architecture(bytes)));
     Ok(found)
 }
 
-/// Whether a site lies where one store can change it, as the header promises.
-fn check_place(site: &Found, architecture: Architecture) {
+/// Checks that one store can change the site, as the header promises.
+fn check_alignment(site: &Found, architecture: Architecture) {
     match architecture {
         Architecture::X86_64 => {
             assert_eq!(site.len, 5, "{site:#x?}");
@@ -122,10 +123,10 @@ fn entries(bytes: &[u8]) -> usize {
     usize::try_from(size).expect("a size of memory") / RelativeEntry::SIZE
 }
 
-/// A symbol's name as its source has it: demangled, without what compilers add to the names
-/// of copies and of objects within functions.
+/// A symbol's name in its source: demangled, without the suffixes that compilers add to copies
+/// and to objects within functions.
 fn readable(symbol: &str) -> String {
-    /// What a compiler puts behind a name.
+    /// Suffixes that compilers add to names.
     const ADDED: [&str; 7] = ["lto_priv", "constprop", "isra", "part", "cold", "llvm", "__uniq"];
     let is_mangled = symbol.starts_with("_Z") || symbol.starts_with("_R");
     let mut parts = symbol.split('.').filter(|part| {
@@ -135,8 +136,8 @@ fn readable(symbol: &str) -> String {
     addr2line::demangle_auto(name.unwrap_or(symbol).into(), None).into_owned()
 }
 
-/// Checks that the program at `path` has exactly the sites of `expected`, `rename` being what
-/// is compared of a name.
+/// Checks that the program at `path` has exactly the sites of `expected`, comparing names after
+/// `rename`.
 pub(crate) fn check(path: &Path, expected: &[Expected<'_>], rename: fn(&str) -> String) {
     let mut expected: Vec<Expected<'_>> = expected.to_vec();
     expected.sort_by_key(|(function, key, ..)| (*function, *key));

@@ -1,5 +1,5 @@
-//! Runs compilers and other programs; one that is missing fails the test and says what to
-//! install.
+//! Runs compilers and other programs. A missing program fails the test, and the message names
+//! its package.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// No program here takes longer, unless something is wrong with it.
+/// The time limit of a program.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The Debian package of each program that the tests run.
@@ -28,22 +28,22 @@ const PACKAGES: [(&str, &str); 12] = [
     ("qemu-riscv64", "qemu-user"),
 ];
 
-/// The fixture of a name in this package.
+/// The path of a fixture of this package.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Where the workspace is.
+/// The root of the workspace.
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Where these tests keep what is built once and used by several.
+/// The directory of results that several tests share.
 pub(crate) fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs").join(name)
 }
 
-/// Fails for a program that is not there.
+/// Fails if a program is missing.
 pub(crate) fn demand(program: &str) {
     let found = Command::new(program).arg("--version").output();
     assert!(
@@ -63,10 +63,10 @@ fn is_missing(program: &str) -> String {
     }
 }
 
-/// Runs a command to its end, without input and in the locale that messages are expected in.
+/// Runs a command to its end, without input and in the locale C.
 pub(crate) fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // What the caller's environment says to the runtime is not what is tested.
+    // The caller's environment must not configure the runtime.
     for name in ["JLSHIM_NO_MEMBARRIER", "JLSHIM_BEST_EFFORT", "JLSHIM_PROC_MEM"] {
         command.env_remove(name);
     }
@@ -89,7 +89,7 @@ pub(crate) fn output(command: &mut Command) -> Output {
     }
 }
 
-/// What a command that must succeed writes.
+/// The output of a command that must succeed.
 pub(crate) fn run(command: &mut Command) -> String {
     let output = output(command);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -97,17 +97,17 @@ pub(crate) fn run(command: &mut Command) -> String {
     out
 }
 
-/// Bytes of messages.
+/// Messages as text.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs a program of the fixtures, which must find everything as it should be.
+/// Runs a command, which must report that its own checks passed.
 pub(crate) fn check_itself(command: &mut Command) {
     assert_eq!(run(command), "ok\n", "{command:?}");
 }
 
-/// Runs the program at `path`, which must find everything as it should be.
+/// Runs the program at `path`, which must report that its own checks passed.
 pub(crate) fn run_program(path: &Path, arguments: &[&OsStr]) {
     check_itself(Command::new(path).args(arguments));
 }

@@ -41,7 +41,8 @@ impl Variable {
                 .op_addr(Address::Symbol { symbol: 0, addend: self.address.cast_signed() }),
             Some(index) => {
                 let mut bytes = vec![dw::DW_OP_addrx.0];
-                gimli::leb128::write::unsigned(&mut bytes, index).expect("memory takes all");
+                gimli::leb128::write::unsigned(&mut bytes, index)
+                    .expect("writing to memory cannot fail");
                 expression = Expression::raw(bytes);
             }
         }

@@ -73,12 +73,12 @@ pub(super) fn key_word(entry: &Entry) -> u64 {
 /// relocation provides.
 pub(super) fn pointers(elf: &mut Elf, spec: &ImageSpec, addresses: &AddressMap) {
     let zero = spec.flavour == Flavour::Module || spec.relocations == Relocations::Rela;
-    for (place, string, text) in &addresses.pointers {
+    for (pointer, string, text) in &addresses.pointers {
         let bytes = [text.as_bytes(), b"\0"].concat();
         assert!(elf.poke(*string, &bytes), "a string lies in the file");
         let value = if zero { 0 } else { *string };
         let value = elf.endian.write_u64(value);
-        assert!(elf.poke(*place, &value), "an object with pointers has bytes in the file");
+        assert!(elf.poke(*pointer, &value), "an object with pointers has bytes in the file");
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) fn words(
     entries: &[Entry],
 ) -> Vec<(u64, u64)> {
     let mut words: Vec<(u64, u64)> =
-        addresses.pointers.iter().map(|(place, string, _)| (*place, *string)).collect();
+        addresses.pointers.iter().map(|(pointer, string, _)| (*pointer, *string)).collect();
     if spec.layout == Layout::Absolute {
         let places = (addresses.table..).step_by(8);
         words.extend(places.zip(absolute_fields(entries)));

@@ -39,8 +39,8 @@ impl Linked {
     /// # Panics
     /// If the symbol does not exist or is ambiguous.
     #[must_use]
-    pub fn address(&self, place: &str) -> u64 {
-        self.definitions.resolve(&AddressExpr::from(place))
+    pub fn address(&self, expr: &str) -> u64 {
+        self.definitions.resolve(&AddressExpr::from(expr))
     }
 
     /// Writes `bytes` into the space `name` that the spec reserves.
@@ -50,7 +50,7 @@ impl Linked {
     /// whose sections have no addresses.
     pub fn write_reserved(&mut self, name: &str, bytes: &[u8]) {
         assert!(self.elf.e_type != consts::ET_REL, "a module has no addresses");
-        let symbol = self.elf.symbol(name).unwrap_or_else(|| panic!("no space {name}"));
+        let symbol = self.elf.symbol(name).unwrap_or_else(|| panic!("no reserved space {name}"));
         let (address, size) = (symbol.value, symbol.size);
         assert!(bytes.len() as u64 <= size, "{name} has room for {size} bytes only");
         assert!(bytes.is_empty() || self.elf.poke(address, bytes), "{name} is in the file");

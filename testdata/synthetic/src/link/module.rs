@@ -75,8 +75,8 @@ pub(super) fn take_apart(
             relocations.former_jump(entry.code, entry.target);
         }
     }
-    for (place, string, _) in &addresses.pointers {
-        relocations.pointer(*place, *string);
+    for (pointer, string, _) in &addresses.pointers {
+        relocations.pointer(*pointer, *string);
     }
     for (of, fixups) in debug {
         fixups.iter().for_each(|fixup| relocations.fixup(of, fixup));

@@ -66,9 +66,9 @@ impl Definitions {
         self.list.push(Definition { scope: Scope::Global, symbol });
     }
 
-    /// The address that `place` evaluates to.
-    pub(super) fn resolve(&self, place: &AddressExpr) -> u64 {
-        let (file, name, offset) = match place {
+    /// The address that `expr` evaluates to.
+    pub(super) fn resolve(&self, expr: &AddressExpr) -> u64 {
+        let (file, name, offset) = match expr {
             AddressExpr::Address(address) => return *address,
             AddressExpr::Symbol { file, name, offset } => (file, name, *offset),
         };
@@ -76,8 +76,8 @@ impl Definitions {
             definition.symbol.name == *name
                 && file.as_ref().is_none_or(|file| is_local_to(&definition.scope, file))
         });
-        let first = found.next().unwrap_or_else(|| panic!("no symbol {place}"));
-        assert!(found.next().is_none(), "symbol {place} is ambiguous: name its file");
+        let first = found.next().unwrap_or_else(|| panic!("no symbol {expr}"));
+        assert!(found.next().is_none(), "symbol {expr} is ambiguous: name its file");
         first.symbol.value.wrapping_add_signed(offset)
     }
 

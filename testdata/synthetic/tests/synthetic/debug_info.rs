@@ -86,7 +86,7 @@ fn aranges_cover_each_function() {
 }
 
 #[test]
-fn the_deep_nests_are_as_deep_as_asked() {
+fn deep_trees_have_the_requested_depth() {
     let depth = 1000;
     for bytes in [broken::debug::deep_inlined(depth), broken::debug::deep_blocks(depth)] {
         let dwarf = load(&bytes, Endian::Little);

@@ -1,4 +1,4 @@
-//! What surrounds an image: signatures, compression, stripping.
+//! Forms of a file around an image: signatures, compression, stripping.
 
 use jlctl_synthetic::elf::Endian;
 use jlctl_synthetic::spec::ImageSpec;
@@ -18,7 +18,7 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
 /// The end of tun.ko of Debian's 6.12.117+deb12-cloud-arm64, whose signature
 /// has 0x107 bytes.
 #[test]
-fn a_signature_ends_as_that_of_a_real_module() {
+fn a_signature_ends_like_that_of_a_real_module() {
     let module = ImageSpec::module("demo").build();
     let signed = wrap::sign(&module, &[0x5a; 0x107]);
     assert_eq!(signed.len(), module.len() + 0x107 + 12 + 28);
@@ -65,10 +65,10 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
-/// Field by field as the boot protocol has it, and as the first bytes of
-/// Debian's 6.12.117+deb12-cloud-arm64 are.
+/// Field by field as the boot protocol defines it, and as in the first bytes of Debian's
+/// 6.12.117+deb12-cloud-arm64.
 #[test]
-fn a_raw_image_has_the_kernels_bytes_behind_a_boot_header() {
+fn a_raw_image_has_the_kernels_bytes_after_a_boot_header() {
     let linked = demo::linked();
     let image = flat::image(&linked.elf);
     assert_eq!(image[..4], [0x4d, 0x5a, 0x40, 0xfa]);
@@ -91,7 +91,7 @@ fn a_raw_image_has_the_kernels_bytes_behind_a_boot_header() {
 }
 
 #[test]
-fn a_room_holds_what_depends_on_addresses() {
+fn reserved_space_holds_bytes_that_depend_on_addresses() {
     let mut linked = demo::spec().reserve("kallsyms_room", 24).link();
     let address = linked.address("kallsyms_room");
     linked.write_reserved("kallsyms_room", &linked.address("demo_open").to_le_bytes());
@@ -103,12 +103,12 @@ fn a_room_holds_what_depends_on_addresses() {
 
 #[test]
 #[should_panic(expected = "room for 8 bytes only")]
-fn a_room_has_its_limits() {
+fn reserved_space_is_limited() {
     demo::spec().reserve("small", 8).link().write_reserved("small", &[1; 9]);
 }
 
 #[test]
-fn lying_headers_lie_in_one_field() {
+fn wrong_headers_are_wrong_in_one_field() {
     let sound = broken::flat::sound();
     for (lie, field) in [
         (broken::flat::size_too_small(), 16..24),
@@ -125,7 +125,7 @@ fn lying_headers_lie_in_one_field() {
 }
 
 #[test]
-fn a_bomb_is_small_and_unpacks_to_much() {
+fn a_decompression_bomb_is_small() {
     let zeros = |bytes: &[u8]| bytes.len() == 3 << 20 && bytes.iter().all(|byte| *byte == 0);
     let mut text = Vec::new();
     let packed = wrap::bomb(wrap::gzip, 3);

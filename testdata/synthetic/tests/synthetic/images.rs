@@ -21,7 +21,7 @@ fn parse(bytes: &[u8]) -> File<'_> {
     File::parse(bytes).expect("a sound image parses")
 }
 
-/// Bytes at `address`, as program headers and sections alike place them.
+/// Bytes at `address`, by the sections.
 fn at<'a>(file: &File<'a>, address: u64, size: u64) -> &'a [u8] {
     let section = file.sections().find(|section| {
         section.address() != 0
@@ -93,8 +93,8 @@ fn the_demo_table_reads_back_in_both_byte_orders() {
     }
 }
 
-/// Every site of the demo holds what its key's state on disk demands, and
-/// stays in its function.
+/// Every site of the demo holds the instruction that its key's state requires, and its target
+/// is in its function.
 #[test]
 fn the_demo_is_consistent() {
     let linked = demo::linked();
@@ -193,7 +193,7 @@ fn local_symbols_follow_their_file() {
 }
 
 #[test]
-fn places_resolve_to_addresses() {
+fn address_expressions_are_resolved() {
     let linked = demo::linked();
     let key = linked.address("net/core/demo_net.c:___once_key.0");
     assert_eq!(linked.entries[9].key, key);
@@ -207,7 +207,7 @@ fn places_resolve_to_addresses() {
 
 #[test]
 #[should_panic(expected = "ambiguous")]
-fn an_ambiguous_place_is_refused() {
+fn an_ambiguous_address_expression_is_refused() {
     let spec = demo::spec().site(SiteSpec::new("demo_open", "demo_open", "___once_key.0"));
     let _ = spec.build();
 }
@@ -231,7 +231,7 @@ fn broken_images_differ_from_one_another() {
 }
 
 #[test]
-fn a_split_image_leads_to_its_debug_file() {
+fn a_split_image_refers_to_its_debug_file() {
     let linked = demo::linked();
     let split::Split { stripped, debug } = split::split_debug(&linked.elf, "demo.debug");
     let (image, symbols) = (parse(&stripped), parse(&debug));

@@ -1,5 +1,5 @@
-//! Typed keys: what debug information says of the objects that hold keys, and
-//! what those hold, read back through gimli and `object`.
+//! Typed keys: the debug information of the objects that hold keys, and their content, read
+//! back through gimli and `object`.
 
 use gimli::{AttributeValue, EndianSlice, LittleEndian, constants as dw};
 use jlctl_synthetic::elf::{Content, Endian};
@@ -68,7 +68,7 @@ fn variants() -> Vec<(&'static str, ImageSpec)> {
     ]
 }
 
-/// Addresses at which a module's sections are read here.
+/// Addresses that the tests give to a module's sections.
 fn base(linked: &Linked, name: &str) -> u64 {
     let start = linked.elf.sections.iter().position(|section| section.name == name);
     (start.expect("the section exists") as u64 + 1) << 20
@@ -95,7 +95,7 @@ fn sections(linked: &Linked) -> BTreeMap<String, Vec<u8>> {
             let width = match r_type.0 {
                 257 => 8,
                 258 => 4,
-                // Sites and the table do not matter here.
+                // Sites and the table are irrelevant here.
                 _ => continue,
             };
             if name.starts_with(".debug_") {
@@ -209,7 +209,7 @@ fn every_variable_reads_back() {
 
 /// The words of a descriptor and the strings it points to.
 #[test]
-fn a_descriptor_leads_to_its_strings() {
+fn a_descriptor_refers_to_its_strings() {
     for (name, spec) in variants() {
         let linked = spec.link();
         let sections = sections(&linked);

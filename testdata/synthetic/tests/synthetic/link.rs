@@ -1,11 +1,11 @@
-//! The parts of the linker that have a form of their own: references to addresses, jumps, RELR.
+//! Encodings of the linker: address expressions, jumps, RELR.
 
 use jlctl_synthetic::elf::Endian;
 use jlctl_synthetic::link::{jump, relr, relr_words};
 use jlctl_synthetic::spec::{AddressExpr, Machine};
 
 #[test]
-fn every_form_of_a_reference_is_read() {
+fn every_form_of_an_address_expression_is_parsed() {
     assert_eq!(AddressExpr::from("0x10"), AddressExpr::Address(16));
     for (text, file, name, offset) in [
         ("demo_open", None, "demo_open", 0),
@@ -20,7 +20,7 @@ fn every_form_of_a_reference_is_read() {
     }
 }
 
-/// As `llvm-mc -show-encoding` makes them.
+/// The bytes are those of `llvm-mc -show-encoding`.
 #[test]
 fn a_jump_has_the_bytes_of_an_assembler() {
     let at = 0x40_0000;
@@ -67,7 +67,7 @@ fn decode(bytes: &[u8]) -> Vec<u64> {
 }
 
 #[test]
-fn relr_decodes_to_the_places() {
+fn relr_decodes_to_the_addresses() {
     for gaps in [vec![8; 1], vec![8; 2], vec![8; 64], vec![8; 65], vec![8, 16, 8, 4096, 8]] {
         let mut at = 0x1000;
         let places: Vec<u64> = gaps

@@ -61,7 +61,7 @@ fn the_demo_is_a_kernel_on_every_machine() {
 }
 
 #[test]
-fn a_position_independent_program_has_its_machines_relocations() {
+fn a_position_independent_program_has_the_relocations_of_its_machine() {
     for (machine, relative) in
         [(Machine::Aarch64, 1027), (Machine::X86_64, 8), (Machine::Riscv64, 3)]
     {

@@ -63,7 +63,7 @@ fn variants() -> Vec<(&'static str, ImageSpec)> {
     ]
 }
 
-/// A module in memory, at addresses that have nothing to do with the builder's.
+/// A module in memory, at addresses independent of the builder's.
 struct Loaded {
     endian: Endian,
     sections: HashMap<String, (u64, Vec<u8>)>,
@@ -153,7 +153,7 @@ impl Loaded {
         }
     }
 
-    /// The address of what the builder's address means.
+    /// The loaded address of an address of the builder.
     fn address(&self, linked: &Linked, address: u64) -> u64 {
         match linked.location(address).expect("everything lies somewhere") {
             Location::Section { name, offset } => self.sections[&name].0 + offset,
@@ -253,7 +253,7 @@ fn a_loaded_site_jumps_to_its_target_or_is_a_nop() {
     }
 }
 
-/// objtool leaves `R_X86_64_NONE` where it turned a jump into a NOP.
+/// objtool leaves `R_X86_64_NONE` if it replaced a jump with a NOP.
 #[test]
 fn an_x86_nop_keeps_a_relocation_without_effect() {
     let bytes = spec(Machine::X86_64).build();
@@ -270,7 +270,7 @@ fn an_x86_nop_keeps_a_relocation_without_effect() {
     assert_eq!(kinds, [(0x51, 0), (0x59, 4)]);
 }
 
-/// As `readelf -r` shows the tables of real arm64 modules.
+/// The same relocations as in the tables of real arm64 modules (`readelf -r`).
 #[test]
 fn the_table_is_zero_and_its_relocations_are_the_kernels() {
     let linked = spec(Machine::Aarch64).link();
@@ -322,7 +322,7 @@ fn the_table_is_zero_and_its_relocations_are_the_kernels() {
 }
 
 #[test]
-fn a_module_says_what_it_is() {
+fn a_module_states_its_name_and_release() {
     let bytes = spec(Machine::Aarch64).build();
     let file = parse(&bytes);
     let data = |name: &str| {
@@ -363,7 +363,7 @@ fn table_relocations(bytes: &[u8]) -> Vec<(u64, u32, i64)> {
         .collect()
 }
 
-/// The damage is where it should be, and the rest is as it was.
+/// Only the intended field is damaged.
 #[test]
 fn broken_relocations_are_broken_in_one_respect() {
     let sound = table_relocations(&modules::base().build());
@@ -382,7 +382,7 @@ fn broken_relocations_are_broken_in_one_respect() {
     let section = file.section_by_name(".rel__jump_table").expect("there are relocations");
     let object::SectionFlags::Elf { sh_type, .. } = section.flags() else { panic!("ELF") };
     assert_eq!((sh_type, section.size()), (consts::SHT_REL, 6 * 16));
-    // A REL relocation has its addend in the section: `object` says so.
+    // A REL relocation has its addend in the section, which `object` reports.
     let table = file.section_by_name("__jump_table").expect("the module has a table");
     let mut relocations = table.relocations();
     assert!(relocations.all(|(_, relocation)| relocation.has_implicit_addend()));

@@ -1,4 +1,4 @@
-//! Lines of words: any bytes as printable ASCII without blanks.
+//! Escapes bytes as words of printable ASCII without blanks.
 
 /// Appends ` WORD` to `line`, with every byte that is not printable ASCII, and `%`, as `%XX`.
 pub fn push(line: &mut String, bytes: &[u8]) {
@@ -16,7 +16,7 @@ pub fn push(line: &mut String, bytes: &[u8]) {
     }
 }
 
-/// The bytes that `word` stands for; `None` if it is no word of [`push`].
+/// The bytes that `word` encodes; `None` if [`push`] cannot have written it.
 #[must_use]
 pub fn decode(word: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(word.len());
@@ -31,7 +31,7 @@ pub fn decode(word: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The text that `word` stands for; `None` if it is no word or not UTF-8.
+/// The text that `word` encodes; `None` if [`push`] cannot have written it or it is not UTF-8.
 #[must_use]
 pub fn decode_text(word: &str) -> Option<String> {
     String::from_utf8(decode(word)?).ok()

@@ -1,4 +1,4 @@
-//! What the host wants to be run.
+//! The programs that the host asks the guest to run.
 
 use crate::escape;
 use std::time::Duration;
@@ -11,11 +11,11 @@ pub const JOBS: &str = "/jobs";
 pub struct Job {
     /// Path of the program in the guest.
     pub program: String,
-    /// Its arguments, without its own name.
+    /// Its arguments, without the program's name.
     pub arguments: Vec<String>,
-    /// All of its environment, by name.
+    /// Its whole environment.
     pub environment: Vec<(String, String)>,
-    /// How long it may take, to the millisecond; then it is killed.
+    /// Time limit in milliseconds, after which it is killed.
     pub limit: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Job {
         line
     }
 
-    /// The job of a line; `None` if it is none.
+    /// The job that `line` encodes; `None` if it is not a job.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let mut rest = line.split(' ');

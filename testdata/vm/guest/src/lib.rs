@@ -1,9 +1,9 @@
-//! What the virtual machine of the tests and its host tell each other.
+//! The protocol between the virtual machine of the tests and its host.
 //!
-//! The host writes [`Job`]s into the file [`JOBS`] of the initial file system. The guest's
-//! init runs them one after the other, and answers by [`Record`]s on a serial port that
-//! nothing else uses. Both are lines of words, in which [`escape`] escapes every byte
-//! that could be taken for something else, so that a program may print what it likes.
+//! The host writes [`Job`]s into the file [`JOBS`] of the initial file system. The guest's init
+//! runs them one after another, and answers with [`Record`]s on a dedicated serial port. Both
+//! are lines of words; [`escape`] escapes every other byte, so that a program may print
+//! anything.
 #![warn(missing_docs)]
 
 pub mod escape;

@@ -1,9 +1,9 @@
-//! What the guest tells the host.
+//! The records that the guest sends to the host.
 
 use crate::escape;
 use std::time::Duration;
 
-/// The serial port of the records: the first that is not the `virt` machine's own, on PCI.
+/// The serial port of the records: the first on PCI, after the one of the `virt` machine.
 pub const PORT: &str = "/dev/ttyS0";
 
 /// One of a program's two outputs.
@@ -18,24 +18,24 @@ pub enum Stream {
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It ended itself, with this status.
+    /// It exited with this status.
     Exit(i32),
-    /// This signal ended it.
+    /// A signal with this number ended it.
     Signal(i32),
-    /// It took longer than its limit, and was killed.
+    /// It reached its limit and was killed.
     TimedOut,
     /// It could not be started, for this reason.
     NotStarted(String),
 }
 
-/// Something that happened in the guest.
+/// An event in the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// The guest is up, and will run its jobs now.
+    /// The guest has booted and starts its jobs.
     Ready {
-        /// The kernel's release, as `uname -r` has it.
+        /// The kernel's release, as `uname -r` prints it.
         release: String,
-        /// How many CPUs a program may run on.
+        /// Number of CPUs that a program may run on.
         cpus: usize,
     },
     /// The job of this number, from 0, starts.
@@ -44,9 +44,9 @@ pub enum Record {
     Output {
         /// The number of its job.
         job: usize,
-        /// Where to.
+        /// The output.
         stream: Stream,
-        /// What; a part of a line perhaps.
+        /// The bytes, possibly part of a line.
         bytes: Vec<u8>,
     },
     /// A job has ended.
@@ -55,10 +55,10 @@ pub enum Record {
         job: usize,
         /// How.
         ending: Ending,
-        /// How long it took, to the millisecond.
+        /// Its duration in milliseconds.
         duration: Duration,
     },
-    /// All jobs have ended, and the guest switches itself off.
+    /// All jobs have ended, and the guest powers off.
     Off,
 }
 
@@ -90,7 +90,7 @@ impl Record {
         }
     }
 
-    /// The record of a line; `None` if it is none.
+    /// The record that `line` encodes; `None` if it is not a record.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();

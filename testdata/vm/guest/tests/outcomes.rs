@@ -1,5 +1,4 @@
-//! Tests that pass, fail, die and hang on purpose: the host's tests expect just that, and
-//! nothing else builds them.
+//! Tests that pass, fail, crash and hang on purpose: the host's tests expect these results.
 #![cfg(target_arch = "aarch64")]
 #![expect(unsafe_code, reason = "an undefined instruction has to be written")]
 
@@ -27,14 +26,13 @@ fn b_fails() {
 #[test]
 #[ignore = "left out on purpose"]
 fn c_is_ignored() {
-    panic!("it was asked for");
+    panic!("an ignored test ran");
 }
 
 #[test]
 fn d_dies() {
     stderr().write_all(b"written before d_dies\n").expect("stderr is open");
-    // SAFETY: it never returns: the instruction is permanently undefined, and the process
-    // gets SIGILL.
+    // SAFETY: the instruction is permanently undefined: it raises SIGILL and never returns.
     unsafe { asm!("udf #0", options(nomem, nostack, noreturn)) }
 }
 
@@ -51,11 +49,11 @@ fn f_panics() {
     panic!("as it should");
 }
 
-/// The other process holds this one's standard error open.
+/// The other process holds the standard error of this process open.
 #[test]
 fn g_leaves_a_process_behind() {
     let program = env::current_exe().expect("procfs is mounted");
-    // A thread waits for it, and ends with this process.
+    // A thread waits for the child, and ends with this process.
     let mut command = Command::new(program);
     command.args(["--exact", "e_hangs"]).stdout(Stdio::null());
     let mut child = command.spawn().expect("it starts");

@@ -1,11 +1,11 @@
-//! The host's side alone: scripts stand for the emulator, and say what a guest could.
+//! The host's side alone: shell scripts replace the emulator and write records.
 
 use super::*;
 use jlctl_guest::Ending;
 use std::process::Command;
 
-/// A shell script at `path`. Another process writes it: a test that starts a process of its
-/// own meanwhile would hand on the open file, which cannot be executed then.
+/// A shell script at `path`. Another process writes the script: a test that forks at the same
+/// time would inherit the open file, and an open file cannot be executed.
 fn executable(path: &Path, script: &str) -> PathBuf {
     let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\"";
     let status = Command::new("sh").args(["-c", write]).arg(path).arg(script).status();
@@ -13,7 +13,7 @@ fn executable(path: &Path, script: &str) -> PathBuf {
     path.to_owned()
 }
 
-/// What becomes of two programs whose emulator is a shell script.
+/// Runs two programs with a shell script as emulator.
 fn run(script: &str, limit: Duration) -> (Boot, Vec<Record>) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = |name: &str| {
@@ -38,7 +38,7 @@ fn failure(boot: &Boot) -> String {
 }
 
 #[test]
-fn a_guest_that_does_its_work_is_understood() {
+fn the_records_of_a_complete_run_are_read() {
     let (boot, seen) = run(
         "echo 'ready 4 6.12'; echo 'start 0'; echo 'stdout 0 hi%0A'; echo 'end 0 5 exit 3'
         echo 'start 1'; echo 'end 1 6 not-started no'; echo off",
@@ -78,7 +78,7 @@ fn an_emulator_that_gives_up_is_reported_with_its_message() {
 }
 
 #[test]
-fn a_guest_that_hangs_is_killed_in_time() {
+fn a_guest_that_hangs_is_killed_at_the_limit() {
     let limit = Duration::from_millis(300);
     let hanging = "echo 'a last word' > console; exec sleep 60";
     for (before, doing) in [
@@ -96,13 +96,13 @@ fn a_guest_that_hangs_is_killed_in_time() {
 }
 
 #[test]
-fn what_is_no_record_ends_it() {
+fn a_line_that_is_not_a_record_ends_the_run() {
     for line in ["Oops", "start 2", "end 0 1 exit"] {
         let (boot, _) = run(&format!("echo '{line}'; exec sleep 60"), LONG);
-        assert_eq!(failure(&boot), format!("the guest sent no record: {line:?}"));
+        assert_eq!(failure(&boot), format!("the guest sent a line that is not a record: {line:?}"));
         assert!(boot.duration < LONG / 2);
     }
-    // A line without end is not waited for, nor kept.
+    // An endless line is neither awaited nor stored.
     let (boot, _) = run("exec tr '\\0' x < /dev/zero", LONG);
     assert!(failure(&boot).starts_with("the guest sent more than 64 MiB"), "{}", failure(&boot));
 }

@@ -15,23 +15,23 @@ const KERNEL: Image = Image::Vmlinuz612;
 /// on two idle CPUs of the host.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Tells tests that the machine is emulated, so that they do less than on a real one.
+/// Informs tests that the machine is emulated, so that they run fewer rounds.
 const EMULATED: (&str, &str) = ("JLSHIM_TEST_EMULATED_MACHINE", "1");
 
-/// The machine, what it is to run, and once a test needs it, what became of that.
+/// The machine, the programs to run, and the result of the boot once a test has needed it.
 pub(crate) struct Guest {
     machine: Machine,
     programs: Vec<Program>,
-    /// Also runs tests that are only run on demand.
+    /// Whether ignored tests run too.
     ignored_too: bool,
-    /// Shows what tests that pass print.
+    /// Whether the output of tests that pass is shown.
     shows_output: bool,
     boot: OnceLock<Result<Boot, String>>,
 }
 
 /// A test program in the guest.
 pub(crate) struct Tests {
-    /// Its place among the guest's programs.
+    /// Its index among the guest's programs.
     program: usize,
     name: String,
     tests: Vec<ListedTest>,
@@ -49,13 +49,13 @@ impl Guest {
         })
     }
 
-    /// Has `program` run after those before it; its place.
+    /// Appends `program` to those to run; returns its index.
     pub(crate) fn add(&mut self, program: Program) -> usize {
         self.programs.push(program);
         self.programs.len() - 1
     }
 
-    /// Builds the programs of `suite`, and has them run.
+    /// Builds the programs of `suite`, and appends them.
     pub(crate) fn add_suite(&mut self, suite: &Suite) -> Result<Vec<Tests>, VmError> {
         let vm::Built { tests, files } = vm::tests(suite)?;
         let add = |built: vm::TestProgram| {
@@ -74,7 +74,7 @@ impl Guest {
         tests.into_iter().map(add).collect()
     }
 
-    /// What became of a program that came to its end.
+    /// The result of a program that ran to its end.
     pub(crate) fn run(&self, program: usize) -> Result<(&Run, &Ending), Failed> {
         let boot = self.boot.get_or_init(|| self.start()).as_ref()?;
         let run = boot.runs.get(program).ok_or("there is no such program")?;
@@ -102,7 +102,7 @@ impl Tests {
     pub(crate) fn trials(self, guest: &Arc<Guest>) -> Vec<Trial> {
         let Self { program, name, tests } = self;
         let (of_all, expected) = (Arc::clone(guest), tests.len());
-        let end = Trial::test(format!("{name} comes to its end"), move || {
+        let end = Trial::test(format!("{name} runs to its end"), move || {
             check_end(&of_all, program, expected)
         });
         let trial = |test: ListedTest| {
@@ -116,7 +116,7 @@ impl Tests {
     }
 }
 
-/// Passes if the test did.
+/// Passes if the test passed in the guest.
 fn check(guest: &Guest, program: usize, test: &str) -> Result<(), Failed> {
     let (run, ending) = guest.run(program)?;
     let report = libtest::parse(&String::from_utf8_lossy(&run.stdout));
@@ -130,7 +130,7 @@ fn check(guest: &Guest, program: usize, test: &str) -> Result<(), Failed> {
         Some(Verdict::Unfinished) => {
             return Err(format!("the program ended in this test: {ending:?}\n{stderr}").into());
         }
-        Some(Verdict::Ignored) => return Err("the guest passed over it".into()),
+        Some(Verdict::Ignored) => return Err("the guest ignored it".into()),
         None => {
             return Err(format!("the program ended before this test: {ending:?}\n{stderr}").into());
         }
@@ -141,13 +141,13 @@ fn check(guest: &Guest, program: usize, test: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Passes if the program's report is whole, and agrees with its exit status.
+/// Passes if the program's report is complete and agrees with its exit status.
 fn check_end(guest: &Guest, program: usize, expected: usize) -> Result<(), Failed> {
     let (run, ending) = guest.run(program)?;
     let stdout = String::from_utf8_lossy(&run.stdout);
     let report = libtest::parse(&stdout);
     let failed = report.results.iter().any(|result| result.verdict == Verdict::Failed);
-    // Status 101 says that tests failed, which are reported themselves.
+    // Status 101 means that tests failed, which have reports of their own.
     let status = if failed { 101 } else { 0 };
     let ran = report.results.len();
     if *ending != Ending::Exit(status) || !report.is_complete || ran != expected {
@@ -158,7 +158,7 @@ fn check_end(guest: &Guest, program: usize, expected: usize) -> Result<(), Faile
     Ok(())
 }
 
-/// Lines of the guest, which nobody should take for ours: it has summaries of its own.
+/// Indents lines of the guest, whose summaries could be taken for those of this program.
 fn indented(text: &str) -> String {
     text.trim().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

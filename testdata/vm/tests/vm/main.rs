@@ -1,8 +1,8 @@
-//! Tests that run in the virtual machine, each reported as one of this program's own.
+//! Tests that run in the virtual machine, each reported as a test of this program.
 //!
 //! They run when asked for by name (`--test vm`), and fail if QEMU or the kernel is missing.
-//! `--list` builds the guest's programs and asks them, but boots nothing; `--nocapture`
-//! shows what tests that pass print.
+//! `--list` builds and lists the guest's programs without booting; `--nocapture` shows the
+//! output of tests that pass.
 
 mod guest;
 mod outcomes;
@@ -27,12 +27,12 @@ const SUITES: &[Suite] = &[
     },
 ];
 
-/// Those that need no other programs than jlctl.
+/// The tests that need no program except jlctl.
 const LIVE: &[&str] = &["live::flips::", "live::socket::", "live::static_keys::", "live::yama::"];
-/// A file in the directory in which they run jlctl.
+/// A file in the working directory of jlctl.
 const ROOT: &[&str] = &["Cargo.toml"];
 
-/// All but `lock_model`, which is about no machine.  Init is root, and there is no strace.
+/// All except `lock_model`, which needs no machine. Init is root, and the guest has no strace.
 const SHIM: &[&str] = &["--lib", "--test=runtime", "--features=privileged"];
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 fn trials(arguments: &Arguments) -> Result<Vec<Trial>, VmError> {
     let mut guest = Guest::new(arguments)?;
-    // Those first that could harm the machine: what follows shows that they did not.
+    // First the programs that could damage the machine: the later ones show that they did not.
     let expected = outcomes::add(&mut guest)?;
     let suites = SUITES.iter().map(|suite| guest.add_suite(suite));
     let suites = suites.collect::<Result<Vec<_>, _>>()?;

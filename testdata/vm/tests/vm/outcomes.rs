@@ -1,6 +1,6 @@
-//! Programs that fail, die, hang or cannot be started, and that the guest says so.
+//! The guest reports programs that fail, crash, hang or cannot be started.
 //!
-//! They are the tests of `testdata/vm/guest/tests/outcomes.rs`.
+//! The programs are tests of `testdata/vm/guest/tests/outcomes.rs`.
 
 use crate::guest::Guest;
 use jlctl_vm::libtest::{self, Report, Verdict};
@@ -17,13 +17,13 @@ const SHORT: Duration = Duration::from_secs(2);
 /// The number of SIGILL (`signal(7)`).
 const SIGILL: i32 = 4;
 
-/// What to look at in a program's run.
+/// The check of a program's result.
 type Check = fn(&Run, &Ending);
 
-/// A trial that is to be: its name, the place of the program, what to look at.
+/// A planned trial: its name, the index of the program, the check.
 pub(crate) type Expected = (&'static str, usize, Check);
 
-/// Has the guest run them.
+/// Adds the programs to the guest.
 pub(crate) fn add(guest: &mut Guest) -> Result<Vec<Expected>, VmError> {
     let mut expected = Vec::new();
     let mut add = |name, program, check| expected.push((name, guest.add(program), check));
@@ -43,9 +43,9 @@ pub(crate) fn add(guest: &mut Guest) -> Result<Vec<Expected>, VmError> {
         let leaving = running(&["g_leaves_a_process_behind"]);
         add("a_process_left_behind_is_ended", leaving, process_left_behind);
     }
-    // A file of this host that is no program.
+    // A file of the host that is not a program.
     let text = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    add("a_file_that_is_no_program_is_reported", Program::new(text), no_program);
+    add("a_file_that_is_not_a_program_is_reported", Program::new(text), no_program);
     Ok(expected)
 }
 

@@ -53,7 +53,7 @@ pub fn add_entry(to: Reg, base: Reg, entry: Reg, bytes: u64) -> Code {
 /// If `mask` is not a run of low bits.
 #[must_use]
 pub fn and_low(to: Reg, from: Reg, mask: u32) -> Code {
-    assert!(mask & (mask + 1) == 0 && mask != 0, "{mask:#x} is not some low bits");
+    assert!(mask & (mask + 1) == 0 && mask != 0, "{mask:#x} is not a run of low bits");
     let last = mask.trailing_ones() - 1;
     let whole = u32::from(to.wide) << 22;
     Code::word(0x1200_0000 | to.sf() | whole | last << 10 | from.number << 5 | to.number)

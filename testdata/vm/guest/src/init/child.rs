@@ -10,12 +10,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a program is asked whether it has ended.
+/// Interval at which the exit of a program is polled.
 const POLL: Duration = Duration::from_millis(2);
-/// How much of its output is sent in one record, in bytes.
+/// Maximum output of one record, in bytes.
 const CHUNK: usize = 1024;
 
-/// Runs `job` to its end or its limit, and sends what it prints.
+/// Runs `job` to its end or its limit, and sends its output.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub(super) fn run(number: usize, job: &Job, port: &Port) -> io::Result<(Ending, 
         ];
         let ending = await_end(&mut child, start + job.limit);
         let duration = start.elapsed();
-        // Whoever is left could hold the pipes, or disturb the next job.
+        // A remaining process could hold the pipes or disturb the next job.
         end_all_others()?;
         for reader in readers {
             reader.join().map_err(|_| io::Error::other("a reader of output panicked"))??;
@@ -52,7 +52,7 @@ pub(super) fn run(number: usize, job: &Job, port: &Port) -> io::Result<(Ending, 
     })
 }
 
-/// Sends all that comes out of `pipe`.
+/// Sends the output of `pipe`.
 fn pass(job: usize, stream: Stream, mut pipe: impl Read, port: &Port) -> io::Result<()> {
     let mut buffer = [0; CHUNK];
     loop {
@@ -90,12 +90,12 @@ fn ending(status: ExitStatus) -> Ending {
     }
 }
 
-/// Kills every other process, and buries the dead. Threads of the kernel ignore it.
+/// Kills and reaps every other process. Kernel threads ignore the signal.
 fn end_all_others() -> io::Result<()> {
     for entry in fs::read_dir("/proc")? {
         let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
         if let Some(pid) = number.and_then(Pid::from_raw).filter(|pid| !pid.is_init()) {
-            // It may have ended by itself meanwhile.
+            // The process may have exited in the meantime.
             let _ = kill_process(pid, Signal::KILL);
         }
     }

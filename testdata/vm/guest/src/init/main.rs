@@ -1,7 +1,7 @@
-//! The guest's first process: mounts what programs expect, runs the jobs, switches off.
+//! The guest's first process: mounts the file systems that programs expect, runs the jobs,
+//! powers off.
 //!
-//! What it cannot do it says on the console, which the host shows if no [`Record::Off`]
-//! comes.
+//! It reports an error on the console, which the host shows if no [`Record::Off`] arrives.
 
 mod child;
 mod mounts;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::thread;
 
 fn main() -> ExitCode {
-    // Anywhere else it would mount over what is there, and switch off the machine.
+    // On any other machine it would mount over existing directories and power off.
     if std::process::id() != 1 {
         eprintln!("this is the init of a virtual machine, and does nothing as another process");
         return ExitCode::FAILURE;

@@ -5,22 +5,24 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
-/// Type and place of each, in order.
+/// Type and mount point of each, in order.
 const FILE_SYSTEMS: [(&str, &str); 3] =
     [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")];
 
-/// For everybody's files (`stat(2)`). The initial file system has room, and may have files of
-/// the host there already.
+/// Mode of a directory for temporary files (`stat(2)`). The initial file system may already
+/// have files of the host there.
 const TEMPORARY: (&str, u32) = ("/tmp", 0o1777);
 
-/// Mounts all of them, and makes the directory for temporary files.
+/// Mounts all file systems, and creates the directory for temporary files.
 pub(super) fn mount_all() -> io::Result<()> {
-    for (kind, place) in FILE_SYSTEMS {
-        let wrong = |error: io::Error| io::Error::other(format!("cannot mount {place}: {error}"));
-        fs::create_dir_all(place).map_err(wrong)?;
-        mount(kind, place, kind, MountFlags::empty(), None).map_err(|error| wrong(error.into()))?;
+    for (kind, mount_point) in FILE_SYSTEMS {
+        let wrong =
+            |error: io::Error| io::Error::other(format!("cannot mount {mount_point}: {error}"));
+        fs::create_dir_all(mount_point).map_err(wrong)?;
+        mount(kind, mount_point, kind, MountFlags::empty(), None)
+            .map_err(|error| wrong(error.into()))?;
     }
-    let (place, mode) = TEMPORARY;
-    fs::create_dir_all(place)?;
-    fs::set_permissions(place, fs::Permissions::from_mode(mode))
+    let (mount_point, mode) = TEMPORARY;
+    fs::create_dir_all(mount_point)?;
+    fs::set_permissions(mount_point, fs::Permissions::from_mode(mode))
 }

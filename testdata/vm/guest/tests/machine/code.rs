@@ -1,11 +1,11 @@
-//! Two ways for a program to change its own code.
+//! A program changes its own code: through mprotect(2) and through /proc/self/mem.
 
 use std::arch::{asm, global_asm};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-// Two functions that return 1, on pages of their own: no other code becomes writable.
+// Two functions that return 1, on separate pages: no other code becomes writable.
 global_asm!(
     ".pushsection .text",
     // The compiler may put the functions that call them into another object file.
@@ -39,7 +39,7 @@ struct Function {
 }
 
 fn through_mprotect() -> Function {
-    // SAFETY: the function is the one above, which touches nothing but its result.
+    // SAFETY: the function is the one above, which only returns a number.
     let call = || unsafe { jlctl_guest_through_mprotect() };
     Function { address: jlctl_guest_through_mprotect as *const () as usize, call }
 }
@@ -51,7 +51,7 @@ fn through_memory() -> Function {
 }
 
 impl Function {
-    /// What `/proc/self/maps` says about the page: `r-xp`.
+    /// The permissions of the page in `/proc/self/maps`: `r-xp`.
     fn permissions(&self) -> String {
         let maps = fs::read_to_string("/proc/self/maps").expect("procfs is mounted");
         let of_line = |line: &str| {
@@ -88,8 +88,8 @@ impl Function {
 fn own_code_can_be_made_writable_and_back() {
     let function = through_mprotect();
     assert_eq!((function.permissions().as_str(), (function.call)()), ("r-xp", 1));
-    // SAFETY: the address is aligned; it is only written while the page is writable, and
-    // nothing but instruction fetch reads it.
+    // SAFETY: the address is aligned; it is only written while the page is writable, and only
+    // instruction fetch reads it.
     let word = unsafe { AtomicU32::from_ptr(function.address as *mut u32) };
     for (instruction, result) in [(RETURN_2, 2), (RETURN_1, 1)] {
         function.protect(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);

@@ -1,10 +1,10 @@
-//! The CPUs, and the register that tells programs about their caches.
+//! The CPUs, and CTR_EL0, the register that describes their caches.
 
 use std::arch::asm;
 use std::fs;
 use std::thread;
 
-/// How many CPUs the machine has.
+/// Number of CPUs of the machine.
 const CPUS: usize = 4;
 
 /// Binds the calling thread to `cpu`.
@@ -13,12 +13,12 @@ fn bind_to(cpu: usize) {
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `cpu` is one of four, and the set has room for a thousand.
     unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY: the set is valid, and as large as it is said to be.
+    // SAFETY: the set is valid and has the stated size.
     let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
     assert_eq!(result, 0, "CPU {cpu}: {}", std::io::Error::last_os_error());
 }
 
-/// What `read` returns on each of the CPUs.
+/// The result of `read` on each CPU.
 fn on_each<T: Send>(read: fn() -> T) -> Vec<T> {
     let on = |cpu: usize| {
         bind_to(cpu);
@@ -35,7 +35,7 @@ fn four_cpus_are_online_and_run_threads() {
     let online = fs::read_to_string("/sys/devices/system/cpu/online").expect("sysfs is mounted");
     assert_eq!(online.trim(), "0-3");
     assert_eq!(thread::available_parallelism().expect("it is known").get(), CPUS);
-    // SAFETY: it only asks.
+    // SAFETY: sysconf only reads.
     let current = || unsafe { libc::sched_getcpu() };
     assert_eq!(on_each(current), [0, 1, 2, 3]);
 }
@@ -64,6 +64,7 @@ fn programs_can_read_the_cache_type() {
     }
     // L1Ip: 0b10 is VIPT and 0b11 PIPT; the others are for VPIPT and reserved.
     assert!(field(14, 2) >= 2, "{ctr:#x}");
-    // The kernel shows all CPUs alike, or emulates it where they differ.
+    // The kernel presents the same value on all CPUs, or emulates the register where they
+    // differ.
     assert_eq!(on_each(read_ctr), [ctr; CPUS]);
 }

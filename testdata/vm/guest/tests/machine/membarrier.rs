@@ -10,7 +10,7 @@ const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 6;
 
 /// The result of `membarrier(command, 0, 0)`: a mask for [`QUERY`], else 0.
 fn membarrier(command: libc::c_int) -> io::Result<libc::c_long> {
-    // SAFETY: none of its commands touches memory.
+    // SAFETY: no command accesses memory of the process.
     let result = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -30,12 +30,12 @@ fn sync_core_is_offered() {
 
 // One test, since a process stays registered: no other test here may register it.
 #[test]
-fn sync_core_works_once_registered() {
+fn sync_core_works_after_registration() {
     let unregistered =
         membarrier(PRIVATE_EXPEDITED_SYNC_CORE).map_err(|error| error.raw_os_error());
     assert_eq!(unregistered, Err(Some(libc::EPERM)));
-    // The plain kind registers for itself alone.
-    membarrier(REGISTER_PRIVATE_EXPEDITED).expect("the plain kind is registered");
+    // The registration for PRIVATE_EXPEDITED does not include SYNC_CORE.
+    membarrier(REGISTER_PRIVATE_EXPEDITED).expect("PRIVATE_EXPEDITED is registered");
     let half = membarrier(PRIVATE_EXPEDITED_SYNC_CORE).map_err(|error| error.raw_os_error());
     assert_eq!(half, Err(Some(libc::EPERM)));
     for _ in 0..2 {
