@@ -1,7 +1,6 @@
 //! Batches: any number of keys, flipped together, with one final synchronisation.
 //!
-//! Everything is verified and encoded before the first byte is written.  What fails later is
-//! taken back.
+//! A batch is all or nothing, by the order of its steps (`patching::apply`).
 
 use crate::patching::apply::{self, Applied};
 use crate::patching::changes::Changes;
@@ -14,10 +13,10 @@ use crate::patching::runtime::{self, Wait};
 use crate::sync::{self, Allowed, Refusal, SyncLevel};
 use crate::sys::errno::Errno;
 
-/// Changes of keys that take effect together, or not at all.
+/// Operations on keys that take effect together, or not at all.
 ///
-/// Other threads execute the old or the new code of each site until [`apply`](Self::apply)
-/// returns: a batch is no cut in time across sites.
+/// Until [`apply`](Self::apply) returns, other threads execute the old or the new code of each
+/// site, independently for each site: a batch is not atomic across sites.
 ///
 /// ```
 /// use jlctl_shim::{Batch, define_static_key_false, define_static_key_true};
@@ -28,7 +27,7 @@ use crate::sys::errno::Errno;
 /// # Ok::<(), jlctl_shim::Error>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "nothing happens before `apply`"]
+#[must_use = "a batch has no effect before `apply`"]
 pub struct Batch {
     inline: [Option<Queued>; Self::INLINE],
     len: usize,
@@ -46,7 +45,7 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Operations that need no memory of their own.
+    /// Number of operations that need no memory outside the batch.
     const INLINE: usize = 8;
 
     /// An empty batch.
@@ -60,12 +59,12 @@ impl Batch {
         }
     }
 
-    /// Adds `key`'s enabling.
+    /// Adds an enable of `key`; see [`Op::Enable`].
     pub fn enable(self, key: &'static impl TypedKey) -> Self {
         self.with(key.key(), Op::Enable)
     }
 
-    /// Adds `key`'s disabling.
+    /// Adds a disable of `key`; see [`Op::Disable`].
     pub fn disable(self, key: &'static impl TypedKey) -> Self {
         self.with(key.key(), Op::Disable)
     }
@@ -96,25 +95,25 @@ impl Batch {
         }
     }
 
-    /// Allows this batch what is not sound on every machine; it adds to what the process
-    /// [allows](crate::allow).
+    /// Allows this batch the methods in `allowed`, which are not sound on every machine, in
+    /// addition to those that the process [allows](crate::allow).
     pub const fn allow(mut self, allowed: Allowed) -> Self {
         self.allowed = self.allowed.or(allowed);
         self
     }
 
-    /// Does it, waiting for the batch of another thread.
+    /// Applies the batch.  It waits while another thread applies one.
     ///
     /// # Errors
-    /// Why nothing was changed; see [`Error`].
+    /// The reason why nothing was changed; see [`Error`].
     pub fn apply(&self) -> Result<Applied, Error> {
         self.run(Wait::Yes)
     }
 
-    /// Does it, unless another thread's batch is under way: for signal handlers.
+    /// Applies the batch, unless another batch is in progress: for signal handlers.
     ///
     /// # Errors
-    /// The same, and [`Error::Busy`].
+    /// As [`apply`](Self::apply), and [`Error::Busy`].
     pub fn try_apply(&self) -> Result<Applied, Error> {
         self.run(Wait::No)
     }
@@ -132,37 +131,37 @@ impl Batch {
     }
 }
 
-/// A batch of one.
+/// Batches of one operation.
 impl Key {
-    /// Enables the key: its count becomes 1 if it is 0.  When it returns, no thread that has
-    /// been told so executes the old code any more.
+    /// Enables the key: a count of 0 becomes 1.  After it has returned, no thread that learns
+    /// of the flip executes the old code.
     ///
     /// # Errors
-    /// Why nothing was changed.
+    /// The reason why nothing was changed.
     pub fn enable(&'static self) -> Result<Applied, Error> {
         self.apply(Op::Enable)
     }
 
-    /// Disables the key: its count becomes 0 if it is 1.
+    /// Disables the key: a count of 1 becomes 0.
     ///
     /// # Errors
-    /// Why nothing was changed; [`Error::Counted`] where it is enabled several times.
+    /// The reason why nothing was changed; [`Error::Counted`] if the count is higher than 1.
     pub fn disable(&'static self) -> Result<Applied, Error> {
         self.apply(Op::Disable)
     }
 
-    /// Adds 1 to the count; from 0 to 1 it is enabled.
+    /// Adds 1 to the count; the step from 0 to 1 enables the key.
     ///
     /// # Errors
-    /// Why nothing was changed.
+    /// The reason why nothing was changed.
     pub fn increment(&'static self) -> Result<Applied, Error> {
         self.apply(Op::Increment)
     }
 
-    /// Takes 1 from the count; from 1 to 0 it is disabled.
+    /// Subtracts 1 from the count; the step from 1 to 0 disables the key.
     ///
     /// # Errors
-    /// Why nothing was changed; [`Error::Underflow`] where it is off.
+    /// The reason why nothing was changed; [`Error::Underflow`] if the key is off.
     pub fn decrement(&'static self) -> Result<Applied, Error> {
         self.apply(Op::Decrement)
     }
@@ -172,10 +171,10 @@ impl Key {
     }
 }
 
-/// Applies `ops` in their order, together.
+/// Applies `ops` together, in their order.
 ///
 /// # Errors
-/// Why nothing was changed.
+/// The reason why nothing was changed.
 pub(crate) fn apply_ops(
     mut ops: impl Iterator<Item = Queued>,
     allowed: Allowed,
@@ -196,10 +195,10 @@ pub(crate) fn apply_ops(
     result
 }
 
-/// The synchronisation that a batch would get now.
+/// The synchronisation that a batch would use now.
 ///
 /// # Errors
-/// Why a batch would be refused.
+/// The reason why a batch would be refused now.
 pub fn sync_level() -> Result<SyncLevel, Refusal> {
     process::ensure_started();
     sync::choose(Allowed::in_process())

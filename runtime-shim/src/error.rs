@@ -1,40 +1,40 @@
-//! Why a flip was refused or taken back.
+//! The reasons why a flip is refused or rolled back.
 
 use crate::insn::{EncodeError, InsnBytes};
 use crate::sync::Refusal;
 use crate::sys::errno::Errno;
 use core::fmt;
 
-/// Why nothing was flipped.  Every count is as it was and so is the code, but where a variant
-/// says otherwise.
+/// The reason why nothing was flipped.  Counts and code are unchanged, unless a variant states
+/// otherwise.
 ///
-/// Addresses are those of this process.
+/// Addresses are addresses of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Code at a site is not what the key's state demands.
+    /// The code at a site is not the instruction that the state of its key demands.
     UnexpectedCode {
         /// Address of the site.
         site: usize,
         /// Address of its key.
         key: usize,
-        /// What is there.
+        /// The bytes found.
         found: InsnBytes,
-        /// What has to be there.
+        /// The instruction expected.
         expected: InsnBytes,
     },
-    /// Two entries of a table want different code at one site.
+    /// Two entries demand different code at one site.
     Conflict {
         /// Address of the site.
         site: usize,
-        /// Address of the key of one.
+        /// Address of the key of one entry.
         key: usize,
-        /// Address of the key of the other.
+        /// Address of the key of the other entry.
         other: usize,
     },
     /// A branch has no encoding.
     Encode(EncodeError),
-    /// A site crosses the unit that can be written at once.
+    /// A site crosses a boundary of the unit that one store writes.
     Alignment {
         /// Address of the site.
         site: usize,
@@ -43,94 +43,95 @@ pub enum Error {
         /// The unit in bytes.
         unit: usize,
     },
-    /// There is no code at a site: the page is not mapped, not executable or not readable.
+    /// A site is not in code: its page is not mapped, not executable or not readable.
     NotCode {
         /// Address of the site.
         site: usize,
         /// Address of its key.
         key: usize,
     },
-    /// A key's count cannot be written.
+    /// The count of a key cannot be written.
     KeyNotWritable {
         /// Address of the key.
         key: usize,
-        /// What the kernel said.
+        /// The error of the kernel.
         errno: Errno,
     },
-    /// A key that is enabled several times cannot be disabled at once.
+    /// A key is enabled several times, so that one disable cannot turn it off.
     Counted {
         /// Address of the key.
         key: usize,
-        /// How often it is enabled.
+        /// Number of enables.
         count: i32,
     },
-    /// A key that is off cannot be decremented.
+    /// A key is off and cannot be decremented.
     Underflow {
         /// Address of the key.
         key: usize,
     },
-    /// A key cannot be incremented any more.
+    /// The count of a key has its maximum and cannot be incremented.
     Overflow {
         /// Address of the key.
         key: usize,
     },
     /// Pages could not be made writable.
     Protect {
-        /// Address of the first site on them.
+        /// Address of the first site on these pages.
         site: usize,
         /// Address of the first page.
         start: usize,
-        /// Bytes of the pages.
+        /// Length of the pages in bytes.
         len: usize,
-        /// What the kernel said.
+        /// The error of the kernel.
         errno: Errno,
-        /// The policy that forbids it, if that is known.
+        /// The policy that forbids it, if known.
         policy: Option<WritePolicy>,
     },
-    /// A site was not written.
+    /// A site could not be written.
     Write {
         /// Address of the site.
         site: usize,
-        /// What the kernel said.
+        /// The error of the kernel.
         errno: Errno,
     },
-    /// Code at a site changed while it was patched.
+    /// Something else changed the code at a site while the batch patched it.
     Changed {
         /// Address of the site.
         site: usize,
     },
-    /// Nothing that other threads could be synchronised by; no code was written.
+    /// No permitted method can synchronise the other threads.  No code was written.
     NoSync(Refusal),
-    /// The synchronisation failed after the code was written.  The code was taken back, but
-    /// other threads may have executed the new code, and may do so still.
+    /// The synchronisation failed after the code was written.  The old code was written back,
+    /// but other threads may have executed the new code, and may still do so.
     SyncFailed(Errno),
-    /// Another thread, or the code that a signal handler has interrupted, holds the runtime.
+    /// The runtime is in use by another thread, or by the code that a signal handler has
+    /// interrupted.
     Busy,
-    /// The process was made by `vfork` or a `clone` that did not run fork handlers, so that
-    /// its code may be another process's too.
+    /// The process was created by `vfork` or by a `clone` that ran no fork handlers, so that it
+    /// may share its code with another process.
     ForeignProcess {
-        /// The process that the runtime was started in.
+        /// The id of the process in which the runtime was started.
         started_in: u32,
     },
-    /// There is no memory for the batch.
+    /// Not enough memory for the batch.
     NoMemory(Errno),
     /// The mappings of the process could not be read.
     Mappings(Errno),
-    /// A table is none.
+    /// The given range is not a jump table.
     NotATable {
-        /// Its address.
+        /// Address of its first byte.
         start: usize,
-        /// Its bytes.
+        /// Its length in bytes.
         len: usize,
     },
-    /// An entry is in no table that is registered.
+    /// An entry is not part of a registered table.
     NotAnEntry {
-        /// Its address.
+        /// Address of the entry.
         entry: usize,
     },
 }
 
-/// A policy that keeps code from being written.
+/// A policy that prevents writing code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WritePolicy {
@@ -156,7 +157,7 @@ impl fmt::Display for WritePolicy {
 }
 
 impl Error {
-    /// The number that C callers get, negated: an errno.
+    /// The errno for this error.  C functions return its negative.
     #[must_use]
     pub const fn errno(&self) -> Errno {
         Errno(match self {
@@ -182,7 +183,7 @@ impl Error {
         })
     }
 
-    /// Address of the site that it is about.
+    /// Address of the site that the error is about.
     #[must_use]
     pub const fn site(&self) -> Option<usize> {
         match self {
@@ -211,8 +212,8 @@ impl fmt::Display for Error {
         match self {
             Self::UnexpectedCode { site, key, found, expected } => write!(
                 f,
-                "the site {site:#x} of the key {key:#x} must hold {expected} for the state of \
-                 the key; found {found}: is a breakpoint set there, or has something else patched it?"
+                "the site {site:#x} of the key {key:#x} must hold {expected} in the present state \
+                 of the key; found {found}: is a breakpoint set there, or did something else patch it?"
             ),
             Self::Conflict { site, key, other } => write!(
                 f,
@@ -223,30 +224,30 @@ impl fmt::Display for Error {
             Self::Alignment { site, key, unit } => write!(
                 f,
                 "the site {site:#x} of the key {key:#x} crosses a boundary of {unit} bytes, \
-                 so that it cannot be written at once: align it as the macros do"
+                 so that one store cannot write it: align the site as the macros do"
             ),
             Self::NotCode { site, key } => write!(
                 f,
-                "the site {site:#x} of the key {key:#x} must lie in a mapping that can be read \
-                 and executed; there is none"
+                "the site {site:#x} of the key {key:#x} must lie in a mapping that is readable \
+                 and executable; found no such mapping"
             ),
             Self::KeyNotWritable { key, errno } => {
                 write!(f, "the count of the key {key:#x} must be writable: {errno}")
             }
             Self::Counted { key, count } => write!(
                 f,
-                "the key {key:#x} is enabled {count} times and cannot be disabled at once: \
+                "the key {key:#x} is enabled {count} times, and one disable cannot turn it off: \
                  decrement it as often as it was incremented"
             ),
             Self::Underflow { key } => write!(f, "the key {key:#x} is off and cannot be decremented"),
             Self::Overflow { key } => {
-                write!(f, "the key {key:#x} is enabled {} times, which is the most", i32::MAX)
+                write!(f, "the key {key:#x} is enabled {} times, the maximum", i32::MAX)
             }
             Self::Protect { site, start, len, errno, policy } => {
                 write!(
                     f,
-                    "the {len} bytes of pages from {start:#x} on, first site {site:#x}, could not \
-                     be made writable: {errno}"
+                    "the pages of {len} bytes at {start:#x}, with {site:#x} as their first site, \
+                     could not be made writable: {errno}"
                 )?;
                 match policy {
                     Some(policy) => write!(f, "; policy: {policy}"),
@@ -254,34 +255,34 @@ impl fmt::Display for Error {
                 }
             }
             Self::Write { site, errno } => {
-                write!(f, "the site {site:#x} was not written by /proc/self/mem: {errno}")
+                write!(f, "the site {site:#x} could not be written through /proc/self/mem: {errno}")
             }
             Self::Changed { site } => {
-                write!(f, "something else changed the site {site:#x} at the same time")
+                write!(f, "something else changed the site {site:#x} during the batch")
             }
             Self::NoSync(refusal) => write!(f, "nothing was patched: {refusal}"),
             Self::SyncFailed(errno) => write!(
                 f,
-                "the final synchronisation failed: {errno}; the code was taken back, but other \
-                 threads may have seen it"
+                "the final synchronisation failed: {errno}; the old code was written back, but \
+                 other threads may have executed the new code"
             ),
-            Self::Busy => f.write_str("a batch is under way; try again"),
+            Self::Busy => f.write_str("another batch is in progress; try again"),
             Self::ForeignProcess { started_in } => write!(
                 f,
-                "the code may be shared with the process {started_in}, which this one was made \
-                 from without fork handlers (vfork, clone)"
+                "the code may be shared with the process {started_in}, which created this process \
+                 without running fork handlers (vfork, clone)"
             ),
-            Self::NoMemory(errno) => write!(f, "there is no memory for the batch: {errno}"),
+            Self::NoMemory(errno) => write!(f, "not enough memory for the batch: {errno}"),
             Self::Mappings(errno) => {
-                write!(f, "the protections of code could not be read from /proc/self: {errno}")
+                write!(f, "the protections of code pages could not be read from /proc/self: {errno}")
             }
             Self::NotATable { start, len } => write!(
                 f,
-                "the {len} bytes at {start:#x} are no jump table: it must be aligned and made \
-                 of entries of 16 bytes"
+                "the {len} bytes at {start:#x} are not a jump table: a table is aligned to 8 bytes \
+                 and consists of entries of 16 bytes"
             ),
             Self::NotAnEntry { entry } => {
-                write!(f, "{entry:#x} is no entry of a jump table that is registered")
+                write!(f, "{entry:#x} is not an entry of a registered jump table")
             }
         }
     }

@@ -1,13 +1,12 @@
-//! Static keys of programs: the kernel's, with the count as an atomic.
+//! Static keys of programs, with the layout of the kernel's keys, and operations on their counts.
 
 use crate::abi;
 use crate::error::Error;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-/// A static key, without the state it was defined with in its type.
+/// A static key whose type does not tell the state that it was defined with.
 ///
-/// It has the layout of [`abi::StaticKey`], so that `jlctl` reads it as it reads the
-/// kernel's.
+/// It has the layout of [`abi::StaticKey`], so that `jlctl` reads it like a key of the kernel.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Key {
@@ -23,35 +22,36 @@ const _: () = {
 };
 
 impl Key {
-    /// A key that is on or off to begin with.
+    /// A key that is initially on or off.
     #[must_use]
     pub const fn new(is_on: bool) -> Self {
         let (enabled, r#type) = if is_on { (1, abi::KEY_TYPE_TRUE) } else { (0, 0) };
         Self { enabled: AtomicI32::new(enabled), r#type: AtomicU64::new(r#type) }
     }
 
-    /// How often the key is enabled; 0 is off.
+    /// Number of enables; 0 is off.
     ///
-    /// An acquire load: what was done before the key was flipped is visible after it.
+    /// This is an acquire load: stores made before the flip are visible after it.
     #[must_use]
     pub fn count(&self) -> i32 {
         self.enabled.load(Ordering::Acquire)
     }
 
-    /// Whether the key is on.  While it is being flipped this is the state before; code at
-    /// its sites may already be that of the state after.
+    /// Whether the key is on.  During a flip this is the state before the flip, while code at
+    /// the sites of the key may already be that of the state after it.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         abi::StaticKey::is_on(self.count())
     }
 
-    /// Whether the key was defined on, as its sites were compiled for.
+    /// Whether the key was defined on.  Its sites are compiled for that state.
     #[must_use]
     pub fn is_initially_enabled(&self) -> bool {
         abi::StaticKey::is_initially_true(self.r#type.load(Ordering::Relaxed))
     }
 
-    /// Makes a new count known.  Only the runtime does, when all sites follow it.
+    /// Publishes a new count.  The runtime does so when all sites have been patched and
+    /// synchronised.
     pub(crate) fn publish(&self, count: i32) {
         self.enabled.store(count, Ordering::Release);
     }
@@ -62,21 +62,21 @@ impl Key {
     }
 }
 
-/// What to do with a key's count.
+/// An operation on the count of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// Makes it 1 if it is 0, else leaves it.
+    /// Changes a count of 0 to 1, and leaves any other count.
     Enable,
-    /// Makes it 0 if it is 1, and leaves 0; what is enabled several times is refused.
+    /// Changes a count of 1 to 0, and leaves 0.  A higher count is refused.
     Disable,
     /// Adds 1.
     Increment,
-    /// Takes 1 away.
+    /// Subtracts 1.
     Decrement,
 }
 
 impl Op {
-    /// The count after it, from `count` of the key at `key`.
+    /// The count of the key at the address `key` after this operation, from `count`.
     ///
     /// # Errors
     /// [`Error::Counted`], [`Error::Underflow`], [`Error::Overflow`].
@@ -95,12 +95,12 @@ impl Op {
 }
 
 mod sealed {
-    /// Only this crate says what a key's type stands for.
+    /// Only this crate defines types of keys.
     pub trait Sealed {}
 }
 
-/// A key whose type says what it was defined as, which decides what its sites are compiled
-/// to.
+/// A key whose type states whether the key was defined on or off.  That state decides to which
+/// instruction its sites are compiled.
 pub trait TypedKey: sealed::Sealed {
     /// Whether the key was defined on.
     const INITIALLY_ENABLED: bool;
@@ -120,7 +120,7 @@ macro_rules! typed_key {
         impl $name {
             #[doc = $new]
             #[must_use]
-            #[allow(clippy::new_without_default, reason = "a key is a static, made by a macro")]
+            #[allow(clippy::new_without_default, reason = "keys are statics, defined by a macro")]
             pub const fn new() -> Self {
                 Self(Key::new($is_on))
             }
@@ -147,10 +147,10 @@ macro_rules! typed_key {
 }
 
 typed_key!(
-    /// A key that is off to begin with; made by [`define_static_key_false!`](crate::define_static_key_false).
+    /// A key that is initially off; defined by [`define_static_key_false!`](crate::define_static_key_false).
     StaticKeyFalse, false, "A key that is off."
 );
 typed_key!(
-    /// A key that is on to begin with; made by [`define_static_key_true!`](crate::define_static_key_true).
+    /// A key that is initially on; defined by [`define_static_key_true!`](crate::define_static_key_true).
     StaticKeyTrue, true, "A key that is on."
 );

@@ -1,41 +1,51 @@
-//! The jump-label ABI, its instruction encoders, and a runtime that flips static keys of a
+//! The jump-label ABI, its instruction encoders, and a runtime that flips the static keys of a
 //! program while its threads run.
 //!
-//! * [`abi`] says how a jump entry and a static key lie in memory and when a site must hold
-//!   a branch; [`insn`] encodes the two instructions that a site may hold, for each
+//! * [`abi`] defines the layout of a jump entry and of a static key, and which instruction a
+//!   site must hold; [`insn`] encodes the two instructions that a site may hold, for each
 //!   architecture.  Every other crate of jlctl uses these definitions.
+//! * [`note`] and [`embed`] define the records that `jlctl link` writes into a finished program
+//!   for the runtime.
 //! * With the feature `runtime` (the default), on Linux and aarch64, x86_64 or riscv64:
 //!   [`define_static_key_false!`] and [`static_branch_unlikely!`] make a branch that costs
 //!   one NOP while its key is off, and [`Batch`] flips any number of keys.
 //!
-//! # What a flip promises
+//! # What a flip guarantees
 //!
-//! When [`Batch::apply`] or [`Key::enable`] returns `Ok`, the code of all sites is written,
-//! this thread executes it, and with a [strict](SyncLevel::Strict) synchronisation so does
-//! every other thread from then on: a thread that learns of it, through an acquire load of
-//! something stored after the flip, does not execute the old side any more.  Until then
-//! each thread executes the old or the new side of each site, and nothing else.
+//! When [`Batch::apply`] or [`Key::enable`] returns `Ok`, the code of all sites is written and
+//! the calling thread executes it.  If the synchronisation is [strict](SyncLevel::Strict), every
+//! other thread that learns of the flip executes the new code as well: a thread that observes,
+//! through an acquire load, a value stored after the flip no longer executes the old side.  Until
+//! then each thread executes the old or the new side of each site, and nothing else.
 //!
-//! When it returns `Err`, code and counts are as they were; the one error that other threads
-//! may have noticed is [`Error::SyncFailed`].  There is no silent weaker synchronisation: where
-//! none is strict, a flip is refused, unless a weaker one is [allowed](Allowed).
+//! When it returns `Err`, code and counts are unchanged.  Other threads may have noticed one
+//! error only, [`Error::SyncFailed`].  A flip never falls back to a weaker synchronisation in
+//! silence: where no strict synchronisation is available, the flip is refused unless the program
+//! [allows](Allowed) a weaker one.
 //!
 //! # Threads, signals, forks
 //!
-//! Keys may be flipped from any thread; batches wait for each other.  During a batch the
-//! thread handles no signal and is not cancelled.  In signal handlers use
-//! [`Batch::try_apply`].  Fork handlers see to it that a child has no batch half done; a
-//! child of `vfork`, whose code is its parent's, is [refused](Error::ForeignProcess).
-//! A library with sites may be closed; the one that contains this runtime must not be while
-//! another that uses it is open, which the dynamic linker sees to.
+//! Any thread may flip keys; batches wait for each other.  During a batch its thread handles no
+//! signal and cannot be cancelled.  In signal handlers use [`Batch::try_apply`], which does not
+//! wait.  Fork handlers ensure that a child process never has a batch half done.  A child of
+//! `vfork`, which shares its parent's code, is [refused](Error::ForeignProcess).
 //!
-//! The crate is `no_std`, allocates nothing but pages of its own, and depends on libc alone.
+//! A library with sites may be closed at any time.  The library that contains this runtime must
+//! stay open as long as another object uses it, which the dynamic linker ensures.
 //!
-//! # What is assumed
+//! # Memory
 //!
-//! The protections of code pages are read when they are first needed, and again when objects
-//! come and go: a program that changes the protection of its own code in between gets the
-//! one from before after the next flip.
+//! The crate is `no_std` and depends on libc alone.  The runtime runs in constructors, in signal
+//! handlers and in processes that have an allocator of their own, so it allocates whole pages and
+//! nothing else, and links the tables of objects through the objects' own memory.  No function
+//! enters code that takes a lock of the C library, except the first batch, which registers fork
+//! handlers, the control socket, and the report at exit.
+//!
+//! # Assumption
+//!
+//! The protections of code pages are read when they are first needed, and again after objects
+//! have been loaded or unloaded.  If a program changes the protection of its own code in between,
+//! the next flip restores the earlier protection.
 #![no_std]
 #![warn(missing_docs)]
 
@@ -45,7 +55,7 @@ mod link;
 
 pub use link::{embed, note};
 
-/// Declares the runtime's modules, which exist on the systems that it supports.
+/// Declares items of the runtime, which exist on the systems that the runtime supports.
 macro_rules! runtime {
     ($($item:item)*) => {
         $(#[cfg(all(

@@ -1,16 +1,23 @@
-//! Sites: a branch that is one NOP or one jump, and an entry in this object's jump table.
+//! Sites: a branch that is one NOP or one jump, and an entry in the jump table of its object.
 //!
-//! The entry is the kernel's, relative to itself, so that no relocation is left for the
-//! dynamic linker and `jlctl` reads it with the same code.  Three traps of linkers are seen
-//! to at each site:
+//! The entry has the kernel's self-relative layout, so that one reader serves kernels and
+//! programs and no relocation is left for the dynamic linker.  It follows that a key and its
+//! sites lie in one executable or shared object.  Each site guards against three effects of
+//! linkers:
 //!
-//! * The section's `o` flag ties an entry to its function: both are kept or dropped together
-//!   by `--gc-sections`.
+//! * The section's `o` flag ties an entry to its function, so that `--gc-sections` keeps or
+//!   drops both together.  (The C header adds `?`, which drops the entry with the copies of an
+//!   inline function or a C++ template.)
 //! * A relocation of type NONE from the site to the key keeps identical-code folding from
-//!   merging functions that differ in nothing but their keys.
-//! * The bounds of the table are symbols that the linker makes, weak and hidden.
+//!   merging functions that differ only in their keys.
+//! * The bounds of the table are symbols that the linker defines, weak and hidden.
+//!
+//! The bounds of a table are known only in its own object, and the runtime may be in another
+//! object (a Rust `dylib`).  Therefore the object that defines a key registers its table: the
+//! macros that define keys emit a constructor for each key, and the C header one for each
+//! file.  The runtime counts a table once.
 
-/// Defines a static key that is off to begin with.
+/// Defines a static key that is initially off.
 ///
 /// ```
 /// jlctl_shim::define_static_key_false!(
@@ -28,7 +35,7 @@ macro_rules! define_static_key_false {
     };
 }
 
-/// Defines a static key that is on to begin with.
+/// Defines a static key that is initially on.
 ///
 /// ```
 /// jlctl_shim::define_static_key_true!(static CHECKS);
@@ -43,10 +50,10 @@ macro_rules! define_static_key_true {
     };
 }
 
-/// Has the object that defines a key, and so has its sites, register its table.
+/// Makes the object that defines a key, and so contains its sites, register its table.
 ///
-/// The runtime's own constructor does the same for the object that the runtime is in.  In a
-/// program whose Rust libraries are linked dynamically that is another one.
+/// The runtime's own constructor registers the table of the object that contains the runtime,
+/// which is another object in a program that links Rust libraries dynamically.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_object {
@@ -69,12 +76,13 @@ macro_rules! __jump_label_object {
     };
 }
 
-/// Whether a static key is on, where it mostly is: the code for *on* is the straight way.
+/// Whether a static key is on, for a key that is mostly on: the code for *on* is the
+/// fall-through path.
 ///
 /// The argument is the path of a static that
 /// [`define_static_key_false!`](crate::define_static_key_false) or
-/// [`define_static_key_true!`](crate::define_static_key_true) defines.  Nothing else will do,
-/// since the linker has to know its address:
+/// [`define_static_key_true!`](crate::define_static_key_true) defines.  Any other expression is
+/// an error, since the address of the key must be known to the linker:
 ///
 /// ```compile_fail
 /// fn f(key: &'static jlctl_shim::StaticKeyTrue) -> bool {
@@ -95,17 +103,17 @@ macro_rules! __jump_label_object {
 /// ```
 #[macro_export]
 macro_rules! static_branch_likely {
-    // A site's jump leads to the way of *off*.
+    // The jump of the site leads to the code for *off*.
     ($key:path) => {
         !$crate::__jump_label_site!($key, 1)
     };
 }
 
-/// Whether a static key is on, where it mostly is not: the code for *off* is the straight
-/// way.
+/// Whether a static key is on, for a key that is mostly off: the code for *off* is the
+/// fall-through path.
 ///
-/// A key that is defined by hand is none, as its type does not say what its sites are
-/// compiled for:
+/// The type of the key must state what its sites are compiled for, so that any other static is
+/// an error:
 ///
 /// ```compile_fail
 /// static COUNT: u64 = 0;
@@ -127,28 +135,29 @@ macro_rules! static_branch_likely {
 /// ```
 #[macro_export]
 macro_rules! static_branch_unlikely {
-    // A site's jump leads to the way of *on*.
+    // The jump of the site leads to the code for *on*.
     ($key:path) => {
         $crate::__jump_label_site!($key, 0)
     };
 }
 
-/// Whether the sites of `key` with the sense `branch` start as a jump, for the assembler.
+/// Whether the sites of a key with the sense `branch` are compiled to a jump: 0 or 1, for the
+/// assembler.
 #[doc(hidden)]
 #[must_use]
 pub const fn starts_as_jump<K: crate::TypedKey>(_key: &K, branch: u8) -> u8 {
     K::INITIALLY_ENABLED as u8 ^ branch
 }
 
-/// One site: true where it jumped.
+/// One site: true if it jumps.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_site {
     ($key:path, $branch:literal) => {
         'site: {
             // SAFETY: the site touches no register, no flag and no memory.  While it is a NOP
-            // it falls through, and the jump that takes its place leads to the label.
-            #[allow(clippy::undocumented_unsafe_blocks, reason = "the macro's own")]
+            // it falls through, and the jump that replaces the NOP leads to the label.
+            #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment is in the macro")]
             unsafe {
                 $crate::__jump_label_asm!($key, $branch, { break 'site true });
             }
@@ -157,10 +166,10 @@ macro_rules! __jump_label_site {
     };
 }
 
-/// What all architectures have in common: the guard against folding, and the entry.
+/// The assembly that all architectures share: the guard against folding, and the entry.
 ///
-/// `.set` gives the site a name that may be given anew at the next site; the section's `o`
-/// flag wants a name and takes no local label.
+/// `.set` gives the site a name that the next site redefines.  The section's `o` flag requires
+/// a named symbol and accepts no local label.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_entry {
@@ -180,13 +189,13 @@ macro_rules! __jump_label_entry {
     };
 }
 
-/// NOP or JMP of five bytes that cross no boundary of eight, so that one store changes them:
-/// where it must, the assembler puts one NOP of at most four bytes before them.
+/// NOP or JMP of five bytes that cross no boundary of eight bytes, so that one store changes
+/// them.  The assembler inserts one NOP of at most four bytes where it is needed for that.
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_asm {
-    ($key:path, $branch:literal, $way:block) => {
+    ($key:path, $branch:literal, $jumped:block) => {
         ::core::arch::asm!(
             ".p2align 3, , 4",
             "2:",
@@ -198,7 +207,7 @@ macro_rules! __jump_label_asm {
             ".endif",
             $crate::__jump_label_entry!("R_X86_64_NONE"),
             key = sym $key,
-            target = label $way,
+            target = label $jumped,
             branch = const $branch,
             jumps = const $crate::starts_as_jump(&$key, $branch),
             options(nomem, nostack, preserves_flags)
@@ -211,7 +220,7 @@ macro_rules! __jump_label_asm {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_asm {
-    ($key:path, $branch:literal, $way:block) => {
+    ($key:path, $branch:literal, $jumped:block) => {
         ::core::arch::asm!(
             "2:",
             ".if {jumps}",
@@ -221,7 +230,7 @@ macro_rules! __jump_label_asm {
             ".endif",
             $crate::__jump_label_entry!("R_AARCH64_NONE"),
             key = sym $key,
-            target = label $way,
+            target = label $jumped,
             branch = const $branch,
             jumps = const $crate::starts_as_jump(&$key, $branch),
             options(nomem, nostack, preserves_flags)
@@ -229,13 +238,13 @@ macro_rules! __jump_label_asm {
     };
 }
 
-/// NOP or JAL of four bytes, aligned, which the linker does not make shorter.  The alignment
-/// comes before `norelax`, so that it survives what the linker relaxes before the site.
+/// NOP or JAL of four bytes, aligned, which the linker must not shorten.  The alignment
+/// precedes `norelax`, so that it holds after the linker has relaxed the code before the site.
 #[cfg(target_arch = "riscv64")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __jump_label_asm {
-    ($key:path, $branch:literal, $way:block) => {
+    ($key:path, $branch:literal, $jumped:block) => {
         ::core::arch::asm!(
             ".balign 4",
             ".option push",
@@ -250,7 +259,7 @@ macro_rules! __jump_label_asm {
             ".option pop",
             $crate::__jump_label_entry!("R_RISCV_NONE"),
             key = sym $key,
-            target = label $way,
+            target = label $jumped,
             branch = const $branch,
             jumps = const $crate::starts_as_jump(&$key, $branch),
             options(nomem, nostack, preserves_flags)

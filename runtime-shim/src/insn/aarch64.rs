@@ -3,7 +3,7 @@
 
 use super::encoding::EncodeError;
 
-/// Bytes in an A64 instruction, and the length of a jump-label site.
+/// Bytes of an A64 instruction, and so of a site.
 pub const INSN_BYTES: u64 = 4;
 
 /// The word of NOP.
@@ -16,12 +16,12 @@ pub const B_MAX: i64 = (1 << 27) - 4;
 
 const B_OPCODE: u32 = 0x1400_0000;
 const IMM26: u32 = 0x03ff_ffff;
-/// Bits that tell B and BL from all else; bit 31 is the link.
+/// Bits that distinguish B and BL from all other instructions; bit 31 is set in BL.
 const B_OR_BL: u32 = 0x7c00_0000;
 
-/// Whether an instruction may be modified while other PEs execute it, if what takes its
-/// place may be too: B, BL, BRK, HVC, ISB, NOP, SMC and SVC, and in later issues of the
-/// manual B.cond, CBZ, CBNZ, TBZ and TBNZ (Arm ARM DDI 0487, B2.2.5 "Concurrent
+/// Whether an instruction may be modified while other PEs execute it, provided that its
+/// replacement is such an instruction too: B, BL, BRK, HVC, ISB, NOP, SMC and SVC, and in later
+/// issues of the manual B.cond, CBZ, CBNZ, TBZ and TBNZ (Arm ARM DDI 0487, B2.2.5 "Concurrent
 /// modification and execution of instructions").
 #[must_use]
 pub const fn is_concurrently_modifiable(word: u32) -> bool {
@@ -38,13 +38,13 @@ pub const fn is_concurrently_modifiable(word: u32) -> bool {
 /// The displacement in bytes from `from` to `to` that B would encode.
 ///
 /// # Errors
-/// [`EncodeError::Misaligned`] if either address is no multiple of four,
-/// [`EncodeError::OutOfRange`] if the distance is beyond [`B_MIN`]..=[`B_MAX`].
+/// [`EncodeError::Misaligned`] if either address is not a multiple of four,
+/// [`EncodeError::OutOfRange`] if the distance is outside [`B_MIN`]..=[`B_MAX`].
 pub const fn displacement(from: u64, to: u64) -> Result<i64, EncodeError> {
     if !(from | to).is_multiple_of(INSN_BYTES) {
         return Err(EncodeError::Misaligned { from, to, align: INSN_BYTES });
     }
-    // Addresses wrap at 2^64, as the PE's PC does; the sign is in the difference.
+    // Addresses wrap at 2^64, as the PC of the PE does; the difference is signed.
     let displacement = to.wrapping_sub(from).cast_signed();
     if displacement < B_MIN || displacement > B_MAX {
         return Err(EncodeError::OutOfRange { from, to, min: B_MIN, max: B_MAX });
@@ -52,7 +52,7 @@ pub const fn displacement(from: u64, to: u64) -> Result<i64, EncodeError> {
     Ok(displacement)
 }
 
-/// The word of a B at `from` that goes to `to`.
+/// The word of a B at `from` that branches to `to`.
 ///
 /// # Errors
 /// As [`displacement`].
@@ -60,8 +60,9 @@ pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
     relocate(B_OPCODE, from, to)
 }
 
-/// `word`, a B or BL at `from`, made to go to `to`: what R_AARCH64_JUMP26 and
-/// R_AARCH64_CALL26 do (AAELF64, "Relocations for control-flow instructions").
+/// `word`, a B or BL at `from`, with the displacement of `to`: the effect of the relocations
+/// R_AARCH64_JUMP26 and R_AARCH64_CALL26 (AAELF64, "Relocations for control-flow
+/// instructions").
 ///
 /// # Errors
 /// As [`displacement`], and [`EncodeError::NotABranch`] for any other word.
@@ -70,12 +71,8 @@ pub const fn relocate(word: u32, from: u64, to: u64) -> Result<u32, EncodeError>
         return Err(EncodeError::NotABranch { from });
     }
     match displacement(from, to) {
-        // The shift keeps the sign; the mask keeps the opcode intact for
-        // backward branches.
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "imm26 is masked from the range checked above"
-        )]
+        // The shift keeps the sign; the mask keeps the opcode intact in backward branches.
+        #[allow(clippy::cast_possible_truncation, reason = "the range of imm26 is checked above")]
         Ok(bytes) => Ok((word & !IMM26) | (((bytes >> 2).cast_unsigned() as u32) & IMM26)),
         Err(error) => Err(error),
     }
@@ -86,9 +83,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Words as an assembler makes them (`llvm-mc -triple=aarch64 -show-encoding`).
+    /// Words as `llvm-mc -triple=aarch64 -show-encoding` prints them.
     #[test]
-    fn known_words() {
+    fn jump_encodes_the_words_of_an_assembler() {
         for (displacement, word) in [
             (0i64, 0x1400_0000),
             (4, 0x1400_0001),
@@ -107,9 +104,9 @@ mod tests {
         }
     }
 
-    /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
+    /// Words as `llvm-mc -triple=aarch64 -show-encoding` prints them.
     #[test]
-    fn what_may_be_modified() {
+    fn concurrently_modifiable_instructions() {
         let may = [
             NOP,
             0x1400_0000,
@@ -140,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_does_not_fit() {
+    fn distances_out_of_range_and_misaligned_addresses_are_refused() {
         let from = 0x4000_0000;
         for to in [from + (1 << 27), from - (1 << 27) - 4, 0, u64::MAX - 3] {
             assert!(matches!(jump(from, to), Err(EncodeError::OutOfRange { .. })), "{to:#x}");
@@ -150,9 +147,9 @@ mod tests {
         }
     }
 
-    /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
+    /// Words as `llvm-mc -triple=aarch64 -show-encoding` prints them.
     #[test]
-    fn relocates_branches_alone() {
+    fn only_branches_are_relocated() {
         let from = 0x1_0000;
         assert_eq!(relocate(0x1400_0000, from, from - 4), Ok(0x17ff_ffff));
         assert_eq!(relocate(0x97ff_ffff, from, from + 8), Ok(0x9400_0002), "bl, refilled");
@@ -162,9 +159,9 @@ mod tests {
     }
 
     proptest! {
-        /// Decoding imm26 by the manual's pseudocode gives the target back.
+        /// The manual's pseudocode decodes imm26 to the target.
         #[test]
-        fn decodes_to_the_target(from in any::<u64>(), words in -(1i64 << 25)..(1i64 << 25)) {
+        fn jump_decodes_to_its_target(from in any::<u64>(), words in -(1i64 << 25)..(1i64 << 25)) {
             let from = from & !3;
             let to = from.wrapping_add_signed(words * 4);
             let word = jump(from, to).unwrap();
@@ -174,7 +171,7 @@ mod tests {
         }
 
         #[test]
-        fn never_a_wrong_word(from in any::<u64>(), to in any::<u64>()) {
+        fn an_encoded_word_is_never_wrong(from in any::<u64>(), to in any::<u64>()) {
             if let Ok(word) = jump(from, to) {
                 let imm26 = (i64::from(word & IMM26) << 38) >> 38;
                 prop_assert_eq!(from.wrapping_add_signed(imm26 * 4), to);

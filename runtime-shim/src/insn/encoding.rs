@@ -1,11 +1,11 @@
-//! The bytes of one instruction, and why a branch has no encoding.
+//! The bytes of one instruction, and the reasons why a branch has no encoding.
 
 use core::fmt;
 
 /// The bytes of one instruction, lowest address first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InsnBytes {
-    // Bytes behind `len` are zero, so that equality is that of instructions.
+    // Bytes after `len` are zero, so that equal instructions compare equal.
     bytes: [u8; Self::CAPACITY],
     len: u8,
 }
@@ -36,7 +36,7 @@ impl InsnBytes {
     /// The bytes.
     #[must_use]
     pub const fn as_slice(&self) -> &[u8] {
-        // `len` is at most the capacity, by the constructors above.
+        // The constructors above set `len` to at most the capacity.
         self.bytes.split_at(self.len as usize).0
     }
 }
@@ -55,7 +55,7 @@ pub enum EncodeError {
     OutOfRange {
         /// Address of the branch.
         from: u64,
-        /// Address it should go to.
+        /// Address of the intended target.
         to: u64,
         /// Lowest displacement that fits, in bytes.
         min: i64,
@@ -66,26 +66,26 @@ pub enum EncodeError {
     Misaligned {
         /// Address of the branch.
         from: u64,
-        /// Address it should go to.
+        /// Address of the intended target.
         to: u64,
         /// Alignment that both need, in bytes.
         align: u64,
     },
-    /// The site is not aligned as one that is patched must be.
+    /// The site lacks the alignment that patching needs.
     MisalignedSite {
         /// Address of the site.
         from: u64,
-        /// Alignment that it needs, in bytes.
+        /// Alignment that the site needs, in bytes.
         align: u64,
     },
-    /// No instruction of this length can stand at a site.
+    /// A site holds no instruction of this length.
     Length {
         /// Address of the site.
         from: u64,
         /// The length, in bytes.
         len: usize,
     },
-    /// The instruction to be relocated is none that takes the displacement.
+    /// The instruction to be relocated is not a branch that holds the displacement.
     NotABranch {
         /// Address of the instruction.
         from: u64,
@@ -115,16 +115,19 @@ impl fmt::Display for EncodeError {
                 i128::from(*to) - i128::from(*from)
             ),
             Self::Misaligned { from, to, align } => {
-                write!(f, "a branch from {from:#x} to {to:#x} needs both aligned to {align} bytes")
+                write!(
+                    f,
+                    "a branch from {from:#x} to {to:#x} needs both addresses aligned to {align} bytes"
+                )
             }
             Self::MisalignedSite { from, align } => {
-                write!(f, "a site at {from:#x} needs alignment to {align} bytes to be patched")
+                write!(f, "the site {from:#x} must be aligned to {align} bytes to be patched")
             }
             Self::Length { from, len } => {
-                write!(f, "no NOP or branch of {len} bytes can stand at the site {from:#x}")
+                write!(f, "the site {from:#x} cannot hold a NOP or branch of {len} bytes")
             }
             Self::NotABranch { from } => {
-                write!(f, "the instruction at {from:#x} is no branch that a relocation can fill")
+                write!(f, "the instruction at {from:#x} is not a branch that a relocation can fill")
             }
         }
     }

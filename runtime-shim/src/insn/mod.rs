@@ -1,5 +1,5 @@
-//! Encoders of the two instructions that a site may hold, one module per
-//! architecture.  Each refuses what it cannot encode; none truncates.
+//! Encoders of the two instructions that a site may hold, one module per architecture.  An
+//! encoder returns an error for a branch that it cannot encode; it never truncates.
 
 pub mod aarch64;
 mod encoding;

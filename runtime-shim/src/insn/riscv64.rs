@@ -1,15 +1,14 @@
-//! RV64: NOP and JAL with x0, both four bytes.  RISC-V unprivileged ISA, 2.5
+//! RV64: NOP and JAL with x0, both of four bytes.  RISC-V unprivileged ISA, 2.5
 //! ("Unconditional Jumps") and 2.4 ("NOP Instruction").
 //!
-//! Linux 6.12 `arch/riscv/include/asm/jump_label.h` aligns sites to four bytes
-//! and keeps them uncompressed; targets are aligned to two, as compressed code
-//! may stand there.
+//! Linux 6.12 `arch/riscv/include/asm/jump_label.h` aligns sites to four bytes and keeps them
+//! uncompressed.  Targets are aligned to two bytes, since they may be compressed code.
 
 use super::encoding::EncodeError;
 
 /// Bytes of a site.
 pub const INSN_BYTES: u64 = 4;
-/// Alignment of what a jump goes to, in bytes.
+/// Alignment of the target of a jump, in bytes.
 pub const TARGET_ALIGN: u64 = 2;
 
 /// The word of NOP: `addi x0, x0, 0`.
@@ -20,9 +19,9 @@ pub const JAL_MIN: i64 = -(1 << 20);
 /// Highest displacement of JAL, in bytes (1 MiB − 2).
 pub const JAL_MAX: i64 = (1 << 20) - 2;
 
-/// Lowest displacement of a site, in bytes: half of what JAL reaches.  Beyond
-/// it Linux 6.12 `arch/riscv/kernel/jump_label.c` warns and leaves the site as
-/// it is, so that code and key disagree from then on.
+/// Lowest displacement of a site, in bytes: half of the range of JAL.  Beyond it Linux 6.12
+/// `arch/riscv/kernel/jump_label.c` warns and leaves the site as it is, so that code and key
+/// disagree from then on.
 pub const SITE_MIN: i64 = -(1 << 19);
 /// Highest displacement of a site, in bytes; see [`SITE_MIN`].
 pub const SITE_MAX: i64 = (1 << 19) - 2;
@@ -35,9 +34,9 @@ const OPCODE_AND_RD: u32 = 0xfff;
 /// The word of the jump of a site at `from` to `to`: JAL x0.
 ///
 /// # Errors
-/// [`EncodeError::MisalignedSite`] if `from` is no multiple of four,
-/// [`EncodeError::Misaligned`] if `to` is none of two,
-/// [`EncodeError::OutOfRange`] beyond [`SITE_MIN`]..=[`SITE_MAX`].
+/// [`EncodeError::MisalignedSite`] if `from` is not a multiple of four,
+/// [`EncodeError::Misaligned`] if `to` is not a multiple of two,
+/// [`EncodeError::OutOfRange`] if the distance is outside [`SITE_MIN`]..=[`SITE_MAX`].
 pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
     if !from.is_multiple_of(INSN_BYTES) {
         return Err(EncodeError::MisalignedSite { from, align: INSN_BYTES });
@@ -45,13 +44,12 @@ pub const fn jump(from: u64, to: u64) -> Result<u32, EncodeError> {
     fill(JAL_OPCODE, from, to, SITE_MIN, SITE_MAX)
 }
 
-/// `word`, a JAL at `from`, made to go to `to`: what R_RISCV_JAL does (RISC-V
-/// ELF psABI, "Relocations").  It has the whole range of the instruction.
+/// `word`, a JAL at `from`, with the displacement of `to`: the effect of the relocation
+/// R_RISCV_JAL (RISC-V ELF psABI, "Relocations").  It has the whole range of the instruction.
 ///
 /// # Errors
-/// [`EncodeError::NotABranch`] if `word` is no JAL, [`EncodeError::Misaligned`]
-/// if an address is odd, [`EncodeError::OutOfRange`] beyond
-/// [`JAL_MIN`]..=[`JAL_MAX`].
+/// [`EncodeError::NotABranch`] if `word` is not a JAL, [`EncodeError::Misaligned`] if an address
+/// is odd, [`EncodeError::OutOfRange`] if the distance is outside [`JAL_MIN`]..=[`JAL_MAX`].
 pub const fn relocate(word: u32, from: u64, to: u64) -> Result<u32, EncodeError> {
     if word & OPCODE != JAL_OPCODE {
         return Err(EncodeError::NotABranch { from });
@@ -63,7 +61,7 @@ const fn fill(word: u32, from: u64, to: u64, min: i64, max: i64) -> Result<u32, 
     if !(from | to).is_multiple_of(TARGET_ALIGN) {
         return Err(EncodeError::Misaligned { from, to, align: TARGET_ALIGN });
     }
-    // Addresses wrap at 2^64, as the hart's pc does; the sign is in the difference.
+    // Addresses wrap at 2^64, as the pc of the hart does; the difference is signed.
     let displacement = to.wrapping_sub(from).cast_signed();
     if displacement < min || displacement > max {
         return Err(EncodeError::OutOfRange { from, to, min, max });
@@ -73,7 +71,7 @@ const fn fill(word: u32, from: u64, to: u64, min: i64, max: i64) -> Result<u32, 
 
 /// The J-type immediate, imm\[20|10:1|11|19:12\] from bit 31 down.
 const fn scramble(displacement: i64) -> u32 {
-    #[allow(clippy::cast_possible_truncation, reason = "bits 20 to 1 are picked out below")]
+    #[allow(clippy::cast_possible_truncation, reason = "bits 20 to 1 are extracted below")]
     let imm = displacement.cast_unsigned() as u32;
     ((imm >> 20 & 0x1) << 31)
         | ((imm >> 1 & 0x3ff) << 21)
@@ -81,8 +79,7 @@ const fn scramble(displacement: i64) -> u32 {
         | ((imm >> 12 & 0xff) << 12)
 }
 
-/// The displacement in bytes of `word`, if it is JAL with x0 (the pseudo-
-/// instruction `j`).
+/// The displacement in bytes of `word`, if it is JAL with x0 (the pseudoinstruction `j`).
 #[must_use]
 pub const fn displacement_of_jump(word: u32) -> Option<i64> {
     if word & OPCODE_AND_RD == JAL_OPCODE { Some(displacement_of_jal(word)) } else { None }
@@ -104,9 +101,9 @@ mod tests {
 
     const FROM: u64 = 0xffff_ffff_8000_1000;
 
-    /// Words as `llvm-mc -triple=riscv64 -show-encoding` makes them of `j N`.
+    /// Words as `llvm-mc -triple=riscv64 -show-encoding` prints them for `j N`.
     #[test]
-    fn known_words() {
+    fn jump_encodes_the_words_of_an_assembler() {
         for (displacement, word) in [
             (0i64, 0x0000_006fu32),
             (2, 0x0020_006f),
@@ -129,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_does_not_fit() {
+    fn distances_out_of_range_and_misaligned_addresses_are_refused() {
         for displacement in [SITE_MAX + 2, SITE_MIN - 2, JAL_MAX, 1 << 40] {
             let to = FROM.wrapping_add_signed(displacement);
             let refused = EncodeError::OutOfRange { from: FROM, to, min: -524_288, max: 524_286 };
@@ -144,7 +141,7 @@ mod tests {
         assert_eq!(displacement_of_jump(0x0040_00ef), None, "it links");
     }
 
-    /// The manual's figure, bit by bit: (bit of the word, bit of the displacement).
+    /// Decodes the immediate bit by bit, from the figure in the manual.
     fn by_the_figure(word: u32) -> i64 {
         let order = [20, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 11, 19, 18, 17, 16, 15, 14, 13, 12];
         let value: i64 = (0u32..)
@@ -156,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decodes_to_the_target(from in any::<u64>(), halves in -(1i64 << 18)..(1i64 << 18)) {
+        fn jump_decodes_to_its_target(from in any::<u64>(), halves in -(1i64 << 18)..(1i64 << 18)) {
             let from = from & !3;
             let to = from.wrapping_add_signed(halves * 2);
             let word = jump(from, to).unwrap();
@@ -165,12 +162,12 @@ mod tests {
         }
 
         #[test]
-        fn reads_any_word_as_the_figure_does(word in any::<u32>()) {
+        fn any_word_decodes_as_in_the_figure(word in any::<u32>()) {
             prop_assert_eq!(displacement_of_jal(word), by_the_figure(word));
         }
 
         #[test]
-        fn never_a_wrong_word(word in any::<u32>(), from in any::<u64>(), to in any::<u64>()) {
+        fn an_encoded_word_is_never_wrong(word in any::<u32>(), from in any::<u64>(), to in any::<u64>()) {
             if let Ok(filled) = relocate(word & !0x7f | 0x6f, from, to) {
                 prop_assert_eq!(from.wrapping_add_signed(by_the_figure(filled)), to);
                 prop_assert_eq!(filled & 0xf80, word & 0xf80, "the register stays");

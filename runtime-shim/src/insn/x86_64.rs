@@ -1,14 +1,14 @@
-//! x86-64: the NOPs and JMPs of two and five bytes.  Intel SDM volume 2, "JMP"
-//! and "NOP"; which NOPs a site may hold is from Linux 6.12
-//! `arch/x86/include/asm/nops.h` (x86_nops of 2 and 5) and
-//! `arch/x86/kernel/jump_label.c`, which takes the length of a site from the
-//! instruction that stands there.
+//! x86-64: the NOPs and JMPs of two and five bytes.  Intel SDM volume 2, "JMP" and "NOP".
+//!
+//! The NOPs that a site may hold are those of Linux 6.12 `arch/x86/include/asm/nops.h`
+//! (x86_nops of 2 and 5).  `arch/x86/kernel/jump_label.c` takes the length of a site from the
+//! instruction that the site holds.
 
 use super::encoding::{EncodeError, InsnBytes};
 
-/// Bytes of the short site: JMP rel8.
+/// Bytes of a short site: JMP rel8.
 pub const SHORT_BYTES: usize = 2;
-/// Bytes of the long site: JMP rel32.
+/// Bytes of a long site: JMP rel32.
 pub const LONG_BYTES: usize = 5;
 
 /// The NOP of two bytes.
@@ -33,11 +33,11 @@ pub const fn nop(from: u64, len: usize) -> Result<InsnBytes, EncodeError> {
     }
 }
 
-/// The JMP of `len` bytes at `from` that goes to `to`.
+/// The JMP of `len` bytes at `from` that branches to `to`.
 ///
 /// # Errors
 /// [`EncodeError::Length`] if no JMP of a site has that length,
-/// [`EncodeError::OutOfRange`] if it does not reach.
+/// [`EncodeError::OutOfRange`] if the JMP does not reach `to`.
 pub const fn jump(from: u64, to: u64, len: usize) -> Result<InsnBytes, EncodeError> {
     match len {
         SHORT_BYTES => match displacement(from, to, len, i8::MIN as i64, i8::MAX as i64) {
@@ -46,7 +46,7 @@ pub const fn jump(from: u64, to: u64, len: usize) -> Result<InsnBytes, EncodeErr
         },
         LONG_BYTES => match displacement(from, to, len, i32::MIN as i64, i32::MAX as i64) {
             Ok(rel) => {
-                // Checked above to be the sign extension of these four bytes.
+                // `rel` is the sign extension of these four bytes, as checked above.
                 let [a, b, c, d, ..] = rel.to_le_bytes();
                 Ok(InsnBytes::from_five([JMP_REL32, a, b, c, d]))
             }
@@ -56,8 +56,7 @@ pub const fn jump(from: u64, to: u64, len: usize) -> Result<InsnBytes, EncodeErr
     }
 }
 
-/// The displacement from the end of a branch of `len` bytes, if it lies within
-/// `min..=max`.
+/// The displacement from the end of a branch of `len` bytes, if it lies within `min..=max`.
 const fn displacement(
     from: u64,
     to: u64,
@@ -65,11 +64,10 @@ const fn displacement(
     min: i64,
     max: i64,
 ) -> Result<i64, EncodeError> {
-    // Addresses wrap at 2^64, as RIP does; the sign is in the difference.
+    // Addresses wrap at 2^64, as RIP does; the difference is signed.
     let rel = to.wrapping_sub(from).wrapping_sub(len as u64).cast_signed();
     if rel < min || rel > max {
-        // `len` is 2 or 5: what the error says counts from the branch's start,
-        // as it does on the other architectures.
+        // The error counts from the start of the branch, as on the other architectures.
         #[allow(clippy::cast_possible_wrap, reason = "2 or 5")]
         let len = len as i64;
         return Err(EncodeError::OutOfRange { from, to, min: min + len, max: max + len });
@@ -84,10 +82,10 @@ mod tests {
 
     const FROM: u64 = 0xffff_ffff_8100_0000;
 
-    /// (displacement from the start, bytes as `llvm-mc -triple=x86_64` makes
-    /// them of `jmp .+N` and `{disp32} jmp .+N`; the last two are read, not made)
+    /// Displacements from the start, and bytes as `llvm-mc -triple=x86_64` prints them for
+    /// `jmp .+N` and `{disp32} jmp .+N`.  The bytes of the last two are from the manual.
     #[test]
-    fn known_bytes() {
+    fn jump_encodes_the_bytes_of_an_assembler() {
         for (displacement, bytes) in [
             (2i64, &[0xeb, 0x00][..]),
             (0, &[0xeb, 0xfe]),
@@ -109,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_does_not_fit() {
+    fn distances_and_lengths_out_of_range_are_refused() {
         for (displacement, len, min, max) in [
             (130, 2, -126, 129),
             (-127, 2, -126, 129),
@@ -127,10 +125,10 @@ mod tests {
     }
 
     proptest! {
-        /// Decoding by the manual's rule, RIP of the next instruction plus the
-        /// sign-extended displacement, gives the target back.
+        /// The manual's rule, RIP of the next instruction plus the sign-extended displacement,
+        /// decodes a JMP to its target.
         #[test]
-        fn decodes_to_the_target(from in any::<u64>(), rel8 in any::<i8>(), rel32 in any::<i32>()) {
+        fn jump_decodes_to_its_target(from in any::<u64>(), rel8 in any::<i8>(), rel32 in any::<i32>()) {
             let to = from.wrapping_add(2).wrapping_add_signed(rel8.into());
             let made = jump(from, to, 2).unwrap();
             prop_assert_eq!(made.as_slice(), &[0xeb, rel8.cast_unsigned()]);
@@ -141,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn never_wrong_bytes(from in any::<u64>(), to in any::<u64>()) {
+        fn encoded_bytes_are_never_wrong(from in any::<u64>(), to in any::<u64>()) {
             if let Ok(made) = jump(from, to, 5) {
                 let rel = i32::from_le_bytes(*made.as_slice().last_chunk().unwrap());
                 prop_assert_eq!(from.wrapping_add(5).wrapping_add_signed(rel.into()), to);

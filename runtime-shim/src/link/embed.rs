@@ -1,22 +1,23 @@
-//! What `jlctl link` and the runtime that it puts into static programs know of each other.
+//! The interface between `jlctl link` and the runtime that it embeds in static programs.
 
 use core::mem::offset_of;
 
-/// [`Embedded::version`] of the image that this crate builds: a word that no other file has there.
+/// [`Embedded::version`] of the image that this crate builds.  No other kind of file has this
+/// word at that offset.
 pub const VERSION: u64 = u64::from_le_bytes(*b"jlshim\x00\x01");
 
-/// The image's name beside `libjlshim.so.0`.
+/// The name of the image, a file in the directory of `libjlshim.so.0`.
 pub const FILE: &str = "jlshim-embedded.so";
-/// Its symbols: this structure, the entry, and the node of its list of tables, 64 bytes.
+/// Symbol of the image: the [`Embedded`] structure.
 pub const CONFIG: &str = "jlshim_embedded_config";
-/// See [`CONFIG`].
+/// Symbol of the image: the entry, to which the kernel passes control.
 pub const ENTRY: &str = "jlshim_embedded_entry";
-/// See [`CONFIG`].
+/// Symbol of the image: the node for the program's table, of 64 bytes.
 pub const NODE: &str = "jlshim_embedded_node";
 
-/// What the image is told; `jlctl link` fills it.
+/// The configuration of the image, which `jlctl link` fills in.
 ///
-/// Places are displacements in bytes from the structure itself.
+/// Locations are displacements in bytes from the start of this structure.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Embedded {
@@ -24,22 +25,22 @@ pub struct Embedded {
     pub version: u64,
     /// The program's own entry (gABI, `e_entry`).
     pub program: i64,
-    /// The pages that are to be writable.
+    /// The pages that the entry makes writable.
     pub data: i64,
-    /// Bytes of them.
+    /// Length of these pages in bytes.
     pub data_len: u64,
-    /// The image's first relocation (gABI, `Elf64_Rela`), all of them `*_RELATIVE`.
+    /// The first relocation of the image (gABI, `Elf64_Rela`); all are `*_RELATIVE`.
     pub relocations: i64,
-    /// How many.
+    /// Number of relocations.
     pub relocations_count: u64,
-    /// The image's address 0.
+    /// Address 0 of the image.
     pub base: i64,
-    /// The address of this structure in the program's file, without a load bias.
+    /// The address of this structure in the program's file (an SVMA, without load bias).
     pub address: u64,
 }
 
 impl Embedded {
-    /// As it is before `jlctl link`.
+    /// The structure before `jlctl link` fills it in.
     pub const EMPTY: Self = Self {
         version: VERSION,
         program: 0,
@@ -50,19 +51,19 @@ impl Embedded {
         base: 0,
         address: 0,
     };
-    /// Where [`Self::program`] is, in bytes.
+    /// Offset of [`Self::program`], in bytes.
     pub const PROGRAM: usize = offset_of!(Self, program);
-    /// Where [`Self::data`] is, in bytes.
+    /// Offset of [`Self::data`], in bytes.
     pub const DATA: usize = offset_of!(Self, data);
-    /// Where [`Self::data_len`] is, in bytes.
+    /// Offset of [`Self::data_len`], in bytes.
     pub const DATA_LEN: usize = offset_of!(Self, data_len);
-    /// Where [`Self::relocations`] is, in bytes.
+    /// Offset of [`Self::relocations`], in bytes.
     pub const RELOCATIONS: usize = offset_of!(Self, relocations);
-    /// Where [`Self::relocations_count`] is, in bytes.
+    /// Offset of [`Self::relocations_count`], in bytes.
     pub const RELOCATIONS_COUNT: usize = offset_of!(Self, relocations_count);
-    /// Where [`Self::base`] is, in bytes.
+    /// Offset of [`Self::base`], in bytes.
     pub const BASE: usize = offset_of!(Self, base);
-    /// Where [`Self::address`] is, in bytes.
+    /// Offset of [`Self::address`], in bytes.
     pub const ADDRESS: usize = offset_of!(Self, address);
     /// Size in bytes.
     pub const SIZE: usize = size_of::<Self>();

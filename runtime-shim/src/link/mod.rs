@@ -1,4 +1,4 @@
-//! What `jlctl link` writes into a program, and the runtime reads there.
+//! Records that `jlctl link` writes into a finished program and that the runtime reads.
 
 pub mod embed;
 pub mod note;

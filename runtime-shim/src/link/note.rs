@@ -1,28 +1,28 @@
-//! The note that `jlctl link` leaves in a program: where its jump table is, what its keys are
-//! called, and what takes the link back.
+//! The note that `jlctl link` adds to a program: the location of its jump table, the names of
+//! its keys, and the data that undo the link.
 //!
-//! An ELF note (gABI, "Note Section") in a PT_NOTE segment of its own, so that the runtime
-//! finds it by program headers alone, in a stripped program too.  Every place is a
-//! displacement in bytes from the field that holds it, so that no relocation is left for the
-//! dynamic linker.  The byte order is the program's; both kinds of machine that are linked
-//! for are little-endian.
+//! It is an ELF note (gABI, "Note Section") in a PT_NOTE segment of its own, so that the
+//! runtime finds it by the program headers alone, also in a stripped program.  Every location
+//! is a displacement in bytes from the field that holds it, so that no relocation is left for
+//! the dynamic linker.  The byte order is the program's; both architectures that
+//! `jlctl link` supports are little-endian.
 
 use core::ops::Range;
 
-/// The name of the section that has the note alone.
+/// The name of the section that holds this note and nothing else.
 pub const SECTION: &str = ".note.jlctl";
-/// The note's owner, as it lies in the note: with its NUL, padded to four bytes.
+/// The owner's name as it lies in the note: with its NUL, padded to a multiple of four bytes.
 pub const OWNER: [u8; 8] = *b"jlctl\0\0\0";
 /// Bytes of the owner's name with its NUL, without padding: the note's `namesz`.
 pub const OWNER_LEN: u32 = 6;
-/// The note's type in a program that is linked.
+/// The note's type in a linked program.
 pub const TYPE_LINKED: u32 = 1;
-/// The note's type in a program whose link was taken out, where the file could not be given
-/// back as it was: nothing is registered.
+/// The note's type in a program whose link was removed and whose original file could not be
+/// restored: the runtime registers nothing.
 pub const TYPE_REMOVED: u32 = 2;
 /// The version of [`Linked`].
 pub const VERSION: u32 = 1;
-/// Flag of [`Linked`]: `__clear_cache` of the shim is to take the place of the program's.
+/// Flag of [`Linked`]: the shim's `__clear_cache` replaces the program's.
 pub const FLAG_SYNC_ICACHE: u32 = 1;
 
 /// The note's descriptor.
@@ -33,23 +33,24 @@ pub struct Linked {
     pub version: u32,
     /// [`FLAG_SYNC_ICACHE`].
     pub flags: u32,
-    /// Displacement of 64 zero bytes, writable and aligned to 8: a node of the runtime's list.
+    /// Displacement of the node for the runtime's list of objects: 64 zero bytes, writable and
+    /// aligned to 8.
     pub node: i64,
     /// Displacement of the first entry, in the layout of [`crate::abi::RelativeEntry`].
     pub table: i64,
-    /// Bytes of the table.
+    /// Length of the table in bytes.
     pub table_len: u64,
-    /// Displacement of the first [`Name`]; they ascend by the addresses of their keys.
+    /// Displacement of the first [`Name`]; names are sorted by the addresses of their keys.
     pub names: i64,
-    /// How many names.
+    /// Number of names.
     pub names_count: u64,
-    /// Displacement of the text that names are in.
+    /// Displacement of the text of all names.
     pub text: i64,
-    /// Bytes of it.
+    /// Length of the text in bytes.
     pub text_len: u64,
-    /// Displacement of what takes the link back, which `jlctl` alone reads.
+    /// Displacement of the data that undo the link, which `jlctl` alone reads.
     pub undo: i64,
-    /// Bytes of it.
+    /// Length of these data in bytes.
     pub undo_len: u64,
 }
 
@@ -64,9 +65,9 @@ impl Linked {
 pub struct Name {
     /// Displacement of the key.
     pub key: i64,
-    /// Where the name begins in the text; bytes, UTF-8, without NUL.
+    /// Offset of the name in the text, in bytes.  The name is UTF-8 without NUL.
     pub start: u32,
-    /// Its length in bytes.
+    /// Length of the name in bytes.
     pub len: u32,
 }
 
@@ -75,15 +76,15 @@ impl Name {
     pub const SIZE: usize = size_of::<Self>();
 }
 
-/// Words of a note's head: `namesz`, `descsz`, `type`.
+/// Bytes of a note's header: the words `namesz`, `descsz` and `type`.
 pub const HEAD_LEN: usize = 12;
-/// Bytes from the note's begin to its descriptor.
+/// Offset of the descriptor in the note, in bytes.
 pub const DESCRIPTOR: usize = HEAD_LEN + OWNER.len();
 
-/// The note of ours among `notes`, the bytes of a PT_NOTE segment whose notes are aligned to
-/// `align` bytes: its type, and where its descriptor begins.
+/// Finds the note of `jlctl link` in `notes`, the bytes of a PT_NOTE segment whose notes are
+/// aligned to `align` bytes: its type, and the offset of its descriptor.
 ///
-/// What is damaged ends the search; nothing is read outside of `notes`.
+/// A damaged note ends the search.  Nothing outside `notes` is read.
 #[must_use]
 pub fn find(notes: &[u8], align: usize) -> Option<(u32, usize)> {
     let own = OWNER.get(..OWNER_LEN as usize)?;
@@ -92,7 +93,7 @@ pub fn find(notes: &[u8], align: usize) -> Option<(u32, usize)> {
     find_note(notes, align, is_own).map(|(kind, descriptor)| (kind, descriptor.start))
 }
 
-/// The build id among `notes`, likewise: the descriptor of the note of type 3
+/// Finds the build id in `notes`, as [`find`] does: the descriptor of the note of type 3
 /// (NT_GNU_BUILD_ID) of the owner GNU.
 #[must_use]
 pub fn build_id(notes: &[u8], align: usize) -> Option<&[u8]> {
@@ -100,8 +101,8 @@ pub fn build_id(notes: &[u8], align: usize) -> Option<&[u8]> {
     notes.get(find_note(notes, align, is_id)?.1)
 }
 
-/// The first note whose owner, type and descriptor `is_it` takes: its type, and where its
-/// descriptor is.
+/// The type and the descriptor's range of the first note for whose owner, type and descriptor
+/// `is_it` holds.
 fn find_note(
     notes: &[u8],
     align: usize,
@@ -123,7 +124,7 @@ fn find_note(
         if notes.get(descriptor..end).is_some_and(|bytes| is_it(owner, kind, bytes)) {
             return Some((kind, descriptor..end));
         }
-        // A head has at least its own length, so that this ends.
+        // Every note is at least as long as its header, so that the loop ends.
         at = end.checked_next_multiple_of(align)?;
     }
 }
@@ -148,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_has_no_padding() {
+    fn structures_have_no_padding() {
         assert_eq!((Linked::SIZE, Name::SIZE, DESCRIPTOR), (80, 16, 20));
     }
 
     #[test]
-    fn found_among_others() {
+    fn the_note_is_found_among_others() {
         let mut notes = note(b"GNU\0", 3, &[1; 20]);
         notes.extend(note(b"jlctl\0", 9, &[1; 3]));
         let at = notes.len();
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_ends_the_search() {
+    fn a_damaged_note_ends_the_search() {
         let whole = note(b"jlctl\0", TYPE_LINKED, &[2; Linked::SIZE]);
         for len in 0..whole.len() {
             assert_eq!(find(&whole[..len], 4), None, "{len}");
