@@ -6,7 +6,7 @@ use super::server;
 use crate::sys::text::expand;
 use crate::patching::runtime;
 use crate::sys::errno::Errno;
-use crate::sys::file::complain;
+use crate::sys::file::write_stderr;
 use crate::sys::socket::{self, Socket, Status};
 use crate::sys::process;
 use crate::sys::thread::{self, Thread};
@@ -83,7 +83,7 @@ pub(crate) fn start() {
         let bytes = wanted.to_bytes().iter();
         bytes.filter(|byte| !byte.is_ascii_control()).for_each(|byte| line.push(*byte));
         let _ = writeln!(line, ": {why}");
-        complain(line.bytes());
+        write_stderr(line.bytes());
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn serve(listener: &Socket) {
             // It was shut down, or closed.
             Err(Errno(libc::EINVAL | libc::EBADF | libc::ENOTSOCK)) => return,
             // There are no descriptors or no memory now.
-            Err(_) => thread::rest(),
+            Err(_) => thread::sleep_100_ms(),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Client {
     }
 
     fn serve(&mut self) -> Result<End, Errno> {
-        self.socket.set_patience(PATIENCE)?;
+        self.socket.set_timeout(PATIENCE)?;
         if let Some(peer) = stranger(self.socket.peer()?) {
             CONTROL_REFUSED.add();
             let (own, user) = (process::user(), peer.user);
@@ -95,7 +95,7 @@ impl Client {
 
     /// Waits for a whole line: where it ends.
     fn line(&mut self) -> Result<Option<usize>, Errno> {
-        let (began, mut seen) = (thread::seconds(), 0);
+        let (began, mut seen) = (thread::monotonic_seconds(), 0);
         loop {
             let rest = self.lines.as_slice().get(seen..).unwrap_or_default();
             if let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
@@ -117,7 +117,7 @@ impl Client {
                 Err(Errno(libc::EINTR)) => {}
                 Err(error) => return Err(error),
             }
-            if thread::seconds() - began > LONGEST {
+            if thread::monotonic_seconds() - began > LONGEST {
                 return Ok(None);
             }
         }
@@ -160,14 +160,14 @@ impl Client {
 
     /// Sends the reply; whether all of it was taken.
     fn send(&self) -> bool {
-        let (began, mut rest) = (thread::seconds(), self.reply.bytes());
+        let (began, mut rest) = (thread::monotonic_seconds(), self.reply.bytes());
         while !rest.is_empty() {
             match self.socket.send(rest) {
                 Ok(count) => rest = rest.get(count..).unwrap_or_default(),
                 Err(Errno(libc::EINTR)) => {}
                 Err(_) => return false,
             }
-            if thread::seconds() - began > LONGEST {
+            if thread::monotonic_seconds() - began > LONGEST {
                 return false;
             }
         }

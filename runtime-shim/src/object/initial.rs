@@ -20,7 +20,7 @@ use crate::sys::page_vec::PageVec;
 use crate::patching::runtime::{self, Wait};
 use crate::sync::Allowed;
 use crate::sys::errno::Errno;
-use crate::sys::file::complain;
+use crate::sys::file::write_stderr;
 use crate::patching::table::Tables;
 use crate::sys::text::Text;
 use core::ffi::{CStr, c_char};
@@ -97,7 +97,7 @@ fn tell(wishes: &Wishes, name: &[u8], what: &dyn core::fmt::Display) {
     let _ = write!(line, "jlshim: {}: ", wishes.variable);
     name.iter().filter(|byte| !byte.is_ascii_control()).for_each(|byte| line.push(*byte));
     let _ = writeln!(line, ": {what}");
-    complain(line.bytes());
+    write_stderr(line.bytes());
 }
 
 /// A key that a name fits.

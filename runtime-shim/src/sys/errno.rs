@@ -8,7 +8,7 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
 
-/// The numbers that the runtime itself tells apart or gives back.
+/// The numbers that the runtime distinguishes or returns.
 const NAMES: [(i32, &str, &str); 14] = [
     (libc::EPERM, "EPERM", "operation not permitted"),
     (libc::ENOENT, "ENOENT", "no such file or directory"),
@@ -35,13 +35,13 @@ impl fmt::Display for Errno {
     }
 }
 
-/// The errno of this thread, as it was before the runtime's own system calls: functions
-/// of a library that report errors by their result leave it alone.
+/// The errno of this thread before the runtime's system calls, restored on drop: a function
+/// that returns its errors leaves errno unchanged.
 #[derive(Debug)]
 pub(crate) struct Preserved(i32);
 
 impl Preserved {
-    /// Keeps the present value until the drop.
+    /// Saves the present value.
     pub(crate) fn new() -> Self {
         Self(last().0)
     }
@@ -49,23 +49,23 @@ impl Preserved {
 
 impl Drop for Preserved {
     fn drop(&mut self) {
-        // SAFETY: an integer of this thread's that nothing else refers to.
+        // SAFETY: an integer of this thread, to which no reference exists.
         unsafe { *of_thread() = self.0 };
     }
 }
 
-/// The number that the last failed call of this thread left.
+/// The errno of the last failed call of this thread.
 pub(crate) fn last() -> Errno {
-    // SAFETY: as above.
+    // SAFETY: an integer of this thread, to which no reference exists.
     Errno(unsafe { *of_thread() })
 }
 
 fn of_thread() -> *mut i32 {
-    // SAFETY: the C library gives every thread an errno that is valid while it runs.
+    // SAFETY: no arguments; the result is valid while the thread runs.
     unsafe { libc::__errno_location() }
 }
 
-/// Turns a result of the C library into ours: -1 says that errno holds the reason.
+/// Converts the result of a function of the C library: -1 means that errno holds the error.
 pub(super) fn checked(result: libc::c_long) -> Result<libc::c_long, Errno> {
     if result == -1 { Err(last()) } else { Ok(result) }
 }

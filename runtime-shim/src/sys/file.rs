@@ -1,4 +1,4 @@
-//! Files, by descriptors that are closed when dropped.
+//! Files, as descriptors that are closed on drop.
 
 #![allow(unsafe_code, reason = "system calls")]
 
@@ -20,15 +20,15 @@ impl File {
         Self::with(path, libc::O_RDWR)
     }
 
-    /// Makes `path` anew, readable by all and writable by its owner.  A symbolic link is
-    /// not followed.
+    /// Creates or truncates `path`, readable by all users and writable by its owner.  Does not
+    /// follow a symbolic link.
     pub(crate) fn create(path: &CStr) -> Result<Self, Errno> {
         Self::with(path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW)
     }
 
     fn with(path: &CStr, flags: i32) -> Result<Self, Errno> {
         let (at, flags, mode) = (libc::AT_FDCWD, flags | libc::O_CLOEXEC, 0o644);
-        // SAFETY: `path` ends in NUL.  The call itself and not open(3), which is a
+        // SAFETY: `path` ends with NUL.  The system call is used since open(3) is a
         // cancellation point.
         let result = unsafe { libc::syscall(libc::SYS_openat, at, path.as_ptr(), flags, mode) };
         checked(result).map(|fd| Self(i32::try_from(fd).unwrap_or(-1)))
@@ -38,7 +38,7 @@ impl File {
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         loop {
             let (to, len) = (buffer.as_mut_ptr(), buffer.len());
-            // SAFETY: the buffer is ours for its length.
+            // SAFETY: the buffer is valid for writes of its length.
             match checked(unsafe { libc::syscall(libc::SYS_read, self.0, to, len) }) {
                 Err(Errno(libc::EINTR)) => {}
                 result => return result.map(|count| usize::try_from(count).unwrap_or(0)),
@@ -46,15 +46,15 @@ impl File {
         }
     }
 
-    /// Fills `buffer` with what is at `offset`.
+    /// Fills `buffer` with the bytes at `offset`.
     ///
     /// # Errors
-    /// EIO where the file ends before that.
+    /// EIO if the file ends before `buffer` is full.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Errno> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let (to, len, at) = (rest.as_mut_ptr(), rest.len(), offset.wrapping_add(done as u64));
-            // SAFETY: the buffer is ours for its length.
+            // SAFETY: the buffer is valid for writes of its length.
             let result = unsafe { libc::syscall(libc::SYS_pread64, self.0, to, len, at) };
             match checked(result) {
                 Ok(0) => return Err(Errno(libc::EIO)),
@@ -70,7 +70,7 @@ impl File {
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
             let (from, len) = (bytes.as_ptr(), bytes.len());
-            // SAFETY: the bytes are readable for their length.
+            // SAFETY: the bytes are valid for reads of their length.
             match checked(unsafe { libc::syscall(libc::SYS_write, self.0, from, len) }) {
                 Ok(0) => return Err(Errno(libc::EIO)),
                 Ok(count) => {
@@ -84,10 +84,13 @@ impl File {
         Ok(())
     }
 
-    /// Writes `bytes` at `offset`, all at once or not.
+    /// Writes `bytes` at `offset` by one system call.
+    ///
+    /// # Errors
+    /// EIO if the kernel wrote only some of them.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), Errno> {
         let (from, len) = (bytes.as_ptr(), bytes.len());
-        // SAFETY: the bytes are readable for their length.
+        // SAFETY: the bytes are valid for reads of their length.
         let result = unsafe { libc::syscall(libc::SYS_pwrite64, self.0, from, len, offset) };
         let written = checked(result)?;
         if usize::try_from(written) == Ok(len) { Ok(()) } else { Err(Errno(libc::EIO)) }
@@ -96,13 +99,13 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is this file's own and not used again.
+        // SAFETY: this file owns the descriptor, which is not used again.
         unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
 }
 
-/// Writes `line` to standard error, as far as that takes it.
-pub(crate) fn complain(line: &[u8]) {
-    // SAFETY: the bytes are readable for their length.
+/// Writes `line` to standard error and ignores errors.
+pub(crate) fn write_stderr(line: &[u8]) {
+    // SAFETY: the bytes are valid for reads of their length.
     let _ = unsafe { libc::syscall(libc::SYS_write, 2, line.as_ptr(), line.len()) };
 }

@@ -1,24 +1,24 @@
-//! What the lock is made of: a word, and the two ways to wait for it.
+//! futex(2): the word of the lock, and how a thread waits for it and wakes another.
 //!
-//! A module of its own so that the model checker can put its own words in the place of
-//! these (`tests/lock_model.rs`).
+//! The lock imports its primitives from this module alone, so that the model checker can
+//! substitute its own (`tests/lock_model.rs`).
 
 #![allow(unsafe_code, reason = "system calls")]
 
 use core::ptr;
 pub(super) use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Sleeps while `word` holds `value`, until it is woken; or returns at once.
+/// Sleeps until woken, if `word` holds `value`; may also return at once.
 pub(crate) fn futex_wait(word: &AtomicU32, value: u32) {
     let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     let none = ptr::null::<libc::timespec>();
-    // SAFETY: `word` is valid during the call; there is no time-out.
+    // SAFETY: `word` is valid during the call; there is no timeout.
     let result = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, value, none) };
-    // EAGAIN and EINTR only mean that the caller has to look again, which it does.
+    // After EAGAIN and EINTR the caller loads the word again, as after a wake-up.
     let _ = result;
 }
 
-/// Wakes one thread that sleeps at `word`.
+/// Wakes one thread that sleeps on `word`.
 pub(crate) fn futex_wake(word: &AtomicU32) {
     let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: `word` is valid during the call.

@@ -1,5 +1,5 @@
-//! The objects that the dynamic linker has loaded: which one an address lies in, and their
-//! notes.
+//! The objects that the dynamic linker has loaded: the object at an address, and the notes of
+//! all objects (dl_iterate_phdr(3)).
 
 #![allow(unsafe_code, reason = "the dynamic linker's list")]
 
@@ -10,14 +10,15 @@ use core::slice;
 
 /// The longest path, in bytes (PATH_MAX).
 const PATH: usize = 4096;
-/// The longest build id, in bytes: linkers make 8, 16 or 20, and take any that is given.
+/// The longest build id, in bytes: linkers compute 8, 16 or 20 bytes, and accept any value.
 const BUILD_ID: usize = 64;
 
-/// An executable or shared object of this process: copies, since another thread may close it.
+/// An executable or shared object of this process.  Its name and build id are copies, since
+/// another thread may unload the object.
 pub(crate) struct Loaded {
     name: Text<PATH>,
     build_id: Text<BUILD_ID>,
-    /// What is added to the addresses in its file.
+    /// The load bias: the difference between an address of this process and the SVMA.
     pub(crate) bias: usize,
 }
 
@@ -27,7 +28,7 @@ impl Loaded {
         self.name.bytes()
     }
 
-    /// Its build id; empty where it has none.
+    /// Its build id; empty if it has none.
     pub(crate) fn build_id(&self) -> &[u8] {
         self.build_id.bytes()
     }
@@ -38,12 +39,12 @@ struct Search {
     found: Option<Loaded>,
 }
 
-/// The object whose segments hold `address`.
+/// The object with `address` in one of its segments.
 ///
 /// Takes the dynamic linker's lock: not for signal handlers.
 pub(crate) fn containing(address: usize) -> Option<Loaded> {
     let mut search = Search { address, found: None };
-    // SAFETY: the callback gets this very search, which lives as long.
+    // SAFETY: `visit` gets a pointer to `search`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
 }
@@ -53,11 +54,11 @@ unsafe extern "C" fn visit(
     _size: usize,
     search: *mut libc::c_void,
 ) -> i32 {
-    // SAFETY: `containing` passes its search.
+    // SAFETY: `containing` passes a pointer to its `Search`.
     let search = unsafe { &mut *search.cast::<Search>() };
-    // SAFETY: the dynamic linker passes an object of its list.
+    // SAFETY: the dynamic linker passes a valid structure.
     let info = unsafe { &*info };
-    // SAFETY: the object's program headers, as many as it says.
+    // SAFETY: the program headers of the object, and their number.
     let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     #[allow(clippy::cast_possible_truncation, reason = "addresses of 64 bits")]
     let holds = |header: &libc::Elf64_Phdr| {
@@ -69,7 +70,7 @@ unsafe extern "C" fn visit(
         return 0;
     }
     let (mut name, mut build_id) = (Text::new(), Text::new());
-    // SAFETY: the name ends in NUL and stays while the object is loaded.
+    // SAFETY: the name ends with NUL and is valid while the object is loaded.
     unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes().iter().for_each(|byte| name.push(*byte));
     for header in headers.iter().filter(|header| header.p_type == libc::PT_NOTE) {
         let Some(notes) = notes_of(info, headers, header) else { continue };
@@ -84,12 +85,12 @@ unsafe extern "C" fn visit(
     1
 }
 
-/// A PT_NOTE segment of a loaded object.
+/// The notes in a PT_NOTE segment of a loaded object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Notes {
-    /// Its bytes.
+    /// The bytes of the segment.
     pub(crate) bytes: &'static [u8],
-    /// What its notes are aligned to, in bytes.
+    /// Alignment of the notes, in bytes.
     pub(crate) align: usize,
 }
 
@@ -100,14 +101,14 @@ struct Walk<'a> {
     take: &'a mut dyn FnMut(&Notes),
 }
 
-#[cfg(feature = "capi")]
-/// Calls `take` with each PT_NOTE segment of all loaded objects, unless the dynamic linker has
-/// loaded `last` objects so far and no more; how many it has.
+/// Calls `take` with each PT_NOTE segment of all loaded objects, and returns how many objects
+/// the dynamic linker has loaded so far.  If that number is `last`, it calls nothing.
 ///
 /// Takes the dynamic linker's lock: not for signal handlers.
+#[cfg(feature = "capi")]
 pub(crate) fn for_each_note_segment(last: Option<u64>, take: &mut dyn FnMut(&Notes)) -> u64 {
     let mut walk = Walk { last, loads: 0, take };
-    // SAFETY: the callback gets this very walk, which lives as long.
+    // SAFETY: `take_notes` gets a pointer to `walk`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(take_notes), (&raw mut walk).cast()) };
     walk.loads
 }
@@ -118,15 +119,15 @@ unsafe extern "C" fn take_notes(
     _size: usize,
     walk: *mut libc::c_void,
 ) -> i32 {
-    // SAFETY: `for_each_note_segment` passes its walk.
+    // SAFETY: `for_each_note_segment` passes a pointer to its `Walk`.
     let walk = unsafe { &mut *walk.cast::<Walk<'_>>() };
-    // SAFETY: the dynamic linker passes an object of its list.
+    // SAFETY: the dynamic linker passes a valid structure.
     let info = unsafe { &*info };
     walk.loads = info.dlpi_adds;
     if walk.last == Some(walk.loads) {
         return 1;
     }
-    // SAFETY: the object's program headers, as many as it says.
+    // SAFETY: the program headers of the object, and their number.
     let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     for header in headers.iter().filter(|header| header.p_type == libc::PT_NOTE) {
         if let Some(notes) = notes_of(info, headers, header) {
@@ -136,10 +137,10 @@ unsafe extern "C" fn take_notes(
     0
 }
 
-/// The notes that `header`, a PT_NOTE one of `headers`, leads to, if they are in memory.
+/// The notes of the PT_NOTE segment `header`, one of `headers`, if they are in memory.
 ///
-/// For callbacks of dl_iterate_phdr(3): they stay there no longer than that.
-pub(super) fn notes_of(
+/// For callbacks of dl_iterate_phdr(3): the notes are valid during the callback only.
+fn notes_of(
     info: &libc::dl_phdr_info,
     headers: &[libc::Elf64_Phdr],
     header: &libc::Elf64_Phdr,
@@ -154,14 +155,14 @@ pub(super) fn notes_of(
         header.p_align as usize,
     );
     let start = core::ptr::with_exposed_provenance::<u8>(start);
-    // SAFETY: the bytes of a readable segment that is in memory, and stays there while the
-    // dynamic linker's lock is held, as it is during a callback.
+    // SAFETY: the bytes of a readable segment in memory.  It stays there while the dynamic
+    // linker's lock is held, as it is during a callback.
     let bytes = unsafe { slice::from_raw_parts(start, len) };
     Some(Notes { bytes, align })
 }
 
-/// Whether the bytes of `header` are in memory, readable: a core's or a debug file's notes
-/// need not be.
+/// Whether a readable PT_LOAD segment contains the bytes of `header`: the notes of a core or of
+/// a debug file may be in the file alone.
 fn is_loaded(headers: &[libc::Elf64_Phdr], header: &libc::Elf64_Phdr) -> bool {
     headers.iter().any(|load| {
         let offset = header.p_vaddr.wrapping_sub(load.p_vaddr);

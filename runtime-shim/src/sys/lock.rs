@@ -1,18 +1,18 @@
-//! The lock that a batch holds: a futex with three states, which knows its owner.
+//! The lock that a batch holds: a futex with three states, which records its owner.
 //!
-//! The algorithm is the third mutex of U. Drepper, "Futexes Are Tricky" (2011).  An owner
-//! that comes back (a signal handler, a fork handler) is told so instead of waiting for
-//! itself.
+//! The algorithm is the third mutex of U. Drepper, "Futexes Are Tricky" (2011).  An owner that
+//! acquires the lock again (in a signal handler or a fork handler) gets an error instead of a
+//! deadlock.
 
 use super::futex::{AtomicU32, Ordering, futex_wait, futex_wake};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
-/// Held, and somebody may sleep.
+/// Held, and other threads may sleep.
 const CONTENDED: u32 = 2;
-const NOBODY: u32 = 0;
+const NO_OWNER: u32 = 0;
 
-/// Why a lock was not taken.
+/// The reason why the lock was not acquired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotTaken {
     /// Another thread holds it.
@@ -21,7 +21,7 @@ pub(crate) enum NotTaken {
     Reentered,
 }
 
-/// The lock.  Threads are named by ids that are not 0.
+/// The lock.  Thread ids are not 0.
 #[derive(Debug)]
 pub(crate) struct Lock {
     state: AtomicU32,
@@ -29,7 +29,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// A free lock, of two words that are 0.
+    /// A free lock, made of two words that are 0.
     pub(crate) const fn from_words(state: AtomicU32, owner: AtomicU32) -> Self {
         Self { state, owner }
     }
@@ -47,9 +47,9 @@ impl Lock {
         Ok(())
     }
 
-    /// Takes the lock for `me` if nobody holds it.
+    /// Acquires the lock for `me` if it is free.
     pub(crate) fn try_acquire(&self, me: u32) -> Result<(), NotTaken> {
-        // Only this thread stores its own id, so that it sees it if it is there.
+        // Only this thread stores its own id, so that a relaxed load finds it.
         if self.owner.load(Ordering::Relaxed) == me {
             return Err(NotTaken::Reentered);
         }
@@ -62,10 +62,10 @@ impl Lock {
         }
     }
 
-    /// Gives up the lock.  Only for the thread that holds it, or in the only thread of a
-    /// child process whose parent held it for the fork.
+    /// Releases the lock.  The caller is the thread that holds it, or the only thread of a
+    /// child process whose parent acquired it for the fork.
     pub(crate) fn release(&self) {
-        self.owner.store(NOBODY, Ordering::Relaxed);
+        self.owner.store(NO_OWNER, Ordering::Relaxed);
         if self.state.swap(FREE, Ordering::Release) == CONTENDED {
             futex_wake(&self.state);
         }

@@ -1,9 +1,9 @@
-//! The system calls that the runtime makes, each with its result as a type, and what the
-//! runtime has instead of an allocator.
+//! The system calls that the runtime makes, each with a typed result, and the substitutes for an
+//! allocator and a mutex.
 //!
-//! All go through the C library's `syscall` or a wrapper that is no more than that: none
-//! is a cancellation point, takes a lock or allocates, so that the runtime works in signal
-//! handlers and between fork and exec.
+//! All system calls go through the C library's `syscall` or a wrapper that does nothing else.
+//! None of them is a cancellation point, takes a lock or allocates, so that the runtime works in
+//! signal handlers and between fork and exec.
 
 pub(crate) mod errno;
 pub(crate) mod file;

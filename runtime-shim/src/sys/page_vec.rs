@@ -1,5 +1,5 @@
-//! A list that grows by whole pages of its own, for code that must not call an allocator:
-//! it runs in constructors, signal handlers and other people's processes.
+//! A vector that maps its own pages, for code that must not call an allocator: it runs in
+//! constructors, in signal handlers, and in processes that replace the allocator.
 
 #![allow(unsafe_code, reason = "elements of mapped memory")]
 
@@ -7,24 +7,24 @@ use super::errno::Errno;
 use super::memory::{map_anonymous, unmap};
 use core::{ptr, slice};
 
-/// A list of plain values.
+/// A vector of `Copy` values.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct PageVec<T: Copy> {
     elements: *mut T,
     len: usize,
-    /// Bytes that are mapped.
+    /// Length of the mapping in bytes.
     mapped: usize,
 }
 
-/// The first mapping: small lists are the rule.
+/// Length of the first mapping in bytes; most vectors stay small.
 const FIRST_BYTES: usize = 1 << 14;
 
-// SAFETY: the list owns its memory, as a Vec does.
+// SAFETY: the vector owns its memory, as a Vec does.
 unsafe impl<T: Copy + Send> Send for PageVec<T> {}
 
 impl<T: Copy> PageVec<T> {
-    /// An empty list, which maps nothing.
+    /// An empty vector, without a mapping.
     pub(crate) const fn new() -> Self {
         Self { elements: ptr::null_mut(), len: 0, mapped: 0 }
     }
@@ -34,20 +34,20 @@ impl<T: Copy> PageVec<T> {
         if self.elements.is_null() {
             return &[];
         }
-        // SAFETY: `len` elements were written, and nothing else refers to the memory.
+        // SAFETY: `len` elements are initialised, and nothing else refers to the memory.
         unsafe { slice::from_raw_parts(self.elements, self.len) }
     }
 
-    /// The elements, to change.
+    /// The elements, mutable.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         if self.elements.is_null() {
             return &mut [];
         }
-        // SAFETY: as above, and `self` is borrowed for as long.
+        // SAFETY: as above, and `self` is borrowed for the lifetime of the result.
         unsafe { slice::from_raw_parts_mut(self.elements, self.len) }
     }
 
-    /// Forgets all elements and keeps the memory.
+    /// Removes all elements and keeps the mapping.
     pub(crate) fn clear(&mut self) {
         self.len = 0;
     }
@@ -57,17 +57,17 @@ impl<T: Copy> PageVec<T> {
         self.len = self.len.min(len);
     }
 
-    /// Adds `value`.
+    /// Appends `value`.
     ///
     /// # Errors
-    /// ENOMEM where there is no memory; the list is as before.
+    /// ENOMEM if no memory is left; the vector is unchanged.
     pub(crate) fn push(&mut self, value: T) -> Result<(), Errno> {
         if (self.len + 1).saturating_mul(size_of::<T>()) > self.mapped {
             self.grow()?;
         }
-        // SAFETY: `grow` has made room for an element behind the last.
+        // SAFETY: the mapping has room for an element after the last one.
         let end = unsafe { self.elements.add(self.len) };
-        // SAFETY: the room is mapped, aligned (pages are), and holds nothing to drop.
+        // SAFETY: the room is mapped and aligned (to a page), and holds no value to drop.
         unsafe { end.write(value) };
         self.len += 1;
         Ok(())
@@ -77,9 +77,9 @@ impl<T: Copy> PageVec<T> {
         let bytes = self.mapped.saturating_mul(2).max(FIRST_BYTES).max(size_of::<T>());
         let elements = map_anonymous(bytes)?.cast::<T>();
         if !self.elements.is_null() {
-            // SAFETY: both are mapped for `len` elements, and the new one is fresh.
+            // SAFETY: both mappings have room for `len` elements and do not overlap.
             unsafe { ptr::copy_nonoverlapping(self.elements, elements, self.len) };
-            // SAFETY: the mapping is this list's, which lets go of it here.
+            // SAFETY: the vector owns the mapping and no longer uses it.
             unsafe { unmap(self.elements.cast(), self.mapped) };
         }
         self.elements = elements;
@@ -91,7 +91,7 @@ impl<T: Copy> PageVec<T> {
 impl<T: Copy> Drop for PageVec<T> {
     fn drop(&mut self) {
         if !self.elements.is_null() {
-            // SAFETY: the mapping is this list's, and the list ends.
+            // SAFETY: the vector owns the mapping, and ends here.
             unsafe { unmap(self.elements.cast(), self.mapped) };
         }
     }
@@ -102,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grows_and_keeps() {
+    fn elements_survive_growth() {
         let mut list = PageVec::new();
         assert_eq!(list.as_slice(), &[] as &[u64]);
-        // Both make it grow: it has room for 2,048 at first.
+        // The first mapping has room for 2,048.
         let count = if cfg!(miri) { 3_000 } else { 10_000u64 };
         for value in 0..count {
             list.push(value).unwrap();

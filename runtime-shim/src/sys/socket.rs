@@ -1,5 +1,4 @@
-//! UNIX sockets (unix(7)), by descriptors that are closed when dropped, and in a child made by
-//! fork.
+//! UNIX sockets (unix(7)), as descriptors that are closed on drop and in the child of a fork.
 
 #![allow(unsafe_code, reason = "system calls")]
 
@@ -14,10 +13,11 @@ pub(crate) const LONGEST_PATH: usize = size_of::<libc::sockaddr_un>() - offset_o
 #[allow(clippy::cast_possible_truncation, reason = "it is 1")]
 const FAMILY: libc::sa_family_t = libc::AF_UNIX as libc::sa_family_t;
 
-/// Sockets that are open: one that listens, and one that serves.
+/// Most sockets that are open: the listening one, and a client's.
 const MOST: usize = 2;
 const NONE: i32 = -1;
-/// In one order with what tells the thread to end: it sees that, or its socket is seen.
+/// Sequentially consistent with the flag that ends the serving thread: either the thread
+/// observes the flag, or the thread that sets it observes the socket.
 const ORDER: Ordering = Ordering::SeqCst;
 static OPEN: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
 
@@ -25,10 +25,10 @@ static OPEN: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
 #[derive(Debug)]
 pub(crate) struct Socket(i32);
 
-/// Who is at the other end of a connection.
+/// The process at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// The effective user id that it had when it connected.
+    /// Its effective user id at the time of the connection.
     pub(crate) user: u32,
 }
 
@@ -51,16 +51,16 @@ impl Socket {
         Self(fd)
     }
 
-    /// Gives the file that [`bind`](Self::bind) makes the permissions `mode`, less those that the
-    /// process's umask takes away: `unix_bind`, Linux 6.12 `net/unix/af_unix.c`, takes the mode
-    /// of the socket's own inode.
+    /// Sets the permissions of the file that [`bind`](Self::bind) creates to `mode`, without those
+    /// in the process's umask: `unix_bind`, Linux 6.12 `net/unix/af_unix.c`, takes the mode of
+    /// the socket's own inode.
     pub(crate) fn set_mode(&self, mode: u32) -> Result<(), Errno> {
         // SAFETY: no pointers.
         checked(unsafe { libc::syscall(libc::SYS_fchmod, self.0, mode) })?;
         Ok(())
     }
 
-    /// Makes the file `path`, which is this socket from then on.
+    /// Creates the file `path` as the address of this socket.
     pub(crate) fn bind(&self, path: &CStr) -> Result<(), Errno> {
         self.with_address(libc::SYS_bind, path)
     }
@@ -75,21 +75,21 @@ impl Socket {
         if bytes.len() > LONGEST_PATH + 1 {
             return Err(Errno(libc::ENAMETOOLONG));
         }
-        // SAFETY: the structure is plain numbers.
+        // SAFETY: a structure of integers.
         let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
         address.sun_family = FAMILY;
         let chars = path.as_ptr();
         for (at, to) in address.sun_path.iter_mut().enumerate().take(bytes.len()) {
-            // SAFETY: within the string and its NUL.
+            // SAFETY: a byte of the string or its NUL.
             *to = unsafe { *chars.wrapping_add(at) };
         }
         let len = offset_of!(libc::sockaddr_un, sun_path) + bytes.len();
-        // SAFETY: the address is valid for the length stated.
+        // SAFETY: the address is valid for the given length.
         checked(unsafe { libc::syscall(call, self.0, &raw const address, len) })?;
         Ok(())
     }
 
-    /// Lets others connect.
+    /// Accepts connections from now on.
     pub(crate) fn listen(&self) -> Result<(), Errno> {
         const WAITING: i32 = 16;
         // SAFETY: no pointers.
@@ -100,18 +100,18 @@ impl Socket {
     /// Waits for a connection.
     pub(crate) fn accept(&self) -> Result<Self, Errno> {
         let (null, flags) = (core::ptr::null_mut::<libc::c_void>(), libc::SOCK_CLOEXEC);
-        // SAFETY: the address of the peer is not asked for.
+        // SAFETY: the address of the peer is not requested.
         let fd = unsafe { libc::syscall(libc::SYS_accept4, self.0, null, null, flags) };
         checked(fd).map(Self::keep)
     }
 
-    /// Who is at the other end.
+    /// The process at the other end.
     pub(crate) fn peer(&self) -> Result<Peer, Errno> {
         let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
         #[allow(clippy::cast_possible_truncation, reason = "it is 12")]
         let mut len = size_of::<libc::ucred>() as libc::socklen_t;
         let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
-        // SAFETY: the structure is ours, and `len` its length.
+        // SAFETY: the structure is valid for writes, and `len` is its length.
         checked(unsafe {
             libc::syscall(
                 libc::SYS_getsockopt,
@@ -125,12 +125,12 @@ impl Socket {
         Ok(Peer { user: found.uid })
     }
 
-    /// Has each transfer from now on fail with EAGAIN after `seconds`.
-    pub(crate) fn set_patience(&self, seconds: i64) -> Result<(), Errno> {
+    /// Makes each transfer from now on fail with EAGAIN after `seconds`.
+    pub(crate) fn set_timeout(&self, seconds: i64) -> Result<(), Errno> {
         let time = libc::timeval { tv_sec: seconds, tv_usec: 0 };
         for name in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
             let (level, len) = (libc::SOL_SOCKET, size_of::<libc::timeval>());
-            // SAFETY: the structure is valid for its length.
+            // SAFETY: the structure is valid for reads of its length.
             checked(unsafe {
                 libc::syscall(libc::SYS_setsockopt, self.0, level, name, &raw const time, len)
             })?;
@@ -138,19 +138,19 @@ impl Socket {
         Ok(())
     }
 
-    /// Receives into `buffer`; 0 at the end.
+    /// Receives bytes into `buffer` and returns their number; 0 at the end.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let (to, len) = (buffer.as_mut_ptr(), buffer.len());
-        // SAFETY: the buffer is ours for its length.
+        // SAFETY: the buffer is valid for writes of its length.
         let count = checked(unsafe { libc::syscall(libc::SYS_read, self.0, to, len) })?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// Sends the first of `bytes`, without a signal where nobody listens any more; how many.
+    /// Sends the first of `bytes` and returns their number.  Raises no SIGPIPE.
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let (from, len, flags) = (bytes.as_ptr(), bytes.len(), libc::MSG_NOSIGNAL);
         let null = core::ptr::null::<libc::c_void>();
-        // SAFETY: the bytes are readable for their length, and there is no address.
+        // SAFETY: the bytes are valid for reads of their length; there is no address.
         let count = checked(unsafe {
             libc::syscall(libc::SYS_sendto, self.0, from, len, flags, null, 0usize)
         })?;
@@ -163,69 +163,70 @@ impl Drop for Socket {
         for open in &OPEN {
             let _ = open.compare_exchange(self.0, NONE, ORDER, ORDER);
         }
-        // SAFETY: the descriptor is this socket's own and not used again.
+        // SAFETY: this socket owns the descriptor, which is not used again.
         unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
 }
 
-/// Ends all waiting at sockets: who waits is told so, and nobody connects any more.
+/// Shuts down all sockets: a thread that waits for one gets an error, and no client connects
+/// any more.
 pub(crate) fn shut_down_all() {
     for open in &OPEN {
         let fd = open.load(ORDER);
         if fd != NONE {
-            // SAFETY: no pointers; whoever owns the descriptor has not closed it, or is told
-            // nothing new by an error.
+            // SAFETY: no pointers.  If the owner has closed the descriptor meanwhile, the error
+            // has no effect.
             unsafe { libc::syscall(libc::SYS_shutdown, fd, libc::SHUT_RDWR) };
         }
     }
 }
 
-/// Closes all sockets in a child made by fork, where nobody serves: clients of the parent's
-/// would otherwise be taken by nobody once that has ended.
+/// Closes all sockets in the child of a fork, which has no serving thread: clients could
+/// otherwise connect after the parent has ended, and would wait for ever.
 pub(crate) fn close_all_in_child() {
     for open in &OPEN {
         let fd = open.swap(NONE, ORDER);
         if fd != NONE {
-            // SAFETY: the thread that owns the socket does not exist in the child.
+            // SAFETY: the thread that owned the socket does not exist in the child.
             unsafe { libc::syscall(libc::SYS_close, fd) };
         }
     }
 }
 
-/// What is known of a file: its device and number, its kind and permissions (`st_mode`), and
-/// its owner.  A symbolic link is not followed.
+/// The identity (device and inode), kind and permissions (`st_mode`), and owner of a file.
+/// Symbolic links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) device: u64,
-    pub(crate) number: u64,
+    pub(crate) inode: u64,
     pub(crate) mode: u32,
     pub(crate) owner: u32,
 }
 
 impl Status {
-    /// That of `path`.
+    /// The status of the file `path`.
     pub(crate) fn of(path: &CStr) -> Result<Self, Errno> {
-        // SAFETY: the structure is plain numbers, which lstat fills.
+        // SAFETY: a structure of integers, which lstat fills in.
         let mut found: libc::stat = unsafe { core::mem::zeroed() };
-        // SAFETY: the path ends in NUL and the structure is ours.
+        // SAFETY: the path ends with NUL, and the structure is valid for writes.
         if unsafe { libc::lstat(path.as_ptr(), &raw mut found) } != 0 {
             return Err(errno::last());
         }
         #[allow(clippy::useless_conversion, reason = "widths depend on the architecture")]
         Ok(Self {
             device: found.st_dev.into(),
-            number: found.st_ino.into(),
+            inode: found.st_ino.into(),
             mode: found.st_mode.into(),
             owner: found.st_uid,
         })
     }
 
-    /// Whether both are of one file, whatever its permissions and owner are by now.
+    /// Whether both are the status of the same file, regardless of permissions and owner.
     pub(crate) const fn is_file_of(&self, other: &Self) -> bool {
-        self.device == other.device && self.number == other.number
+        self.device == other.device && self.inode == other.inode
     }
 
-    /// Whether it is a socket.
+    /// Whether the file is a socket.
     pub(crate) const fn is_socket(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
     }
@@ -234,7 +235,7 @@ impl Status {
 /// Removes the file `path`.
 pub(crate) fn remove(path: &CStr) -> Result<(), Errno> {
     let at = libc::AT_FDCWD;
-    // SAFETY: the path ends in NUL.
+    // SAFETY: the path ends with NUL.
     checked(unsafe { libc::syscall(libc::SYS_unlinkat, at, path.as_ptr(), 0) })?;
     Ok(())
 }

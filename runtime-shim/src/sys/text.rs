@@ -1,16 +1,16 @@
-//! Text in an array, for code that must not allocate.
+//! Text in an array, for code that must not allocate, and paths from the environment.
 
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-/// Bytes in an array; what does not fit is left out.
+/// Text of at most `N` bytes; bytes that do not fit are dropped.
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
 }
 
 impl<const N: usize> Text<N> {
-    /// How many bytes there is room for.
+    /// The most bytes that the text can have.
     pub(crate) const CAPACITY: usize = N;
 
     pub(crate) const fn new() -> Self {
@@ -44,7 +44,8 @@ impl<const N: usize> Write for Text<N> {
     }
 }
 
-/// `path` with the process's id for `%p`, and a NUL; whether there was a `%p`.
+/// Writes `path` and its NUL to `name`, with the id `process` for each `%p`.  Returns whether
+/// `path` contains a `%p`.
 pub(crate) fn expand<const N: usize>(path: &CStr, process: u32, name: &mut Text<N>) -> bool {
     let mut is_expanded = false;
     let mut rest = path.to_bytes_with_nul();
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_with_the_process_in_it() {
+    fn percent_p_is_replaced_by_the_process_id() {
         let mut name = Text::<64>::new();
         assert!(expand(c"/tmp/%p.%p-%x", 42, &mut name));
         assert_eq!(name.bytes(), b"/tmp/42.42-%x\0");
@@ -75,6 +76,6 @@ mod tests {
         assert_eq!(name.bytes(), b"/tmp/report\0");
         let mut name = Text::<4>::new();
         expand(c"/tmp/report", 42, &mut name);
-        assert!(CStr::from_bytes_with_nul(name.bytes()).is_err(), "cut, and so not opened");
+        assert!(CStr::from_bytes_with_nul(name.bytes()).is_err(), "truncated, and so not usable");
     }
 }
