@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::key::Key;
 #[cfg(feature = "capi")]
 use crate::object::linked;
-use crate::names::mangling::is_called;
+use crate::names::mangling;
 use crate::names::symbols;
 use crate::sys::page_vec::PageVec;
 use crate::patching::runtime::{self, State, Wait};
@@ -175,7 +175,7 @@ fn resolve<'a>(wanted: &mut [Wish<'a>]) -> Result<(), Refused<'a>> {
         let Called::Name(name) = wish.key else { continue };
         let (mut found, mut is_one) = (None, true);
         for_each_name(listed.as_slice(), &mut |key, symbol| {
-            if is_called(symbol, name) {
+            if mangling::matches(symbol, name) {
                 is_one &= found.is_none_or(|found| found == key);
                 found = Some(key);
             }

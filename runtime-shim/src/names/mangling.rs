@@ -1,15 +1,15 @@
-//! Whether a symbol is what a person calls a key: in Rust the path of a static, of which the
-//! symbol is a mangled form, and in C++ likewise.
+//! Whether a symbol matches a name that a user gives: in Rust and C++ the path of a static, of
+//! which the symbol is a mangled form.
 //!
-//! Three manglings are read, as far as statics of modules, namespaces and functions go: Rust's
-//! legacy one (`_ZN`, lengths and names, `17h` and a hash, `E`), v0 (RFC 2603: `_R`, nested
-//! paths `N` down to the crate `C`, then identifiers with optional disambiguators `s…_`), and
-//! that of the Itanium C++ ABI (`_ZN` as well, or one name; an `L` before a name says that it
-//! is static).  All other symbols are known by themselves alone.
+//! Three manglings are decoded, as far as statics of modules, namespaces and functions need it:
+//! Rust's legacy mangling (`_ZN`, lengths and names, `17h` and a hash, `E`), v0 (RFC 2603: `_R`,
+//! nested paths `N` down to the crate `C`, then identifiers with optional disambiguators
+//! `s…_`), and that of the Itanium C++ ABI (`_ZN` as well, or one name; an `L` marks a name
+//! with internal linkage).  Any other symbol matches only itself.
 
-/// Whether `symbol` is called `wanted`: itself, the whole path in it (`server::admin::TRACE`),
-/// or the end of that (`admin::TRACE`, `TRACE`).
-pub(crate) fn is_called(symbol: &[u8], wanted: &[u8]) -> bool {
+/// Whether `symbol` matches the name `wanted`: the symbol itself, the path that it encodes
+/// (`server::admin::TRACE`), or the end of that path (`admin::TRACE`, `TRACE`).
+pub(crate) fn matches(symbol: &[u8], wanted: &[u8]) -> bool {
     if wanted.is_empty() {
         return false;
     }
@@ -35,13 +35,13 @@ pub(crate) fn is_called(symbol: &[u8], wanted: &[u8]) -> bool {
     rest == Some(b"")
 }
 
-/// Calls `take` with each name of the path in `symbol`, the crate's first; whether there is
-/// one.
+/// Calls `take` with each name of the path that `symbol` encodes, the crate's first.  Returns
+/// whether `symbol` encodes a path.
 fn for_each_name<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> bool {
     legacy(symbol, take).or_else(|| v0(symbol, take)).is_some()
 }
 
-/// Digits before a name say how long it is; the name, and what follows.
+/// Splits a name, preceded by its length in decimal digits, from the text that follows it.
 fn counted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, rest) = text.split_at_checked(digits)?;
@@ -49,7 +49,7 @@ fn counted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(len)
 }
 
-/// What follows the mark of a name with internal linkage, if it is there.
+/// The text without the mark of internal linkage.
 fn unmarked(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"L").unwrap_or(text)
 }
@@ -60,7 +60,7 @@ fn legacy<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> Option<()> {
         let (name, after) = counted(unmarked(rest))?;
         return after.is_empty().then(|| take(name));
     };
-    // All of it is looked at before the first name is told.
+    // The whole symbol is checked before the first name is passed on.
     let mut at = rest;
     while !at.starts_with(b"E") {
         at = counted(unmarked(at))?.1;
@@ -95,7 +95,7 @@ fn v0<'a>(symbol: &'a [u8], take: &mut dyn FnMut(&'a [u8])) -> Option<()> {
     Some(())
 }
 
-/// An identifier of v0, behind its disambiguator.
+/// Splits an identifier of v0, without its disambiguator, from the text that follows it.
 fn identifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = match text {
         [b's', after @ ..] => {
@@ -107,7 +107,7 @@ fn identifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, rest) = text.split_at_checked(digits)?;
     let len = core::str::from_utf8(number).ok()?.parse().ok()?;
-    // An underscore keeps a name that begins with a digit or one from the number.
+    // An underscore separates the length from a name that begins with a digit or underscore.
     rest.strip_prefix(b"_").unwrap_or(rest).split_at_checked(len)
 }
 
@@ -115,9 +115,9 @@ fn identifier(text: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    /// Symbols as rustc 1.95 makes them in both manglings.
+    /// Symbols of rustc 1.95 in both manglings, and of C++ compilers.
     #[test]
-    fn statics_are_called_by_their_paths() {
+    fn symbols_match_their_paths() {
         let legacy = b"_ZN6server5admin5TRACE17h0123456789abcdefE";
         let v0 = b"_RNvNtCsabc123_6server5admin5TRACE";
         let in_function = b"_RNvNvNtCs1_6server5admin3run5TRACE";
@@ -135,26 +135,26 @@ mod tests {
                 ("RACE", false),
                 ("", false),
             ] {
-                assert_eq!(is_called(symbol, wanted.as_bytes()), is_it, "{wanted}");
+                assert_eq!(matches(symbol, wanted.as_bytes()), is_it, "{wanted}");
             }
-            assert!(is_called(symbol, symbol));
+            assert!(matches(symbol, symbol));
         }
-        assert!(is_called(in_function, b"server::admin::run::TRACE"));
+        assert!(matches(in_function, b"server::admin::run::TRACE"));
         for symbol in [&b"_ZN6server9trace_keyE"[..], b"_ZN6serverL9trace_keyE"] {
-            assert!(is_called(symbol, b"server::trace_key") && is_called(symbol, b"trace_key"));
+            assert!(matches(symbol, b"server::trace_key") && matches(symbol, b"trace_key"));
         }
-        assert!(is_called(b"_ZL9trace_key", b"trace_key"));
-        assert!(!is_called(b"_ZL9trace_key", b"key") && !is_called(b"_ZL9trace_keyx", b"trace_key"));
-        assert!(is_called(b"trace_key", b"trace_key") && !is_called(b"trace_key", b"key"));
+        assert!(matches(b"_ZL9trace_key", b"trace_key"));
+        assert!(!matches(b"_ZL9trace_key", b"key") && !matches(b"_ZL9trace_keyx", b"trace_key"));
+        assert!(matches(b"trace_key", b"trace_key") && !matches(b"trace_key", b"key"));
     }
 
     #[test]
-    fn damage_is_no_path() {
+    fn damaged_symbols_encode_no_path() {
         for symbol in [
             "_ZN", "_ZN6ser", "_ZN99999999999999999999aE", "_R", "_RN", "_RNvC", "_RNvCs", "_RNvC6server",
             "_RNvC6server9", "_RNv", "_RN1C3abc1d",
         ] {
-            assert!(!is_called(symbol.as_bytes(), b"server"), "{symbol}");
+            assert!(!matches(symbol.as_bytes(), b"server"), "{symbol}");
             assert!(!for_each_name(symbol.as_bytes(), &mut |_| {}), "{symbol}");
         }
     }

@@ -1,4 +1,4 @@
-//! Names of keys: the symbols of a file, and what a person calls them.
+//! Names of keys: the symbols of an object's file, and the names that a user gives them.
 
 pub(crate) mod mangling;
 pub(crate) mod symbols;

@@ -1,7 +1,7 @@
-//! Names of keys, out of the symbol table of the file that they are in (gABI, "Symbol Table").
+//! Names of keys, from the symbol table of their object's file (gABI, "Symbol Table").
 //!
-//! The file is read in pieces and not mapped: one that is cut short meanwhile must not end the
-//! process.  Nothing of it is believed but within its bounds.
+//! The file is read in pieces and not mapped: truncating a mapped file would end the process by
+//! SIGBUS.  All offsets in the file are checked.
 
 use crate::sys::errno::Errno;
 use crate::sys::file::File;
@@ -13,19 +13,19 @@ use core::ffi::CStr;
 const HEADER: usize = 64;
 const SECTION: usize = 64;
 const SYMBOL: usize = 24;
-/// Section types: symbols of all kinds, and those for the dynamic linker.
+/// Section types: the full symbol table, and that of the dynamic linker.
 const SYMTAB: u32 = 2;
 const DYNSYM: u32 = 11;
-/// Symbols that are read at once.
-const AT_ONCE: usize = 128;
+/// Number of symbols in one read.
+const CHUNK: usize = 128;
 /// The longest name, in bytes.
 const NAME: usize = 512;
 
-/// Calls `take` with the symbols of the object around `address` whose value is one of `keys`,
-/// which ascend: addresses of this process.
+/// Calls `take` with the key and the name of each symbol whose address is one of `keys`, in the
+/// file of the object at `address`.  `keys` are addresses of this process in ascending order.
 ///
 /// # Errors
-/// Where the file cannot be read, or is none that is understood (ENOEXEC).
+/// If the file cannot be read, or is not an ELF file with symbols (ENOEXEC).
 pub(crate) fn for_each(
     address: usize,
     keys: &[usize],
@@ -38,7 +38,7 @@ pub(crate) fn for_each(
     let path = CStr::from_bytes_with_nul(path.bytes()).map_err(|_| Errno(libc::ENAMETOOLONG))?;
     let file = File::open(path)?;
     let symbols = symbols(&file)?;
-    let mut buffer = [0; AT_ONCE * SYMBOL];
+    let mut buffer = [0; CHUNK * SYMBOL];
     let mut at = 0;
     while at < symbols.len {
         #[allow(clippy::cast_possible_truncation, reason = "at most the buffer's length")]
@@ -48,7 +48,7 @@ pub(crate) fn for_each(
         for symbol in chunk.as_chunks::<SYMBOL>().0 {
             let key = address_of(symbol).wrapping_add(object.bias);
             if is_defined(symbol) && keys.binary_search(&key).is_ok() {
-                named(&file, &symbols, symbol, key, take);
+                take_name(&file, &symbols, symbol, key, take);
             }
         }
         at += len as u64;
@@ -56,7 +56,7 @@ pub(crate) fn for_each(
     Ok(())
 }
 
-/// A table of symbols and its names, by places in the file, in bytes.
+/// File offsets and lengths, in bytes, of a symbol table and its string table.
 struct Symbols {
     start: u64,
     len: u64,
@@ -64,31 +64,31 @@ struct Symbols {
     names_len: u64,
 }
 
-fn word(bytes: &[u8], at: usize) -> u32 {
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let four = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>());
     four.map_or(0, |four| u32::from_ne_bytes(*four))
 }
 
-fn long(bytes: &[u8], at: usize) -> u64 {
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let eight = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
     eight.map_or(0, |eight| u64::from_ne_bytes(*eight))
 }
 
-fn half(bytes: &[u8], at: usize) -> u16 {
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
     let two = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>());
     two.map_or(0, |two| u16::from_ne_bytes(*two))
 }
 
-/// The symbols of the file: all of them, or else those for the dynamic linker.
+/// The symbol table of the file: the full one, or else that of the dynamic linker.
 fn symbols(file: &File) -> Result<Symbols, Errno> {
     let none = Err(Errno(libc::ENOEXEC));
     let mut header = [0; HEADER];
     file.read_at(&mut header, 0)?;
-    // ELF64 of this machine's byte order, which the loader has made sure of.
-    if !header.starts_with(b"\x7fELF\x02") || usize::from(half(&header, 58)) != SECTION {
+    // ELF64.  The byte order is the machine's, as the loader has checked.
+    if !header.starts_with(b"\x7fELF\x02") || usize::from(u16_at(&header, 58)) != SECTION {
         return none;
     }
-    let (start, count) = (long(&header, 40), u64::from(half(&header, 60)));
+    let (start, count) = (u64_at(&header, 40), u64::from(u16_at(&header, 60)));
     let section = |index: u64| -> Result<[u8; SECTION], Errno> {
         let mut bytes = [0; SECTION];
         let at = start.checked_add(index * SECTION as u64).ok_or(Errno(libc::ENOEXEC))?;
@@ -98,7 +98,7 @@ fn symbols(file: &File) -> Result<Symbols, Errno> {
     let mut found = None;
     for index in 0..count {
         let bytes = section(index)?;
-        match (word(&bytes, 4), &found) {
+        match (u32_at(&bytes, 4), &found) {
             (SYMTAB, _) => {
                 found = Some(bytes);
                 break;
@@ -108,43 +108,43 @@ fn symbols(file: &File) -> Result<Symbols, Errno> {
         }
     }
     let Some(symbols) = found else { return none };
-    let names = u64::from(word(&symbols, 40));
+    let names = u64::from(u32_at(&symbols, 40));
     if names >= count {
         return none;
     }
     let names = section(names)?;
     Ok(Symbols {
-        start: long(&symbols, 24),
-        len: long(&symbols, 32),
-        names: long(&names, 24),
-        names_len: long(&names, 32),
+        start: u64_at(&symbols, 24),
+        len: u64_at(&symbols, 32),
+        names: u64_at(&names, 24),
+        names_len: u64_at(&names, 32),
     })
 }
 
 fn address_of(symbol: &[u8; SYMBOL]) -> usize {
-    usize::try_from(long(symbol, 8)).unwrap_or(0)
+    usize::try_from(u64_at(symbol, 8)).unwrap_or(0)
 }
 
-/// Whether it is an object, or of no type, in some section.
+/// Whether the symbol is defined and is an object or of no type.
 fn is_defined(symbol: &[u8; SYMBOL]) -> bool {
     let [_, _, _, _, info, ..] = *symbol;
-    half(symbol, 6) != 0 && info & 0xf <= 1
+    u16_at(symbol, 6) != 0 && info & 0xf <= 1
 }
 
-fn named(
+fn take_name(
     file: &File,
     symbols: &Symbols,
     symbol: &[u8; SYMBOL],
     key: usize,
     take: &mut dyn FnMut(usize, &[u8]),
 ) {
-    let at = u64::from(word(symbol, 0));
+    let at = u64::from(u32_at(symbol, 0));
     let mut name = [0; NAME];
     #[allow(clippy::cast_possible_truncation, reason = "at most the buffer's length")]
     let len = symbols.names_len.saturating_sub(at).min(NAME as u64) as usize;
     let bytes = name.get_mut(..len).unwrap_or_default();
-    let Some(place) = symbols.names.checked_add(at) else { return };
-    if file.read_at(bytes, place).is_err() {
+    let Some(offset) = symbols.names.checked_add(at) else { return };
+    if file.read_at(bytes, offset).is_err() {
         return;
     }
     if let Some(end) = bytes.iter().position(|byte| *byte == 0) {

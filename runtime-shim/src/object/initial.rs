@@ -13,7 +13,7 @@ use crate::patching::apply;
 use crate::patching::changes::Changes;
 use crate::error::Error;
 use crate::key::Key;
-use crate::names::mangling::is_called;
+use crate::names::mangling;
 use crate::names::symbols;
 use crate::key::Op;
 use crate::sys::page_vec::PageVec;
@@ -160,7 +160,7 @@ fn fit(key: usize, name: &[u8], fits: &mut PageVec<Fit>) {
         for (index, wanted) in wishes.open() {
             let wish = (variable, index);
             let is_known = |fit: &Fit| fit.wish == wish && fit.key == key;
-            if is_called(name, wanted) && !fits.as_slice().iter().any(is_known) {
+            if mangling::matches(name, wanted) && !fits.as_slice().iter().any(is_known) {
                 // Without memory the name stays open, and is told at the end.
                 let _ = fits.push(Fit { wish, key });
             }

@@ -1,13 +1,16 @@
-//! `__clear_cache` for programs that write code and tell no other CPU: the cache maintenance
-//! that compilers' libraries do, and then a synchronisation of all threads.
+//! `__clear_cache` for programs that write code without synchronising other CPUs: the cache
+//! maintenance of compilers' runtime libraries, and then a synchronisation of all threads.
 //!
-//! Broadcasts are shared, never left out.  Each has a number; a caller that has done its cache
-//! maintenance reads the number of the last that was begun, and returns once one with a
-//! greater number has ended.  That one began after the caller's maintenance was complete:
-//! whoever begins a broadcast stores its number, with a full barrier before the call, and a
-//! load that finds a smaller number came before that store.  One broadcast is under way at a
-//! time, so that any number of callers have at most one each way through it, and each waits
-//! for two at most.
+//! Concurrent calls share broadcasts, but no call returns without one: a call returns after a
+//! broadcast has ended that began after the call's own cache maintenance.  Neither an elapsed
+//! time nor a count replaces a broadcast.
+//!
+//! Each broadcast has a number.  A caller that has completed its cache maintenance loads the
+//! number of the last broadcast that began, and returns once a broadcast with a greater number
+//! has ended.  That broadcast began after the caller's maintenance was complete: the thread that
+//! begins a broadcast stores its number, followed by a full barrier, before the system call, and
+//! a load that returns a smaller number precedes that store.  One broadcast is in progress at a
+//! time, so that a caller waits for at most two.
 
 use crate::sys::lock::{Lock, NotTaken};
 use super::icache;
@@ -17,16 +20,16 @@ use crate::sys::errno::Preserved;
 use crate::sys::{process, thread};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// What `__clear_cache` did in this process.
+/// Counts of `__clear_cache` in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IcacheCounts {
     /// Calls.
     pub(crate) calls: u64,
     /// Broadcasts.
     pub(crate) syncs: u64,
-    /// Calls that another thread's broadcast covers.
+    /// Calls that another thread's broadcast covered.
     pub(crate) shared: u64,
-    /// Calls whose broadcast failed or was impossible: other threads may execute old code.
+    /// Calls whose broadcast failed or was refused: other threads may execute old code.
     pub(crate) failed: u64,
 }
 
@@ -35,14 +38,16 @@ static SHARED: AtomicU64 = AtomicU64::new(0);
 static SYNCS: AtomicU64 = AtomicU64::new(0);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
-/// The number of the last broadcast that was begun, and of the last that ended well.
+/// The number of the last broadcast that began.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
+/// The number of the last broadcast that succeeded.
 static ENDED: AtomicU64 = AtomicU64::new(0);
 static LOCK: Lock = Lock::from_words(AtomicU32::new(0), AtomicU32::new(0));
-/// The process that holds the lock: a child of a fork has a copy that nobody will release.
+/// The process that holds the lock.  The child of a fork has a copy of a held lock that no
+/// thread releases.
 static HOLDER: AtomicU32 = AtomicU32::new(0);
 
-/// What was done so far.
+/// The counts so far.
 pub(crate) fn counts() -> IcacheCounts {
     let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
     IcacheCounts { calls: of(&CALLS), syncs: of(&SYNCS), shared: of(&SHARED), failed: of(&FAILED) }
@@ -63,11 +68,11 @@ pub(crate) fn clear(start: usize, end: usize) {
         Ok(()) => {}
         Err(NotTaken::Held) if is_held_here() => {
             if LOCK.acquire(me).is_err() {
-                return alone();
+                return broadcast_unshared();
             }
         }
-        // A signal handler in the middle of a broadcast, or a child of a fork.
-        Err(_) => return alone(),
+        // A signal handler that interrupted a broadcast, or the child of a fork.
+        Err(_) => return broadcast_unshared(),
     }
     HOLDER.store(process::id(), Ordering::Relaxed);
     if !is_ended(wanted) {
@@ -82,22 +87,22 @@ pub(crate) fn clear(start: usize, end: usize) {
     LOCK.release();
 }
 
-/// Whether a broadcast of this number or a later one has ended; it counts the call then.
+/// Whether the broadcast `wanted` or a later one has ended.  If so, counts the call as shared.
 fn is_ended(wanted: u64) -> bool {
     let is_ended = ENDED.load(Ordering::SeqCst) >= wanted;
     SHARED.fetch_add(u64::from(is_ended), Ordering::Relaxed);
     is_ended
 }
 
-/// Whether the lock's holder is a thread of this process, and will release it.
+/// Whether the lock is held by a thread of this process, which will release it.
 fn is_held_here() -> bool {
-    // 0 says that it was just taken or is just about to be released, here or in the parent
-    // when it forked; not to wait is right for both.
+    // 0 means that the lock has just been acquired or is about to be released, in this process
+    // or in the parent during the fork.  It is correct not to wait in either case.
     HOLDER.load(Ordering::Relaxed) == process::id()
 }
 
-/// A broadcast that nobody shares: always sound.
-fn alone() {
+/// Broadcasts for this call alone, which is always sound.
+fn broadcast_unshared() {
     fence(Ordering::SeqCst);
     broadcast();
 }

@@ -1,10 +1,13 @@
-//! The one final synchronisation: how it is done, how strong it is, and when it is refused.
+//! The final synchronisation of a batch: its method, its strength, and when it is refused.
 //!
-//! A thread that executes old code after a flip has returned has fetched it before.  On
-//! arm64 and x86-64 only a context synchronisation event of that thread's PE makes it fetch
-//! anew (Arm ARM DDI 0487 B2.2.5, Intel SDM volume 3 "Handling Self- and Cross-Modifying
-//! Code"); membarrier(2) with `PRIVATE_EXPEDITED_SYNC_CORE` brings one about on all PEs that
-//! run a thread of this process.  riscv64 has riscv_flush_icache(2) for it.
+//! A thread that executes old code after a flip has returned fetched that code earlier.  On
+//! arm64 and x86-64 only a context synchronisation event of its PE makes the thread fetch the
+//! new code (Arm ARM DDI 0487 B2.2.5, Intel SDM volume 3 "Handling Self- and Cross-Modifying
+//! Code").  membarrier(2) with `PRIVATE_EXPEDITED_SYNC_CORE` causes such an event on all PEs
+//! that run a thread of this process.  riscv64 has riscv_flush_icache(2) for the same purpose.
+//!
+//! No weaker synchronisation is used in silence: [`SyncLevel`] states what a flip got, and a
+//! best-effort method must be [allowed](Allowed).
 
 use super::settings::{self, Allowed};
 use crate::sys::errno::Errno;
@@ -20,27 +23,27 @@ mod command {
     pub(super) const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 6;
 }
 
-/// How the other threads are made to fetch new code.
+/// The method that makes the other threads fetch new code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// membarrier(2), PRIVATE_EXPEDITED_SYNC_CORE.
+    /// membarrier(2), `PRIVATE_EXPEDITED_SYNC_CORE`.
     SyncCore,
     /// riscv_flush_icache(2).
     FlushIcache,
-    /// There is no other thread.
+    /// None is needed: the process has one thread.
     SingleThread,
-    /// membarrier(2), GLOBAL: every PE passes through the scheduler, an exception or user
-    /// mode's end.  The kernel promises a memory barrier and no more.
+    /// membarrier(2), `GLOBAL`: every PE passes through the scheduler, an exception or the end
+    /// of user mode.  The kernel guarantees a memory barrier and nothing else.
     GlobalMembarrier,
 }
 
-/// How much a synchronisation is worth.
+/// The strength of a synchronisation, with its method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SyncLevel {
-    /// When the flip returns, no thread executes old code any more that has been told of it.
+    /// After the flip has returned, no thread that learns of it executes old code.
     Strict(Method),
-    /// Likely the same, by nobody's promise.
+    /// Probably the same, but neither the kernel nor the architecture guarantees it.
     BestEffort(Method),
 }
 
@@ -53,7 +56,7 @@ impl SyncLevel {
         }
     }
 
-    /// Whether it is sure.
+    /// Whether the synchronisation is strict.
     #[must_use]
     pub const fn is_strict(self) -> bool {
         matches!(self, Self::Strict(_))
@@ -71,17 +74,17 @@ impl fmt::Display for Method {
     }
 }
 
-/// Why there is no synchronisation that is allowed.
+/// The reason why no permitted synchronisation is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The process must not call membarrier(2), and has several threads.
+    /// The program or its environment forbids membarrier(2), and the process has several threads.
     Forbidden,
-    /// The kernel lacks membarrier(2) (ENOSYS), or a seccomp filter says so.
+    /// The kernel has no membarrier(2), or a seccomp filter answers for it (ENOSYS).
     NoMembarrier,
-    /// The kernel or the architecture lacks the command (EINVAL).
+    /// The kernel or the architecture does not support the command (EINVAL).
     NoSyncCore,
-    /// A policy denies it (EPERM and others).
+    /// A policy denies membarrier(2) (EPERM and others).
     Denied(Errno),
 }
 
@@ -89,33 +92,33 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forbidden => f.write_str("membarrier is forbidden by the program or by JLSHIM_NO_MEMBARRIER")?,
-            Self::NoMembarrier => f.write_str("the kernel, or a filter of system calls, has no membarrier (ENOSYS)")?,
+            Self::NoMembarrier => f.write_str("the kernel has no membarrier, or a seccomp filter denies it (ENOSYS)")?,
             Self::NoSyncCore => {
                 f.write_str("membarrier cannot synchronise the cores of this machine (EINVAL)")?;
             }
             Self::Denied(errno) => write!(f, "membarrier is denied: {errno}")?,
         }
-        f.write_str(", and the process has several threads that could go on with old code")
+        f.write_str(", and the process has several threads that could continue with old code")
     }
 }
 
-/// What registering came to; see [`State`].
-static STATE: AtomicI32 = AtomicI32::new(State::UNKNOWN);
+/// The outcome of the registration; see [`Registration`].
+static REGISTRATION: AtomicI32 = AtomicI32::new(Registration::UNKNOWN);
 
-/// What is known of membarrier(2) in this process.
-enum State {
+/// The registration of this process for membarrier(2).
+enum Registration {
     Unknown,
     Registered,
     Failed(Errno),
 }
 
-impl State {
-    // Numbers of errors are positive.
+impl Registration {
+    // Error numbers are positive.
     const UNKNOWN: i32 = 0;
     const REGISTERED: i32 = -1;
 
     fn load() -> Self {
-        match STATE.load(Ordering::Relaxed) {
+        match REGISTRATION.load(Ordering::Relaxed) {
             Self::UNKNOWN => Self::Unknown,
             Self::REGISTERED => Self::Registered,
             errno => Self::Failed(Errno(errno)),
@@ -128,27 +131,28 @@ impl State {
             Self::Registered => Self::REGISTERED,
             Self::Failed(errno) => errno.0,
         };
-        STATE.store(number, Ordering::Relaxed);
+        REGISTRATION.store(number, Ordering::Relaxed);
     }
 }
 
-/// Registers the process for membarrier(2), which takes longer once there are threads.
+/// Registers the process for membarrier(2).  The call takes longer once the process has several
+/// threads.
 pub(crate) fn register() {
     if cfg!(target_arch = "riscv64") || !settings::permits_membarrier() {
         return;
     }
-    // It needs no QUERY before: the kernel says EINVAL where it has no such command.
+    // No QUERY is needed: a kernel without the command returns EINVAL.
     match process::membarrier(command::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) {
-        Ok(_) => State::Registered,
-        Err(errno) => State::Failed(errno),
+        Ok(_) => Registration::Registered,
+        Err(errno) => Registration::Failed(errno),
     }
     .store();
 }
 
-/// The synchronisation that a batch would get now.
+/// The synchronisation that a batch would use now.
 ///
 /// # Errors
-/// Why there is none; a batch would be refused.
+/// The reason why a batch would be refused.
 pub(crate) fn choose(allowed: Allowed) -> Result<SyncLevel, Refusal> {
     if cfg!(target_arch = "riscv64") {
         return Ok(SyncLevel::Strict(Method::FlushIcache));
@@ -157,7 +161,7 @@ pub(crate) fn choose(allowed: Allowed) -> Result<SyncLevel, Refusal> {
         Ok(()) => return Ok(SyncLevel::Strict(Method::SyncCore)),
         Err(refusal) => refusal,
     };
-    // The only thread cannot be joined by another while it is here.
+    // Only this thread could start another one.
     if thread::count() == Ok(1) {
         return Ok(SyncLevel::Strict(Method::SingleThread));
     }
@@ -172,21 +176,21 @@ fn availability() -> Result<(), Refusal> {
     if !settings::permits_membarrier() {
         return Err(Refusal::Forbidden);
     }
-    if matches!(State::load(), State::Unknown) {
+    if matches!(Registration::load(), Registration::Unknown) {
         register();
     }
-    match State::load() {
-        State::Registered => Ok(()),
-        State::Failed(Errno(libc::ENOSYS)) | State::Unknown => Err(Refusal::NoMembarrier),
-        State::Failed(Errno(libc::EINVAL)) => Err(Refusal::NoSyncCore),
-        State::Failed(errno) => Err(Refusal::Denied(errno)),
+    match Registration::load() {
+        Registration::Registered => Ok(()),
+        Registration::Failed(Errno(libc::ENOSYS)) | Registration::Unknown => Err(Refusal::NoMembarrier),
+        Registration::Failed(Errno(libc::EINVAL)) => Err(Refusal::NoSyncCore),
+        Registration::Failed(errno) => Err(Refusal::Denied(errno)),
     }
 }
 
-/// Synchronises all threads by `level`.
+/// Synchronises all threads by the method of `level`.
 ///
 /// # Errors
-/// What the kernel said.
+/// The error of the kernel.
 pub(crate) fn synchronise(level: SyncLevel) -> Result<(), Errno> {
     match level.method() {
         Method::SyncCore => sync_core(),
@@ -199,8 +203,8 @@ pub(crate) fn synchronise(level: SyncLevel) -> Result<(), Errno> {
     }
 }
 
-/// EPERM says that the process is not registered, although it was: something (a checkpoint
-/// restored) has made it anew.  Registering again is all there is to do.
+/// EPERM means that the process is not registered, although it was: it has been recreated, for
+/// example from a checkpoint, and has to register again.
 fn sync_core() -> Result<(), Errno> {
     let sync = || process::membarrier(command::PRIVATE_EXPEDITED_SYNC_CORE).map(drop);
     match sync() {

@@ -1,4 +1,4 @@
-//! How stores to code reach all threads: cache maintenance, and the one final synchronisation.
+//! How stores to code reach all threads: cache maintenance, and the final synchronisation.
 
 #[cfg(feature = "capi")]
 pub(crate) mod clear_cache;

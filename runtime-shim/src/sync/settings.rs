@@ -1,4 +1,4 @@
-//! What a process allows the runtime to do.
+//! The settings of the process: the methods that it allows the runtime.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,19 +6,22 @@ static BEST_EFFORT: AtomicBool = AtomicBool::new(false);
 static PROC_MEM: AtomicBool = AtomicBool::new(false);
 static MEMBARRIER: AtomicBool = AtomicBool::new(true);
 
-/// What a batch may resort to, beside what is sound on every machine.
+/// Methods that a batch may use although they are not sound on every machine.
+///
+/// The runtime never uses one of them in silence: the program or its environment has to allow
+/// it, and [`Applied`](crate::Applied) and the report state the synchronisation that was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Allowed {
-    /// A synchronisation that is only likely to reach the other threads' instruction fetch,
-    /// where none is there that surely does.
+    /// A synchronisation that reaches the instruction fetch of the other threads probably but
+    /// not certainly, where no strict synchronisation is available.
     pub best_effort: bool,
-    /// Writing code by /proc/self/mem where its pages cannot be made writable.  It gets past
-    /// policies against writable code, so that nobody but the program's author can allow it.
+    /// Writing code through /proc/self/mem where its pages cannot be made writable.  It bypasses
+    /// policies against writable code, so that only the author of the program should allow it.
     pub proc_mem: bool,
 }
 
 impl Allowed {
-    /// What [`allow`] and the environment have allowed for the process.
+    /// The methods that [`allow`] and the environment have allowed for the process.
     pub(crate) fn in_process() -> Self {
         Self {
             best_effort: BEST_EFFORT.load(Ordering::Relaxed),
@@ -26,7 +29,7 @@ impl Allowed {
         }
     }
 
-    /// What this or `other` allows.
+    /// The methods that `self` or `other` allows.
     pub(crate) const fn or(self, other: Self) -> Self {
         Self {
             best_effort: self.best_effort || other.best_effort,
@@ -35,17 +38,17 @@ impl Allowed {
     }
 }
 
-/// Allows `what` for all batches of the process, and nothing else from now on.
-pub fn allow(what: Allowed) {
-    BEST_EFFORT.store(what.best_effort, Ordering::Relaxed);
-    PROC_MEM.store(what.proc_mem, Ordering::Relaxed);
+/// Allows the methods in `allowed`, and no others, for all batches of the process from now on.
+pub fn allow(allowed: Allowed) {
+    BEST_EFFORT.store(allowed.best_effort, Ordering::Relaxed);
+    PROC_MEM.store(allowed.proc_mem, Ordering::Relaxed);
 }
 
-/// Never calls membarrier(2) from now on: for processes under a seccomp filter that kills
-/// who does, which cannot be found out by trying.
+/// Makes the runtime never call membarrier(2) from now on: for a process under a seccomp filter
+/// that kills a process for the call, which the runtime cannot detect by trying.
 ///
-/// A constructor has called it by then, to register.  Where that is too late, set
-/// `JLSHIM_NO_MEMBARRIER=1` in the environment.
+/// The runtime's constructor has called membarrier(2) by then, to register.  Where that is too
+/// late, set `JLSHIM_NO_MEMBARRIER=1` in the environment.
 pub fn forbid_membarrier() {
     MEMBARRIER.store(false, Ordering::Relaxed);
 }
