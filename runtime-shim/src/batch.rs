@@ -188,7 +188,7 @@ pub(crate) fn apply_ops(
     let mut changes = Changes::new();
     let result = ops
         .try_for_each(|(key, op)| changes.add(key, op))
-        .and_then(|()| apply::changes(&mut held, changes.as_slice(), allowed));
+        .and_then(|()| apply::apply_changes(&mut held, changes.as_slice(), allowed));
     if result.is_err() {
         held.record.counts.failed_batches += 1;
     }

@@ -141,7 +141,7 @@ impl Known {
         let mut patches = PageVec::new();
         let uncovered = held.record.patches().iter();
         uncovered.copied().try_for_each(|patch| patches.push(patch)).map_err(Error::NoMemory)?;
-        Ok(Self { counts: held.record.counts, tables: held.tables.most(), patches })
+        Ok(Self { counts: held.record.counts, tables: held.tables.peak(), patches })
     }
 }
 

@@ -216,5 +216,5 @@ fn apply_held<'a>(
         let key = ptr::from_ref(change.key).addr();
         changed.push(Changed { key, before: change.before, count: change.count })?;
     }
-    Ok(apply::changes(state, changes.as_slice(), Allowed::in_process())?)
+    Ok(apply::apply_changes(state, changes.as_slice(), Allowed::in_process())?)
 }

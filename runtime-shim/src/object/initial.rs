@@ -197,5 +197,5 @@ fn apply_one(key: usize, op: Op) -> Result<(), Error> {
     let mut held = runtime::enter(Wait::Yes)?;
     let mut changes = Changes::new();
     changes.add(key, op)?;
-    apply::changes(&mut held, changes.as_slice(), Allowed::in_process()).map(drop)
+    apply::apply_changes(&mut held, changes.as_slice(), Allowed::in_process()).map(drop)
 }

@@ -103,7 +103,7 @@ unsafe fn bring_up_to_date(state: &mut State, object: *const Object) -> Result<(
                 .map_or(Ok(()), |patch| patches.push(patch).map_err(Error::NoMemory))
         })
     };
-    let result = collected.and_then(|()| apply::patches(state, Allowed::in_process()).map(drop));
+    let result = collected.and_then(|()| apply::apply_patches(state, Allowed::in_process()).map(drop));
     if result.is_err() {
         let State { mappings, record, .. } = state;
         // SAFETY: the caller's promise.

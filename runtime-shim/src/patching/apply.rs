@@ -1,4 +1,13 @@
-//! One batch from its changes of counts to code that all threads execute.
+//! The steps of a batch, from changes of counts to code that all threads execute.
+//!
+//! A batch is all or nothing, by the order of its steps:
+//!
+//! 1. Verify and encode the patch of every site, and probe the pages of the counts (a futex
+//!    operation that adds 0).
+//! 2. Choose the method of the final synchronisation.
+//! 3. Open all windows.
+//! 4. Write all sites, and synchronise once.  A failure here undoes the writes.
+//! 5. Publish the counts, so that no thread learns of the flip before the synchronisation.
 
 #![allow(unsafe_code, reason = "writes code")]
 
@@ -16,27 +25,27 @@ use crate::patching::table::Site;
 use crate::patching::window;
 use crate::patching::write;
 
-/// What a batch came to.
+/// The result of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
-    /// Sites that were patched.
+    /// Number of sites that were patched.
     pub sites: usize,
-    /// Runs of pages that were made writable for it; 0 where /proc/self/mem was used.
+    /// Number of runs of pages that were made writable; 0 if /proc/self/mem was used.
     pub page_runs: usize,
-    /// How the other threads were synchronised; none where nothing was patched.
+    /// The synchronisation of the other threads; `None` if no site was patched.
     pub sync: Option<SyncLevel>,
 }
 
-/// What a site with the sense `branch` holds while its key has `count`.
+/// The instruction that a site with the sense `branch` holds while its key has `count`.
 const fn wanted(count: i32, branch: bool) -> JumpLabelType {
     JumpLabelType::wanted(StaticKey::is_on(count), branch)
 }
 
-/// Applies `changes`: verifies, writes, synchronises once, publishes.
+/// Applies `changes`: verifies, writes, synchronises once, and publishes the counts.
 ///
 /// # Errors
-/// Why nothing was changed.
-pub(crate) fn changes(
+/// The reason why nothing was changed.
+pub(crate) fn apply_changes(
     state: &mut State,
     changes: &[Change],
     allowed: Allowed,
@@ -46,9 +55,9 @@ pub(crate) fn changes(
     for change in changes.iter().filter(|change| change.flips()) {
         collect(state, change)?;
     }
-    let applied = patches(state, allowed)?;
+    let applied = apply_patches(state, allowed)?;
     for change in changes {
-        // Unchanged counts are left alone: their pages may be read-only.
+        // An unchanged count is not written: its page may be read-only.
         if change.before != change.count {
             change.key.publish(change.count);
         }
@@ -57,41 +66,41 @@ pub(crate) fn changes(
     Ok(applied)
 }
 
-/// A count that could not be published would leave a key that its sites do not follow.
+/// Checks that a count can be published: otherwise the sites would not agree with their key.
 fn check_count(change: &Change) -> Result<(), Error> {
     let key = core::ptr::from_ref(change.key).addr();
     memory::probe_writable(change.key.word()).map_err(|errno| Error::KeyNotWritable { key, errno })
 }
 
-/// Adds the patches of one key to the state's.
+/// Adds the patches of one key to the patches of `state`.
 fn collect(state: &mut State, change: &Change) -> Result<(), Error> {
     let State { tables, mappings, patches, .. } = state;
     let key = core::ptr::from_ref(change.key).addr();
     tables.for_each_site(key, Error::NoMemory, |site| {
         let (from, to) = (wanted(change.before, site.branch), wanted(change.count, site.branch));
-        patches.push(verified(mappings, site, from, to)?).map_err(Error::NoMemory)
+        patches.push(verify(mappings, site, from, to)?).map_err(Error::NoMemory)
     })
 }
 
-/// The patch of one site, whose code is there and is what it must be.
-fn verified(
+/// The patch of one site, after a check that the site lies in code and holds `from`.
+fn verify(
     mappings: &mut Mappings,
     site: Site,
     from: JumpLabelType,
     to: JumpLabelType,
 ) -> Result<Patch, Error> {
-    // All of the unit around a site lies in the site's page.
+    // The whole unit around a site lies in the page of the site.
     if mappings.code_at(site.code)?.is_none() {
         return Err(Error::NotCode { site: site.code, key: site.key });
     }
-    // SAFETY: the page can be read.
+    // SAFETY: the page is readable.
     unsafe { code::patch(site, from, to) }
 }
 
-/// The patch after which a site executes `to`; none where it does already.
+/// The patch after which a site executes `to`, or `None` if it does so already.
 ///
 /// # Errors
-/// Where the code is neither a NOP nor the site's jump, or cannot be patched.
+/// If the code is neither a NOP nor the jump of the site, or cannot be patched.
 pub(crate) fn needed(
     mappings: &mut Mappings,
     site: Site,
@@ -101,39 +110,39 @@ pub(crate) fn needed(
         JumpLabelType::Nop => JumpLabelType::Jmp,
         JumpLabelType::Jmp => JumpLabelType::Nop,
     };
-    match verified(mappings, site, from, to) {
+    match verify(mappings, site, from, to) {
         Ok(patch) => Ok(Some(patch)),
         Err(error @ Error::UnexpectedCode { .. }) => {
-            verified(mappings, site, to, from).map(|_| None).map_err(|_| error)
+            verify(mappings, site, to, from).map(|_| None).map_err(|_| error)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Writes the state's patches and synchronises; all or nothing.
-pub(crate) fn patches(state: &mut State, allowed: Allowed) -> Result<Applied, Error> {
+/// Writes the patches of `state` and synchronises; all or nothing.
+pub(crate) fn apply_patches(state: &mut State, allowed: Allowed) -> Result<Applied, Error> {
     if state.patches.as_slice().is_empty() {
         return Ok(Applied { sites: 0, page_runs: 0, sync: None });
     }
-    put_in_order(state)?;
+    sort_and_merge(state)?;
     let level = sync::choose(allowed).map_err(Error::NoSync)?;
     let (patches, runs) = (state.patches.as_slice(), &mut state.runs);
     window::plan(patches, &mut state.mappings, runs)?;
-    let writer = write::all(patches, runs.as_slice(), level, allowed, &mut state.record)?;
+    let writer = write::write_all(patches, runs.as_slice(), level, allowed, &mut state.record)?;
     if let Err(errno) = sync::synchronise(level) {
-        take_back(state, level, allowed);
+        roll_back(state, level, allowed);
         return Err(Error::SyncFailed(errno));
     }
     state.record.counts.batches += 1;
     state.record.counts.patches += patches.len() as u64;
-    note(state, level);
+    record_cover(state, level);
     let page_runs = if writer.opens_windows() { state.runs.as_slice().len() } else { 0 };
     Ok(Applied { sites: state.patches.as_slice().len(), page_runs, sync: Some(level) })
 }
 
-/// Sites in order of address, so that pages and lines come once.  One site of two entries
-/// that agree is one patch.
-fn put_in_order(state: &mut State) -> Result<(), Error> {
+/// Sorts the patches by address, so that each page and cache line is visited once, and merges
+/// the patches of entries that agree about a site.
+fn sort_and_merge(state: &mut State) -> Result<(), Error> {
     let patches = state.patches.as_mut_slice();
     patches.sort_unstable_by_key(|patch| patch.site);
     let mut kept = 0;
@@ -150,8 +159,8 @@ fn put_in_order(state: &mut State) -> Result<(), Error> {
     Ok(())
 }
 
-/// Records what covers the state's patches.
-fn note(state: &mut State, level: SyncLevel) {
+/// Records how the patches of `state` are covered.
+fn record_cover(state: &mut State, level: SyncLevel) {
     if !level.is_strict() {
         for patch in state.patches.as_slice() {
             let Patch { site, key, .. } = *patch;
@@ -161,8 +170,9 @@ fn note(state: &mut State, level: SyncLevel) {
     state.record.synced(level);
 }
 
-/// Writes the old code again after a sync that failed.  Other threads may have seen the new.
-fn take_back(state: &mut State, level: SyncLevel, allowed: Allowed) {
+/// Writes the old code back after a failed synchronisation.  Other threads may have executed the
+/// new code.
+fn roll_back(state: &mut State, level: SyncLevel, allowed: Allowed) {
     state.record.sync_failed();
     for patch in state.patches.as_mut_slice() {
         *patch = patch.reversed();
@@ -173,7 +183,7 @@ fn take_back(state: &mut State, level: SyncLevel, allowed: Allowed) {
         state.record.uncovered(UncoveredPatch { site, key, why: Uncovered::SyncFailed });
     }
     let runs = state.runs.as_slice();
-    if write::all(patches, runs, level, allowed, &mut state.record).is_ok()
+    if write::write_all(patches, runs, level, allowed, &mut state.record).is_ok()
         && sync::synchronise(level).is_ok()
     {
         state.record.synced(level);

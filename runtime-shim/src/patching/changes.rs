@@ -1,4 +1,4 @@
-//! The changes of keys that the operations of a batch come to, each key once.
+//! The changes of counts that result from the operations of a batch, one for each key.
 
 use crate::abi::StaticKey;
 use crate::error::Error;
@@ -7,7 +7,7 @@ use crate::key::Op;
 use crate::sys::page_vec::PageVec;
 use crate::sys::errno::Errno;
 
-/// A key, its count, and the count it is to have.
+/// A key with its count before and after the batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     pub(crate) key: &'static Key,
@@ -21,7 +21,8 @@ impl Change {
     }
 }
 
-/// The changes, in the order in which their keys came first.  One, the rule, needs no memory.
+/// The changes, in the order in which their keys first occur.  A single change, the common case,
+/// needs no memory.
 pub(crate) struct Changes {
     first: Option<Change>,
     more: PageVec<Change>,
@@ -29,15 +30,15 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// None.
+    /// No changes.
     pub(crate) const fn new() -> Self {
         Self { first: None, more: PageVec::new(), index: Index::new() }
     }
 
-    /// Adds `op` on `key`, which starts from what the operations before it have left.
+    /// Adds `op` on `key`.  It starts from the count that the operations before it result in.
     ///
     /// # Errors
-    /// Where the count cannot be changed so, and [`Error::NoMemory`].
+    /// If `op` is not possible for that count, and [`Error::NoMemory`].
     pub(crate) fn add(&mut self, key: &'static Key, op: Op) -> Result<(), Error> {
         let address = address_of(key);
         if let Some(change) = self.find(address) {
@@ -49,7 +50,7 @@ impl Changes {
         self.push(change).map_err(Error::NoMemory)
     }
 
-    /// All of them.
+    /// All changes.
     pub(crate) fn as_slice(&self) -> &[Change] {
         if self.first.is_some() { self.first.as_slice() } else { self.more.as_slice() }
     }
@@ -82,23 +83,24 @@ fn address_of(key: &Key) -> usize {
     core::ptr::from_ref(key).addr()
 }
 
-/// Which element of a list has a key: a hash table of positions with open addressing and
-/// linear probing, at most half full.  Short lists have none, and are gone through.
+/// The position of each key in a list: a hash table with open addressing and linear probing, at
+/// most half full.  A short list is searched without a table.
 #[derive(Debug)]
 struct Index {
-    /// Positions plus 1, or 0; a power of two of them.
+    /// Positions plus 1, or 0 for an empty slot; their number is a power of two.
     slots: PageVec<usize>,
 }
 
 impl Index {
-    /// Up to so many elements a look at each is as fast, and needs no memory.
+    /// The longest list that is searched without a table: a linear search is as fast, and needs
+    /// no memory.
     const SHORT: usize = 16;
 
     const fn new() -> Self {
         Self { slots: PageVec::new() }
     }
 
-    /// The position of `key` among `len` elements; `is_it` says whether it is there.
+    /// The position of `key` among `len` elements; `is_it` compares the element at a position.
     fn find(&self, key: usize, len: usize, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
         let slots = self.slots.as_slice();
         if slots.is_empty() {
@@ -110,7 +112,7 @@ impl Index {
             .find(|at| is_it(*at))
     }
 
-    /// Takes in the last of `len` elements, whose keys `key_of` gives by position.
+    /// Adds the last of `len` elements, whose keys `key_of` returns by position.
     fn extend(
         &mut self,
         len: usize,
@@ -122,7 +124,7 @@ impl Index {
         let is_full = 2 * len > self.slots.as_slice().len();
         if is_full {
             self.slots.clear();
-            // Twice as many as are needed now, so that each is put in twice on average.
+            // Twice as many slots as needed, so that an element is inserted twice on average.
             (0..(4 * len).next_power_of_two()).try_for_each(|_| self.slots.push(0))?;
         }
         let first = if is_full { 0 } else { len - 1 };
@@ -143,18 +145,18 @@ impl Index {
     }
 }
 
-/// All of `slots` slots, a power of two, beginning with that of `key`.
+/// The sequence of all `slots` slots, a power of two, from the first slot of `key`.
 fn probe(key: usize, slots: usize) -> impl Iterator<Item = usize> {
     let first = spread(key);
     (0..slots).map(move |step| first.wrapping_add(step) & slots.wrapping_sub(1))
 }
 
-/// Bits of `key` in which each depends on all.
+/// A hash of `key`, in which each bit depends on all bits of `key`.
 ///
-/// Statics lie at equal distances, which one multiplication would map to equal distances
-/// again, and so to clusters: there are two, by 2^64 divided by the golden ratio (Knuth, The
-/// Art of Computer Programming 3, 6.4), and the upper half, to which all bits below it
-/// contribute, is folded into the lower.
+/// Statics lie at equal distances.  One multiplication maps these to equal distances again, and
+/// so to clusters.  Therefore the hash multiplies twice by 2^64 divided by the golden ratio
+/// (Knuth, The Art of Computer Programming 3, 6.4), and each time folds the upper half, to which
+/// all lower bits contribute, into the lower half.
 #[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits")]
 const fn spread(key: usize) -> usize {
     const RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -168,33 +170,32 @@ mod tests {
     use super::*;
     use core::cell::Cell;
 
-    /// Adds `count` keys, `stride` bytes apart, and looks for each: how often an element was
-    /// looked at.
-    fn looks(count: usize, stride: usize) -> usize {
+    /// The number of comparisons when `count` keys, `stride` bytes apart, are added and found.
+    fn comparisons(count: usize, stride: usize) -> usize {
         let key = |at: usize| 0x7f12_3456_7010 + at * stride;
-        let (mut index, looks) = (Index::new(), Cell::new(0));
-        let look = |found: usize, wanted: usize| {
-            looks.set(looks.get() + 1);
+        let (mut index, comparisons) = (Index::new(), Cell::new(0));
+        let compare = |found: usize, wanted: usize| {
+            comparisons.set(comparisons.get() + 1);
             found == wanted
         };
         for at in 0..count {
-            assert_eq!(index.find(key(at), at, |found| look(found, at)), None);
+            assert_eq!(index.find(key(at), at, |found| compare(found, at)), None);
             index.extend(at + 1, |at| Some(key(at))).unwrap();
         }
         for at in 0..count {
-            assert_eq!(index.find(key(at), count, |found| look(found, at)), Some(at));
+            assert_eq!(index.find(key(at), count, |found| compare(found, at)), Some(at));
         }
-        looks.get()
+        comparisons.get()
     }
 
     #[test]
-    fn many_keys_are_found_in_few_steps() {
-        // Miri takes a thousand times as long.
+    fn many_keys_are_found_in_few_comparisons() {
+        // Miri is a thousand times slower.
         let counts: &[usize] = if cfg!(miri) { &[17, 100] } else { &[17, 100, 1_000, 10_000] };
         for stride in [16, 24, 32, 64, 4096, 1 << 20] {
             for count in counts.iter().copied() {
-                let looks = looks(count, stride);
-                assert!(looks < 4 * count + 300, "{looks} for {count} keys of {stride}");
+                let comparisons = comparisons(count, stride);
+                assert!(comparisons < 4 * count + 300, "{comparisons} for {count} keys of {stride}");
             }
         }
     }
@@ -208,9 +209,8 @@ mod tests {
         assert_eq!(index.find(99, Index::SHORT, |at| at == 99), None);
     }
 
-    /// The worst keys, which all begin in one slot, are found too.
     #[test]
-    fn keys_of_one_slot_are_found() {
+    fn keys_with_the_same_first_slot_are_found() {
         let mut all = [0; 40];
         let mut same = (1usize..).filter(|key| probe(*key, 1 << 8).next() == Some(7));
         all.iter_mut().for_each(|key| *key = same.next().unwrap());

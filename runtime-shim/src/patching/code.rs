@@ -1,6 +1,6 @@
-//! Code at a site: what it must be, what it is, and the one store that changes it.
+//! The code at a site: reading and verifying it, and the one store that changes it.
 //!
-//! Each architecture's section says which stores other threads may execute through.
+//! Each architecture's module states which stores are safe while other threads execute the site.
 
 #![allow(unsafe_code, reason = "reads and writes code by address")]
 
@@ -10,42 +10,43 @@ use crate::insn::InsnBytes;
 use crate::patching::table::Site;
 use crate::sync::icache;
 
-/// One site that a batch changes.
+/// The change of one site by a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patch {
     /// Address of the site.
     pub(crate) site: usize,
     /// Address of its key.
     pub(crate) key: usize,
-    /// What is there.
+    /// The present code.
     pub(crate) old: InsnBytes,
-    /// What will be there.
+    /// The code to be written.
     pub(crate) new: InsnBytes,
 }
 
 impl Patch {
-    /// The same backwards.
+    /// The patch that undoes this one.
     pub(crate) const fn reversed(self) -> Self {
         Self { old: self.new, new: self.old, ..self }
     }
 }
 
-/// Makes `patches`, which are in order of address, visible to instruction fetch.
+/// Makes `patches`, sorted by address, visible to instruction fetch.
 pub(crate) fn make_visible(patches: &[Patch]) {
     icache::make_visible(|bytes| lines_of(patches, bytes));
 }
 
-/// Each line of `bytes` bytes that holds one of `patches`, once.
+/// The addresses of the cache lines of `bytes` bytes that contain `patches`, each once.
 fn lines_of(patches: &[Patch], bytes: usize) -> impl Iterator<Item = usize> {
     let mut last = None;
     let lines = patches.iter().map(move |patch| patch.site & !(bytes - 1));
     lines.filter(move |line| last.replace(*line) != Some(*line))
 }
 
-/// The bytes at `site` and the patch of it from the state `was_on` of its key to `is_on`.
+/// The patch of `site`, which holds the instruction `from`, to the instruction `to`.
 ///
 /// # Errors
-/// Where the code is not what `was_on` demands, or has no encoding.
+/// If the site holds other code, if one of the instructions has no encoding, or if one store
+/// cannot write the site.
 ///
 /// # Safety
 /// The [unit](UNIT) around `site.code` is readable.
@@ -59,7 +60,7 @@ pub(crate) unsafe fn patch(
     let found = unsafe { isa::read(at) };
     let old = isa::encode(site, from, found)?;
     let new = isa::encode(site, to, found)?;
-    let found = isa::cut(found, old);
+    let found = isa::insn_of(found, old);
     if !isa::is_writable_at_once(at, old) {
         return Err(Error::Alignment { site: at, key, unit: UNIT });
     }
@@ -73,8 +74,8 @@ pub(crate) use isa::{UNIT, store};
 
 /// Instructions of one aligned word, changed by one store of 32 bits.
 ///
-/// A64, Arm ARM (DDI 0487) B2.2.5: NOP and B may be changed into one another while other PEs
-/// execute them; each executes the old or the new one.  RV64: NOP and JAL of four bytes, as
+/// A64, Arm ARM (DDI 0487) B2.2.5: NOP and B may replace one another while other PEs execute
+/// them; each PE executes the old or the new instruction.  RV64: NOP and JAL of four bytes, as
 /// Linux `arch/riscv/kernel/patch.c` writes them.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod isa {
@@ -98,7 +99,7 @@ mod isa {
         Ok(InsnBytes::from_word(word))
     }
 
-    /// Bytes that are written at once.
+    /// Number of bytes that one store writes.
     pub(crate) const UNIT: usize = 4;
 
     /// # Safety
@@ -106,14 +107,14 @@ mod isa {
     pub(super) unsafe fn read(at: usize) -> [u8; 8] {
         let mut bytes = [0; 8];
         if is_aligned(at) {
-            // SAFETY: the caller's promise; others only ever store whole words here.
+            // SAFETY: the caller's promise; all stores to code are of whole words.
             let word = unsafe { AtomicU32::from_ptr(ptr::with_exposed_provenance_mut(at)) };
             bytes[..4].copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
         }
         bytes
     }
 
-    pub(super) fn cut(found: [u8; 8], _like: InsnBytes) -> InsnBytes {
+    pub(super) fn insn_of(found: [u8; 8], _like: InsnBytes) -> InsnBytes {
         let [a, b, c, d, ..] = found;
         InsnBytes::from_word(u32::from_le_bytes([a, b, c, d]))
     }
@@ -126,7 +127,8 @@ mod isa {
         at.is_multiple_of(UNIT)
     }
 
-    /// Stores the new code; false if the old is not there any more.
+    /// Stores the new code.  Returns false, and stores nothing, if the site no longer holds the
+    /// old code.
     ///
     /// # Safety
     /// The page of the site is writable.
@@ -148,11 +150,11 @@ mod isa {
     }
 }
 
-/// x86-64.  The site lies in one aligned word of eight bytes, which is compared and swapped
-/// whole: bytes around it that are somebody else's (a debugger's int3) stay, and other
-/// threads fetch the old or the new instruction.  That is how AMD and Intel processors
-/// behave, and what this industry relies on, rather than what Intel's manual promises
-/// (SDM volume 3, "Handling Self- and Cross-Modifying Code").
+/// x86-64.  The site lies in one aligned word of eight bytes, which is compared and swapped as a
+/// whole: bytes around the site that something else writes (a debugger's int3) are kept, and
+/// other threads fetch the old or the new instruction.  Intel's manual does not guarantee this
+/// (SDM volume 3, "Handling Self- and Cross-Modifying Code"); AMD and Intel processors behave so,
+/// and other software relies on it.
 #[cfg(target_arch = "x86_64")]
 mod isa {
     use super::{Error, InsnBytes, JumpLabelType, Patch, Site};
@@ -160,14 +162,14 @@ mod isa {
     use core::ptr;
     use core::sync::atomic::{AtomicU64, Ordering};
 
-    /// Bytes that are written at once.
+    /// Number of bytes that one store writes.
     pub(crate) const UNIT: usize = 8;
 
     const fn unit_of(at: usize) -> usize {
         at & !(UNIT - 1)
     }
 
-    /// The bytes from `at` to the end of its unit, then zeroes.
+    /// The bytes from `at` to the end of its unit, followed by zeroes.
     ///
     /// # Safety
     /// The unit is readable.
@@ -178,7 +180,7 @@ mod isa {
         (word >> (8 * (at - unit_of(at)))).to_le_bytes()
     }
 
-    /// The length of a site is that of the instruction there, as in Linux
+    /// The length of a site: that of the instruction which it holds, as in Linux
     /// `arch/x86/kernel/jump_label.c`.
     const fn length(found: [u8; 8]) -> usize {
         match found {
@@ -203,7 +205,7 @@ mod isa {
         })
     }
 
-    pub(super) fn cut(found: [u8; 8], like: InsnBytes) -> InsnBytes {
+    pub(super) fn insn_of(found: [u8; 8], like: InsnBytes) -> InsnBytes {
         let [a, b, c, d, e, ..] = found;
         match like.as_slice().len() {
             x86::SHORT_BYTES => InsnBytes::from_two([a, b]),
@@ -215,7 +217,8 @@ mod isa {
         at - unit_of(at) + insn.as_slice().len() <= UNIT
     }
 
-    /// Stores the new code; false if the old is not there any more.
+    /// Stores the new code.  Returns false, and stores nothing, if the site no longer holds the
+    /// old code.
     ///
     /// # Safety
     /// The page of the site is writable.

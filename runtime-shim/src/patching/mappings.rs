@@ -1,4 +1,7 @@
-//! The mappings of a process, out of the text of /proc/PID/maps or smaps (proc(5)).
+//! The mappings of this process with code, from /proc/self/maps and smaps (proc(5)).
+//!
+//! Reading these files takes longer than a batch.  They are read at the first flip, and again
+//! after objects have been loaded or unloaded.
 
 #![allow(unsafe_code, reason = "the auxiliary vector")]
 
@@ -8,39 +11,39 @@ use crate::sys::file::File;
 use crate::sys::page_vec::PageVec;
 use core::ffi::CStr;
 
-/// PROT_BTI of arm64 (Linux `arch/arm64/include/uapi/asm/mman.h`): indirect branches into
-/// the pages have to land on BTI.
+/// PROT_BTI of arm64 (Linux `arch/arm64/include/uapi/asm/mman.h`): an indirect branch into the
+/// pages must land on BTI.
 pub(crate) const PROT_BTI: i32 = 0x10;
 
-/// Pages that lie together and have one protection.
+/// Adjacent pages with one protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mapping {
     /// Address of the first byte.
     pub(crate) start: usize,
-    /// Address behind the last byte.
+    /// Address after the last byte.
     pub(crate) end: usize,
     /// PROT_… flags.
     pub(crate) protection: i32,
 }
 
-/// Takes text apart as it comes.
+/// Parses the text of such a file in pieces.
 #[derive(Debug)]
 pub(crate) struct Parser {
-    /// The line so far; what is longer is a path that is not needed.
+    /// The begin of the present line; the rest of a longer line is dropped.
     line: [u8; Self::LONGEST],
     len: usize,
     pending: Option<Mapping>,
 }
 
 impl Parser {
-    /// No line is longer whose end matters: VmFlags has up to 64 flags of three bytes.
+    /// The longest line that is needed to its end: VmFlags has up to 64 flags of three bytes.
     const LONGEST: usize = 256;
 
     pub(crate) const fn new() -> Self {
         Self { line: [0; Self::LONGEST], len: 0, pending: None }
     }
 
-    /// Takes the next part of the text; `found` gets each mapping that is complete.
+    /// Parses the next piece of the text and calls `found` with each complete mapping.
     pub(crate) fn feed(
         &mut self,
         text: &[u8],
@@ -57,7 +60,7 @@ impl Parser {
         Ok(())
     }
 
-    /// There is no more text.
+    /// Ends the text.
     pub(crate) fn finish(
         mut self,
         found: &mut impl FnMut(Mapping) -> Result<(), Errno>,
@@ -109,7 +112,7 @@ fn hexadecimal(digits: &[u8]) -> Option<usize> {
     usize::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// What is known of the process's mappings that can be executed.
+/// The mappings of this process that are readable and executable, as last read.
 #[derive(Debug)]
 pub(crate) struct Mappings {
     all: PageVec<Mapping>,
@@ -120,7 +123,7 @@ impl Mappings {
         Self { all: PageVec::new() }
     }
 
-    /// Those given and no others, until one is asked for that is not among them.
+    /// The given mappings, until an address outside them is queried.
     #[cfg(test)]
     pub(super) fn of(mappings: &[Mapping]) -> Self {
         let mut all = PageVec::new();
@@ -128,16 +131,16 @@ impl Mappings {
         Self { all }
     }
 
-    /// They may have changed: objects came or went.
+    /// Discards the mappings, after objects have been loaded or unloaded.
     pub(crate) fn forget(&mut self) {
         self.all.clear();
     }
 
-    /// The mapping that can be read and executed at `address`, as it was when it was first
-    /// asked for: reading all mappings for each batch would take longer than the batch.
+    /// The readable and executable mapping at `address`, as last read.  If none is known there,
+    /// all mappings are read again.
     ///
     /// # Errors
-    /// Where /proc/self cannot be read.
+    /// If /proc/self cannot be read.
     pub(crate) fn code_at(&mut self, address: usize) -> Result<Option<Mapping>, Error> {
         if let Some(known) = self.known(address) {
             return Ok(Some(known));
@@ -159,9 +162,9 @@ impl Mappings {
             let code = libc::PROT_READ | libc::PROT_EXEC;
             if mapping.protection & code != code { Ok(()) } else { all.push(mapping) }
         })?;
-        if is_guard_possible() {
-            // Only smaps says whether pages are guarded, and it takes longer.  The addresses
-            // are those of maps, since an emulator may translate those alone.
+        if has_bti() {
+            // Only smaps states whether pages are guarded, and it takes longer to read.  The
+            // addresses are taken from maps, since an emulator may translate that file alone.
             read_mappings(c"/proc/self/smaps", &mut |guarded| {
                 let mappings = all.as_mut_slice().iter_mut();
                 mappings
@@ -175,7 +178,7 @@ impl Mappings {
     }
 }
 
-/// Reads the file of mappings at `path`.
+/// Reads the file `path` and calls `take` with each mapping.
 fn read_mappings(
     path: &CStr,
     take: &mut impl FnMut(Mapping) -> Result<(), Errno>,
@@ -193,7 +196,7 @@ fn read_mappings(
     }
 }
 
-/// Makes neighbours with one protection one mapping.
+/// Merges adjacent mappings with the same protection.
 fn join(all: &mut PageVec<Mapping>) {
     let mappings = all.as_mut_slice();
     let mut kept = 0;
@@ -210,9 +213,9 @@ fn join(all: &mut PageVec<Mapping>) {
 }
 
 /// Whether the machine has branch target identification (HWCAP2_BTI).
-fn is_guard_possible() -> bool {
+fn has_bti() -> bool {
     const HWCAP2_BTI: libc::c_ulong = 1 << 17;
-    // SAFETY: getauxval reads a vector that the kernel has made.
+    // SAFETY: getauxval reads the auxiliary vector.
     cfg!(target_arch = "aarch64") && unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_BTI != 0
 }
 
@@ -244,7 +247,7 @@ mod tests {
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
 
     #[test]
-    fn reads_maps_in_parts_of_any_size() {
+    fn maps_are_parsed_in_pieces_of_any_size() {
         let (r, w, x) = (libc::PROT_READ, libc::PROT_WRITE, libc::PROT_EXEC);
         let wanted = [
             Mapping { start: 0x5600, end: 0x5700, protection: r },
@@ -258,7 +261,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
     }
 
     #[test]
-    fn reads_the_branch_guard_from_smaps() {
+    fn bti_is_parsed_from_smaps() {
         let smaps = b"5700-5a00 r-xp 00001000 fe:00 1 /bin/x\nSize: 12 kB\nRss: 4 kB\n\
             VmFlags: rd ex mr mw me bt \n5a00-5b00 r-xp 0 fe:00 1 /bin/x\nVmFlags: rd ex btx \n";
         let text = libc::PROT_READ | libc::PROT_EXEC;
@@ -269,19 +272,19 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
     }
 
     #[test]
-    fn long_paths_are_cut() {
+    fn long_paths_are_truncated() {
         let mut text = b"1000-2000 r-xp 0 0:0 0 /".to_vec();
         text.extend([b'a'; 5000]);
         text.extend(b"\n2000-3000 r--p 0 0:0 0\n");
         assert_eq!(parse(&text, 100).len(), 2);
     }
 
-    /// The mappings of this process hold this function.
+    /// The mappings of this process contain this function.
     #[test]
     #[cfg_attr(miri, ignore = "functions of Miri are in no mapping")]
-    fn reads_its_own() {
+    fn the_mappings_of_this_process_are_parsed() {
         let text = std::fs::read("/proc/self/maps").unwrap();
-        let own = (long_paths_are_cut as fn()) as usize;
+        let own = (long_paths_are_truncated as fn()) as usize;
         let holds = |mapping: &&Mapping| (mapping.start..mapping.end).contains(&own);
         let found = parse(&text, 4096);
         let mapping = found.iter().find(holds).unwrap();
@@ -291,9 +294,9 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
 
     #[test]
     #[cfg_attr(miri, ignore = "opens a file by a system call of its own")]
-    fn finds_its_own_code() {
+    fn code_and_data_of_this_process_are_told_apart() {
         let mut mappings = Mappings::new();
-        let own = (finds_its_own_code as fn()) as usize;
+        let own = (code_and_data_of_this_process_are_told_apart as fn()) as usize;
         let mapping = mappings.code_at(own).unwrap().unwrap();
         assert!((mapping.start..mapping.end).contains(&own));
         assert_eq!(mapping.protection & !PROT_BTI, libc::PROT_READ | libc::PROT_EXEC);
@@ -303,7 +306,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
 
     proptest! {
         #[test]
-        fn takes_anything(text in proptest::collection::vec(any::<u8>(), 0..600), step in 1usize..80) {
+        fn any_text_is_parsed(text in proptest::collection::vec(any::<u8>(), 0..600), step in 1usize..80) {
             parse(&text, step);
         }
     }

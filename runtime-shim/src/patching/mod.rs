@@ -1,4 +1,9 @@
 //! From changes of counts to code that all threads execute.
+//!
+//! [`table`] lists the sites of a key, [`code`] verifies and encodes the patch of a site,
+//! [`window`] makes its pages writable, [`write`] stores it, and [`apply`] puts these steps and
+//! the final synchronisation in order, on the state that [`runtime`] guards by a lock.
+//! [`transform`] is the interface for programs that queue and synchronise patches themselves.
 
 pub(crate) mod apply;
 pub(crate) mod changes;

@@ -1,24 +1,24 @@
-//! What was patched, and by what synchronisation it is covered.
+//! The record of patches, and of the synchronisations that cover them.
 
 use crate::sys::page_vec::PageVec;
 use crate::sync::SyncLevel;
 
-/// Why a patch is not known to have reached all threads.
+/// The reason why a patch may not have reached all threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Uncovered {
-    /// It was written by the low-level queue, and no apply has followed.
+    /// [`transform::queue`](crate::transform::queue) wrote the patch, and no apply has followed.
     Queued,
-    /// The synchronisation that would have covered it failed.
+    /// The synchronisation that would have covered the patch failed.
     SyncFailed,
-    /// Only a best-effort synchronisation has covered it.
+    /// Only a best-effort synchronisation has covered the patch.
     BestEffort,
-    /// The site does not follow its key: its object came after the key was flipped, and it
-    /// could not be brought up to date.
+    /// The site does not follow its key: its object was loaded after the key was flipped, and
+    /// the site could not be patched.
     Stale,
 }
 
 impl Uncovered {
-    /// Its name in reports.
+    /// The name of the reason in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -30,26 +30,26 @@ impl Uncovered {
     }
 }
 
-/// A patch that is not known to have reached all threads.
+/// A patch that may not have reached all threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UncoveredPatch {
     /// Address of the site.
     pub site: usize,
     /// Address of its key.
     pub key: usize,
-    /// Why.
+    /// The reason.
     pub why: Uncovered,
 }
 
-/// What the runtime has done in this process so far.
+/// Counts of what the runtime has done in this process so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Counts {
-    /// Batches that were applied; those that found nothing to flip are none.
+    /// Batches that patched at least one site.
     pub batches: u64,
-    /// Batches that were refused or taken back.
+    /// Batches that were refused or rolled back.
     pub failed_batches: u64,
-    /// Sites written, those taken back not counted.
+    /// Sites that were written, without those that were rolled back.
     pub patches: u64,
     /// Strict synchronisations.
     pub strict_syncs: u64,
@@ -59,13 +59,13 @@ pub struct Counts {
     pub failed_syncs: u64,
     /// Patches that no strict synchronisation has covered yet.
     pub uncovered: u64,
-    /// Of those, the ones that there was no room to remember.
+    /// Of the uncovered patches, those that the list does not contain for lack of room.
     pub forgotten: u64,
-    /// Runs of pages that could not be given back their protection.
+    /// Runs of pages whose protection could not be restored.
     pub open_pages: u64,
 }
 
-/// The record that the runtime keeps.
+/// The record of the runtime.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) counts: Counts,
@@ -73,8 +73,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Patches that are remembered one by one, at most.
-    const ROOM: usize = 1 << 16;
+    /// The most uncovered patches that are listed.
+    const CAPACITY: usize = 1 << 16;
 
     pub(crate) const fn new() -> Self {
         let counts = Counts {
@@ -91,7 +91,7 @@ impl Record {
         Self { counts, uncovered: PageVec::new() }
     }
 
-    /// A synchronisation took place: everything before it is covered, or at its level.
+    /// Records a synchronisation, which covers all patches before it at its level.
     pub(crate) fn synced(&mut self, level: SyncLevel) {
         if level.is_strict() {
             self.counts.strict_syncs += 1;
@@ -106,7 +106,7 @@ impl Record {
         }
     }
 
-    /// A stale site is not: it has not been written at all.
+    /// Removes all covered patches.  A stale site stays: it has not been written.
     fn cover(&mut self) {
         let mut kept = 0;
         let patches = self.uncovered.as_mut_slice();
@@ -121,21 +121,21 @@ impl Record {
         self.counts.forgotten = 0;
     }
 
-    /// A synchronisation failed.
+    /// Records a synchronisation that failed.
     pub(crate) fn sync_failed(&mut self) {
         self.counts.failed_syncs += 1;
     }
 
-    /// A patch that is not covered.
+    /// Records a patch that is not covered.
     pub(crate) fn uncovered(&mut self, patch: UncoveredPatch) {
         self.counts.uncovered += 1;
-        let has_room = self.uncovered.as_slice().len() < Self::ROOM;
+        let has_room = self.uncovered.as_slice().len() < Self::CAPACITY;
         if !has_room || self.uncovered.push(patch).is_err() {
             self.counts.forgotten += 1;
         }
     }
 
-    /// The patches that are not covered, as far as they are remembered.
+    /// The uncovered patches, as far as they are listed.
     pub(crate) fn patches(&self) -> &[UncoveredPatch] {
         self.uncovered.as_slice()
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strict_sync_covers_all_that_was_written() {
+    fn a_strict_sync_covers_all_written_sites() {
         let mut record = Record::new();
         record.uncovered(patch(1, Uncovered::Queued));
         record.uncovered(patch(2, Uncovered::Stale));
@@ -170,12 +170,12 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "65,536 patches take minutes")]
-    fn what_is_forgotten_is_counted() {
+    fn patches_without_room_are_counted() {
         let mut record = Record::new();
-        for site in 0..Record::ROOM + 5 {
+        for site in 0..Record::CAPACITY + 5 {
             record.uncovered(patch(site, Uncovered::Queued));
         }
-        assert_eq!(record.counts.uncovered, Record::ROOM as u64 + 5);
+        assert_eq!(record.counts.uncovered, Record::CAPACITY as u64 + 5);
         assert_eq!(record.counts.forgotten, 5);
     }
 }

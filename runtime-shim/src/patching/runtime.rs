@@ -1,4 +1,7 @@
-//! The one state of the runtime in this process, and the way into it.
+//! The state of the runtime in this process, and the lock that guards it.
+//!
+//! The lock belongs to the runtime alone.  A function that holds it never calls the dynamic
+//! linker: a thread that closes an object holds the linker's lock while it waits for this one.
 
 #![allow(unsafe_code, reason = "state under a lock")]
 
@@ -18,28 +21,28 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Everything that batches share.
+/// The state that batches share.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) tables: Tables,
     pub(crate) mappings: Mappings,
     pub(crate) record: Record,
-    /// Room for a batch, kept so that most batches map nothing.
+    /// Patches of the present batch; the memory is kept, so that most batches map none.
     pub(crate) patches: PageVec<Patch>,
-    /// The same.
+    /// Runs of pages of the present batch, likewise.
     pub(crate) runs: PageVec<Run>,
-    /// Whether a key has been flipped, so that objects that come later may be stale.
+    /// Whether a key has been flipped, so that the sites of objects loaded later may be stale.
     pub(crate) has_flipped: bool,
 }
 
 struct Runtime {
     lock: Lock,
     state: UnsafeCell<State>,
-    /// The process that handles forks, from its first batch on; 0 before.
+    /// The process that handles forks, after its first batch; 0 before.
     process: AtomicU32,
 }
 
-// SAFETY: the state is accessed by who holds the lock.
+// SAFETY: only a thread that holds the lock accesses the state.
 unsafe impl Sync for Runtime {}
 
 static RUNTIME: Runtime = Runtime {
@@ -62,21 +65,22 @@ pub(crate) enum Wait {
     No,
 }
 
-/// The state, held.  While it is, this thread handles no signal and is not cancelled.
+/// Exclusive access to the state.  Meanwhile this thread handles no signal and cannot be
+/// cancelled.
 pub(crate) struct Held {
-    // In the order in which they are dropped; the lock goes before them, see `drop`.
+    // Dropped in this order, after the lock has been released by `drop`.
     _signals: Blocked,
     _errno: Preserved,
 }
 
-/// Takes the runtime.
+/// Acquires the runtime.
 ///
 /// # Errors
 /// [`Error::Busy`], [`Error::ForeignProcess`].
 pub(crate) fn enter(wait: Wait) -> Result<Held, Error> {
     let errno = Preserved::new();
     let signals = Blocked::new();
-    // Before the lock: in a process without handlers nobody may be there to release it.
+    // Before the lock: in a process without fork handlers, its holder may not exist.
     let started_in = RUNTIME.process.load(Ordering::Relaxed);
     if started_in != 0 && started_in != process::id() {
         return Err(Error::ForeignProcess { started_in });
@@ -90,12 +94,12 @@ pub(crate) fn enter(wait: Wait) -> Result<Held, Error> {
     Ok(Held { _signals: signals, _errno: errno })
 }
 
-/// Sees to it that a child of a fork from now on has no batch half done.
+/// Registers the fork handlers, which ensure that the child of a fork has no batch half done.
 ///
-/// Called before a first batch and not by the constructor, since it would take half of its
-/// time and most processes never flip a key; and not in signal handlers, as the C library
-/// has a lock there, and allocates: whoever was cancelled in that would leave its allocator
-/// locked.
+/// The first batch calls this function and not the constructor: the registration would take half
+/// of the constructor's time, and most processes never flip a key.  Signal handlers must not call
+/// it, since the C library takes a lock and allocates here.  Signals are blocked meanwhile: a
+/// thread cancelled here would leave the allocator locked.
 pub(crate) fn handle_forks() {
     static IS_DONE: AtomicBool = AtomicBool::new(false);
     if IS_DONE.load(Ordering::Relaxed) {
@@ -106,8 +110,8 @@ pub(crate) fn handle_forks() {
         return;
     }
     let (before, parent, child) = (before_fork, after_fork_in_parent, after_fork_in_child);
-    // SAFETY: the handlers are functions of this object; the C library forgets them when it
-    // is closed.
+    // SAFETY: the handlers are functions of this object; the C library removes them when the
+    // object is closed.
     let failed = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
     if failed == 0 {
         RUNTIME.process.store(process::id(), Ordering::Relaxed);
@@ -131,15 +135,15 @@ impl Deref for Held {
 
 impl DerefMut for Held {
     fn deref_mut(&mut self) -> &mut State {
-        // SAFETY: this thread holds the lock, and `self` is borrowed for as long.
+        // SAFETY: this thread holds the lock, and `self` is borrowed for the result's lifetime.
         unsafe { &mut *RUNTIME.state.get() }
     }
 }
 
-/// Before a fork: waits for a batch of another thread, so that the child has none half done.
+/// Before a fork: waits for the batch of another thread, so that the child has none half done.
 extern "C" fn before_fork() {
-    // It is held already where a signal handler forks in the middle of nothing: batches
-    // block signals, so that only a fork inside a fork handler comes here twice.
+    // Batches block signals, so that this thread holds the lock already only if a fork handler
+    // forks.
     let _ = RUNTIME.lock.acquire(thread::id());
 }
 
@@ -148,7 +152,7 @@ extern "C" fn after_fork_in_parent() {
     RUNTIME.lock.release();
 }
 
-/// After a fork, in the child: its memory is a copy, and its only thread holds the lock.
+/// After a fork, in the child: the child's only thread holds its copy of the lock.
 extern "C" fn after_fork_in_child() {
     socket::close_all_in_child();
     RUNTIME.process.store(process::id(), Ordering::Relaxed);

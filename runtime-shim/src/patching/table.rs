@@ -1,5 +1,5 @@
-//! The jump tables of this process: one for each executable and shared object that has
-//! sites, in a list through the objects' own memory.
+//! The jump tables of this process: one for each executable and shared object with sites, in a
+//! list whose nodes lie in the objects' own memory.
 
 #![allow(unsafe_code, reason = "tables and objects by address")]
 
@@ -10,7 +10,7 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// An entry with its displacements resolved: addresses of this process.
+/// A jump entry, resolved to addresses of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(crate) code: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// What `entry`, which lies at `address`, stands for.
+    /// Resolves `entry`, which lies at `address`.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
@@ -40,16 +40,15 @@ impl Site {
     }
 }
 
-/// A node for one executable or shared object with sites, in that object's own data.
+/// The list node of one executable or shared object with sites, in that object's own data.
 ///
-/// The runtime writes it under its lock; to everyone else it is opaque.
-///
-/// Eight words, as the header says.
+/// It has eight words, as `struct jlshim_object` of the C header, and is opaque to the object.
+/// The runtime writes it under its lock.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Object {
     node: UnsafeCell<Node>,
-    /// Written with the node, and read also without the lock.
+    /// Written with the node; also read without the lock.
     is_listed: AtomicBool,
     spare: usize,
 }
@@ -60,7 +59,7 @@ struct Node {
     start: *const RelativeEntry,
     len: usize,
     next: *const Object,
-    /// Numbers of entries in the order of their keys; empty until it is needed.
+    /// Indexes of the entries, sorted by key; empty until first needed.
     by_key: PageVec<u32>,
 }
 
@@ -76,50 +75,51 @@ impl Default for Object {
 }
 
 impl Object {
-    /// A node in no list.
+    /// A node that is not in the list.
     #[must_use]
     pub const fn new() -> Self {
         Self { node: UnsafeCell::new(Node::new()), is_listed: AtomicBool::new(false), spare: 0 }
     }
 
-    /// Whether it is in a list.  Who has it added and removed is told the truth.
+    /// Whether the node is in the list.  Reliable for the thread that adds and removes it.
     pub(crate) fn is_listed(&self) -> bool {
         self.is_listed.load(Ordering::Relaxed)
     }
 }
 
-/// The start of the table that was added last, while it is in the list; 0 for none.
+/// The start of the table that was added last, while it is in the list; otherwise 0.
 ///
-/// Each definition of a key has a constructor of its own, which asks for its object's table to
-/// be added.  All but the first of an object are answered by this word, without the lock.
+/// Each definition of a key has a constructor that registers the table of its object.  For all
+/// of them except the first of an object this word shows, without the lock, that the table is
+/// in the list.
 static LAST_ADDED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether the table at `start` is known to be in the list.
+/// Whether the table at `start` was the last one added and is in the list.
 ///
-/// It cannot be taken out at the same time, by the promise of who adds and removes it.
+/// The object that registers the table does not remove it at the same time.
 pub(crate) fn is_last_added(start: *const RelativeEntry) -> bool {
     !start.is_null() && LAST_ADDED.load(Ordering::Acquire) == start.addr()
 }
 
-/// Why a table was not added.
+/// The reason why a table was not added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotAdded {
-    /// Its bytes are no whole number of entries, or begin where none can.
+    /// Its length is not a multiple of an entry's, or its start is not aligned.
     NotATable {
-        /// Address.
+        /// Address of the first byte.
         start: usize,
-        /// Bytes.
+        /// Length in bytes.
         len: usize,
     },
-    /// It is there already.
+    /// The table is empty or already in the list.
     Known,
 }
 
-/// The list of objects.
+/// The list of objects with jump tables.
 #[derive(Debug)]
 pub(crate) struct Tables {
     first: *const Object,
-    most: (usize, usize),
+    peak: (usize, usize),
 }
 
 // SAFETY: the list is accessed under the runtime's lock alone.
@@ -127,13 +127,13 @@ unsafe impl Send for Tables {}
 
 impl Tables {
     pub(crate) const fn new() -> Self {
-        Self { first: ptr::null(), most: (0, 0) }
+        Self { first: ptr::null(), peak: (0, 0) }
     }
 
     /// Adds the table from `start` to `stop`, with `object` as its node.
     ///
     /// # Safety
-    /// The table and the node stay where they are, and the table as it is, until
+    /// The table and the node stay in place, and the table unchanged, until
     /// [`remove`](Self::remove).
     pub(crate) unsafe fn add(
         &mut self,
@@ -162,11 +162,11 @@ impl Tables {
         node_of.is_listed.store(true, Ordering::Relaxed);
         self.first = object;
         LAST_ADDED.store(start.addr(), Ordering::Release);
-        self.most = self.most.max(self.extent());
+        self.peak = self.peak.max(self.extent());
         Ok(())
     }
 
-    /// Takes `object` out of the list; whether it was in it.
+    /// Removes `object` from the list.  Returns whether it was there.
     ///
     /// # Safety
     /// `object` is valid.
@@ -202,13 +202,13 @@ impl Tables {
         core::iter::successors(node(self.first), move |last| node(last.next))
     }
 
-    /// The most tables that were in the list at one time, and entries in all of them: at the
-    /// exit of a process its own table may be gone before the report is written.
-    pub(crate) fn most(&self) -> (usize, usize) {
-        self.most
+    /// The largest number of tables that were in the list at one time, and of their entries:
+    /// when a process exits, its own table may be removed before the report is written.
+    pub(crate) fn peak(&self) -> (usize, usize) {
+        self.peak
     }
 
-    /// Tables in the list, and entries in all of them.
+    /// The number of tables in the list, and of all their entries.
     fn extent(&self) -> (usize, usize) {
         self.nodes().fold((0, 0), |(tables, sites), node| (tables + 1, sites + node.len))
     }
@@ -221,7 +221,7 @@ impl Tables {
         })
     }
 
-    /// What `entry` stands for.
+    /// Resolves `entry`.
     ///
     /// # Safety
     /// A table in the list [holds](Self::holds) it.
@@ -230,10 +230,11 @@ impl Tables {
         Site::of(unsafe { *entry }, entry.addr())
     }
 
-    /// Calls `take` with each site of the key at `key`, until it fails.
+    /// Calls `take` with each site of the key at the address `key`, until `take` fails.
     ///
     /// # Errors
-    /// ENOMEM by `no_memory` where there is none for the order by keys, or what `take` says.
+    /// The error of `take`; or ENOMEM, converted by `no_memory`, if the index by key does not
+    /// fit into memory.
     pub(crate) fn for_each_site<E>(
         &self,
         key: usize,
@@ -245,7 +246,7 @@ impl Tables {
         while let Some(object) = unsafe { at.as_ref() } {
             // SAFETY: as above; no other reference to this node exists here.
             let node = unsafe { &mut *object.node.get() };
-            node.put_in_order().map_err(&no_memory)?;
+            node.sort_by_key().map_err(&no_memory)?;
             let order = node.by_key.as_slice();
             let first = order.partition_point(|index| node.site(*index).key < key);
             let sites = order.iter().skip(first).map(|index| node.site(*index));
@@ -257,8 +258,9 @@ impl Tables {
         Ok(())
     }
 
-    /// Calls `take` with each key of each table, until it fails: where the table begins, the
-    /// key, and how many sites it has there.  Keys ascend within a table.
+    /// Calls `take` with each key of each table, until `take` fails: the address of the table,
+    /// the address of the key, and the number of the key's sites in the table.  Keys ascend
+    /// within a table.
     ///
     /// # Errors
     /// As [`for_each_site`](Self::for_each_site).
@@ -272,7 +274,7 @@ impl Tables {
         while let Some(object) = unsafe { at.as_ref() } {
             // SAFETY: as above; no other reference to this node exists here.
             let node = unsafe { &mut *object.node.get() };
-            node.put_in_order().map_err(&no_memory)?;
+            node.sort_by_key().map_err(&no_memory)?;
             let key_of = |index: &u32| node.site(*index).key;
             let order = node.by_key.as_slice();
             for of_key in order.chunk_by(|a, b| key_of(a) == key_of(b)) {
@@ -284,7 +286,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Calls `take` with each site of `object`, until it fails.
+    /// Calls `take` with each site of `object`, until `take` fails.
     ///
     /// # Safety
     /// `object` is in the list.
@@ -310,11 +312,11 @@ impl Node {
     /// The site of entry `index`, which is less than `len`.
     fn site(&self, index: u32) -> Site {
         let entry = self.start.wrapping_add(index as usize);
-        // SAFETY: the entry is in the table, which stays as it is while it is listed.
+        // SAFETY: the entry is in the table, which does not change while the node is listed.
         unsafe { Tables::resolve(entry) }
     }
 
-    fn put_in_order(&mut self) -> Result<(), Errno> {
+    fn sort_by_key(&mut self) -> Result<(), Errno> {
         if self.by_key.as_slice().len() == self.len {
             return Ok(());
         }
@@ -346,14 +348,14 @@ mod tests {
     }
 
     #[test]
-    fn displacements_are_from_the_field() {
+    fn displacements_count_from_their_field() {
         let site = Site::of(entry(2, 0x800, 0x900, 0x4000 | 1), 0x1020);
         assert_eq!(site, Site { code: 0x800, target: 0x900, key: 0x4000, branch: true });
         let site = Site::of(entry(0, 0x9000, 0x8000, 0x10), 0x1000);
         assert_eq!(site, Site { code: 0x9000, target: 0x8000, key: 0x10, branch: false });
     }
 
-    /// A table whose keys are addresses behind it, as multiples of 16.
+    /// A table whose keys are addresses after it, as multiples of 16.
     fn table<const N: usize>(keys: [usize; N]) -> [RelativeEntry; N] {
         let mut index = 0;
         keys.map(|key| {
@@ -375,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_sites_of_a_key_in_every_table() {
+    fn the_sites_of_a_key_are_found_in_every_table() {
         let (first, second) = (table([3, 1, 3, 2]), table([2, 2]));
         let (one, two, three) = (Object::new(), Object::new(), Object::new());
         let mut tables = Tables::new();
@@ -387,7 +389,7 @@ mod tests {
         assert_eq!(add(&one, &first), Ok(()));
         assert_eq!(add(&two, &second), Ok(()));
         assert_eq!(add(&three, &second), Err(NotAdded::Known));
-        assert_eq!(add(&three, &[]), Err(NotAdded::Known), "nothing to add");
+        assert_eq!(add(&three, &[]), Err(NotAdded::Known), "an empty table");
         assert_eq!(tables.extent(), (2, 6));
         let key = |table: &[RelativeEntry], key: usize| {
             table.as_ptr().addr() - 16 + key * 16 + (1 << 20)
@@ -404,11 +406,11 @@ mod tests {
         assert!(!unsafe { tables.remove(&raw const three) });
         assert_eq!(keys_of(&tables, key(&first, 3)), 0);
         assert_eq!(keys_of(&tables, key(&second, 2)), 2);
-        assert_eq!((tables.extent(), tables.most()), ((1, 2), (2, 6)));
+        assert_eq!((tables.extent(), tables.peak()), ((1, 2), (2, 6)));
     }
 
     #[test]
-    fn refuses_what_is_no_table() {
+    fn a_range_that_is_not_a_table_is_refused() {
         let entries = table([1, 2]);
         let start = entries.as_ptr();
         let stop = start.cast::<u8>().wrapping_add(24).cast::<RelativeEntry>();

@@ -1,9 +1,9 @@
-//! The two steps of a patch, for who batches himself: *queue* writes sites, and one *apply*
-//! synchronises all threads.
+//! The two steps of a patch, for programs that batch patches themselves: [`queue`] writes one
+//! site, and one [`apply`] synchronises all threads with every queued site.
 //!
-//! They are the kernel's `arch_jump_label_transform_queue` and `_apply` (Linux 6.12
-//! `kernel/jump_label.c`).  Keys' counts are not theirs to change.  What is queued and not
-//! applied is in the [report](crate::report).
+//! They correspond to the kernel's `arch_jump_label_transform_queue` and `_apply` (Linux 6.12
+//! `kernel/jump_label.c`).  They do not change the counts of keys.  The
+//! [report](crate::report()) lists patches that are queued and not yet applied.
 
 #![allow(unsafe_code, reason = "entries by address")]
 
@@ -18,13 +18,14 @@ use crate::patching::table::Tables;
 use crate::patching::window;
 use crate::patching::write;
 
-/// Writes the site of `entry` so that it executes `to`; whether that changed it.
+/// Writes the site of `entry` so that it executes `to`.  Returns whether the site changed.
 ///
-/// This thread executes the new code from now on, others the old or the new until
-/// [`apply`] returns.  A site that is so already is left alone.
+/// From now on this thread executes the new code.  Other threads execute the old or the new code
+/// until [`apply`] returns.  A site that executes `to` already is not written.
 ///
 /// # Errors
-/// [`Error::NotAnEntry`] for what is in no registered table, or why nothing was written.
+/// [`Error::NotAnEntry`] if no registered table contains `entry`; otherwise the reason why
+/// nothing was written.
 pub fn queue(entry: &RelativeEntry, to: JumpLabelType) -> Result<bool, Error> {
     runtime::handle_forks();
     let mut held = runtime::enter(Wait::Yes)?;
@@ -33,7 +34,7 @@ pub fn queue(entry: &RelativeEntry, to: JumpLabelType) -> Result<bool, Error> {
     if !state.tables.holds(address) {
         return Err(Error::NotAnEntry { entry: address.addr() });
     }
-    // SAFETY: a table holds it.
+    // SAFETY: a table holds the entry.
     let site = unsafe { Tables::resolve(address) };
     let Some(patch) = apply::needed(&mut state.mappings, site, to)? else { return Ok(false) };
     state.patches.clear();
@@ -45,19 +46,19 @@ pub fn queue(entry: &RelativeEntry, to: JumpLabelType) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Writes without a sync, but only where one will be possible.
+/// Writes without a synchronisation, provided that one is possible later.
 fn write_unsynced(state: &mut State) -> Result<(), Error> {
     let allowed = Allowed::in_process();
     let level = sync::choose(allowed).map_err(Error::NoSync)?;
     let (patches, runs) = (state.patches.as_slice(), &mut state.runs);
     window::plan(patches, &mut state.mappings, runs)?;
-    write::all(patches, runs.as_slice(), level, allowed, &mut state.record).map(drop)
+    write::write_all(patches, runs.as_slice(), level, allowed, &mut state.record).map(drop)
 }
 
-/// Synchronises all threads with everything that was queued before.
+/// Synchronises all threads with every site that was queued before.
 ///
 /// # Errors
-/// [`Error::NoSync`], [`Error::SyncFailed`]; what was queued stays written and uncovered.
+/// [`Error::NoSync`], [`Error::SyncFailed`]; queued sites stay written and uncovered.
 pub fn apply() -> Result<SyncLevel, Error> {
     let mut held = runtime::enter(Wait::Yes)?;
     let level = sync::choose(Allowed::in_process()).map_err(Error::NoSync)?;

@@ -1,7 +1,7 @@
-//! The pages of a batch, made writable for as long as it writes.
+//! Windows: the pages of a batch, writable while the batch writes.
 //!
-//! They never lose the right to be executed: other threads are running there.  All windows
-//! are opened before the first byte is written, or none is.
+//! Pages stay executable throughout, since other threads execute them.  All windows are opened
+//! before the first byte is written, or none is.
 
 #![allow(unsafe_code, reason = "protections of code")]
 
@@ -13,27 +13,27 @@ use crate::sys::errno::Errno;
 use crate::sys::file::File;
 use crate::sys::memory;
 
-/// Pages between two that a batch writes, which it makes writable too rather than open two
-/// windows: a system call costs more.
+/// The most pages between two sites that one window spans: opening them with the others costs
+/// less than the system calls of a second window.
 const BRIDGED_PAGES: usize = 16;
 
-/// Pages with one protection that are made writable together.
+/// A run of pages with one protection, made writable together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Address of the first page.
     start: usize,
-    /// Bytes.
+    /// Length in bytes.
     len: usize,
-    /// PROT_… flags that they have, and get back.
+    /// PROT_… flags of the pages before and after the batch.
     protection: i32,
-    /// The first site on them.
+    /// The first site on these pages.
     site: usize,
 }
 
-/// The runs of pages of `patches`, which are in order of address.
+/// Determines the runs of pages of `patches`, which are sorted by address.
 ///
 /// # Errors
-/// [`Error::NotCode`] for a site outside of all code.
+/// [`Error::NotCode`] for a site outside code.
 pub(crate) fn plan(
     patches: &[Patch],
     mappings: &mut Mappings,
@@ -49,7 +49,7 @@ pub(crate) fn plan(
             continue;
         }
         let mapping = mappings.code_at(site)?.ok_or(Error::NotCode { site, key })?;
-        // A site crosses no unit, and so no page.
+        // A site crosses no boundary of a unit, and so none of a page.
         let start = site & !(page - 1);
         match runs.as_mut_slice().last_mut() {
             Some(last) if bridges(last, start, mapping, page) => {
@@ -69,17 +69,17 @@ fn bridges(last: &Run, start: usize, mapping: Mapping, page: usize) -> bool {
     last.start >= mapping.start && gap <= BRIDGED_PAGES * page
 }
 
-/// Makes `runs` writable; on an error all are as they were.
+/// Makes `runs` writable.  On an error all have their previous protection.
 ///
 /// # Errors
-/// [`Error::Protect`] for the first that the kernel refuses.
+/// [`Error::Protect`] for the first run that the kernel refuses.
 pub(crate) fn open(runs: &[Run]) -> Result<(), Error> {
     for (index, run) in runs.iter().enumerate() {
         let writable = run.protection | libc::PROT_WRITE;
-        // SAFETY: the pages are code of this process, and lose no right.
+        // SAFETY: the pages are code of this process, and no access is forbidden.
         if let Err(errno) = unsafe { memory::mprotect(run.start, run.len, writable) } {
-            // Those before it were opened a moment ago, and what is closed now cannot need
-            // more mappings than there were.
+            // Closing the runs before it needs no more mappings than existed before they were
+            // opened.
             close(runs.get(..index).unwrap_or_default())?;
             let (Run { start, len, site, .. }, policy) = (*run, policy(errno));
             return Err(Error::Protect { site, start, len, errno, policy });
@@ -88,14 +88,14 @@ pub(crate) fn open(runs: &[Run]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives `runs` back the protections they had.
+/// Restores the protection of `runs`.
 ///
 /// # Errors
-/// [`Error::Protect`] for the first that the kernel refuses; the others are closed.
+/// [`Error::Protect`] for the first run that the kernel refuses; the others are closed.
 pub(crate) fn close(runs: &[Run]) -> Result<(), Error> {
     let mut first = Ok(());
     for run in runs {
-        // SAFETY: the pages are code of this process; only the batch needed to write there.
+        // SAFETY: the pages are code of this process, which only the batch writes.
         if let Err(errno) = unsafe { memory::mprotect(run.start, run.len, run.protection) } {
             let (Run { start, len, site, .. }, policy) = (*run, policy(errno));
             first = first.and(Err(Error::Protect { site, start, len, errno, policy }));
@@ -104,7 +104,7 @@ pub(crate) fn close(runs: &[Run]) -> Result<(), Error> {
     first
 }
 
-/// What probably makes mprotect fail with `errno`.
+/// The policy that probably makes mprotect fail with `errno`.
 fn policy(errno: Errno) -> Option<WritePolicy> {
     match errno.0 {
         libc::ENOMEM | libc::EAGAIN => Some(WritePolicy::Limit),
@@ -121,7 +121,7 @@ fn is_selinux_enforcing() -> bool {
     file.and_then(|file| file.read(&mut answer)).is_ok() && answer == *b"1"
 }
 
-/// Kept where it is known that pages are guarded: what mprotect is not told is lost.
+/// PROT_BTI is a flag of its own, which mprotect would clear if a run did not keep it.
 const _: () = assert!(PROT_BTI & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) == 0);
 
 #[cfg(test)]
@@ -140,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_joined_within_a_mapping() {
+    fn pages_of_one_mapping_share_a_window() {
         let page = memory::page_size();
-        // Outside of what this process has mapped, so that nothing but these is known.
+        // Addresses that this process has not mapped.
         let base = 16 * page;
         let mapping = |from: usize, to: usize| Mapping {
             start: base + from * page,
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "opens a file by a system call of its own")]
-    fn a_site_outside_of_code_is_found() {
+    fn a_site_outside_code_is_refused() {
         let site = 16 * memory::page_size();
         let error = planned([site], &[]).unwrap_err();
         assert_eq!(error, Error::NotCode { site, key: 1 });

@@ -1,5 +1,5 @@
-//! Writes a batch's patches: through windows, or where that is refused and it is allowed, by
-//! /proc/self/mem.  On an error everything written is taken back.
+//! Writes the patches of a batch: through windows or, where windows are refused and the program
+//! allows it, through /proc/self/mem.  On an error all writes are undone.
 
 #![allow(unsafe_code, reason = "writes code")]
 
@@ -12,12 +12,12 @@ use crate::sys::file::File;
 use crate::sys::thread;
 use crate::patching::window::{self, Run};
 
-/// How patches are written.
+/// The means by which patches are written.
 #[derive(Debug)]
 pub(crate) enum Writer {
-    /// Into pages that are writable for a while.
+    /// Stores to pages that are temporarily writable.
     Window,
-    /// By /proc/self/mem, which writes what the process itself may not.
+    /// /proc/self/mem, through which the kernel writes pages that the process cannot write.
     ProcMem(File),
 }
 
@@ -30,7 +30,7 @@ impl Writer {
         let site = patch.site;
         match self {
             Self::Window => {
-                // SAFETY: its page is in a window.
+                // SAFETY: the page of the site is in a window.
                 if unsafe { code::store(patch) } { Ok(()) } else { Err(Error::Changed { site }) }
             }
             Self::ProcMem(file) => file
@@ -40,12 +40,12 @@ impl Writer {
     }
 }
 
-/// Writes `patches`, which lie in `runs`, and makes them visible to this PE and, but for the
-/// sync, to the others.
+/// Writes `patches`, which lie in `runs`, and makes them visible to this PE and, apart from the
+/// final synchronisation, to the others.
 ///
 /// # Errors
-/// What failed; the code is as it was.
-pub(crate) fn all(
+/// The first failure; the code is unchanged.
+pub(crate) fn write_all(
     patches: &[Patch],
     runs: &[Run],
     level: SyncLevel,
@@ -58,17 +58,17 @@ pub(crate) fn all(
     };
     let result = write(&writer, patches, level);
     if writer.opens_windows() && window::close(runs).is_err() {
-        // The code is right and more pages than before are writable: worth a report, and no
-        // reason to take the code back, which would need a window too.
+        // The code is correct, but more pages are writable than before.  That is recorded; an
+        // undo would need a window too.
         record.counts.open_pages += 1;
     }
     result.map(|()| writer)
 }
 
-/// /proc/self/mem, where it can stand in for a window.
+/// /proc/self/mem, if it is allowed and can replace a window.
 ///
-/// The kernel copies as memcpy does.  Four aligned bytes are one store then, on arm64 and
-/// riscv64; five on x86-64 are not, so that other threads could execute a half.
+/// The kernel copies as memcpy does.  Four aligned bytes are one store on arm64 and riscv64.
+/// Five bytes on x86-64 are not, so that another thread could execute half of a patch.
 fn proc_mem(level: SyncLevel, allowed: Allowed) -> Option<File> {
     let is_at_once = !cfg!(target_arch = "x86_64") || level.method() == Method::SingleThread;
     let is_allowed = allowed.proc_mem && (is_at_once || is_only_thread());
@@ -84,11 +84,11 @@ fn write(writer: &Writer, patches: &[Patch], level: SyncLevel) -> Result<(), Err
         if let Err(error) = writer.write(patch) {
             let written = patches.get(..index).unwrap_or_default();
             for patch in written {
-                // What was stored a moment ago can be stored again.
+                // The site has just been written, so that it can be written again.
                 let _ = writer.write(&patch.reversed());
             }
             code::make_visible(written);
-            // Other threads may have fetched some of it.
+            // Other threads may have fetched the new code.
             if !written.is_empty() {
                 let _ = synchronise(level);
             }
