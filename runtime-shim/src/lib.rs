@@ -55,49 +55,19 @@ mod link;
 
 pub use link::{embed, note};
 
-/// Declares items of the runtime, which exist on the systems that the runtime supports.
-macro_rules! runtime {
-    ($($item:item)*) => {
-        $(#[cfg(all(
-            feature = "runtime",
-            target_os = "linux",
-            any(target_arch = "aarch64", target_arch = "x86_64", target_arch = "riscv64")
-        ))]
-        $item)*
-    };
-}
+#[cfg(all(
+    feature = "runtime",
+    target_os = "linux",
+    any(target_arch = "aarch64", target_arch = "x86_64", target_arch = "riscv64")
+))]
+mod runtime;
 
-runtime! {
-    mod batch;
-    #[cfg(feature = "capi")]
-    pub mod capi;
-    mod control;
-    mod error;
-    mod key;
-    mod macros;
-    mod names;
-    pub mod object;
-    mod patching;
-    mod process;
-    mod report;
-    mod sync;
-    mod sys;
-
-    pub use batch::{Batch, sync_level};
-    pub use error::{Error, WritePolicy};
-    pub use key::{Key, Op, StaticKeyFalse, StaticKeyTrue, TypedKey};
-    #[doc(hidden)]
-    pub use macros::starts_as_jump;
-    pub use patching::apply::Applied;
-    pub use patching::record::{Counts, Uncovered, UncoveredPatch};
-    pub use patching::table::Object;
-    pub use patching::transform;
-    #[doc(hidden)]
-    pub use process::{attach, detach, finish};
-    pub use report::{report, uncovered};
-    pub use sync::{Allowed, Method, Refusal, SyncLevel, allow, forbid_membarrier};
-    pub use sys::errno::Errno;
-}
+#[cfg(all(
+    feature = "runtime",
+    target_os = "linux",
+    any(target_arch = "aarch64", target_arch = "x86_64", target_arch = "riscv64")
+))]
+pub use runtime::*;
 
 /// The examples of the guide, which are compiled and run with those of the documentation.
 #[cfg(all(doctest, feature = "runtime"))]

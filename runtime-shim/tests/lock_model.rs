@@ -1,4 +1,4 @@
-//! The lock of the runtime, `src/sys/lock.rs` itself, under the model checker loom: all orders of
+//! The lock of the runtime, `src/runtime/sys/lock.rs` itself, under the model checker loom: all orders of
 //! two and three threads, as far as the memory model allows them, within a bound of
 //! preemptions.
 //!
@@ -6,10 +6,10 @@
 //! in which the value is compared, as futex(2) promises it.
 
 #[allow(dead_code, reason = "the runtime's own lock")]
-#[path = "../src/sys/lock.rs"]
+#[path = "../src/runtime/sys/lock.rs"]
 mod lock;
 
-/// What the lock is made of here; see `src/sys/futex.rs`.
+/// What the lock is made of here; see `src/runtime/sys/futex.rs`.
 mod futex {
     pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
     use loom::sync::{Condvar, Mutex};

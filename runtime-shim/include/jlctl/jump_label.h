@@ -248,7 +248,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 }
 #endif
 
-/* The instructions of a site; see `runtime-shim/src/macros.rs` for each architecture's. */
+/* The instructions of a site; see `runtime-shim/src/runtime/macros.rs` for each architecture's. */
 #if defined(__x86_64__)
 #define JLSHIM_SYMBOL "i"
 #define JLSHIM_NUMBER_(operand) "%c" #operand
