@@ -1,4 +1,5 @@
-//! Links the file so that it needs nothing: no library, no start-up files, no symbol of others.
+//! Links the image so that it is self-contained: without libraries, start-up files and undefined
+//! symbols.
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var_os("CARGO_FEATURE_FREESTANDING").is_none() {
@@ -10,7 +11,7 @@ fn main() {
         "-Wl,-Bsymbolic",
         "-Wl,--no-undefined",
         "-Wl,--as-needed",
-        // Data are written by relocations and protected by nobody afterwards.
+        // Relocations write the data, and no dynamic linker protects them afterwards.
         "-Wl,-z,norelro",
         "-Wl,-z,now",
         "-Wl,--build-id=none",

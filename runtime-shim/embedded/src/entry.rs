@@ -1,6 +1,7 @@
-//! Where the kernel enters: relocates the image, runs the runtime, and goes on to the program.
+//! The entry, to which the kernel passes control: it relocates the image, runs the runtime, and
+//! jumps to the program's entry.
 //!
-//! In assembly as far as the image is not relocated yet: nothing here may need that.
+//! It is in assembly, since no code that depends on relocations may run before they are applied.
 
 #![allow(unsafe_code, reason = "the entry of a program")]
 
@@ -8,14 +9,14 @@ use super::config::jlshim_embedded_config;
 use super::process;
 use jlctl_shim::embed::Embedded;
 
-/// What is told where the image cannot relocate itself.
+/// The message if the image cannot relocate itself.
 macro_rules! no_runtime {
     () => {
-        "jlshim: mprotect fails: the program runs without its runtime"
+        "jlshim: mprotect failed: the program runs without its runtime"
     };
 }
 
-/// An entry of these lines of assembly, with the places that all entries need.
+/// An entry that consists of the given lines of assembly, with the operands of all architectures.
 macro_rules! entry {
     ($($line:expr),+ $(,)?) => {
         core::arch::naked_asm!(
@@ -33,8 +34,8 @@ macro_rules! entry {
     };
 }
 
-// The kernel enters with the stack pointer at argc (System V ABI, "Process Initialization") and
-// a word in RDX that the program's entry is to get as it is.
+// The stack pointer points at argc (System V ABI, "Process Initialization").  RDX holds a word
+// that the program's entry must receive.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
@@ -85,8 +86,8 @@ unsafe extern "C" fn jlshim_embedded_entry() {
     )
 }
 
-// The same, with the word in X0.  What is modified lies in data alone: no instruction cache is
-// concerned.
+// Likewise, with the word in X0.  Relocations change data only, so that no instruction cache
+// maintenance is needed.
 #[cfg(target_arch = "aarch64")]
 #[unsafe(naked)]
 #[unsafe(no_mangle)]

@@ -1,9 +1,9 @@
-//! The functions of a C library that the runtime calls, as far as it does.
+//! The functions of the C library that the runtime calls, as far as it needs them.
 
 #![allow(unsafe_code, reason = "system calls")]
 #![allow(
     clippy::cast_possible_truncation,
-    reason = "words of 64 bits, and results that the kernel gives as 32"
+    reason = "words of 64 bits, and results of the kernel with 32"
 )]
 
 use super::system_call::syscall;
@@ -59,7 +59,7 @@ unsafe extern "C" fn lstat(path: *const c_char, status: *mut libc::stat) -> c_in
     unsafe { status_of(path, status, libc::AT_SYMLINK_NOFOLLOW) }
 }
 
-/// The kernel's structure is the C library's on both machines.
+/// The structures of the kernel and of the C library are the same on both architectures.
 unsafe fn status_of(path: *const c_char, status: *mut libc::stat, flags: c_int) -> c_int {
     let arguments = [libc::AT_FDCWD.into(), path as c_long, status as c_long, flags.into()];
     // SAFETY: the caller's promise.
@@ -71,15 +71,14 @@ unsafe fn call(number: c_long, [a, b, c, d]: [c_long; 4]) -> c_int {
     unsafe { syscall(number, a, b, c, d, 0, 0) as c_int }
 }
 
-/// There are no handlers of forks: nobody flips a key after the start.
+/// Fork handlers are not needed: no key is flipped after the start.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_atfork(_: *const c_void, _: *const c_void, _: *const c_void) -> c_int {
     libc::ENOSYS
 }
 
-/// The runtime has no thread of its own in a static program, and so no control socket: the
-/// program's C library would not know it, and could not take rights from it that the program
-/// gives up.
+/// The runtime has no thread in a static program, and so no control socket: the program's C
+/// library does not know of the thread, and could not drop its privileges.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_create(
     _: *mut c_void,
@@ -101,7 +100,7 @@ unsafe extern "C" fn pthread_sigmask(
     set: *const libc::sigset_t,
     before: *mut libc::sigset_t,
 ) -> c_int {
-    // The kernel's set has 64 bits, the first of the C library's.
+    // The kernel's set has 64 bits: the first of the C library's set.
     let arguments = [how.into(), set as c_long, before as c_long, 8];
     // SAFETY: the caller's promise.
     unsafe { call(libc::SYS_rt_sigprocmask, arguments) }
@@ -114,25 +113,25 @@ unsafe extern "C" fn sigfillset(set: *mut libc::sigset_t) -> c_int {
     0
 }
 
-/// Functions of batches in C, which nobody calls in a static program.
+/// The queue of batches in C needs this function; a static program has no such queue.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_key_create(_: *mut libc::pthread_key_t, _: *const c_void) -> c_int {
     libc::ENOSYS
 }
 
-/// Likewise.
+/// See `pthread_key_create`.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_key_delete(_: libc::pthread_key_t) -> c_int {
     libc::ENOSYS
 }
 
-/// Likewise.
+/// See `pthread_key_create`.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_getspecific(_: libc::pthread_key_t) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// Likewise.
+/// See `pthread_key_create`.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_setspecific(_: libc::pthread_key_t, _: *const c_void) -> c_int {
     libc::ENOSYS

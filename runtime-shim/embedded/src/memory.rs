@@ -1,12 +1,13 @@
-//! The functions of memory that compilers call without being told.
+//! The memory functions to which compilers emit calls.
 //!
-//! By instructions of their own: a loop in Rust is what a compiler makes a call of these from.
+//! They are in assembly or use volatile accesses, since a compiler could turn a plain loop into a
+//! call of the function that contains it.
 
 #![allow(unsafe_code, reason = "memory")]
 
 #[cfg(target_arch = "x86_64")]
 mod machine {
-    /// Copies `len` bytes from the first to the last.
+    /// Copies `len` bytes in ascending order.
     pub(super) unsafe fn forwards(to: *mut u8, from: *const u8, len: usize) {
         // SAFETY: the caller's promise; the direction flag is clear (System V ABI).
         unsafe {
@@ -18,9 +19,9 @@ mod machine {
         }
     }
 
-    /// Writes `len` bytes of one value.
+    /// Sets `len` bytes to `value`.
     pub(super) unsafe fn fill(to: *mut u8, value: u8, len: usize) {
-        // SAFETY: as above.
+        // SAFETY: the caller's promise; the direction flag is clear (System V ABI).
         unsafe {
             core::arch::asm!(
                 "rep stosb",
@@ -33,7 +34,7 @@ mod machine {
 
 #[cfg(target_arch = "aarch64")]
 mod machine {
-    /// Copies `len` bytes from the first to the last.
+    /// Copies `len` bytes in ascending order.
     pub(super) unsafe fn forwards(to: *mut u8, from: *const u8, len: usize) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -51,7 +52,7 @@ mod machine {
         }
     }
 
-    /// Writes `len` bytes of one value.
+    /// Sets `len` bytes to `value`.
     pub(super) unsafe fn fill(to: *mut u8, value: u8, len: usize) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -122,7 +123,7 @@ unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut len = 0;
-    // SAFETY: the text ends in NUL; volatile, so that it stays a loop.
+    // SAFETY: the text ends with NUL; volatile, so that it stays a loop.
     while unsafe { text.wrapping_add(len).read_volatile() } != 0 {
         len += 1;
     }

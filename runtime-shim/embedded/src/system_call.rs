@@ -1,11 +1,11 @@
-//! System calls by their instruction.
+//! System calls, by the instruction of each architecture.
 
 #![allow(unsafe_code, reason = "system calls")]
 
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicI32, Ordering};
 
-/// The error number of the last call that failed.  One for all threads: there is one here.
+/// The error number of the last call that failed.  There is one thread.
 static ERRNO: AtomicI32 = AtomicI32::new(0);
 
 #[unsafe(no_mangle)]
@@ -13,9 +13,9 @@ extern "C" fn __errno_location() -> *mut c_int {
     ERRNO.as_ptr()
 }
 
-/// What the kernel said, as the C library says it: -1, and the number in errno.
-fn told(result: c_long) -> c_long {
-    // The last page of addresses stands for errors (Linux `include/linux/err.h`, MAX_ERRNO).
+/// Converts a result of the kernel to that of the C library: -1, and the error number in errno.
+fn checked(result: c_long) -> c_long {
+    // The last 4095 values are errors (Linux `include/linux/err.h`, MAX_ERRNO).
     if !(-4095..0).contains(&result) {
         return result;
     }
@@ -26,7 +26,7 @@ fn told(result: c_long) -> c_long {
 #[cfg(target_arch = "x86_64")]
 unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
     let result;
-    // SAFETY: the caller knows what it calls; the kernel keeps all registers but these.
+    // SAFETY: the caller's promise; the kernel preserves all other registers.
     unsafe {
         core::arch::asm!(
             "syscall",
@@ -42,7 +42,7 @@ unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
 #[cfg(target_arch = "aarch64")]
 unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
     let result;
-    // SAFETY: the caller knows what it calls; the kernel keeps all other registers.
+    // SAFETY: the caller's promise; the kernel preserves all other registers.
     unsafe {
         core::arch::asm!(
             "svc 0",
@@ -55,8 +55,8 @@ unsafe fn raw(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
     result
 }
 
-/// syscall(2).  Callers pass as many arguments as the call has; the others are whatever the
-/// registers hold, which the kernel does not look at.
+/// syscall(2).  A caller passes as many arguments as the system call has.  The other registers
+/// hold arbitrary values, which the kernel ignores.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn syscall(
     number: c_long,
@@ -68,5 +68,5 @@ pub(crate) unsafe extern "C" fn syscall(
     f: c_long,
 ) -> c_long {
     // SAFETY: the caller's promise.
-    told(unsafe { raw(number, [a, b, c, d, e, f]) })
+    checked(unsafe { raw(number, [a, b, c, d, e, f]) })
 }

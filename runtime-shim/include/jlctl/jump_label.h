@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Static keys for programs: branches that cost one NOP while their key is off, flipped
- * safely while other threads run.  C11 or C++17, GCC or Clang; Linux on aarch64, x86_64
- * and riscv64.  Link with libjlshim (pkg-config: jlshim).
+ * Static keys for programs: branches that cost one NOP while their key is off, and that can be
+ * flipped safely while other threads run.  C11 or C++17, GCC or Clang; Linux on aarch64,
+ * x86_64 and riscv64.  Link with libjlshim (pkg-config: jlshim).
  *
  *     static DEFINE_STATIC_KEY_FALSE(trace);
  *
@@ -11,16 +11,18 @@
  *     ...
  *     int error = static_branch_enable(&trace);    // 0, or a negative errno
  *
- * When a flip returns 0, every thread that is told of it afterwards (through an acquire
- * load) executes the new side.  Nothing aborts; an error leaves code and counts as they were.
+ * When a flip has returned 0, every thread that learns of it afterwards (through an acquire
+ * load) executes the new side.  No function aborts the program.  On an error, code and counts
+ * are unchanged.
  *
- * Sites refer to their key relative to themselves, so that a key and its sites have to be
- * in one executable or one shared object.  Keys without `static` are declared hidden in a
- * header by DECLARE_STATIC_KEY_*, which the file that defines them includes too.
+ * A site refers to its key relative to its own address, so that a key and its sites must be in
+ * one executable or one shared object.  A key without `static` is declared in a header by
+ * DECLARE_STATIC_KEY_*, which makes it hidden; the file that defines the key includes that
+ * header too.
  *
- * With JLSHIM_LATER defined there are keys and sites and no runtime: the program has no
- * constructor and needs no library, as long as it calls no function declared here, and
- * `jlctl link` gives the finished program its runtime.
+ * If JLSHIM_LATER is defined, this header provides keys and sites, but no runtime: the program
+ * has no constructor and needs no library, as long as it calls no function that is declared
+ * here.  `jlctl link` adds the runtime to the finished program.
  */
 #ifndef JLCTL_JUMP_LABEL_H
 #define JLCTL_JUMP_LABEL_H
@@ -32,21 +34,21 @@
 extern "C" {
 #endif
 
-/* An entry of the table: displacements in bytes, each from the field that holds it.  The low
- * bit of `key` is the branch sense, 1 for likely. */
+/* A jump entry: displacements in bytes, each from the field that holds it.  The lowest bit of
+ * `key` is the branch sense, 1 for likely. */
 struct jump_entry {
 	int32_t code;
 	int32_t target;
 	int64_t key;
 };
 
-/* A key; `enabled` is how often it is enabled, and only read by static_key_count(). */
+/* A key.  `enabled` is the number of enables; read it by static_key_count() only. */
 struct static_key {
 	int32_t enabled;
 	uint64_t type;
 };
 
-/* A key that is on, or off, to begin with: its sites are compiled for that. */
+/* A key that is initially on, or off: its sites are compiled for that state. */
 struct static_key_true {
 	struct static_key key;
 };
@@ -67,10 +69,10 @@ struct static_key_false {
 /* ---- flipping ---- */
 
 enum jlshim_kind {
-	JLSHIM_ENABLE = 0,    /* 0 becomes 1 */
-	JLSHIM_DISABLE = 1,   /* 1 becomes 0; -EBUSY where the count is higher */
-	JLSHIM_INCREMENT = 2, /* -ERANGE where it cannot */
-	JLSHIM_DECREMENT = 3  /* -EALREADY where it is 0 */
+	JLSHIM_ENABLE = 0,    /* changes a count of 0 to 1, and leaves any other count */
+	JLSHIM_DISABLE = 1,   /* changes a count of 1 to 0; -EBUSY if the count is higher */
+	JLSHIM_INCREMENT = 2, /* adds 1; -ERANGE if the count is INT32_MAX */
+	JLSHIM_DECREMENT = 3  /* subtracts 1; -EALREADY if the count is 0 */
 };
 
 struct jlshim_op {
@@ -79,36 +81,40 @@ struct jlshim_op {
 	uint32_t reserved; /* 0 */
 };
 
-/* What is not sound on every machine, and needs the program's word. */
+/* Methods that are not sound on every machine, and that the program must allow. */
 enum jlshim_allowed {
-	/* A synchronisation that only likely reaches the other threads' instruction fetch. */
+	/* A synchronisation that reaches the instruction fetch of the other threads probably, but
+	 * not certainly. */
 	JLSHIM_ALLOW_BEST_EFFORT = 1,
-	/* Writing code by /proc/self/mem, past policies against writable code. */
+	/* Writing code through /proc/self/mem, which bypasses policies against writable code. */
 	JLSHIM_ALLOW_PROC_MEM = 2
 };
 
 struct jlshim_error {
 	int32_t code;   /* a negative errno */
 	uint32_t spare; /* 0 */
-	uint64_t site;  /* address of the site it is about, or 0 */
+	uint64_t site;  /* address of the site that the error is about, or 0 */
 	char message[240];
 };
 
-/* Applies `count` operations together, or none: one batch, one synchronisation.  `allowed`
- * adds to jlshim_allow(); `error` may be null.  0, or a negative errno. */
+/* Applies `count` operations together or none of them: one batch, one synchronisation.
+ * `allowed` (enum jlshim_allowed) adds to jlshim_allow().  `error` may be null.  Returns 0 or a
+ * negative errno. */
 int jlshim_apply(const struct jlshim_op *ops, size_t count, unsigned int allowed,
 		 struct jlshim_error *error);
 
-/* The same, but -EAGAIN where another thread's batch is under way: for signal handlers. */
+/* Likewise, but returns -EAGAIN while another batch is in progress: for signal handlers. */
 int jlshim_try_apply(const struct jlshim_op *ops, size_t count, unsigned int allowed,
 		     struct jlshim_error *error);
 
-/* This thread's queue: operations that static_key_apply_queued() applies together, or none
- * of them; it is empty afterwards. */
+/* The queue of the calling thread: static_key_apply_queued() applies all queued operations
+ * together or none of them, and empties the queue.  These functions return 0 or a negative
+ * errno. */
 int static_key_enable_queued(struct static_key *key);
 int static_key_disable_queued(struct static_key *key);
 int static_key_apply_queued(void);
 
+/* Batches of one operation.  They return 0 or a negative errno. */
 int jlshim_enable(struct static_key *key);
 int jlshim_disable(struct static_key *key);
 int jlshim_increment(struct static_key *key);
@@ -134,6 +140,8 @@ static inline int static_key_slow_dec(struct static_key *key)
 	return jlshim_decrement(key);
 }
 
+/* The number of enables; 0 is off.  An acquire load: stores made before a flip are visible after
+ * it. */
 static inline int static_key_count(const struct static_key *key)
 {
 	return __atomic_load_n(&key->enabled, __ATOMIC_ACQUIRE);
@@ -147,72 +155,77 @@ static inline int static_key_count(const struct static_key *key)
 #define static_branch_enable_queued(x) static_key_enable_queued(&(x)->key)
 #define static_branch_disable_queued(x) static_key_disable_queued(&(x)->key)
 
-/* ---- the two steps of a patch, for who batches himself ---- */
+/* ---- the two steps of a patch, for programs that batch patches themselves ---- */
 
 enum jump_label_type {
 	JUMP_LABEL_NOP = 0,
 	JUMP_LABEL_JMP = 1
 };
 
-/* Writes one site; other threads may execute the old code until the apply.  1 where that
- * changed it, 0 where it was so already, or a negative errno. */
+/* Writes one site so that it executes `type`, and does not change the count of its key.  Other
+ * threads may execute the old code until jlshim_transform_apply() returns.  Returns 1 if the
+ * site changed, 0 if it executes `type` already, or a negative errno. */
 int jlshim_transform_queue(const struct jump_entry *entry, int type);
-/* Synchronises all threads with all that was queued. */
+/* Synchronises all threads with every queued site.  Returns 0 or a negative errno. */
 int jlshim_transform_apply(void);
 
-/* ---- settings and questions ---- */
+/* ---- settings and queries ---- */
 
-/* Allows `allowed` (enum jlshim_allowed) for all batches, and nothing else. */
+/* Allows the methods in `allowed` (enum jlshim_allowed), and no others, for all batches. */
 void jlshim_allow(unsigned int allowed);
-/* Never calls membarrier again.  JLSHIM_NO_MEMBARRIER=1 in the environment does so before
- * the constructor has. */
+/* Makes the runtime never call membarrier(2) again.  The constructor has called it by then;
+ * JLSHIM_NO_MEMBARRIER=1 in the environment prevents that call too. */
 void jlshim_forbid_membarrier(void);
 
-/* 2: strict, 1: best effort, or a negative errno where a batch would be refused. */
+/* The synchronisation that a batch would use now.  Returns 2 if it is strict, 1 if it is best
+ * effort, or a negative errno if a batch would be refused. */
 int jlshim_sync_level(void);
-/* The name of the method, or of why there is none. */
+/* The name of its method, or of the reason why there is none. */
 const char *jlshim_sync_method(void);
 
 struct jlshim_counts {
-	uint64_t batches;
-	uint64_t failed_batches;
-	uint64_t patches;
+	uint64_t batches; /* batches that patched at least one site */
+	uint64_t failed_batches; /* batches that were refused or rolled back */
+	uint64_t patches; /* sites that were written */
 	uint64_t strict_syncs;
 	uint64_t best_effort_syncs;
 	uint64_t failed_syncs;
 	uint64_t uncovered; /* patches that no strict synchronisation has covered */
-	uint64_t forgotten; /* of those, the ones there was no room for */
-	uint64_t open_pages; /* runs of pages that could not be closed again */
+	uint64_t forgotten; /* of these, patches for which the list has no room */
+	uint64_t open_pages; /* runs of pages whose protection could not be restored */
 };
 
-/* Fills `counts`.  With JLSHIM_REPORT=FILE in the environment all of it is written as JSON
- * at exit. */
+/* Fills in `counts`.  Returns 0 or a negative errno.  JLSHIM_REPORT=FILE in the environment writes
+ * the whole report as JSON at exit. */
 int jlshim_report(struct jlshim_counts *counts);
 
 struct jlshim_uncovered {
-	uint64_t site;
-	uint64_t key;
+	uint64_t site; /* address of the site */
+	uint64_t key; /* address of its key */
 	const char *why; /* "queued", "sync-failed", "best-effort", "stale" */
 };
 
-/* Copies at most `count` patches that no strict synchronisation has covered; how many, or a
- * negative errno. */
+/* Copies at most `count` patches that no strict synchronisation has covered.  Returns their
+ * number or a negative errno. */
 int jlshim_uncovered(struct jlshim_uncovered *patches, size_t count);
 
 /* ---- tables ---- */
 
-/* A node of the list of tables; opaque. */
+/* The list node of an object with a jump table; opaque. */
 struct jlshim_object {
 	uint64_t opaque[8];
 };
 
-/* What the constructor below calls, once for each executable or shared object. */
+/* Registers the table from `start` to `stop`; the constructor below calls it.  A table that is
+ * registered again counts once.  Returns 0 or a negative errno. */
 int jlshim_register(struct jlshim_object *object, const struct jump_entry *start,
 		    const struct jump_entry *stop);
+/* Removes the table of `object`, after the batch of another thread has ended. */
 void jlshim_unregister(struct jlshim_object *object);
 
-/* Registers the tables of libraries that `jlctl link` linked and that were opened since the
- * library's constructor or this was called last; how many it found.  Not in signal handlers. */
+/* Registers the tables of libraries that `jlctl link` has linked and that were opened since the
+ * runtime's constructor or the last call.  Returns the number of these libraries.  Not for
+ * signal handlers. */
 int jlshim_find_linked(void);
 
 #ifdef __cplusplus
@@ -225,8 +238,8 @@ int jlshim_find_linked(void);
 extern "C" {
 #endif
 
-/* One of each for an executable or shared object: weak joins those of all files, hidden
- * keeps them from those of other objects.  The bounds are the linker's. */
+/* Each executable or shared object has one of these symbols: `weak` merges the definitions of its
+ * files, and `hidden` separates them from other objects.  The linker defines the bounds. */
 #ifndef JLSHIM_LATER
 extern const struct jump_entry __start___jump_table[] __attribute__((weak)) JLSHIM_HIDDEN;
 extern const struct jump_entry __stop___jump_table[] __attribute__((weak)) JLSHIM_HIDDEN;
@@ -248,7 +261,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 }
 #endif
 
-/* The instructions of a site; see `runtime-shim/src/runtime/macros.rs` for each architecture's. */
+/* The instructions of a site; `runtime-shim/src/runtime/macros.rs` explains each architecture. */
 #if defined(__x86_64__)
 #define JLSHIM_SYMBOL "i"
 #define JLSHIM_NUMBER_(operand) "%c" #operand
@@ -275,7 +288,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 	"nop\n"                                                                              \
 	".endif\n"
 #elif defined(__riscv) && __riscv_xlen == 64
-/* The alignment comes before `norelax`, so that it survives what the linker relaxes before
+/* The alignment precedes `norelax`, so that it holds after the linker has relaxed the code before
  * the site. */
 #define JLSHIM_SYMBOL "i"
 #define JLSHIM_NUMBER_(operand) "%" #operand
@@ -296,10 +309,12 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 #error "jlctl/jump_label.h supports aarch64, x86_64 and riscv64"
 #endif
 
-/* The entry, tied to its function by the section's `o` flag, so that both are kept or dropped
- * together, and by `?` to the group that its function may be in, since of an inline function
- * or a template all copies but one are dropped; and a relocation that does nothing but keep
- * the linker from folding functions that differ only in their keys. */
+/* The entry, and a relocation of type NONE.
+ *
+ * The section's `o` flag ties the entry to its function, so that the linker keeps or drops both
+ * together.  `?` puts the entry into the section group of its function, since the linker drops all
+ * copies but one of an inline function or a template.  The relocation keeps the linker from
+ * folding functions that differ only in their keys. */
 #define JLSHIM_ENTRY_                                                                        \
 	".reloc .Ljlshim_site%=, " JLSHIM_NONE_ ", " JLSHIM_NUMBER_(0) "\n"                  \
 	".pushsection __jump_table, \"ao?\", %%progbits, .Ljlshim_site%=\n"                  \
@@ -309,7 +324,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 	".quad " JLSHIM_NUMBER_(0) " + " JLSHIM_NUMBER_(1) " - .\n"                          \
 	".popsection"
 
-/* 1 where the site jumped. */
+/* The site: control reaches `jlshim_yes` if it jumps. */
 #define JLSHIM_ASM_(x, branch)                                                               \
 	__asm__ goto(JLSHIM_INSN_ JLSHIM_ENTRY_                                              \
 		     :                                                                       \
@@ -317,7 +332,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 		     :                                                                       \
 		     : jlshim_yes)
 #if defined(__cplusplus) && defined(__clang__)
-/* Clang refuses to jump within an expression of statements in C++. */
+/* In C++, Clang does not allow a jump within a statement expression. */
 #define JLSHIM_SITE_(x, branch)                                                              \
 	([]() __attribute__((always_inline)) -> int {                                        \
 		enum { jlshim_jumps = JLSHIM_INITIALLY_(x) ^ (branch) };                     \
@@ -339,7 +354,7 @@ __attribute__((destructor(101), used)) static void jlshim_detach(void)
 	})
 #endif
 
-/* Whether a key is on to begin with, by its type; an error for all other types. */
+/* Whether a key is initially on, by its type; an error for any other type. */
 #ifdef __cplusplus
 static constexpr int jlshim_initially(const struct static_key_true *) { return 1; }
 static constexpr int jlshim_initially(const struct static_key_false *) { return 0; }
@@ -349,7 +364,8 @@ static constexpr int jlshim_initially(const struct static_key_false *) { return 
 	_Generic((x), struct static_key_true *: 1, struct static_key_false *: 0)
 #endif
 
-/* Whether the key `x` points to is on, which it mostly is, or is not. */
+/* Whether the key to which `x` points is on: for a key that is mostly on, and for a key that is
+ * mostly off. */
 #define static_branch_likely(x) (__builtin_expect(!JLSHIM_SITE_(x, 1), 1))
 #define static_branch_unlikely(x) (__builtin_expect(JLSHIM_SITE_(x, 0), 0))
 

@@ -1,11 +1,14 @@
-//! libjlshim, for programs in C and C++: the functions of `include/jlctl/jump_label.h` are
-//! those of `jlctl-shim`'s feature `capi`.
+//! libjlshim, the runtime for programs in C and C++: it exports the functions of
+//! `include/jlctl/jump_label.h`, which the feature `capi` of `jlctl-shim` defines.
+//!
+//! The library is a package of its own, so that a Rust program that depends on `jlctl-shim`
+//! exports no C functions.  Built without `std` it has about 70 KB.
 #![cfg_attr(not(feature = "std"), no_std)]
 
-// What is exported comes from there; without a use it would not be linked.
+// The exported functions are defined there; without this use they would not be linked.
 pub use jlctl_shim::capi;
 
-/// Nothing in the library panics; the language demands a handler all the same.
+/// No code of the library panics, but the language requires a handler.
 #[cfg(not(feature = "std"))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -1,7 +1,8 @@
-//! The functions of `include/jlctl/jump_label.h`, where their contracts stand.
+//! The C functions of `include/jlctl/jump_label.h`, which states their contracts.
 //!
-//! All return 0 or more, or a negative errno.  Pointers are the caller's promise: valid for
-//! what the header says, keys for as long as the object that holds them.
+//! Functions return 0 or a positive number, or a negative errno.  The caller guarantees that
+//! pointers are valid as the header requires, and pointers to keys as long as the object that
+//! contains the key is loaded.
 
 #![allow(unsafe_code, reason = "the C interface")]
 
@@ -69,7 +70,7 @@ const fn op_of(kind: u32) -> Option<Op> {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_apply(
     ops: *const COp,
@@ -82,7 +83,7 @@ pub unsafe extern "C" fn jlshim_apply(
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_try_apply(
     ops: *const COp,
@@ -133,17 +134,17 @@ fn explain(found: &Error, error: &mut CError) {
     error.site = found.site().unwrap_or(0) as u64;
     error.message = [0; 240];
     // The last byte stays NUL.
-    let mut message = Cut { bytes: &mut error.message[..239], len: 0 };
+    let mut message = Truncated { bytes: &mut error.message[..239], len: 0 };
     let _ = write!(message, "{found}");
 }
 
-/// Text that is cut where its room ends.
-struct Cut<'a> {
+/// Text that is truncated to the length of `bytes`.
+struct Truncated<'a> {
     bytes: &'a mut [u8],
     len: usize,
 }
 
-impl Write for Cut<'_> {
+impl Write for Truncated<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             let Some(slot) = self.bytes.get_mut(self.len) else { break };
@@ -158,7 +159,7 @@ impl Write for Cut<'_> {
 macro_rules! one_key {
     ($name:ident, $op:expr) => {
         /// # Safety
-        /// As the header says.
+        /// The header states the requirements.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name(key: *const Key) -> c_int {
             // SAFETY: the caller's promise; keys are statics.
@@ -176,14 +177,14 @@ one_key!(jlshim_disable, Op::Disable);
 one_key!(jlshim_increment, Op::Increment);
 one_key!(jlshim_decrement, Op::Decrement);
 
-/// The queue of each thread, by a key of the C library: Rust has no threads' variables
-/// without `std`.
+/// The queue of each thread, as thread-specific data of the C library: without `std`, Rust has no
+/// thread-local variables.
 mod queue {
     use super::{Batch, c_int};
     use crate::runtime::sys::memory::{map_anonymous, unmap};
     use core::sync::atomic::{AtomicU32, Ordering};
 
-    /// The key of the C library and 1 more; 0 before there is one.
+    /// The key of the thread-specific data plus 1; 0 before the key is created.
     static KEY: AtomicU32 = AtomicU32::new(0);
 
     fn key() -> Result<libc::pthread_key_t, c_int> {
@@ -191,7 +192,7 @@ mod queue {
             return Ok(key);
         }
         let mut made = 0;
-        // SAFETY: `made` is ours, and `end` takes what `of_thread` sets.
+        // SAFETY: `made` is valid for writes, and `end` accepts the values that `of_thread` sets.
         let failed = unsafe { libc::pthread_key_create(&raw mut made, Some(end)) };
         if failed != 0 {
             return Err(-failed);
@@ -199,7 +200,7 @@ mod queue {
         match KEY.compare_exchange(0, made + 1, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(made),
             Err(other) => {
-                // SAFETY: nobody else knows the key.
+                // SAFETY: no other function has used the key.
                 unsafe { libc::pthread_key_delete(made) };
                 Ok(other - 1)
             }
@@ -209,19 +210,19 @@ mod queue {
     /// This thread's queue.
     pub(super) fn of_thread() -> Result<*mut Batch, c_int> {
         let key = key()?;
-        // SAFETY: the key is one.
+        // SAFETY: the key has been created.
         let known = unsafe { libc::pthread_getspecific(key) }.cast::<Batch>();
         if !known.is_null() {
             return Ok(known);
         }
         let fresh = map_anonymous(size_of::<Batch>()).map_err(|errno| -errno.0)?;
         let fresh = fresh.cast::<Batch>();
-        // SAFETY: pages are aligned, and these are large enough and fresh.
+        // SAFETY: the pages are aligned, large enough and newly mapped.
         unsafe { fresh.write(Batch::new()) };
-        // SAFETY: the key is one.
+        // SAFETY: the key has been created.
         let failed = unsafe { libc::pthread_setspecific(key, fresh.cast()) };
         if failed != 0 {
-            // SAFETY: nobody else knows of it.
+            // SAFETY: nothing else refers to the queue.
             unsafe { end(fresh.cast()) };
             return Err(-failed);
         }
@@ -229,9 +230,9 @@ mod queue {
     }
 
     unsafe extern "C" fn end(batch: *mut libc::c_void) {
-        // SAFETY: what `of_thread` has made, and the thread ends.
+        // SAFETY: `of_thread` has created the queue, and its thread ends.
         unsafe { batch.cast::<Batch>().drop_in_place() };
-        // SAFETY: the same.
+        // SAFETY: `of_thread` has mapped the memory, which nothing uses any more.
         unsafe { unmap(batch.cast(), size_of::<Batch>()) };
     }
 }
@@ -241,7 +242,7 @@ unsafe fn enqueue(key: *const Key, op: Op) -> c_int {
     let Some(key) = (unsafe { key.as_ref() }) else { return -libc::EINVAL };
     match queue::of_thread() {
         Ok(batch) => {
-            // SAFETY: only this thread has it.
+            // SAFETY: only this thread uses the queue.
             let batch = unsafe { &mut *batch };
             batch.push(key, op);
             0
@@ -251,7 +252,7 @@ unsafe fn enqueue(key: *const Key, op: Op) -> c_int {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn static_key_enable_queued(key: *const Key) -> c_int {
     // SAFETY: the caller's promise.
@@ -259,19 +260,19 @@ pub unsafe extern "C" fn static_key_enable_queued(key: *const Key) -> c_int {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn static_key_disable_queued(key: *const Key) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { enqueue(key, Op::Disable) }
 }
 
-/// As the header says.
+/// Applies this thread's queue as one batch, and empties it.
 #[unsafe(no_mangle)]
 pub extern "C" fn static_key_apply_queued() -> c_int {
     match queue::of_thread() {
         Ok(batch) => {
-            // SAFETY: only this thread has it.
+            // SAFETY: only this thread uses the queue.
             let batch = core::mem::take(unsafe { &mut *batch });
             batch.apply().map_or_else(|error| code_of(&error), |_| 0)
         }
@@ -280,7 +281,7 @@ pub extern "C" fn static_key_apply_queued() -> c_int {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_transform_queue(entry: *const RelativeEntry, kind: c_int) -> c_int {
     let to = match kind {
@@ -293,25 +294,25 @@ pub unsafe extern "C" fn jlshim_transform_queue(entry: *const RelativeEntry, kin
     transform::queue(entry, to).map_or_else(|error| code_of(&error), c_int::from)
 }
 
-/// As the header says.
+/// See [`transform::apply`].
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_transform_apply() -> c_int {
     transform::apply().map_or_else(|error| code_of(&error), |_| 0)
 }
 
-/// As the header says.
+/// See [`sync::allow`].
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_allow(allowed: c_uint) {
     sync::allow(allowed_of(allowed));
 }
 
-/// As the header says.
+/// See [`sync::forbid_membarrier`].
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_forbid_membarrier() {
     sync::forbid_membarrier();
 }
 
-/// As the header says.
+/// The strength of the synchronisation that a batch would use now; see [`batch::sync_level`].
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_sync_level() -> c_int {
     match batch::sync_level() {
@@ -321,7 +322,7 @@ pub extern "C" fn jlshim_sync_level() -> c_int {
     }
 }
 
-/// As the header says.
+/// The name of that synchronisation, or of the reason why there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn jlshim_sync_method() -> *const c_char {
     let name: &CStr = match batch::sync_level().map(SyncLevel::method) {
@@ -338,7 +339,7 @@ pub extern "C" fn jlshim_sync_method() -> *const c_char {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_report(counts: *mut Counts) -> c_int {
     // SAFETY: the caller's promise.
@@ -353,7 +354,7 @@ pub unsafe extern "C" fn jlshim_report(counts: *mut Counts) -> c_int {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_uncovered(patches: *mut CUncovered, count: usize) -> c_int {
     let mut copy = PageVec::new();
@@ -372,7 +373,7 @@ pub unsafe extern "C" fn jlshim_uncovered(patches: *mut CUncovered, count: usize
     if found == 0 {
         return 0;
     }
-    // SAFETY: the caller's promise, of more elements than these.
+    // SAFETY: the caller's promise, for at least this number of elements.
     let into =
         unsafe { slice::from_raw_parts_mut(patches.cast::<MaybeUninit<CUncovered>>(), found) };
     for (to, patch) in into.iter_mut().zip(copy.as_slice()) {
@@ -389,7 +390,7 @@ pub unsafe extern "C" fn jlshim_uncovered(patches: *mut CUncovered, count: usize
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_register(
     object: *const Object,
@@ -403,7 +404,7 @@ pub unsafe extern "C" fn jlshim_register(
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_unregister(object: *const Object) {
     // SAFETY: the caller's promise.
@@ -411,15 +412,15 @@ pub unsafe extern "C" fn jlshim_unregister(object: *const Object) {
 }
 
 /// # Safety
-/// As the header says.
+/// The header states the requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn jlshim_find_linked() -> c_int {
     process::ensure_started();
     c_int::try_from(linked::find()).unwrap_or(c_int::MAX)
 }
 
-/// What `__builtin___clear_cache` of GCC and Clang calls, with a synchronisation of all
-/// threads: see `clear_cache.rs`.
+/// The function that `__builtin___clear_cache` of GCC and Clang calls, with a synchronisation of
+/// all threads; see `sync/clear_cache.rs`.
 ///
 /// # Safety
 /// The bytes from `start` to `end` are mapped.

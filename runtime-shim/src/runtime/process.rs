@@ -95,7 +95,7 @@ pub fn attach(node: &'static Object) {
 
 fn attach_table(node: &'static Object, start: *const RelativeEntry, stop: *const RelativeEntry) {
     ensure_started();
-    // Every later flip returns an error of the registration again.
+    // An error is ignored here: every later flip returns it again.
     // SAFETY: the linker's bounds of the table of an object that calls `detach` in a destructor.
     let _ = unsafe { object::register(ptr::from_ref(node), start, stop) };
 }

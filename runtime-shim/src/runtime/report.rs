@@ -7,7 +7,8 @@ use crate::runtime::object::initial;
 use crate::runtime::patching::record::{Counts, UncoveredPatch};
 use crate::runtime::patching::state::{self, Wait};
 #[cfg(feature = "capi")]
-use crate::runtime::sync::{self, Allowed, clear_cache};
+use crate::runtime::sync::clear_cache;
+use crate::runtime::sync::{self, Allowed};
 use crate::runtime::sys::errno::Errno;
 use crate::runtime::sys::file::File;
 use crate::runtime::sys::page_vec::PageVec;

@@ -84,7 +84,10 @@ fn keys_are_listed_and_flipped() {
     for (request, error) in [
         (format!("disable {off} enable {on}=1"), "error 16 the key"),
         (format!("disable {off} enable 0x1"), "error 2 there is no key at 0x1"),
-        (format!("disable {off} enable CONTROL_NONE"), "error 2 CONTROL_NONE: no key"),
+        (
+            format!("disable {off} enable CONTROL_NONE"),
+            "error 2 CONTROL_NONE: no key has this name",
+        ),
         ("disable".to_owned(), "error 22 expected keys"),
         ("flip".to_owned(), "error 22 expected hello"),
     ] {
@@ -126,14 +129,14 @@ fn what_is_there_already() {
     program.end();
     // One that lives is not, and stays.
     let live = UnixListener::bind(directory.path("live")).expect("a socket");
-    assert!(told("live").contains("another process listens at: put %p into the path"));
+    assert!(told("live").contains("on which another process listens (put %p into the path)"));
     assert!(directory.path("live").exists());
     drop(live);
     fs::write(directory.path("file"), "text").expect("it can be written");
-    assert!(told("file").contains("a file that is no socket"));
+    assert!(told("file").contains("a file that is not a socket"));
     assert_eq!(fs::read(directory.path("file")).expect("it stays"), b"text");
     std::os::unix::fs::symlink(directory.path("file"), directory.path("link")).expect("a link");
-    assert!(told("link").contains("a file that is no socket"));
+    assert!(told("link").contains("a file that is not a socket"));
     assert!(told("nowhere/socket").contains("ENOENT"));
     assert!(told(&"long".repeat(30)).contains("at most 107 bytes"));
     // A socket in the place of ours is not removed.

@@ -63,14 +63,14 @@ fn keys_are_flipped_before_main() {
             "STARTUP_TWICE,STARTUP_OFF",
             "",
             "[1, 1, 1, 1, 0, 0] [1, 1]",
-            "jlshim: JLSHIM_ENABLE: STARTUP_TWICE: several keys are called so",
+            "jlshim: JLSHIM_ENABLE: STARTUP_TWICE: several keys have this name",
         ),
         (
             "nowhere,STARTUP_OFF",
             "STARTUP_O",
             "[1, 1, 1, 1, 0, 0] [1, 1]",
-            "jlshim: JLSHIM_ENABLE: nowhere: no key is called so\n\
-             jlshim: JLSHIM_DISABLE: STARTUP_O: no key is called so\n",
+            "jlshim: JLSHIM_ENABLE: nowhere: no key has this name\n\
+             jlshim: JLSHIM_DISABLE: STARTUP_O: no key has this name\n",
         ),
         ("STARTUP_ON", "STARTUP_OFF", "[0, 0, 1, 1, 0, 0] [0, 1]", ""),
     ] {

@@ -92,10 +92,12 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forbidden => {
-                f.write_str("membarrier is forbidden by the program or by JLSHIM_NO_MEMBARRIER")?
+                f.write_str("membarrier is forbidden by the program or by JLSHIM_NO_MEMBARRIER")?;
             }
             Self::NoMembarrier => {
-                f.write_str("the kernel has no membarrier, or a seccomp filter denies it (ENOSYS)")?
+                f.write_str(
+                    "the kernel has no membarrier, or a seccomp filter denies it (ENOSYS)",
+                )?;
             }
             Self::NoSyncCore => {
                 f.write_str("membarrier cannot synchronise the cores of this machine (EINVAL)")?;
