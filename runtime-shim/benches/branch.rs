@@ -1,5 +1,5 @@
-//! A million calls of a function without a branch, with a static key that is off, or with a
-//! relaxed atomic load, to be counted by callgrind:
+//! A million calls of a function without a branch, with the branch of a static key that is off,
+//! or with that of a relaxed atomic load, for callgrind to count:
 //!
 //! `valgrind --tool=callgrind --callgrind-out-file=/dev/null PROGRAM none|key|atomic`
 
@@ -25,7 +25,7 @@ fn atomic(value: usize) -> usize {
 }
 
 fn main() {
-    // Without a store the load would be known.
+    // Without a store the compiler would know the result of the load.
     FLAG.store(black_box(0), Ordering::Relaxed);
     let call: fn(usize) -> usize = match std::env::args().nth(1).as_deref() {
         Some("key") => key,

@@ -1,7 +1,7 @@
-//! How long a flip takes, with threads running, against the crate static-keys, which must
-//! not flip while threads run and is measured without.
+//! The time of a flip while threads run, compared with the crate static-keys, which must not flip
+//! while threads run and is measured without threads.
 //!
-//! `cargo bench -p jlctl-shim --bench flip`; figures are in `testdata/BENCH.md`.
+//! `cargo bench -p jlctl-shim --bench flip`; the figures are in `testdata/BENCH.md`.
 #![allow(unsafe_code, reason = "the peer's interface")]
 
 mod sites;
@@ -11,7 +11,7 @@ use jlctl_shim::{Batch, Key, Op};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
-/// Runs `work` while `threads` threads run through `sites`.
+/// Runs `work` while `threads` threads execute `sites` in turn.
 fn under_load(threads: usize, sites: &'static [fn() -> usize], work: impl FnOnce()) {
     static STOP: AtomicBool = AtomicBool::new(false);
     STOP.store(false, Ordering::Relaxed);
@@ -31,7 +31,7 @@ fn under_load(threads: usize, sites: &'static [fn() -> usize], work: impl FnOnce
 }
 
 fn flips(c: &mut Criterion) {
-    // There is no other thread yet, as the peer demands.
+    // No other thread runs yet, as the peer requires.
     static_keys::global_init();
     assert!(jlctl_shim::sync_level().is_ok_and(jlctl_shim::SyncLevel::is_strict));
     let ours = |key: &'static jlctl_shim::Key| {
@@ -41,7 +41,7 @@ fn flips(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("a key of 33 sites, on and off");
     group.bench_function("static-keys, no other thread", |b| {
-        // SAFETY: there is no other thread.
+        // SAFETY: no other thread runs.
         b.iter(|| unsafe { sites::flip_peers_33() });
     });
     assert_eq!(sites::peers_33::all().len(), sites::ours_33::all().len());
@@ -57,7 +57,7 @@ fn flips(c: &mut Criterion) {
     let mut group = c.benchmark_group("a key of 1000 sites on 1000 pages, on and off");
     group.sample_size(20);
     group.bench_function("static-keys, no other thread", |b| {
-        // SAFETY: there is no other thread.
+        // SAFETY: no other thread runs.
         b.iter(|| unsafe { sites::flip_peers_spread() });
     });
     assert_eq!(sites::peers_spread::all().len(), sites::ours_spread::all().len());
@@ -68,7 +68,7 @@ fn flips(c: &mut Criterion) {
     group.finish();
 }
 
-/// What a branch costs that is off.
+/// The cost of a branch whose key is off.
 fn branches(c: &mut Criterion) {
     static FLAG: AtomicI32 = AtomicI32::new(0);
     #[inline(never)]
@@ -83,7 +83,7 @@ fn branches(c: &mut Criterion) {
     fn flag(value: usize) -> usize {
         if FLAG.load(Ordering::Relaxed) != 0 { value * 3 } else { value + 1 }
     }
-    // Without a store the load would be known.
+    // Without a store the compiler would know the result of the load.
     FLAG.store(std::hint::black_box(0), Ordering::Relaxed);
     let mut group = c.benchmark_group("1000 calls with a branch that is off");
     for (name, call) in
@@ -96,7 +96,7 @@ fn branches(c: &mut Criterion) {
     group.finish();
 }
 
-/// Many keys in one batch, without sites: what a batch does for each key.
+/// Many keys without sites in one batch: the cost of a batch for each key.
 fn keys(c: &mut Criterion) {
     let mut group = c.benchmark_group("a batch of keys without sites, on and off");
     group.sample_size(10);

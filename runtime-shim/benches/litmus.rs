@@ -1,5 +1,5 @@
-//! What a flip under running threads does, here and in the crate static-keys, which says
-//! that it must not be done: each in a process of its own, since one may die.
+//! The effect of a flip while threads run, in this crate and in the crate static-keys, whose
+//! documentation forbids it: each in a process of its own, since one may crash.
 //!
 //! `cargo bench -p jlctl-shim --bench litmus [FLIPS]`
 #![allow(unsafe_code, reason = "fork, and the peer's interface")]
@@ -26,13 +26,14 @@ fn flip_ours(on: bool) {
 }
 
 fn flip_peers(on: bool) {
-    // SAFETY: there is none: that other threads run is what is tried here.
+    // SAFETY: the requirement, that no other thread runs, is violated: that is the experiment.
     if on { unsafe { PEERS.enable() } } else { unsafe { PEERS.disable() } }
 }
 
-/// Flips `flips` times while a thread runs through the site.  Flip number g turns the key on
-/// if g is odd.  Who has seen that g is done, and after the site that g + 1 is not begun,
-/// must have found the side of g.  The next flip waits until one pass was judged so.
+/// Flips `flips` times while a thread executes the site.  Flip number g turns the key on if g is
+/// odd.  A pass is judged if the thread observes, before the site, that flip g is done and, after
+/// the site, that flip g + 1 has not begun: the site must then have taken the side of g.  The next
+/// flip waits until one pass has been judged.
 fn run(site: fn() -> bool, flip: fn(bool), flips: u64) -> (u64, u64) {
     static BEGUN: AtomicU64 = AtomicU64::new(0);
     static DONE: AtomicU64 = AtomicU64::new(0);
@@ -63,7 +64,7 @@ fn run(site: fn() -> bool, flip: fn(bool), flips: u64) -> (u64, u64) {
     reader.join().expect("the reader does not panic")
 }
 
-/// Runs one subject in a child, and says how that ended.
+/// Runs one subject in a child process, and prints how the process ended.
 fn subject(name: &str, site: fn() -> bool, flip: fn(bool), flips: u64) {
     let start = Instant::now();
     // SAFETY: this process has one thread.
@@ -75,7 +76,7 @@ fn subject(name: &str, site: fn() -> bool, flip: fn(bool), flips: u64) {
         unsafe { libc::_exit(0) };
     }
     let mut status = 0;
-    // SAFETY: waits for the child, into a number of ours.
+    // SAFETY: `status` is valid for writes.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     let seconds = start.elapsed().as_secs_f64();
     if libc::WIFSIGNALED(status) {

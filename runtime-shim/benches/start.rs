@@ -1,4 +1,4 @@
-//! How long the shim's constructor and destructor take: the median of 1000 processes.
+//! The time of the shim's constructor and destructor: the median of 1,000 processes.
 //!
 //! `cargo bench -p jlctl-shim --bench start`
 #![allow(unsafe_code, reason = "constructors")]

@@ -1,12 +1,12 @@
-//! The same as `start` for a program with 1,000 keys, each of which has a constructor and a
-//! destructor of its own: the median of 1000 processes.
+//! As `start`, for a program with 1,000 keys, each of which has a constructor and a destructor:
+//! the median of 1,000 processes.
 //!
 //! `cargo bench -p jlctl-shim --bench start_keys`
 #![allow(unsafe_code, reason = "constructors")]
 
 mod clock;
 
-/// A thousand modules with a key and a site each.
+/// A thousand modules, each with a key and a site.
 macro_rules! keys {
     ($($hundred:ident)*) => {
         $(mod $hundred { keys!(@tens a b c d e f g h i j); })*

@@ -1,8 +1,8 @@
 /*
  * A server that reverses lines, and traces them while a static key is on: server.rs in C.
  *
- * While it is off, which it mostly is, tracing costs one NOP per request.  The key is flipped
- * under load by a line on the admin port.
+ * While the key is off, which is the common case, tracing costs one NOP per request.  A line on
+ * the admin port flips the key under load.
  *
  *     $ cc -O2 server.c $(pkg-config --cflags --libs jlshim) -pthread -o server
  *     $ ./server
@@ -10,8 +10,8 @@
  *     $ echo on | nc -N 127.0.0.1 40002
  *     on
  *
- * After that answer every request is traced, and after the answer to `off` none is, whatever
- * thread serves it.  `count` says how many were.
+ * After that answer every request is traced, and after the answer to `off` no request is traced,
+ * in all threads.  The answer to `count` is the number of traced requests.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -64,11 +64,11 @@ static void administer(char *line)
 		snprintf(line, LINE, "%lu", __atomic_load_n(&traced, __ATOMIC_RELAXED));
 	else
 		strcpy(line, "on, off or count");
-	if (error != 0) /* Nothing has changed. */
+	if (error != 0) /* The key is unchanged. */
 		snprintf(line, LINE, "error: %s", strerror(-error));
 }
 
-/* A port, or a connection to it, and what is done with its lines. */
+/* A port or a connection to it, and the function that handles its lines. */
 struct service {
 	int fd;
 	void (*handle)(char *line);
@@ -115,7 +115,7 @@ static void *accept_all(void *argument)
 	}
 }
 
-/* A port that the system chooses, or -1. */
+/* Opens a port that the kernel chooses; -1 on an error. */
 static int open_port(unsigned int *number)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };

@@ -1,7 +1,7 @@
 //! A server that reverses lines, and traces them while a static key is on.
 //!
-//! While it is off, which it mostly is, tracing costs one NOP per request.  The key is flipped
-//! under load by a line on the admin port:
+//! While the key is off, which is the common case, tracing costs one NOP per request.  A line on
+//! the admin port flips the key under load:
 //!
 //! ```text
 //! $ cargo run --release --example server
@@ -10,8 +10,8 @@
 //! on
 //! ```
 //!
-//! After that answer every request is traced, and after the answer to `off` none is, whatever
-//! thread serves it.  `count` says how many were.
+//! After that answer every request is traced, and after the answer to `off` no request is traced,
+//! in all threads.  The answer to `count` is the number of traced requests.
 
 use jlctl_shim::{define_static_key_false, static_branch_unlikely};
 use std::io::{self, BufRead, BufReader, Write};
@@ -45,7 +45,7 @@ fn administer(command: &str) -> String {
     };
     match flipped {
         Ok(_) => command.to_owned(),
-        // Nothing has changed, and the message says why.
+        // The key is unchanged, and the message states the reason.
         Err(error) => format!("error: {error}"),
     }
 }
@@ -60,7 +60,7 @@ fn serve(connection: TcpStream, handle: fn(&str) -> String) -> io::Result<()> {
 
 fn listen(port: &TcpListener, handle: fn(&str) -> String) {
     for connection in port.incoming().flatten() {
-        // A connection that ends early is the client's affair.
+        // An error of one connection does not concern the others.
         thread::spawn(move || serve(connection, handle));
     }
 }

@@ -1,7 +1,7 @@
-//! The time between constructors and between destructors, by those around them.
+//! The time that constructors and destructors take.
 //!
-//! The shim's and those of keys have the number 101: one before them and one after them read
-//! the clock.
+//! Those of the shim and of keys have the priority 101.  Constructors and destructors with
+//! adjacent priorities read the clock before and after them.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +11,13 @@ static AFTER: AtomicU64 = AtomicU64::new(0);
 
 fn nanoseconds() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours.
+    // SAFETY: the structure is valid for writes.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
 extern "C" fn before() {
-    // The first call of the clock looks for it.
+    // The first call initialises the clock.
     nanoseconds();
     BEFORE.store(nanoseconds(), Ordering::Relaxed);
 }
@@ -51,7 +51,7 @@ extern "C" fn after_end() {
     }
 }
 
-/// The medians of `count` processes, or in one of these its times.
+/// Prints the medians of `count` processes; in such a process, prints its times.
 pub(crate) fn measure(what: &str, count: usize) {
     if std::env::args().nth(1).as_deref() == Some("child") {
         println!("{}", AFTER.load(Ordering::Relaxed) - BEFORE.load(Ordering::Relaxed));

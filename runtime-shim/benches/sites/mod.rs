@@ -1,13 +1,13 @@
-//! Functions with one site each, for this crate and for its peer, `static-keys`.
+//! Functions with one site each, for this crate and for its peer `static-keys`.
 
-/// Defines `all()`, pointers to $count functions with a site of $key each, where $from is
-/// the crate whose macro makes one and $before assembly before it.
+/// Defines `all()`, pointers to $count functions with one site of $key each.  $from is the crate
+/// of the site's macro, and $before is assembly before the site.
 macro_rules! sites {
     ($name:ident, $key:path, $from:ident, $before:literal, $count:literal) => {
         pub(crate) mod $name {
             #[inline(never)]
             fn site<const N: usize>() -> usize {
-                // SAFETY: at most an alignment.
+                // SAFETY: an alignment or nothing.
                 unsafe { core::arch::asm!($before, options(nomem, nostack, preserves_flags)) };
                 if $from::static_branch_unlikely!($key) { std::hint::black_box(N) } else { 0 }
             }
@@ -61,7 +61,7 @@ macro_rules! thousand {
 
 pub(crate) use thousand;
 
-/// Rows of ten one behind the other.
+/// The elements of all rows, in order.
 pub(crate) const fn flat(rows: [[fn() -> usize; 10]; 100]) -> [fn() -> usize; 1000] {
     let mut all = [rows[0][0]; 1000];
     let mut index = 0;
@@ -81,14 +81,14 @@ static_keys::define_static_key_false!(PEERS_SPREAD_KEY);
 /// Turns the peer's key on and off.
 ///
 /// # Safety
-/// There is no other thread.
+/// No other thread runs.
 macro_rules! flip_peers {
     ($name:ident, $key:ident) => {
         #[allow(dead_code, reason = "not every benchmark flips all keys")]
         pub(crate) unsafe fn $name() {
             // SAFETY: the caller's promise.
             unsafe { $key.enable() };
-            // SAFETY: the same.
+            // SAFETY: the caller's promise.
             unsafe { $key.disable() };
         }
     };
