@@ -1,5 +1,5 @@
-//! Code and tables made at run time, for what no compiler would make: sites where and as a
-//! test wants them.
+//! Code and tables created at run time: sites with locations and contents that no compiler
+//! produces.
 
 use super::memory::page;
 use super::sites::Site;
@@ -40,15 +40,15 @@ const TARGET: usize = if cfg!(target_arch = "x86_64") { 11 } else { 12 };
 /// Fresh pages, never unmapped.
 pub(crate) fn map(len: usize, protection: i32) -> usize {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: no address is asked for, so that nothing mapped is replaced.
+    // SAFETY: the kernel chooses the address, so that no mapping is replaced.
     let address = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
     assert_ne!(address, libc::MAP_FAILED, "mmap: {}", io::Error::last_os_error());
     address.expose_provenance()
 }
 
-/// Changes the protection of pages that [`map`] gave.
+/// Changes the protection of pages that [`map`] mapped.
 pub(crate) fn protect(start: usize, len: usize, protection: i32) {
-    // SAFETY: the pages are the test's own.
+    // SAFETY: the pages belong to the test.
     let result =
         unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), len, protection) };
     assert_eq!(result, 0, "mprotect: {}", io::Error::last_os_error());
@@ -57,14 +57,14 @@ pub(crate) fn protect(start: usize, len: usize, protection: i32) {
 /// Copies `bytes` to `to`.
 pub(crate) fn write(to: usize, bytes: &[u8]) {
     let to = ptr::with_exposed_provenance_mut::<u8>(to);
-    // SAFETY: callers pass pages of theirs that are writable.
+    // SAFETY: callers pass writable pages of their own.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
 }
 
-/// The entry that says `site` if it lies at `address`.
+/// The entry for `site` that lies at `address`.
 ///
 /// # Panics
-/// Where code or target are out of the reach of an entry.
+/// If code or target are out of the range of an entry.
 pub(crate) fn entry(address: usize, site: Site) -> RelativeEntry {
     let from = |to: usize, offset: usize| to.wrapping_sub(address + offset).cast_signed();
     let key = site.key | usize::from(site.is_likely);
@@ -80,7 +80,7 @@ pub(crate) fn entry(address: usize, site: Site) -> RelativeEntry {
 pub(crate) struct Table {
     object: &'static Object,
     start: *const RelativeEntry,
-    /// What registering came to.
+    /// The result of the registration.
     pub(crate) registered: Result<(), Error>,
 }
 
@@ -90,19 +90,19 @@ impl Table {
         let start = ptr::with_exposed_provenance_mut::<RelativeEntry>(at);
         for (index, site) in sites.iter().enumerate() {
             let to = start.wrapping_add(index);
-            // SAFETY: callers pass pages of theirs that are writable.
+            // SAFETY: callers pass writable pages of their own.
             unsafe { to.write(entry(to.addr(), *site)) };
         }
         let object: &'static Object = Box::leak(Box::default());
         let (start, stop) = (start.cast_const(), start.wrapping_add(sites.len()).cast_const());
-        // SAFETY: nothing of it is unmapped, and the tests know what is wrong with the entries.
+        // SAFETY: the pages are never unmapped, and each test knows the faults of its entries.
         let registered = unsafe { register(object, start, stop) };
         Self { object, start, registered }
     }
 
     /// The entry `index`.
     pub(crate) fn entry(&self, index: usize) -> &'static RelativeEntry {
-        // SAFETY: tables are not unmapped; callers pass an index of theirs.
+        // SAFETY: tables are never unmapped; callers pass a valid index.
         unsafe { &*self.start.wrapping_add(index) }
     }
 }
@@ -123,12 +123,12 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// `count` sites, each `stride` bytes behind the one before; of a new key that is off.
+    /// `count` sites, `stride` bytes apart, of a new key that is off.
     pub(crate) fn new(count: usize, stride: usize) -> Self {
         Self::of_key(Box::leak(Box::new(Key::new(false))), count, stride)
     }
 
-    /// The same for `key`, which is off now or was so when it was made.
+    /// As [`new`](Self::new), for `key`, which is initially off.
     pub(crate) fn of_key(key: &'static Key, count: usize, stride: usize) -> Self {
         let whole = |len: usize| len.next_multiple_of(page());
         let table_len = whole(count * RelativeEntry::SIZE);
@@ -151,15 +151,15 @@ impl Arena {
         Self { key, table: Table::new(table, &sites), sites }
     }
 
-    /// Executes function `index`; whether its site jumped.
+    /// Executes function `index`.  Returns whether its site jumped.
     pub(crate) fn jumps(&self, index: usize) -> bool {
         call(self.sites[index].code)
     }
 
-    /// Whether all functions jump, or none.
+    /// Whether all functions jump.
     ///
     /// # Panics
-    /// Where they differ.
+    /// If some jump and others do not.
     pub(crate) fn all_jump(&self) -> bool {
         let count = (0..self.sites.len()).filter(|index| self.jumps(*index)).count();
         assert!(count == 0 || count == self.sites.len(), "{count} of {} jump", self.sites.len());
@@ -167,7 +167,7 @@ impl Arena {
     }
 }
 
-/// Executes a function of an [`Arena`]; whether its site jumped.
+/// Executes a function of an [`Arena`].  Returns whether its site jumped.
 pub(crate) fn call(code: usize) -> bool {
     let code = ptr::with_exposed_provenance::<()>(code);
     // SAFETY: `FUNCTION` has this type, and it is executable.
@@ -175,8 +175,8 @@ pub(crate) fn call(code: usize) -> bool {
     function() != 0
 }
 
-/// Makes instructions that were just written at `at` those that all PEs fetch: they are in
-/// fresh pages, so that nobody has fetched others.
+/// Makes all PEs fetch the instructions just written at `at`.  They are in newly mapped pages, so
+/// that no PE has fetched others.
 #[cfg(target_arch = "aarch64")]
 fn fetch_anew(at: usize) {
     // Functions are shorter than a line; each may lie in two.
@@ -191,7 +191,7 @@ fn fetch_anew(at: usize) {
     }
 }
 
-/// The same: other harts fetch from fresh pages after the kernel has mapped them.
+/// Other harts fetch from newly mapped pages after the kernel has mapped them.
 #[cfg(target_arch = "riscv64")]
 fn fetch_anew(_at: usize) {
     // SAFETY: a barrier.

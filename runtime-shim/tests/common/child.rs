@@ -1,4 +1,4 @@
-//! Children by fork, for what changes a whole process or ends it.
+//! Child processes by fork, for tests that change a whole process or end it.
 
 use super::rerun::alone;
 use std::fs::File;
@@ -29,29 +29,29 @@ impl End {
     }
 }
 
-/// How a child ended, and what it said.
+/// How a child ended, and its message.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) end: End,
     pub(crate) message: String,
 }
 
-/// Status of a child that panicked.
+/// The exit status of a child that panicked.
 const PANICKED: i32 = 101;
-/// No child of these tests takes longer, on a busy machine and emulated.
+/// A child that takes longer hangs, also on a busy and emulated machine.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// What fits into a pipe, so that a child need not wait for its reader.
+/// The longest message: it fits into a pipe, so that a child does not wait for its reader.
 const LONGEST: usize = 32 << 10;
 
-/// What `body` comes to in a child of its own, which has this thread alone.
+/// Runs `body` in a child process, which has one thread.
 ///
 /// # Panics
-/// Where the child does not end.
+/// If the child does not end.
 pub(crate) fn in_child(body: impl FnOnce() -> String) -> Outcome {
-    listen();
+    install_panic_hook();
     let (read, write) = pipe();
-    // SAFETY: the child is a copy with one thread, which uses what fork handlers look after
-    // (the allocator, the runtime) and its own pipe.
+    // SAFETY: the child has one thread, which uses only the allocator and the runtime, which have
+    // fork handlers, and its own pipe.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", io::Error::last_os_error()),
         0 => {
@@ -66,10 +66,10 @@ pub(crate) fn in_child(body: impl FnOnce() -> String) -> Outcome {
     }
 }
 
-/// Runs `body`, which contains assertions, in a child of its own.
+/// Runs `body`, which contains assertions, in a child process.
 ///
 /// # Panics
-/// Where the child does, with its message.
+/// If the child panics, with its message.
 pub(crate) fn must_succeed(body: impl FnOnce()) {
     let outcome = in_child(|| {
         body();
@@ -78,16 +78,17 @@ pub(crate) fn must_succeed(body: impl FnOnce()) {
     assert_eq!(outcome.end, End::Exited(0), "{}", outcome.message);
 }
 
-/// Whether this process is a child, and what it panicked with.
+/// Whether this process is a child.
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
+/// The text of the panic of a child.
 static PANIC: Mutex<String> = Mutex::new(String::new());
 
-/// Has children keep the text of a panic.
+/// Installs a panic hook by which children store the text of a panic.
 ///
-/// The hook of the test runner would print, under a lock that another thread may have held
-/// at the fork; and a hook that the child installs itself would wait for a thread that was
-/// panicking then.
-fn listen() {
+/// The hook of the test runner prints under a lock, which another thread may have held at the
+/// fork.  A child cannot install a hook itself, since it would wait for a thread that was
+/// panicking at the fork.
+fn install_panic_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let of_runner = panic::take_hook();
@@ -119,30 +120,30 @@ fn run(body: impl FnOnce() -> String, mut pipe: File) -> ! {
     };
     let message = message.as_bytes();
     let _ = pipe.write_all(message.get(..LONGEST).unwrap_or(message));
-    // SAFETY: ends the child without destructors, which are its parent's.
+    // SAFETY: ends the child without running the destructors of its parent.
     unsafe { libc::_exit(status) }
 }
 
 fn pipe() -> (File, File) {
     let mut ends = [0; 2];
-    // SAFETY: room for two descriptors.
+    // SAFETY: the array is valid for writes of two descriptors.
     let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) };
     assert_eq!(result, 0, "pipe2: {}", io::Error::last_os_error());
-    // SAFETY: the descriptor is new.
+    // SAFETY: the descriptor is new and has no other owner.
     let read = unsafe { File::from_raw_fd(ends[0]) };
-    // SAFETY: the same.
+    // SAFETY: likewise.
     (read, unsafe { File::from_raw_fd(ends[1]) })
 }
 
-/// How the child `pid` ends.
+/// Waits until the child `pid` has ended.
 ///
 /// # Panics
-/// Where it does not.
+/// If the child does not end.
 pub(crate) fn wait(pid: i32) -> End {
     let since = Instant::now();
     loop {
         let mut status = 0;
-        // SAFETY: room for a status.
+        // SAFETY: the status is valid for writes.
         let ended = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
         if ended == pid {
             return End::of(status);
@@ -150,7 +151,7 @@ pub(crate) fn wait(pid: i32) -> End {
         let error = io::Error::last_os_error();
         assert!(ended == 0 || error.kind() == io::ErrorKind::Interrupted, "waitpid: {error}");
         if since.elapsed() > PATIENCE {
-            // SAFETY: a child of ours that has not been waited for.
+            // SAFETY: a child of this process that has not been waited for.
             unsafe { libc::kill(pid, libc::SIGKILL) };
             panic!("the child hangs");
         }
@@ -158,7 +159,8 @@ pub(crate) fn wait(pid: i32) -> End {
     }
 }
 
-/// What is in the pipe; another child may hold its other end open.
+/// The contents of the pipe.  It does not wait for the end, since another child may hold the other
+/// end open.
 fn rest_of(mut read: File) -> String {
     let mut bytes = vec![0; LONGEST];
     let len = read.read(&mut bytes).unwrap_or(0);

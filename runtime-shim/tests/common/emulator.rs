@@ -1,8 +1,7 @@
-//! Whether a user-mode emulator runs this program, which cannot do everything that a kernel
-//! does for it.
+//! Detects a user-mode emulator, which does not emulate everything that a kernel provides.
 //!
-//! qemu-user translates paths below `/proc/self`, and not those below `/proc/thread-self`,
-//! which the kernel makes the same: where the two name different executables, there is one.
+//! qemu-user translates paths below `/proc/self` but not below `/proc/thread-self`.  For a kernel
+//! both are the same: if they name different executables, an emulator runs this program.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -34,8 +33,8 @@ pub(crate) fn emulator() -> Option<Emulator> {
     Some(Emulator { program, options: options.collect() })
 }
 
-/// The variable by which the harness says that the whole machine is emulated, which a program
-/// cannot see.
+/// The variable by which the harness states that the whole machine is emulated, which a program
+/// cannot detect.
 const MACHINE: &str = "JLSHIM_TEST_EMULATED_MACHINE";
 
 /// Whether this program runs in an emulated machine, under a real kernel.
@@ -43,13 +42,13 @@ pub(crate) fn is_machine_emulated() -> bool {
     env::var_os(MACHINE).is_some_and(|value| value == "1")
 }
 
-/// How often something is done: `natively`, or as often as there is time for where it takes a
-/// thousand times as long.
+/// A number of repetitions: `natively`, or `emulated` where each takes a thousand times as long.
 pub(crate) fn rounds<T>(natively: T, emulated: T) -> T {
     if is_machine_emulated() || emulator().is_some() { emulated } else { natively }
 }
 
-/// Whether `what` is left out, because an emulator cannot do it; says so.
+/// Whether the test leaves out `what`, which a user-mode emulator does not support.  Prints a
+/// message if so.
 pub(crate) fn leaves_out(what: &str) -> bool {
     let found = emulator();
     if let Some(emulator) = &found {

@@ -1,14 +1,14 @@
-//! Filters of system calls, seccomp(2): what answers membarrier(2) in a process.
+//! Filters of system calls, seccomp(2), which answer membarrier(2).
 
 use std::io;
 use std::mem::offset_of;
 
-/// What a filtered call comes to.
+/// The effect of a filtered call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer {
-    /// It fails with this number.
+    /// The call fails with this error number.
     Errno(i32),
-    /// It ends the process.
+    /// The call ends the process.
     Kill,
 }
 
@@ -16,7 +16,8 @@ pub(crate) enum Answer {
 const NUMBER: usize = offset_of!(libc::seccomp_data, nr);
 const FIRST_ARGUMENT: usize = offset_of!(libc::seccomp_data, args);
 
-/// Filters all commands of membarrier(2) from now on, in this thread and what it starts.
+/// Filters all commands of membarrier(2) from now on, in this thread, its new threads and its
+/// children.
 pub(crate) fn filter_membarrier(answer: Answer) {
     let action = action(answer);
     install(&[
@@ -27,13 +28,13 @@ pub(crate) fn filter_membarrier(answer: Answer) {
     ]);
 }
 
-/// Filters one command.
+/// Filters one command of membarrier(2).
 pub(crate) fn filter_command(command: u32, answer: Answer) {
     let action = action(answer);
     install(&[
         load(NUMBER),
         skip_unless(libc::SYS_membarrier as u32, 3),
-        // The low half of a little-endian machine's argument.
+        // The lower half of the argument, on a little-endian machine.
         load(FIRST_ARGUMENT),
         skip_unless(command, 1),
         give(action),

@@ -1,4 +1,4 @@
-//! What the kernel says about this process's memory.
+//! The memory of this process, as /proc reports it.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -12,7 +12,7 @@ pub(crate) struct Mapping {
     pub(crate) range: Range<usize>,
     /// `rwxp`.
     pub(crate) permissions: String,
-    /// Path, or name in brackets; may be empty.
+    /// A path, or a name in brackets; may be empty.
     pub(crate) name: String,
 }
 
@@ -26,7 +26,7 @@ impl Mapping {
         Some(Self { range: address(start)?..address(end)?, permissions, name })
     }
 
-    /// Whether it can be read and executed, and is no code of the kernel's.
+    /// Whether the mapping is readable and executable, and not the kernel's (`[vdso]` and others).
     pub(crate) fn is_code(&self) -> bool {
         self.has('r') && self.has('x') && !self.name.starts_with("[v")
     }
@@ -42,28 +42,28 @@ pub(crate) fn mappings() -> Vec<Mapping> {
     text.lines().map(|line| Mapping::of(line).unwrap_or_else(|| panic!("{line}"))).collect()
 }
 
-/// The mappings with code.
+/// The mappings of code.
 pub(crate) fn code() -> Vec<Mapping> {
     mappings().into_iter().filter(Mapping::is_code).collect()
 }
 
-/// The mappings that can be both written and executed.
+/// The mappings that are writable and executable.
 pub(crate) fn writable_code() -> Vec<Mapping> {
     mappings().into_iter().filter(|mapping| mapping.has('w') && mapping.has('x')).collect()
 }
 
-/// A sum of all bytes of code in this process.
+/// A hash of all code of this process.
 pub(crate) fn sum_of_code() -> u64 {
     let mut hasher = DefaultHasher::new();
     for mapping in code() {
         let start = std::ptr::with_exposed_provenance::<u8>(mapping.range.start);
-        // SAFETY: it is mapped readable; callers do not unmap it at the same time.
+        // SAFETY: the mapping is readable; callers do not unmap it at the same time.
         hasher.write(unsafe { slice::from_raw_parts(start, mapping.range.len()) });
     }
     hasher.finish()
 }
 
-/// The kernel's sum of private writable memory, which RLIMIT_DATA limits, in bytes.
+/// The private writable memory in bytes, as the kernel counts it for RLIMIT_DATA.
 pub(crate) fn data_bytes() -> u64 {
     let text = fs::read_to_string("/proc/self/status").expect("/proc is mounted");
     let line = text.lines().find_map(|line| line.strip_prefix("VmData:")).expect("a sum");
@@ -71,9 +71,9 @@ pub(crate) fn data_bytes() -> u64 {
     kilobytes << 10
 }
 
-/// Bytes of a page.
+/// The size of a page in bytes.
 pub(crate) fn page() -> usize {
-    // SAFETY: no arguments that could be wrong.
+    // SAFETY: the argument is a name that sysconf knows.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     size.try_into().expect("positive")
 }

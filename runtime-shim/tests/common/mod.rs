@@ -1,6 +1,6 @@
-//! What the tests of the runtime share.
+//! Code that the tests of the runtime share.
 
-#![allow(dead_code, reason = "each file of tests uses a part of it")]
+#![allow(dead_code, reason = "other test programs include a part of it")]
 #![allow(unsafe_code, reason = "processes, code and system calls")]
 #![allow(
     clippy::cast_possible_truncation,

@@ -1,9 +1,9 @@
-//! The end of threads that go on until they are told so.
+//! Ends threads that run until a flag is set.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Sets a flag when it is dropped, so also where a test fails: its threads would go on for
-/// ever, and the test would wait for them.
+/// Sets a flag on drop, and so also if a test fails: otherwise the test would wait for ever for its
+/// threads.
 pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {

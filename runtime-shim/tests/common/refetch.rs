@@ -1,11 +1,11 @@
-//! What an emulated machine needs where threads have executed sites while they were patched.
+//! A workaround for emulated machines on which threads execute sites while they are patched.
 //!
-//! Its CPUs share translations of code. One that was begun before another CPU's store, and
-//! finished after it, is kept although it is of the old code (seen with QEMU 7.2 and four
-//! CPUs, and then for every second execution; the bytes in memory are the new ones). No
-//! barrier of the guest's ends that, and another store to the code does: a flip has returned
-//! when all CPUs have answered membarrier's interrupt, which they do between translations, so
-//! that none is under way any more that was begun before.
+//! The CPUs of the emulator share translations of code.  A translation that began before another
+//! CPU's store and ended after it is kept, although it is a translation of the old code (seen with
+//! QEMU 7.2 and four CPUs, for every second execution; memory contains the new bytes).  No barrier
+//! of the guest discards it, but another store to the code does.  When a flip has returned, all
+//! CPUs have answered membarrier's interrupt, which they do between translations, so that no
+//! translation that began before the flip is still in progress.
 
 use super::emulator::is_machine_emulated;
 use super::memory::page;
@@ -15,11 +15,11 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::{ptr, slice};
 
-/// After a flip of `keys`: has an emulated machine translate their sites anew. Does nothing on
-/// others.
+/// Makes an emulated machine translate the sites of `keys` again after a flip.  Does nothing on
+/// other machines.
 ///
-/// What is stored is what is there, and before that it is held against the keys: the sites
-/// have to be right in memory by the flip alone.
+/// It stores the bytes that memory contains, after it has checked them against the keys: the flip
+/// alone must have made the sites correct.
 pub(crate) fn refetch(keys: &[&Key]) {
     if !is_machine_emulated() {
         return;
@@ -32,11 +32,11 @@ pub(crate) fn refetch(keys: &[&Key]) {
     for codes in codes.chunk_by(|one, next| one / page() == next / page()) {
         let (first, last) = (codes[0], codes[codes.len() - 1]);
         let bytes = bytes(first, last + SITE_BYTES - first);
-        memory.write_all_at(bytes, first as u64).expect("it is mapped");
+        memory.write_all_at(bytes, first as u64).expect("the code is mapped");
     }
 }
 
-/// Code of this program, which nobody else flips at the same time.
+/// Code of this program, which no other thread flips at the same time.
 fn bytes(start: usize, len: usize) -> &'static [u8] {
     // SAFETY: both ends are in one page of this program's code.
     unsafe { slice::from_raw_parts(ptr::with_exposed_provenance(start), len) }

@@ -1,4 +1,4 @@
-//! A program of these tests with a control socket, and a client of it.
+//! This program with a control socket, and a client of that socket.
 
 use super::rerun::rerun;
 use std::ffi::OsStr;
@@ -32,7 +32,7 @@ impl Drop for Directory {
     }
 }
 
-/// A test's own program in a role, which says `ready` and answers lines.
+/// This program in a role: it prints `ready` and answers lines.
 pub(crate) struct Served {
     pub(crate) child: Child,
     to: Option<ChildStdin>,
@@ -47,7 +47,7 @@ impl Served {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it starts");
+            .expect("the program starts");
         let to = child.stdin.take();
         let from = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut served = Self { child, to, from };
@@ -60,25 +60,25 @@ impl Served {
         let read = self.from.read_line(&mut line).expect("an answer");
         assert!(read > 0, "the program has ended");
         let line = line.trim_end();
-        // What the test harness says of its test stands before the first line.
+        // The test runner prints the name of the test before the first line.
         line.rsplit("... ").next().unwrap_or(line).to_owned()
     }
 
     pub(crate) fn ask(&mut self, what: &str) -> String {
-        writeln!(self.to.as_mut().expect("a pipe"), "{what}").expect("it listens");
+        writeln!(self.to.as_mut().expect("a pipe"), "{what}").expect("the program reads it");
         self.line()
     }
 
-    /// Lets it end, as a program does; what it said on standard error.
+    /// Lets the program end by itself, and returns its standard error.
     pub(crate) fn end(mut self) -> String {
         self.to = None;
         let mut rest = String::new();
         self.from.read_to_string(&mut rest).expect("text");
         assert!(self.child.wait().expect("a child").success(), "{rest}");
-        let mut told = String::new();
+        let mut errors = String::new();
         let stderr = self.child.stderr.take();
-        stderr.expect("a pipe").read_to_string(&mut told).expect("text");
-        told
+        stderr.expect("a pipe").read_to_string(&mut errors).expect("text");
+        errors
     }
 }
 
@@ -89,7 +89,7 @@ impl Drop for Served {
     }
 }
 
-/// The body of a role: answers each line by what `answer` says, until there are no more.
+/// The body of a role: prints the result of `answer` for each line of standard input.
 pub(crate) fn serve(mut answer: impl FnMut(&str) -> String) {
     println!("ready");
     for line in io::stdin().lines() {
@@ -111,13 +111,13 @@ impl Client {
         self.0.get_mut().write_all(bytes)
     }
 
-    /// Lines up to the one that says how it went, which is the last.
+    /// Lines up to the result, which is the last line of a reply.
     pub(crate) fn reply(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
             let read = self.0.read_line(&mut line).expect("a reply");
-            assert!(read > 0, "the server has hung up after {lines:?}");
+            assert!(read > 0, "the server has closed the connection after {lines:?}");
             lines.push(line.trim_end().to_owned());
             if line.starts_with("ok") || line.starts_with("error ") {
                 return lines;
@@ -126,12 +126,12 @@ impl Client {
     }
 
     pub(crate) fn ask(&mut self, request: &str) -> Vec<String> {
-        // Who is refused is told so and hung up on, perhaps before this is sent.
+        // The server may refuse the client and close the connection before this is sent.
         let _ = self.send(format!("{request}\n").as_bytes());
         self.reply()
     }
 
-    /// What comes until the server hangs up.
+    /// All bytes until the server closes the connection.
     pub(crate) fn rest(mut self) -> String {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest);

@@ -1,4 +1,4 @@
-//! The jump table of this program, and what its sites hold, read without the runtime's code.
+//! The jump table and the sites of this program in memory, read without the runtime's code.
 
 use jlctl_shim::Key;
 use jlctl_shim::abi::{JumpLabelType, RelativeEntry};
@@ -12,7 +12,7 @@ unsafe extern "C" {
     static STOP: RelativeEntry;
 }
 
-/// The table that the linker has made of this program's sites.
+/// The table of this program, by the bounds that the linker defines.
 pub(crate) fn table() -> &'static [RelativeEntry] {
     let (start, stop) = (&raw const START, &raw const STOP);
     let count = (stop.addr() - start.addr()) / RelativeEntry::SIZE;
@@ -20,17 +20,17 @@ pub(crate) fn table() -> &'static [RelativeEntry] {
     unsafe { slice::from_raw_parts(start, count) }
 }
 
-/// An entry with addresses.
+/// An entry, resolved to addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(crate) code: usize,
     pub(crate) target: usize,
     pub(crate) key: usize,
-    /// Whether the site is of `static_branch_likely!`.
+    /// Whether `static_branch_likely!` defines the site.
     pub(crate) is_likely: bool,
 }
 
-/// What `entry` says.
+/// Resolves `entry`.
 pub(crate) fn resolve(entry: &RelativeEntry) -> Site {
     let field = |offset: usize| ptr::from_ref(entry).addr() + offset;
     let key = field(8).wrapping_add(entry.key as usize);
@@ -53,20 +53,20 @@ pub(crate) fn sites_of(key: &Key) -> Vec<Site> {
     entries_of(key).into_iter().map(resolve).collect()
 }
 
-/// Bytes of a site.
+/// The length of a site in bytes.
 pub(crate) const SITE_BYTES: usize = if cfg!(target_arch = "x86_64") { 5 } else { 4 };
 
 /// The bytes at a site.
 pub(crate) fn bytes_at(code: usize) -> [u8; SITE_BYTES] {
     let from = ptr::with_exposed_provenance::<[u8; SITE_BYTES]>(code);
-    // SAFETY: a site of this program, whose code can be read.
+    // SAFETY: a site of this program, whose code is readable.
     unsafe { from.read_volatile() }
 }
 
-/// What the instruction at `code` does, and the address that it jumps to.
+/// The kind of the instruction at `code`, and the target of a jump.
 ///
 /// # Panics
-/// For everything but the NOP and the jump of a site.
+/// If the instruction is neither the NOP nor the jump of a site.
 pub(crate) fn decode(code: usize) -> (JumpLabelType, Option<usize>) {
     decode_bytes(bytes_at(code), code)
 }
@@ -80,7 +80,7 @@ fn decode_bytes(bytes: [u8; SITE_BYTES], code: usize) -> (JumpLabelType, Option<
             let displacement = i32::from_le_bytes([a, b, c, d]) as isize;
             (JumpLabelType::Jmp, Some((code + 5).wrapping_add_signed(displacement)))
         }
-        _ => panic!("no site at {code:#x}: {bytes:02x?}"),
+        _ => panic!("not a site at {code:#x}: {bytes:02x?}"),
     }
 }
 
@@ -94,7 +94,7 @@ fn decode_bytes(bytes: [u8; SITE_BYTES], code: usize) -> (JumpLabelType, Option<
             let displacement = ((word << 6).cast_signed() >> 4) as isize;
             (JumpLabelType::Jmp, Some(code.wrapping_add_signed(displacement)))
         }
-        word => panic!("no site at {code:#x}: {word:08x}"),
+        word => panic!("not a site at {code:#x}: {word:08x}"),
     }
 }
 
@@ -108,11 +108,11 @@ fn decode_bytes(bytes: [u8; SITE_BYTES], code: usize) -> (JumpLabelType, Option<
             let middle = (word & 0x000f_f000) | (word >> 9 & 0x800) | (word >> 20 & 0x7fe);
             (JumpLabelType::Jmp, Some(code.wrapping_add_signed(sign | middle as isize)))
         }
-        word => panic!("no site at {code:#x}: {word:08x}"),
+        word => panic!("not a site at {code:#x}: {word:08x}"),
     }
 }
 
-/// Asserts that each site of `key` holds what its state demands.
+/// Asserts that each site of `key` holds the instruction that the state of the key demands.
 pub(crate) fn assert_follow(key: &Key) {
     for site in sites_of(key) {
         let wanted = JumpLabelType::wanted(key.is_enabled(), site.is_likely);

@@ -1,10 +1,10 @@
-//! All that a refused batch must leave as it was.
+//! The state that a refused batch must not change.
 
 use super::memory::{code, sum_of_code};
 use jlctl_shim::{Counts, report};
 use std::ops::Range;
 
-/// Code, its protections and the counts.
+/// Code, its protections, and the counts of the report.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     counts: Counts,
@@ -13,13 +13,13 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The present state, in a process in which nothing else happens.
+    /// The present state, in a process without other activity.
     pub(crate) fn take() -> Self {
         let counts = report().expect("a report");
         Self { counts, protections: protections(), sum: sum_of_code() }
     }
 
-    /// Asserts that nothing has changed but for `failed` batches in the counts.
+    /// Asserts that nothing has changed except the count of failed batches, by `failed`.
     pub(crate) fn assert_unchanged(&self, failed: u64) {
         let now = Self::take();
         let mut counts = self.counts;
@@ -30,7 +30,7 @@ impl Snapshot {
     }
 }
 
-/// The protections of code; where the kernel has cut pages apart does not matter.
+/// The protections of code, independent of how the kernel splits mappings.
 fn protections() -> Vec<(Range<usize>, String)> {
     let mut all: Vec<(Range<usize>, String)> = Vec::new();
     for mapping in code() {
