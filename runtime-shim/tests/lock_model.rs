@@ -1,32 +1,31 @@
-//! The lock of the runtime, `src/runtime/sys/lock.rs` itself, under the model checker loom: all orders of
-//! two and three threads, as far as the memory model allows them, within a bound of
-//! preemptions.
+//! The lock of the runtime, the file `src/runtime/sys/lock.rs`, under the model checker loom: all
+//! executions of two and three threads that the memory model allows, with a bound on preemptions.
 //!
-//! In the place of the kernel's futex stands a model of it: a queue under a lock of its own,
-//! in which the value is compared, as futex(2) promises it.
+//! A model replaces the kernel's futex: a queue under a lock of its own, in which the value is
+//! compared, as futex(2) specifies.  Signals, forks and spurious wake-ups are not modelled.
 
 #[allow(dead_code, reason = "the runtime's own lock")]
 #[path = "../src/runtime/sys/lock.rs"]
 mod lock;
 
-/// What the lock is made of here; see `src/runtime/sys/futex.rs`.
+/// The model of the primitives of `src/runtime/sys/futex.rs`.
 mod futex {
     pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
     use loom::sync::{Condvar, Mutex};
 
     loom::lazy_static! {
-        /// The one queue: no model has two words to sleep at.
+        /// The queue: no model sleeps on two words.
         static ref SLEEPERS: (Mutex<u32>, Condvar) = (Mutex::new(0), Condvar::new());
         /// Whether wake-ups are lost, for the model of a broken kernel.
         static ref IS_DEAF: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
     }
 
-    /// Has the rest of this execution lose wake-ups.
+    /// Makes the rest of this execution lose wake-ups.
     pub(crate) fn lose_wake_ups() {
         IS_DEAF.store(true, Ordering::Relaxed);
     }
 
-    /// Threads that sleep now.
+    /// The number of sleeping threads.
     pub(crate) fn sleepers() -> u32 {
         *SLEEPERS.0.lock().unwrap()
     }
@@ -57,17 +56,17 @@ use loom::sync::atomic::AtomicU32;
 use loom::thread;
 use std::sync::Arc;
 
-/// What the lock guards: loom fails where two threads access it without an order.
+/// A value that the lock guards: loom fails if two threads access it without synchronisation.
 struct Guarded {
     lock: Lock,
     value: Cell<u32>,
 }
 
-// SAFETY: loom checks what is shared; that is the test.
-#[allow(unsafe_code, reason = "the lock makes it so")]
+// SAFETY: loom checks every access to the value; that is the test.
+#[allow(unsafe_code, reason = "the lock guards the value")]
 unsafe impl Sync for Guarded {}
-// SAFETY: the same.
-#[allow(unsafe_code, reason = "the lock makes it so")]
+// SAFETY: likewise.
+#[allow(unsafe_code, reason = "the lock guards the value")]
 unsafe impl Send for Guarded {}
 
 impl Guarded {
@@ -76,7 +75,7 @@ impl Guarded {
         Arc::new(Self { lock, value: Cell::new(0) })
     }
 
-    /// Adds 1 under the lock, which is held already.
+    /// Adds 1 under the lock, which the caller holds, and releases it.
     fn add(&self, me: u32) {
         assert_eq!(self.lock.try_acquire(me), Err(NotTaken::Reentered));
         self.value.set(self.value.get() + 1);
@@ -90,7 +89,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Each of `threads` takes the lock `times` times.
+/// Each of `threads` threads acquires the lock `times` times.
 fn contended(threads: u32, times: u32) {
     let guarded = Guarded::new();
     let work = move |me: u32, guarded: &Guarded| {
@@ -113,7 +112,7 @@ fn contended(threads: u32, times: u32) {
     assert_eq!(sleepers(), 0);
 }
 
-/// One at a time, and nobody sleeps for ever: loom finds a deadlock.
+/// One thread holds the lock at a time, and none sleeps for ever: loom detects a deadlock.
 #[test]
 fn two_threads() {
     check(3, || contended(2, 2));
@@ -124,9 +123,10 @@ fn three_threads() {
     check(2, || contended(3, 1));
 }
 
-/// Who does not wait takes the lock or is told why not, and neither disturbs who waits.
+/// A thread that does not wait acquires the lock or gets an error; neither affects a waiting
+/// thread.
 #[test]
-fn one_that_does_not_wait() {
+fn a_thread_that_does_not_wait() {
     check(3, || {
         let guarded = Guarded::new();
         let other = Arc::clone(&guarded);
@@ -145,21 +145,22 @@ fn one_that_does_not_wait() {
             }
         }
         waiting.join().unwrap();
-        assert_eq!(guarded.lock.try_acquire(1), Ok(()), "it is free in the end");
+        assert_eq!(guarded.lock.try_acquire(1), Ok(()), "the lock is free in the end");
         assert_eq!(guarded.value.get(), 1 + taken);
         guarded.lock.release();
     });
 }
 
-/// A signal handler on the thread that holds the lock is told so at once, whoever waits.
+/// A signal handler on the thread that holds the lock gets an error at once, also while another
+/// thread waits.
 #[test]
-fn who_comes_back_is_told_so() {
+fn an_owner_that_acquires_again_gets_an_error() {
     check(3, || {
         let guarded = Guarded::new();
         assert_eq!(guarded.lock.acquire(1), Ok(()));
         let other = Arc::clone(&guarded);
         let waiting = thread::spawn(move || {
-            // Never taken for the one who holds it.
+            // This thread is never mistaken for the owner.
             match other.lock.try_acquire(2) {
                 Ok(()) => other.add(2),
                 Err(why) => {
@@ -173,14 +174,15 @@ fn who_comes_back_is_told_so() {
         assert_eq!(guarded.lock.try_acquire(1), Err(NotTaken::Reentered));
         guarded.add(1);
         waiting.join().unwrap();
-        // The lock was given up once: an owner of before is none.
+        // After a release the former owner is no longer recorded.
         assert_eq!(guarded.lock.try_acquire(1), Ok(()));
         assert_eq!(guarded.value.get(), 2);
         guarded.lock.release();
     });
 }
 
-/// After a fork the child releases what its parent's thread took, under another id.
+/// After a fork the child's thread, which has another id, releases the lock that its parent
+/// acquired.
 #[test]
 fn a_child_releases_for_its_parent() {
     check(3, || {
@@ -195,13 +197,13 @@ fn a_child_releases_for_its_parent() {
     });
 }
 
-/// The model finds what it is there to find: without the lock, and without wake-ups.
+/// The model detects faults: an access without the lock, and lost wake-ups.
 mod mutants {
     use super::*;
 
     #[test]
     #[should_panic(expected = "Causality violation")]
-    fn a_lock_that_is_not_taken() {
+    fn a_lock_that_is_not_acquired() {
         check(2, || {
             let guarded = Guarded::new();
             let other = Arc::clone(&guarded);
@@ -215,7 +217,7 @@ mod mutants {
 
     #[test]
     #[should_panic(expected = "deadlock")]
-    fn wake_ups_that_are_lost() {
+    fn lost_wake_ups() {
         check(2, || {
             futex::lose_wake_ups();
             contended(2, 1);

@@ -1,4 +1,4 @@
-//! The control socket: who is served, what is answered, and what becomes of the socket.
+//! The control socket: its clients, its replies, and its file.
 #![allow(unsafe_code, reason = "sites, forks and user ids")]
 
 use crate::common::emulator::rounds;
@@ -39,10 +39,10 @@ fn seen() -> String {
 const BEFORE: &str = "[0, 0, 1, 1] [0, 1]";
 const FLIPPED: &str = "[1, 1, 0, 0] [1, 0]";
 
-/// A user who owns nothing.
+/// A user without privileges.
 const NOBODY: u32 = 65_534;
 
-/// The address of a key in a list.
+/// The address of the key `name` in the reply to `list`.
 fn address(list: &[String], name: &str) -> String {
     let is_it = |line: &&String| line.starts_with("name ") && line.contains(name);
     let line = list.iter().find(is_it).unwrap_or_else(|| panic!("{name} in {list:?}"));
@@ -58,27 +58,27 @@ fn keys_are_listed_and_flipped() {
     let directory = Directory::new(name);
     let mut program = Served::start(name, "serve", directory.path("%p").as_os_str());
     let path = directory.path(&program.child.id().to_string());
-    let mode = fs::metadata(&path).expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "for its owner alone");
-    let mut client = Client::connect(&path).expect("it listens");
+    let mode = fs::metadata(&path).expect("the socket exists").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only the owner has access");
+    let mut client = Client::connect(&path).expect("the server listens");
     let hello = client.ask("hello");
     assert_eq!(hello[0], format!("jlshim.control/1 {}", program.child.id()));
     assert!(hello[1].starts_with("sync "), "{hello:?}");
     assert!(hello[2].starts_with("object 0x"), "{hello:?}");
     let list = client.ask("list");
-    // This program has the same table.
+    // The other process runs this program, and so has the same table.
     let keys: BTreeSet<usize> = table().iter().map(|entry| resolve(entry).key).collect();
     let listed = list.iter().filter(|line| line.starts_with("key 0x")).count();
     assert_eq!(listed, keys.len(), "{list:?}");
     let (off, on) = (address(&list, "CONTROL_OFF"), address(&list, "CONTROL_ON"));
     assert!(list.contains(&format!("key {off} 0 2")) && list.contains(&format!("key {on} 1 2")));
-    // Both in one batch, by address and by name.
+    // Both keys in one batch, by address and by name.
     assert_eq!(program.ask("?"), BEFORE);
     let done = client.ask(&format!("enable {off}=0 disable control::CONTROL_ON"));
     assert_eq!(done[..2], [format!("key {off} 0 1"), format!("key {on} 1 0")]);
     assert!(done[2].starts_with("ok 4 strict "), "{done:?}");
     assert_eq!(program.ask("?"), FLIPPED);
-    // What is so already stays so.
+    // A key that has the wanted state is not flipped.
     assert_eq!(client.ask("enable CONTROL_OFF")[1], "ok 0 none none");
     // All or nothing.
     for (request, error) in [
@@ -101,55 +101,55 @@ fn keys_are_listed_and_flipped() {
     assert_eq!(report["control_batches"], 2, "{report}");
     assert_eq!(report["control_requests"], 10, "{report}");
     assert_eq!(report["control_refused"], 0, "{report}");
-    // Several lines at once, and one in pieces.
-    client.send(b"\n enable CONTROL_ON\r\ndisable ").expect("it listens");
+    // Several lines in one packet, and one line in pieces.
+    client.send(b"\n enable CONTROL_ON\r\ndisable ").expect("the server listens");
     assert!(client.reply().last().is_some_and(|line| line.starts_with("ok 2 ")));
-    client.send(b"CONTROL_OFF\n").expect("it listens");
+    client.send(b"CONTROL_OFF\n").expect("the server listens");
     assert!(client.reply().last().is_some_and(|line| line.starts_with("ok 2 ")));
     assert_eq!(program.ask("?"), BEFORE);
-    assert_eq!(program.end(), "", "nothing is told");
-    assert!(!path.exists(), "it is removed at the end");
+    assert_eq!(program.end(), "", "no error is printed");
+    assert!(!path.exists(), "the socket is removed at the end");
 }
 
 #[test]
-fn what_is_there_already() {
+fn a_file_exists_at_the_path() {
     let name = test_path!();
     if role().is_some() {
         return serve(|_| seen());
     }
     let directory = Directory::new(name);
-    let told = |socket: &str| {
+    let errors = |socket: &str| {
         let program = Served::start(name, "serve", directory.path(socket).as_os_str());
         program.end()
     };
-    // A socket that nobody listens at any more is replaced.
+    // A stale socket, on which no process listens, is replaced.
     drop(UnixListener::bind(directory.path("stale")).expect("a socket"));
     let program = Served::start(name, "serve", directory.path("stale").as_os_str());
-    Client::connect(&directory.path("stale")).expect("it listens").ask("hello");
+    Client::connect(&directory.path("stale")).expect("the server listens").ask("hello");
     program.end();
-    // One that lives is not, and stays.
+    // A socket on which a process listens is not replaced.
     let live = UnixListener::bind(directory.path("live")).expect("a socket");
-    assert!(told("live").contains("on which another process listens (put %p into the path)"));
+    assert!(errors("live").contains("on which another process listens (put %p into the path)"));
     assert!(directory.path("live").exists());
     drop(live);
-    fs::write(directory.path("file"), "text").expect("it can be written");
-    assert!(told("file").contains("a file that is not a socket"));
-    assert_eq!(fs::read(directory.path("file")).expect("it stays"), b"text");
+    fs::write(directory.path("file"), "text").expect("a file");
+    assert!(errors("file").contains("a file that is not a socket"));
+    assert_eq!(fs::read(directory.path("file")).expect("the file exists"), b"text");
     std::os::unix::fs::symlink(directory.path("file"), directory.path("link")).expect("a link");
-    assert!(told("link").contains("a file that is not a socket"));
-    assert!(told("nowhere/socket").contains("ENOENT"));
-    assert!(told(&"long".repeat(30)).contains("at most 107 bytes"));
-    // A socket in the place of ours is not removed.
+    assert!(errors("link").contains("a file that is not a socket"));
+    assert!(errors("nowhere/socket").contains("ENOENT"));
+    assert!(errors(&"long".repeat(30)).contains("at most 107 bytes"));
+    // A socket that has replaced the program's is not removed.
     let path = directory.path("moved");
     let program = Served::start(name, "serve", path.as_os_str());
-    fs::remove_file(&path).expect("it is there");
+    fs::remove_file(&path).expect("the file exists");
     let _other = UnixListener::bind(&path).expect("a socket");
     program.end();
     assert!(path.exists());
 }
 
 #[test]
-fn clients_that_misbehave() {
+fn misbehaving_clients() {
     let name = test_path!();
     if role().is_some() {
         return serve(|_| seen());
@@ -157,42 +157,42 @@ fn clients_that_misbehave() {
     let directory = Directory::new(name);
     let path = directory.path("socket");
     let mut program = Served::start(name, "serve", path.as_os_str());
-    // Who says nothing is let go after a while, and the next has its turn.
-    let silent = Client::connect(&path).expect("it listens");
-    let mut next = Client::connect(&path).expect("it listens");
+    // A silent client is disconnected after a while, and the next client is served.
+    let silent = Client::connect(&path).expect("the server listens");
+    let mut next = Client::connect(&path).expect("the server listens");
     assert_eq!(next.ask("enable CONTROL_OFF").len(), 2);
     assert_eq!(silent.rest(), "");
     drop(next);
-    // Bytes that are no text, a line without end, and who does not wait for the answer.
-    let mut garbage = Client::connect(&path).expect("it listens");
-    garbage.send(&(0..=255u8).rev().collect::<Vec<_>>()).expect("it listens");
-    garbage.send(b"\n").expect("it listens");
+    // Bytes that are not text, an endless line, and a client that does not wait for the reply.
+    let mut garbage = Client::connect(&path).expect("the server listens");
+    garbage.send(&(0..=255u8).rev().collect::<Vec<_>>()).expect("the server listens");
+    garbage.send(b"\n").expect("the server listens");
     assert!(garbage.reply()[0].starts_with("error 22 "));
     drop(garbage);
-    let mut endless = Client::connect(&path).expect("it listens");
+    let mut endless = Client::connect(&path).expect("the server listens");
     let _ = endless.send(&vec![b'x'; 3 << 20]);
     let said = endless.rest();
     assert!(said.is_empty() || said.starts_with("error 75 a line has more than"), "{said}");
-    let mut hasty = Client::connect(&path).expect("it listens");
-    hasty.send(b"list\nlist\nlist\ndisable CONTROL_OFF\n").expect("it listens");
+    let mut hasty = Client::connect(&path).expect("the server listens");
+    hasty.send(b"list\nlist\nlist\ndisable CONTROL_OFF\n").expect("the server listens");
     drop(hasty);
-    Client::connect(&path).expect("it listens").ask("hello");
-    let off = Client::connect(&path).expect("it listens").ask("list");
+    Client::connect(&path).expect("the server listens").ask("hello");
+    let off = Client::connect(&path).expect("the server listens").ask("list");
     assert!(off.iter().any(|line| line.starts_with("key ")), "{off:?}");
     program.ask("?");
-    // It ends, though a client is there and silent.
-    let _silent = Client::connect(&path).expect("it listens");
+    // The program ends although a silent client is connected.
+    let _silent = Client::connect(&path).expect("the server listens");
     program.end();
 }
 
-/// Becomes another user, as the C library does it for all threads.
+/// Changes the user of all threads, by the function of the C library.
 fn become_nobody() {
     // SAFETY: no pointers.
     let failed = unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) };
     assert_eq!(failed, 0, "{}", io::Error::last_os_error());
 }
 
-/// Connects as another user: what it is told.
+/// Connects as another user, and returns the reply.
 fn as_user(test: &str, user: u32, path: &std::path::Path) -> String {
     let mut command: Command = rerun(test, "client");
     let output = command
@@ -231,25 +231,29 @@ fn other_users_are_refused() {
     }
     // SAFETY: geteuid takes nothing.
     let user = unsafe { libc::geteuid() };
-    assert_eq!(user, 0, "this test has to be run by root: it needs two users");
+    assert_eq!(user, 0, "this test needs two users, and so root");
     let directory = Directory::new(name);
-    fs::set_permissions(directory.path("."), fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::set_permissions(directory.path("."), fs::Permissions::from_mode(0o755))
+        .expect("the owner changes the mode");
     let path = directory.path("socket");
     let mut program = Served::start(name, "serve", path.as_os_str());
-    assert_eq!(fs::metadata(&path).expect("it is there").uid(), 0);
-    // The file's permissions keep them out, and if those are lost, the server does.
+    assert_eq!(fs::metadata(&path).expect("the file exists").uid(), 0);
+    // The permissions of the file refuse another user; without them, the server does.
     assert!(as_user(name, NOBODY, &path).contains("Permission denied"));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666))
+        .expect("the owner changes the mode");
     assert_eq!(
         as_user(name, NOBODY, &path),
         "error 1 user 65534 may not control a process of user 0"
     );
     assert_eq!(program.ask("?"), BEFORE);
-    // Who gives up rights gives up those of the thread too; its own user may then, and root.
+    // A program that drops privileges drops those of the serving thread too.  Its new user may
+    // then connect, and root.
     assert_eq!(program.ask("drop"), BEFORE);
     let status = fs::read_dir(format!("/proc/{}/task", program.child.id())).expect("threads");
-    let users: Vec<u32> =
-        status.map(|task| task.expect("a thread").metadata().expect("it lives").uid()).collect();
+    let users: Vec<u32> = status
+        .map(|task| task.expect("a thread").metadata().expect("the thread exists").uid())
+        .collect();
     assert!(users.len() > 1 && users.iter().all(|user| *user == NOBODY || *user == 0), "{users:?}");
     assert!(as_user(name, NOBODY, &path).contains("ok 2 strict "));
     assert_eq!(
@@ -257,18 +261,19 @@ fn other_users_are_refused() {
         "error 1 user 65533 may not control a process of user 65534"
     );
     assert!(
-        Client::connect(&path).expect("it listens").ask("enable CONTROL_OFF")[1]
+        Client::connect(&path).expect("the server listens").ask("enable CONTROL_OFF")[1]
             .starts_with("ok 0")
     );
     assert_eq!(program.ask("?"), "[1, 1, 1, 1] [1, 1]");
-    let mut client = Client::connect(&path).expect("it listens");
+    let mut client = Client::connect(&path).expect("the server listens");
     let report = client.ask("report").concat();
     assert!(report.contains("\"control_refused\": 2,"), "{report}");
     drop(client);
     drop(program);
-    // The socket of a program that ends by itself goes with it, whatever its mode is by now.
+    // A program removes its socket when it ends, also if the mode of the file has changed.
     let program = Served::start(name, "serve", path.as_os_str());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640))
+        .expect("the owner changes the mode");
     program.end();
     assert!(!path.exists());
 }
@@ -278,18 +283,18 @@ fn a_child_does_not_serve() {
     let name = test_path!();
     if role().is_some() {
         return serve(|_| {
-            let (mut told, tell) = io::pipe().expect("a pipe");
+            let (mut from, to) = io::pipe().expect("a pipe");
             // SAFETY: the child writes a byte and waits.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 // Fork handlers have run.
-                let _ = (&tell).write_all(b"x");
+                let _ = (&to).write_all(b"x");
                 loop {
                     // SAFETY: no pointers.
                     unsafe { libc::pause() };
                 }
             }
-            told.read_exact(&mut [0]).expect("the child is there");
+            from.read_exact(&mut [0]).expect("the child has started");
             child.to_string()
         });
     }
@@ -297,17 +302,17 @@ fn a_child_does_not_serve() {
     let path = directory.path("socket");
     let mut program = Served::start(name, "serve", path.as_os_str());
     let child: i32 = program.ask("fork").parse().expect("a pid");
-    Client::connect(&path).expect("it listens").ask("hello");
-    program.child.kill().expect("it runs");
-    program.child.wait().expect("it ends");
-    let refused = Client::connect(&path).map(drop).expect_err("nobody listens");
+    Client::connect(&path).expect("the server listens").ask("hello");
+    program.child.kill().expect("the program runs");
+    program.child.wait().expect("the program ends");
+    let refused = Client::connect(&path).map(drop).expect_err("no process listens");
     // SAFETY: no pointers.
     unsafe { libc::kill(child, libc::SIGKILL) };
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 }
 
 #[test]
-fn a_program_that_replaces_itself_serves_again() {
+fn a_program_serves_again_after_exec() {
     let name = test_path!();
     if let Some(role) = role() {
         if role == "first" {
@@ -321,12 +326,12 @@ fn a_program_that_replaces_itself_serves_again() {
     let directory = Directory::new(name);
     let path = directory.path("socket");
     let mut program = Served::start(name, "first", path.as_os_str());
-    Client::connect(&path).expect("it listens").ask("enable CONTROL_OFF");
+    Client::connect(&path).expect("the server listens").ask("enable CONTROL_OFF");
     assert_eq!(program.ask("?"), "[1, 1, 1, 1] [1, 1]");
     assert_eq!(program.end(), "");
 }
 
-/// How often the main thread has asked the others what they see.
+/// The number of times that the main thread has asked the others for the sides that they take.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 const WORKERS: usize = 7;
 
@@ -361,7 +366,7 @@ fn ten_thousand_flips_under_load() {
         let directory = Directory::new(name);
         let path = directory.path("socket");
         let mut program = Served::start(name, "serve", path.as_os_str());
-        let mut client = Client::connect(&path).expect("it listens");
+        let mut client = Client::connect(&path).expect("the server listens");
         let list = client.ask("list");
         let (off, on) = (address(&list, "CONTROL_OFF"), address(&list, "CONTROL_ON"));
         let requests = [

@@ -1,4 +1,4 @@
-//! Keys that the environment wants on or off from the start.
+//! Keys that the environment enables or disables at the start.
 #![allow(unsafe_code, reason = "sites")]
 
 use crate::common::rerun::{rerun, role, test_path};
@@ -30,11 +30,12 @@ fn sees() -> [bool; 6] {
     ]
 }
 
-/// This program once more with `variables`: what it sees, and what is told.
+/// Runs this program again with `variables`.  Returns the sides that its sites take, and its
+/// standard error.
 fn run(test: &str, variables: &[(&str, &str)]) -> (String, String) {
     let mut command: Command = rerun(test, "see");
     command.envs(variables.iter().copied());
-    let Output { status, stdout, stderr } = command.output().expect("it starts");
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{status}: {stdout}{stderr}");
     let seen = stdout.split("seen ").nth(1).unwrap_or_else(|| panic!("{stdout}{stderr}"));
@@ -49,7 +50,7 @@ fn keys_are_flipped_before_main() {
         println!("seen {:?} {:?}", sees().map(u8::from), keys.map(u8::from));
         return;
     }
-    for (enable, disable, seen, told) in [
+    for (enable, disable, seen, message) in [
         ("", "", "[0, 0, 1, 1, 0, 0] [0, 1]", ""),
         ("STARTUP_OFF", "", "[1, 1, 1, 1, 0, 0] [1, 1]", ""),
         ("", "environment::STARTUP_ON", "[0, 0, 0, 0, 0, 0] [0, 0]", ""),
@@ -77,26 +78,26 @@ fn keys_are_flipped_before_main() {
         let variables = [("JLSHIM_ENABLE", enable), ("JLSHIM_DISABLE", disable)];
         let (found, stderr) = run(name, &variables);
         assert_eq!(found, seen, "{variables:?}: {stderr}");
-        assert!(stderr.contains(told), "{variables:?}: {stderr}");
-        assert!(!told.is_empty() || !stderr.contains("jlshim:"), "{variables:?}: {stderr}");
+        assert!(stderr.contains(message), "{variables:?}: {stderr}");
+        assert!(!message.is_empty() || !stderr.contains("jlshim:"), "{variables:?}: {stderr}");
     }
 }
 
 #[test]
-fn what_cannot_be_flipped_is_told() {
+fn keys_that_cannot_be_flipped_are_reported() {
     let name = test_path!();
     if role().is_some() {
         println!("seen {:?}", sees().map(u8::from));
         return;
     }
-    // A key that the report counts, and one that nobody has.
+    // A key that the report counts, and a name that no key has.
     let report = std::env::temp_dir().join(format!("jlshim-startup-{}", std::process::id()));
     let path = report.to_str().expect("UTF-8");
     let variables = [("JLSHIM_ENABLE", "STARTUP_OFF,gone"), ("JLSHIM_REPORT", path)];
     let (seen, _) = run(name, &variables);
     assert_eq!(seen, "[1, 1, 1, 1, 0, 0]");
     let text = std::fs::read_to_string(&report).expect("a report");
-    std::fs::remove_file(&report).expect("it is there");
+    std::fs::remove_file(&report).expect("the file exists");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((&report["startup_flipped"], &report["startup_unknown"]), (&1.into(), &1.into()));
     assert_eq!(report["patches"], 2);

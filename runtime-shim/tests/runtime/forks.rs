@@ -1,4 +1,4 @@
-//! The life of a process: forks, other programs and signal handlers while keys are flipped.
+//! Forks, execs and signal handlers while keys are flipped.
 
 #![allow(unsafe_code, reason = "forks, signals")]
 
@@ -32,7 +32,7 @@ fn sites() -> [bool; 4] {
     ]
 }
 
-/// A thread that flips both keys until `is_over`.
+/// Flips both keys until `is_over` is set.
 fn flip(is_over: &AtomicBool) -> u64 {
     let mut flips = 0;
     while !is_over.load(Ordering::Relaxed) {
@@ -43,7 +43,7 @@ fn flip(is_over: &AtomicBool) -> u64 {
     flips
 }
 
-/// Each site follows its key, one batch works, and no page is left writable.
+/// Asserts that each site follows its key, that batches succeed, and that no page is writable.
 fn assert_consistent() {
     refetch(&[&KEY, &OTHER]);
     for key in [&KEY, &OTHER] {
@@ -59,7 +59,7 @@ fn assert_consistent() {
     assert_eq!(writable_code(), []);
 }
 
-/// Children have no batch half done, whenever they are made, and are on their own.
+/// A child process never has a batch half done, and its flips do not affect its parent.
 #[test]
 fn forks_while_other_threads_flip() {
     let forks = rounds(500, 40);
@@ -79,12 +79,12 @@ fn forks_while_other_threads_flip() {
             let flips = flippers.map(|flipper| flipper.join().unwrap());
             assert!(flips.iter().all(|flips| *flips > 10), "{flips:?}");
         });
-        // What children flip is theirs.
+        // Flips of the children do not affect this process.
         assert_consistent();
     });
 }
 
-/// A child's child, and flips in all generations.
+/// Flips in a child, in the child's child, and so on.
 #[test]
 fn generations() {
     fn generation(left: u32) {
@@ -97,7 +97,7 @@ fn generations() {
     must_succeed(|| generation(4));
 }
 
-/// A child that shares its memory with this process: its code is this process's.
+/// A child process that shares memory with this process shares its code too.
 #[test]
 fn children_that_share_memory_are_refused() {
     if crate::common::emulator::leaves_out("a clone that shares memory is a fork") {
@@ -106,7 +106,7 @@ fn children_that_share_memory_are_refused() {
     must_succeed(|| {
         static SEEN: AtomicU32 = AtomicU32::new(0);
         extern "C" fn child(own: *mut libc::c_void) -> i32 {
-            // SAFETY: the id that the parent passes, which waits for this process.
+            // SAFETY: the id in the memory of the parent, which waits for this process.
             let own = unsafe { *own.cast::<u32>() };
             let refusal = Error::ForeignProcess { started_in: own };
             let results = [
@@ -127,19 +127,19 @@ fn children_that_share_memory_are_refused() {
             let mut stack = vec![0u128; 1 << 14];
             let top = stack.as_mut_ptr_range().end.cast();
             let argument = (&raw mut own).cast();
-            // SAFETY: the stack and the argument stay until the child has ended.
+            // SAFETY: the stack and the argument are valid until the child has ended.
             let pid = unsafe { libc::clone(child, top, flags | libc::SIGCHLD, argument) };
             assert!(pid > 0, "clone: {}", io::Error::last_os_error());
             assert_eq!(wait(pid), End::Exited(0));
-            assert_eq!(SEEN.load(Ordering::Relaxed), 4, "all are refused");
+            assert_eq!(SEEN.load(Ordering::Relaxed), 4, "all calls are refused");
         }
-        // The lock is free, and nothing has happened.
+        // The lock is free, and nothing has changed.
         assert_eq!(report().unwrap(), before);
         assert_consistent();
     });
 }
 
-/// Another program in the same process starts anew.
+/// After exec, keys and counts have their initial state.
 #[test]
 fn exec_after_flips() {
     let name = test_path!();
@@ -168,9 +168,9 @@ fn exec_after_flips() {
     }
 }
 
-/// Other programs are started while keys are flipped, by children that share this process's
-/// memory until then (the standard library's posix_spawn, a vfork): each starts with its keys
-/// as they were compiled, and this process's code is its own.
+/// This process starts programs while keys are flipped.  The child shares this process's memory
+/// until its exec (the standard library calls posix_spawn, a vfork).  The keys of each program have
+/// their initial state, and the code of this process is unaffected.
 #[test]
 fn programs_start_while_keys_are_flipped() {
     let name = test_path!();
@@ -194,7 +194,7 @@ fn programs_start_while_keys_are_flipped() {
     });
 }
 
-/// Nothing here takes as long, on a busy machine and emulated.
+/// A test that takes longer hangs, also on a busy and emulated machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
@@ -215,8 +215,8 @@ extern "C" fn handler(_signal: i32) {
     }
 }
 
-/// Has [`handler`] run for SIGALRM, as often as leaves time for something else: a flip may
-/// take some microseconds, or emulated a thousand times as long.
+/// Makes [`handler`] run for SIGALRM, at an interval of ten flips, so that other code runs too.  A
+/// flip takes some microseconds, or a thousand times as long on an emulator.
 fn storm() {
     let since = Instant::now();
     for _ in 0..10 {
@@ -225,17 +225,17 @@ fn storm() {
     }
     let flip = since.elapsed() / 20;
     let microseconds = (10 * flip.as_micros()).clamp(50, 500_000);
-    // SAFETY: zeroes are an action without flags and mask.
+    // SAFETY: an action of zeroes has no flags and an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as *const () as usize;
     action.sa_flags = libc::SA_RESTART;
-    // SAFETY: the handler does nothing that is not allowed in one.
+    // SAFETY: the handler calls only async-signal-safe functions.
     let result = unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) };
     assert_eq!(result, 0, "sigaction: {}", io::Error::last_os_error());
     set_timer(microseconds.try_into().unwrap());
 }
 
-/// So many are enough.
+/// The number of signals in a test.
 fn signals() -> u32 {
     rounds(1_000, 50)
 }
@@ -248,8 +248,8 @@ fn set_timer(microseconds: i64) {
     assert_eq!(result, 0, "setitimer: {}", io::Error::last_os_error());
 }
 
-/// The thread that flips is interrupted between batches, another one also while there is
-/// one: then a handler is told so, and does not wait.
+/// A signal interrupts a flipping thread between batches, and another thread also during a batch.
+/// In the second case the handler gets an error and does not wait.
 #[test]
 fn signal_handlers_that_flip() {
     with_threads(test_path!(), || {
@@ -269,12 +269,15 @@ fn signal_handlers_that_flip() {
         });
         set_timer(0);
         assert_eq!(WRONG.load(Ordering::Relaxed), 0);
-        assert!(BUSY.load(Ordering::Relaxed) < HANDLED.load(Ordering::Relaxed), "never free");
+        assert!(
+            BUSY.load(Ordering::Relaxed) < HANDLED.load(Ordering::Relaxed),
+            "the lock was never free"
+        );
         assert_consistent();
     });
 }
 
-/// One thread alone: a handler never comes in the middle of a batch, and so never finds one.
+/// With one thread, a handler never runs during a batch, and so never finds the lock held.
 #[test]
 fn signals_wait_for_the_end_of_a_batch() {
     must_succeed(|| {
@@ -291,7 +294,7 @@ fn signals_wait_for_the_end_of_a_batch() {
     });
 }
 
-/// Forks in one thread, and flips of a key with sites on many pages in another.
+/// One thread forks while another flips a key with sites on many pages.
 #[test]
 fn forks_do_not_see_open_windows() {
     let forks = rounds(200, 20);

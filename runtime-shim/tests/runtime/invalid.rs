@@ -1,5 +1,5 @@
-//! Code, tables and keys that are not what they should be: an error says which site and why,
-//! and nothing is changed.
+//! Invalid code, tables and keys: the error states the site and the reason, and nothing is
+//! changed.
 
 #![allow(unsafe_code, reason = "damage")]
 
@@ -23,7 +23,7 @@ const CODE: i32 = libc::PROT_READ | libc::PROT_EXEC;
 const DATA: i32 = libc::PROT_READ | libc::PROT_WRITE;
 const NOTHING: i32 = libc::PROT_NONE;
 
-/// What a debugger puts at a site, and the NOP that has to be there.
+/// The breakpoint that a debugger writes to a site, the site with it, and the expected NOP.
 #[cfg(target_arch = "x86_64")]
 const BREAKPOINT: (&[u8], InsnBytes, InsnBytes) = (
     &[0xcc],
@@ -43,7 +43,7 @@ const BREAKPOINT: (&[u8], InsnBytes, InsnBytes) =
 define_static_key_false!(static KEY);
 define_static_key_false!(static OTHER);
 
-/// Code of its own, so that each site is there once.
+/// Not inlined, so that each site exists once.
 #[inline(never)]
 fn sites() -> [bool; 4] {
     [
@@ -54,7 +54,7 @@ fn sites() -> [bool; 4] {
     ]
 }
 
-/// Writes `bytes` at `code`, as nobody should.
+/// Writes `bytes` at `code`, as something other than the runtime.
 type Damage = fn(code: usize, bytes: &[u8]);
 
 fn damage_in_place(code: usize, bytes: &[u8]) {
@@ -72,7 +72,7 @@ fn damage_by_proc(code: usize, bytes: &[u8]) {
 fn damaged(damage: Damage) {
     let found = sites_of(&KEY);
     assert_eq!(found.len(), 3);
-    // Everything is in use before, and the room for it is there.
+    // The first batches allocate the memory that later ones use.
     Batch::new().enable(&KEY).enable(&OTHER).apply().unwrap();
     Batch::new().disable(&KEY).disable(&OTHER).apply().unwrap();
     for Site { code, key, .. } in found {
@@ -105,13 +105,13 @@ fn other_code_at_a_site() {
 }
 
 #[test]
-fn a_breakpoint_by_proc() {
+fn a_breakpoint_written_through_proc_mem() {
     if !emulator::leaves_out("what /proc/self/mem writes is not seen") {
         must_succeed(|| damaged(damage_by_proc));
     }
 }
 
-/// Room for a site at `code` and its table, in pages of `protection`.
+/// Pages for a site at `code`, and for its table.
 struct Craft {
     table: usize,
     code: usize,
@@ -142,12 +142,12 @@ impl Craft {
         snapshot.assert_unchanged(2);
         assert_eq!((error.site(), self.key.count(), good.all_jump()), (Some(site.code), 0, false));
         drop(table);
-        assert_eq!(self.key.enable().unwrap().sites, 2, "without the bad one");
+        assert_eq!(self.key.enable().unwrap().sites, 2, "without the invalid site");
         error
     }
 }
 
-/// Code and target both within reach of the table, and not of each other.
+/// Code and target are each in range of the table, but not of each other.
 #[test]
 fn a_target_out_of_range() {
     must_succeed(|| {
@@ -170,7 +170,7 @@ fn a_target_out_of_range() {
 }
 
 #[test]
-fn a_site_that_is_no_code() {
+fn a_site_outside_code() {
     for (protection, what) in [
         (NOTHING, "no access"),
         (DATA, "data"),
@@ -189,7 +189,7 @@ fn a_site_that_is_no_code() {
     }
     must_succeed(|| {
         let craft = Craft::new(CODE);
-        // SAFETY: nothing uses it.
+        // SAFETY: nothing uses the pages.
         unsafe { libc::munmap(ptr::with_exposed_provenance_mut(craft.code), 3 * page()) };
         let site = craft.site(craft.code, craft.code + 16);
         assert_eq!(craft.refused(site), Error::NotCode { site: site.code, key: site.key });
@@ -197,8 +197,8 @@ fn a_site_that_is_no_code() {
 }
 
 #[test]
-fn a_site_that_cannot_be_written_at_once() {
-    // Within a page, and across the end of one.
+fn a_site_that_one_store_cannot_write() {
+    // Within a page, and across the end of a page.
     let offsets = if cfg!(target_arch = "x86_64") { [4, page() - 1] } else { [2, page() - 2] };
     for offset in offsets {
         must_succeed(|| {
@@ -222,7 +222,7 @@ fn a_site_that_cannot_be_written_at_once() {
     }
 }
 
-/// Two keys at one site, as folding of identical code would leave them.
+/// Two keys with one site, the result of identical-code folding.
 #[test]
 fn a_site_of_two_keys() {
     must_succeed(|| {
@@ -244,7 +244,7 @@ fn a_site_of_two_keys() {
         }
         snapshot.assert_unchanged(2);
         assert_eq!((first.key.count(), second.count()), (0, 0));
-        // The one that comes second finds the code of the first.
+        // The second key finds the code of the first.
         first.key.enable().unwrap();
         let error = second.enable().unwrap_err();
         assert!(matches!(error, Error::UnexpectedCode { site, key, .. }
@@ -252,9 +252,9 @@ fn a_site_of_two_keys() {
     });
 }
 
-/// The same site twice for one key is one site.
+/// Two equal entries count as one site.
 #[test]
-fn an_entry_that_is_there_twice() {
+fn a_duplicate_entry() {
     must_succeed(|| {
         let arena = Arena::new(3, 64);
         let _table = Table::new(map(page(), DATA), &arena.sites);
@@ -265,7 +265,7 @@ fn an_entry_that_is_there_twice() {
 }
 
 #[test]
-fn what_is_no_table() {
+fn a_range_that_is_not_a_table() {
     must_succeed(|| {
         let (at, snapshot) = (map(page(), DATA), Snapshot::take());
         for (start, len) in
@@ -274,7 +274,7 @@ fn what_is_no_table() {
             let start = ptr::with_exposed_provenance::<RelativeEntry>(at + start);
             let stop = start.cast::<u8>().wrapping_add(len).cast::<RelativeEntry>();
             let node: &'static Object = Box::leak(Box::default());
-            // SAFETY: the node is leaked, and so are the pages.
+            // SAFETY: the node and the pages are never freed.
             let registered = unsafe { object::register(node, start, stop) };
             assert_eq!(registered, Err(Error::NotATable { start: start.addr(), len }));
         }
@@ -287,9 +287,9 @@ fn a_key_in_a_read_only_page() {
     must_succeed(|| {
         let at = map(page(), DATA);
         let to = ptr::with_exposed_provenance_mut::<Key>(at);
-        // SAFETY: the page is ours, writable and never unmapped.
+        // SAFETY: the page is writable and never unmapped.
         unsafe { to.write(Key::new(false)) };
-        // SAFETY: as above; from here on it is shared.
+        // SAFETY: likewise; the key is initialised.
         let key: &'static Key = unsafe { &*to };
         let arena = Arena::of_key(key, 3, 64);
         protect(at, page(), libc::PROT_READ);
@@ -304,7 +304,7 @@ fn a_key_in_a_read_only_page() {
         }
         snapshot.assert_unchanged(3);
         assert_eq!((key.count(), OTHER.count(), arena.all_jump()), (0, 0, false));
-        // What changes no count writes none.
+        // An operation that does not change the count does not write it.
         assert_eq!(key.disable().unwrap().sites, 0);
         let batch = Batch::new().enable(&OTHER).with(key, Op::Enable).with(key, Op::Disable);
         assert_eq!(batch.apply().unwrap().sites, 1);
@@ -313,10 +313,10 @@ fn a_key_in_a_read_only_page() {
     });
 }
 
-/// An object that comes when its key was flipped already is brought up to date, or its sites
-/// are in the report.
+/// If a key was flipped before an object is loaded, the sites of the object are patched, or listed in
+/// the report.
 #[test]
-fn an_object_that_comes_late() {
+fn an_object_loaded_after_a_flip() {
     must_succeed(|| {
         let key: &'static Key = Box::leak(Box::new(Key::new(false)));
         let early = Arena::of_key(key, 1, 64);
@@ -338,7 +338,7 @@ fn an_object_that_comes_late() {
         );
         let stale = UncoveredPatch { site: site.code, key: site.key, why: Uncovered::Stale };
         assert_eq!(listed[0], stale);
-        // A sync covers no site that was never written.
+        // A synchronisation does not cover a site that was never written.
         transform::apply().unwrap();
         assert_eq!((uncovered(&mut listed), listed[0]), (Ok(1), stale));
         assert_eq!(resolve(table.entry(0)), site);

@@ -1,6 +1,6 @@
-//! Keys and batches: what sites execute and hold, what counts become, what batches come to.
+//! Keys and batches: the code of sites, the counts of keys, and the results of batches.
 
-#![allow(unsafe_code, reason = "keys with counts that take too long to reach")]
+#![allow(unsafe_code, reason = "keys with the maximum count")]
 
 use crate::common::arena::Arena;
 use crate::common::child::must_succeed;
@@ -14,23 +14,23 @@ use jlctl_shim::{static_branch_likely, static_branch_unlikely};
 use std::hint::black_box;
 use std::ptr;
 
-/// What a batch comes to that has nothing to patch.
+/// The result of a batch that patches no site.
 const NOTHING: Applied = Applied { sites: 0, page_runs: 0, sync: None };
 
 fn address(key: &Key) -> usize {
     ptr::from_ref(key).addr()
 }
 
-/// A key that was enabled as often as it can be.
+/// A key with the maximum count.
 fn full_key() -> &'static Key {
     let key = Box::leak(Box::new(StaticKey { enabled: i32::MAX, r#type: KEY_TYPE_TRUE }));
-    // SAFETY: `Key` states that it has this layout, and the memory is leaked.
+    // SAFETY: `Key` has this layout, and the memory is leaked.
     unsafe { &*ptr::from_mut(key).cast::<Key>() }
 }
 
-/// The eight rows of the truth table, each executed, and the bytes of each site read.
+/// Executes a site for each of the eight cases of the truth table, and reads its bytes.
 #[test]
-fn every_macro_takes_the_side_of_its_keys_state() {
+fn every_site_takes_the_side_of_its_keys_state() {
     define_static_key_false!(static OFF);
     define_static_key_true!(static ON);
     type Case = (fn() -> bool, &'static Key, bool);
@@ -65,7 +65,7 @@ fn every_macro_takes_the_side_of_its_keys_state() {
 }
 
 #[test]
-fn counts_are_the_kernels() {
+fn counts_behave_like_the_kernels() {
     define_static_key_false!(static KEY);
     #[inline(never)]
     fn site() -> bool {
@@ -102,14 +102,14 @@ fn counts_are_the_kernels() {
 }
 
 #[test]
-fn a_full_count_is_not_passed() {
+fn the_maximum_count_is_not_exceeded() {
     let key = full_key();
     assert_eq!(key.increment(), Err(Error::Overflow { key: address(key) }));
     assert_eq!(key.enable(), Ok(NOTHING));
     assert_eq!(key.disable(), Err(Error::Counted { key: address(key), count: i32::MAX }));
     assert_eq!(key.count(), i32::MAX);
     let (twice, once) = (Op::Increment, Op::Decrement);
-    // Each operation starts from what the one before it has left.
+    // Each operation starts from the count after the one before it.
     let batch = Batch::new().with(key, once).with(key, twice);
     assert_eq!((batch.apply(), key.count()), (Ok(NOTHING), i32::MAX));
     let batch = batch.with(key, twice);
@@ -120,7 +120,7 @@ fn a_full_count_is_not_passed() {
 }
 
 #[test]
-fn operations_on_one_key_go_in_their_order() {
+fn operations_on_one_key_apply_in_order() {
     define_static_key_false!(static KEY);
     #[inline(never)]
     fn site() -> bool {
@@ -142,7 +142,7 @@ fn operations_on_one_key_go_in_their_order() {
     }
 }
 
-/// More keys than a batch holds without memory of its own.
+/// More keys than a batch stores inline.
 #[test]
 fn a_batch_of_many_keys() {
     let arenas: Vec<Arena> = (1..=40).map(|sites| Arena::new(sites, 64)).collect();
@@ -160,8 +160,7 @@ fn a_batch_of_many_keys() {
     }
 }
 
-/// As many as no batch of the kernel's has: each key is found again among all others, and the
-/// order of operations on one key is kept.
+/// Each key is found among all others, and the operations on one key apply in order.
 #[test]
 fn a_batch_of_ten_thousand_keys() {
     const KEYS: usize = 10_000;
@@ -172,7 +171,7 @@ fn a_batch_of_ten_thousand_keys() {
     keys.iter().rev().for_each(|key| batch.push(key, Op::Increment));
     assert_eq!(batch.apply().unwrap().sites, 3);
     assert!(keys.iter().all(|key| key.count() == 2) && arena.all_jump());
-    // One that fails among so many.
+    // One operation of many fails.
     batch.push(&keys[7], Op::Disable);
     assert_eq!(batch.apply(), Err(Error::Counted { key: address(&keys[7]), count: 3 }));
     let mut batch = Batch::new();
@@ -182,9 +181,9 @@ fn a_batch_of_ten_thousand_keys() {
     assert!(keys.iter().all(|key| key.count() == 0) && !arena.all_jump());
 }
 
-/// Each batch here fails at its last operation, after all others were fine.
+/// Each batch fails at its last operation.
 #[test]
-fn all_or_nothing() {
+fn a_batch_is_all_or_nothing() {
     must_succeed(|| {
         let arenas: Vec<Arena> = (0..12).map(|_| Arena::new(3, 64)).collect();
         let (last, full) = (arenas.last().unwrap().key, full_key());
@@ -223,7 +222,7 @@ fn a_batch_without_flips_synchronises_nothing() {
         let batch = Batch::new().with(key, Op::Enable).with(key, Op::Disable);
         assert_eq!(batch.apply(), Ok(NOTHING));
         assert_eq!(report().unwrap(), before);
-        // What it would have looked like.
+        // The counts that a flip changes.
         key.enable().unwrap();
         key.increment().unwrap();
         let mut wanted = before;
@@ -234,10 +233,10 @@ fn a_batch_without_flips_synchronises_nothing() {
 }
 
 #[test]
-fn what_a_batch_came_to() {
+fn applied_states_sites_page_runs_and_sync() {
     let method = if cfg!(target_arch = "riscv64") { Method::FlushIcache } else { Method::SyncCore };
     let sync = Some(SyncLevel::Strict(method));
-    // Up to 16 pages between two sites are opened with them.
+    // A window spans up to 16 pages between two sites.
     for (sites, stride, page_runs) in [
         (1, 64, 1),
         (33, 64, 1),
@@ -257,7 +256,7 @@ fn what_a_batch_came_to() {
 
 mod elsewhere {
     jlctl_shim::define_static_key_true!(
-        /// A key of another module, which only a macro of it uses.
+        /// A key that only a macro of this module uses.
         pub(crate) static KEY
     );
 
@@ -294,7 +293,7 @@ fn inlined(value: u32) -> u32 {
     if static_branch_likely!(SHARED) { value } else { value + 1000 }
 }
 
-/// A loop that the jump of a site may go back in.
+/// A loop in which the jump of a site may go backwards.
 #[inline(never)]
 fn looped(times: u32) -> u32 {
     let mut sum = 0;
@@ -309,9 +308,9 @@ fn looped(times: u32) -> u32 {
 
 const CLOSURE: fn() -> bool = || static_branch_unlikely!(SHARED);
 
-/// One macro in the source is many sites in the program.
+/// One use of the macro in the source can be many sites in the program.
 #[test]
-fn sites_in_code_of_every_kind() {
+fn sites_in_all_kinds_of_functions() {
     type Case = (fn() -> u32, u32, u32);
     let cases: [Case; 9] = [
         (generic::<u8, 1>, 1, 9),
@@ -343,7 +342,7 @@ fn sites_in_code_of_every_kind() {
 }
 
 #[test]
-fn sites_of_a_macro_of_another_module() {
+fn sites_in_a_macro_of_another_module() {
     #[inline(never)]
     fn site() -> bool {
         elsewhere::is_on!()
@@ -356,7 +355,7 @@ fn sites_of_a_macro_of_another_module() {
     assert!(site());
 }
 
-/// Threads count one key up and down: the last one out turns it off.
+/// Threads increment and decrement one key; the last decrement disables it.
 #[test]
 fn counts_of_many_threads_add_up() {
     define_static_key_false!(static KEY);
@@ -364,7 +363,10 @@ fn counts_of_many_threads_add_up() {
     let user = || {
         for _ in 0..rounds {
             KEY.increment().unwrap();
-            assert!(black_box(static_branch_unlikely!(KEY)), "on while this thread counts");
+            assert!(
+                black_box(static_branch_unlikely!(KEY)),
+                "the key is on while this thread has incremented it"
+            );
             KEY.decrement().unwrap();
         }
     };

@@ -1,11 +1,10 @@
-//! What a flip promises: a thread that learns of it, through an acquire load, does not take
-//! the old side any more.
+//! The guarantee of a flip: a thread that learns of it, through an acquire load, no longer takes
+//! the old side.
 //!
-//! The one that flips stores `started = g` before flip `g` and `done = g` after it returned.
-//! Another thread loads `done`, executes a site, and loads `started`: where both are `g`, no
-//! flip was under way in between, and the site must have taken the side of `g`.  No thread
-//! executes anything that would synchronise it (a system call) on the way, and its fences
-//! order memory accesses alone.
+//! The flipping thread stores `started = g` before flip `g` and `done = g` after it.  Another thread
+//! loads `done`, executes a site, and loads `started`.  If both are `g`, no flip was in progress in
+//! between, and the site must have taken the side of `g`.  Meanwhile that thread executes nothing
+//! that synchronises its PE (such as a system call), and its fences order memory accesses only.
 
 use crate::common::emulator::rounds;
 use crate::common::over::Over;
@@ -22,7 +21,7 @@ use std::thread;
 define_static_key_false!(static KEY);
 define_static_key_true!(static OPPOSITE);
 
-/// Sites whose side is `KEY`'s state while `OPPOSITE` has the other.
+/// Sites whose side is the state of `KEY`, while `OPPOSITE` has the opposite state.
 const SITES: [fn() -> bool; 8] = [
     || static_branch_unlikely!(KEY),
     || static_branch_likely!(KEY),
@@ -34,7 +33,7 @@ const SITES: [fn() -> bool; 8] = [
     || (0..3).filter(|_| !static_branch_likely!(OPPOSITE)).count() == 3,
 ];
 
-/// The two counters, each on a line of its own.
+/// The two counters, each on a cache line of its own.
 #[derive(Default)]
 struct Progress {
     started: Line,
@@ -46,14 +45,14 @@ struct Progress {
 #[repr(align(128))]
 struct Line(AtomicU64);
 
-/// What a thread that spins has seen.
+/// The observations of a spinning thread.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Executions between two flips, by the side that was taken.
+    /// Executions between two flips, by side.
     judged: [u64; 2],
-    /// Executions while a flip was under way.
+    /// Executions during a flip.
     not_judged: u64,
-    /// Executions of the wrong side.
+    /// Executions between two flips that took the wrong side.
     violations: u64,
 }
 
@@ -67,7 +66,7 @@ impl Seen {
     }
 }
 
-/// Executes `sites` until it is over; after flip `g` each must take the side `side_of(g)`.
+/// Executes `sites` until the test is over.  After flip `g` each must take the side `side_of(g)`.
 fn spin(sites: &[fn() -> bool], progress: &Progress, side_of: fn(u64) -> bool) -> Seen {
     let mut seen = Seen::default();
     while !progress.is_over.load(Ordering::Relaxed) {
@@ -86,7 +85,7 @@ fn spin(sites: &[fn() -> bool], progress: &Progress, side_of: fn(u64) -> bool) -
     seen
 }
 
-/// Flips `flips` times by `flip`, which gets the number of the flip, while `threads` spin.
+/// Calls `flip` with the numbers of `flips` flips while `threads` threads spin.
 fn run(
     sites: &[fn() -> bool],
     threads: usize,
@@ -111,13 +110,13 @@ fn run(
     })
 }
 
-/// Some time between flips, so that executions are judged; not always the same.
+/// Waits between flips, for varying times, so that executions are judged.
 fn pause(number: u64) {
     for _ in 0..number * 7 % 257 {
         std::hint::spin_loop();
     }
     if number.is_multiple_of(511) {
-        // On a machine with few cores somebody has to see the state in between.
+        // On a machine with few CPUs, lets the other threads run between flips.
         thread::yield_now();
     }
 }
@@ -137,13 +136,13 @@ fn flip_both(number: u64) {
     } else {
         batch.disable(&KEY).enable(&OPPOSITE)
     };
-    let applied = batch.apply().expect("it flips");
+    let applied = batch.apply().expect("a flip");
     assert!(applied.sites >= SITES.len() && applied.sync.expect("a sync").is_strict());
     refetch(&[&KEY, &OPPOSITE]);
 }
 
 #[test]
-fn no_thread_that_was_told_takes_the_old_side() {
+fn no_thread_that_learns_of_a_flip_takes_the_old_side() {
     alone(test_path!(), || {
         for threads in [1, 4] {
             let seen = run(&SITES, threads, flips() / 2, is_odd, flip_both);
@@ -157,10 +156,10 @@ fn no_thread_that_was_told_takes_the_old_side() {
     });
 }
 
-/// The protocol finds what it is there to find: judged by the state before, nearly every
-/// execution is wrong.
+/// The protocol detects a violation: if executions are judged by the opposite state, all are
+/// violations.
 #[test]
-fn the_wrong_state_is_found() {
+fn a_wrong_state_is_detected() {
     alone(test_path!(), || {
         let before = |number: u64| !is_odd(number);
         let seen = run(&SITES, 2, rounds(1_000, 200), before, flip_both);
@@ -169,12 +168,12 @@ fn the_wrong_state_is_found() {
     });
 }
 
-/// A flip that does nothing every hundredth time is found too.
+/// The protocol detects that every hundredth flip is left out.
 #[test]
-fn a_lost_flip_is_found() {
+fn a_lost_flip_is_detected() {
     alone(test_path!(), || {
         let seen = run(&SITES, 2, rounds(2_000, 400), is_odd, |number| {
-            // The next one finds the keys as they are to be, and patches nothing.
+            // The next flip finds the keys in the wanted state, and patches nothing.
             if number % 100 == 0 {
                 return;
             }
@@ -184,7 +183,7 @@ fn a_lost_flip_is_found() {
             } else {
                 batch.disable(&KEY).enable(&OPPOSITE)
             };
-            batch.apply().expect("it flips");
+            batch.apply().expect("a flip");
             refetch(&[&KEY, &OPPOSITE]);
             if number % 100 == 99 {
                 thread::yield_now();
@@ -192,15 +191,14 @@ fn a_lost_flip_is_found() {
         });
         let judged = seen.judged[0] + seen.judged[1];
         assert!(seen.violations > 0 && seen.violations < judged, "{seen:?}");
-        Batch::new().disable(&KEY).enable(&OPPOSITE).apply().expect("it flips");
+        Batch::new().disable(&KEY).enable(&OPPOSITE).apply().expect("a flip");
     });
 }
 
 define_static_key_false!(static QUEUED);
 
-/// For comparison: code that is written and not synchronised.  Whether a thread is late then
-/// is up to the processor, so that the number is only shown.  What nothing excuses is a
-/// crash.
+/// For comparison: code is written without a synchronisation.  Whether a thread then executes old
+/// code depends on the processor, so that the number is only printed.  No thread may crash.
 #[test]
 fn without_the_sync_threads_may_be_late() {
     alone(test_path!(), || {
@@ -217,10 +215,10 @@ fn without_the_sync_threads_may_be_late() {
                 assert_eq!(changed, Ok(true));
             }
         });
-        println!("{flips} flips without a sync: {} of {seen:?} were late", seen.violations);
+        println!("{flips} flips without a sync: {} stale executions of {seen:?}", seen.violations);
         assert!(transform::apply().expect("a sync").is_strict());
         assert!(seen.judged[0] + seen.judged[1] > 0, "{seen:?}");
-        // The last flip was an even one, and so the code is that of the key's state again.
+        // The last flip has an even number, so that the code agrees with the key again.
         assert_follow(&QUEUED);
     });
 }

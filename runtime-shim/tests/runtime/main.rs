@@ -1,10 +1,10 @@
-//! The runtime in this process and in processes that a test starts: what sites execute, what
-//! other threads see, what the process's policies and its environment change.
+//! Tests of the runtime: the code that sites execute, the code that other threads observe, and the
+//! effects of policies and of the environment.
 //!
-//! Tests patch the code of the process that they run in.  A test that counts what the whole
-//! process has done, or that needs the machine for itself, starts this program again with its
-//! own name (`common::rerun::alone`), so that any runner of tests will do: one process for all
-//! tests, one for each, or a virtual machine.
+//! Tests patch the code of their own process.  A test that checks the counts of a whole process, or
+//! that needs all CPUs, runs in a process of its own (`common::rerun::alone`).  So the tests pass
+//! with any runner: with one process for all tests, with a process for each, and in the virtual
+//! machine.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! Many threads and many sites: 64 threads that execute 4,096 sites, and threads that come and
-//! go, while keys are flipped.
+//! Many threads and many sites: 64 threads execute 4,096 sites, and threads start and end, while
+//! keys are flipped.
 
 use crate::common::emulator::rounds;
 use crate::common::memory::writable_code;
@@ -16,14 +16,13 @@ use std::time::{Duration, Instant};
 
 define_static_key_false!(static MANY);
 
-/// One site of 4,096: `N`, or `!N` while the key is on.
+/// One of 4,096 sites: returns `N`, or `!N` while the key is on.
 #[inline(never)]
 fn site<const N: usize>() -> usize {
     if static_branch_unlikely!(MANY) { !N } else { N }
 }
 
-/// Puts a function into each place of a table, by the four digits of its index to the base
-/// 8.
+/// Stores a function in each element of a table, by the four octal digits of its index.
 macro_rules! digits {
     ($at:expr; $table:ident) => {
         digits!(@ $at, 512, $table, { digits_of_64 });
@@ -69,7 +68,7 @@ static SITES: [fn() -> usize; COUNT] = {
 };
 
 #[test]
-fn all_sites_are_there() {
+fn all_sites_are_in_the_table() {
     alone(test_path!(), || {
         let mut sites: Vec<usize> = sites_of(&MANY).iter().map(|site| site.code).collect();
         sites.sort_unstable();
@@ -83,10 +82,10 @@ fn all_sites_are_there() {
     });
 }
 
-/// Each execution takes one of the two sides, wherever the flips are; and after a flip that
-/// returned, all sites of all threads take the side of the state.
+/// During flips each execution takes one of the two sides.  After a flip has returned, all sites in
+/// all threads take the side of the new state.
 #[test]
-fn a_crowd_in_many_sites() {
+fn many_threads_execute_many_sites() {
     alone(test_path!(), || {
         let (threads, rounds) = (rounds(64, 16), rounds(10, 1));
         let is_over = AtomicBool::new(false);
@@ -104,7 +103,7 @@ fn a_crowd_in_many_sites() {
             for (all, own) in executed.iter().zip(counts) {
                 all.fetch_add(own, Ordering::Relaxed);
             }
-            // The last flip had returned when it was over.
+            // The last flip had returned when the flag was set.
             (0..COUNT).filter(|index| SITES[*index]() != !index).count()
         };
         thread::scope(|scope| {
@@ -136,14 +135,13 @@ fn a_crowd_in_many_sites() {
 define_static_key_false!(static KEY);
 define_static_key_true!(static INVERSE);
 
-/// Threads that are so new, or so near to their end, that nobody knows where they are when
-/// the sync comes.
+/// Threads that start or end during the final synchronisation.
 #[test]
-fn threads_come_and_go() {
+fn threads_start_and_end() {
     alone(test_path!(), || {
         let (is_over, threads) = (AtomicBool::new(false), AtomicUsize::new(0));
         let wanted = rounds(2_000, 100);
-        /// Executes some sites; each side is one of two.
+        /// Executes sites of both keys.
         fn visit() {
             for _ in 0..20 {
                 let sides = [
@@ -184,7 +182,7 @@ fn threads_come_and_go() {
     });
 }
 
-/// A thread that starts after a flip has returned has been told of it.
+/// A thread that starts after a flip has returned executes the new code.
 #[test]
 fn a_new_thread_takes_the_new_side() {
     alone(test_path!(), || {

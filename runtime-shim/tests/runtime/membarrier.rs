@@ -1,8 +1,8 @@
-//! What the runtime does without membarrier(2): it says why, is strict while it is alone,
-//! and never falls back to less than that unless it may.
+//! The runtime without membarrier(2): it states the reason, is strict in a process with one thread,
+//! and uses a weaker synchronisation only if that is allowed.
 //!
-//! Filters of system calls take membarrier away.  A filter that is there when a program
-//! starts answers the registration; a later one answers the final sync.
+//! Filters of system calls disable membarrier(2).  A filter that exists when a program starts
+//! answers the registration; a filter that is installed later answers the final synchronisation.
 #![cfg(not(target_arch = "riscv64"))] // riscv64 has a call of its own, and no membarrier.
 #![allow(unsafe_code, reason = "filters, before a program starts")]
 
@@ -24,11 +24,11 @@ use std::{fs, thread};
 
 const SYNC_CORE: u32 = 1 << 5;
 const REGISTER_SYNC_CORE: u32 = 1 << 6;
-const ALONE: SyncLevel = SyncLevel::Strict(Method::SingleThread);
+const SINGLE_THREAD: SyncLevel = SyncLevel::Strict(Method::SingleThread);
 const GLOBAL: SyncLevel = SyncLevel::BestEffort(Method::GlobalMembarrier);
 const BEST_EFFORT: Allowed = Allowed { best_effort: true, proc_mem: false };
 
-/// Does `body` while this process has two threads; it had one, and has one again.
+/// Runs `body` while this process has two threads.  Before and after it has one.
 fn with_another_thread<T>(body: impl FnOnce() -> T) -> T {
     assert_eq!(thread_count(), 1);
     let (end, ended) = mpsc::channel::<()>();
@@ -36,7 +36,7 @@ fn with_another_thread<T>(body: impl FnOnce() -> T) -> T {
     let result = body();
     drop(end);
     other.join().unwrap().unwrap_err();
-    // A thread that was joined may be in the list for a moment.
+    // A joined thread may be in the list for a moment.
     while thread_count() > 1 {
         thread::yield_now();
     }
@@ -47,7 +47,7 @@ fn thread_count() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Flips both ways, each time by `sync`.
+/// Enables and disables the key; each flip uses `sync`.
 fn flips_by(arena: &Arena, sync: SyncLevel) {
     for is_on in [true, false] {
         let applied = if is_on { arena.key.enable() } else { arena.key.disable() }.unwrap();
@@ -64,7 +64,7 @@ fn refuses(arena: &Arena, refusal: Refusal, allowed: Allowed) {
     assert_eq!((arena.key.count(), arena.all_jump()), (0, false));
 }
 
-/// A command with a filter from its start.
+/// A command whose process has a filter from its start.
 fn filtered(mut command: Command, filter: fn()) -> Command {
     // SAFETY: between fork and exec, in a child with one thread.
     unsafe {
@@ -76,8 +76,8 @@ fn filtered(mut command: Command, filter: fn()) -> Command {
     command
 }
 
-/// A filter by its name, why its answer to the registration refuses, and whether it leaves a
-/// weaker sync.
+/// The name of a filter, the filter, the refusal that its answer to the registration causes, and
+/// whether a weaker synchronisation is available.
 type Case = (&'static str, fn(), Refusal, bool);
 
 fn answers() -> [Case; 6] {
@@ -111,11 +111,11 @@ fn answers() -> [Case; 6] {
     ]
 }
 
-/// What a process does that was started with one of these filters.
+/// The behaviour of a process that was started with one of these filters.
 fn without_membarrier(refusal: Refusal, has_global: bool) {
     let arena = Arena::new(3, 64);
-    assert_eq!(sync_level(), Ok(ALONE));
-    flips_by(&arena, ALONE);
+    assert_eq!(sync_level(), Ok(SINGLE_THREAD));
+    flips_by(&arena, SINGLE_THREAD);
     with_another_thread(|| {
         assert_eq!(sync_level(), Err(refusal));
         refuses(&arena, refusal, Allowed::default());
@@ -124,17 +124,17 @@ fn without_membarrier(refusal: Refusal, has_global: bool) {
             refuses(&arena, refusal, BEST_EFFORT);
         }
     });
-    assert_eq!(sync_level(), Ok(ALONE));
-    flips_by(&arena, ALONE);
+    assert_eq!(sync_level(), Ok(SINGLE_THREAD));
+    flips_by(&arena, SINGLE_THREAD);
     if has_global {
         with_another_thread(|| best_effort(&arena, refusal));
-        // Who is alone has executed all that was written.
-        flips_by(&arena, ALONE);
+        // The only thread has executed all written code.
+        flips_by(&arena, SINGLE_THREAD);
         assert_eq!(report().unwrap().uncovered, 0);
     }
 }
 
-/// A weaker sync is taken where it is allowed, and is in the report.
+/// A weaker synchronisation is used if it is allowed, and is recorded in the report.
 fn best_effort(arena: &Arena, refusal: Refusal) {
     let before = report().unwrap();
     let batch = Batch::new().with(arena.key, Op::Enable).allow(BEST_EFFORT);
@@ -151,7 +151,7 @@ fn best_effort(arena: &Arena, refusal: Refusal) {
         let why = Uncovered::BestEffort;
         assert_eq!(*patch, UncoveredPatch { site: site.code, key: site.key, why });
     }
-    // For the next batch nothing is allowed, until it is for the process.
+    // The next batch is allowed nothing, until the process allows it.
     assert_eq!(arena.key.disable(), Err(Error::NoSync(refusal)));
     assert!(arena.all_jump());
     allow(BEST_EFFORT);
@@ -162,11 +162,11 @@ fn best_effort(arena: &Arena, refusal: Refusal) {
 }
 
 #[test]
-fn refusals_are_told_apart() {
+fn each_refusal_is_distinguished() {
     if let Some(role) = role() {
         let answers = answers();
         let (_, _, refusal, has_global) = answers.iter().find(|(name, ..)| *name == role).unwrap();
-        // The test runner has a thread of its own.
+        // The test runner has another thread.
         return must_succeed(|| without_membarrier(*refusal, *has_global));
     }
     if emulator::leaves_out("filters of system calls") {
@@ -178,13 +178,13 @@ fn refusals_are_told_apart() {
     }
 }
 
-/// The environment's `JLSHIM_BEST_EFFORT` allows it for the process.
+/// `JLSHIM_BEST_EFFORT` in the environment allows a weaker synchronisation for the process.
 #[test]
 fn best_effort_by_the_environment() {
     if role().is_some() {
         return must_succeed(|| {
             let arena = Arena::new(3, 64);
-            assert_eq!(sync_level(), Ok(ALONE), "a strict one is preferred");
+            assert_eq!(sync_level(), Ok(SINGLE_THREAD), "a strict synchronisation is preferred");
             with_another_thread(|| {
                 assert_eq!(sync_level(), Ok(GLOBAL));
                 flips_by(&arena, GLOBAL);
@@ -195,17 +195,17 @@ fn best_effort_by_the_environment() {
         return;
     }
     let filter = || filter_command(REGISTER_SYNC_CORE, Answer::Errno(libc::EINVAL));
-    for (value, is_heard) in [("1", true), ("0", false), ("", false), ("yes", false)] {
+    for (value, has_effect) in [("1", true), ("0", false), ("", false), ("yes", false)] {
         let mut command = rerun(test_path!(), "");
         command.env("JLSHIM_BEST_EFFORT", value);
         let output = filtered(command, filter).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.success(), is_heard, "{value}: {said}");
-        assert_eq!(said.contains("Err(NoSyncCore)"), !is_heard, "{value}: {said}");
+        assert_eq!(output.status.success(), has_effect, "{value}: {said}");
+        assert_eq!(said.contains("Err(NoSyncCore)"), !has_effect, "{value}: {said}");
     }
 }
 
-/// A filter that kills who calls membarrier cannot be found out by trying.
+/// The runtime cannot detect by trying a filter that kills a process for membarrier(2).
 #[test]
 fn membarrier_forbidden_by_the_environment() {
     if role().is_some() {
@@ -218,7 +218,7 @@ fn membarrier_forbidden_by_the_environment() {
     let kill = || filter_membarrier(Answer::Kill);
     let mut command = filtered(rerun(name, ""), kill);
     must_run(command.env("JLSHIM_NO_MEMBARRIER", "1"));
-    // The filter does kill, and nothing but that value is heard.
+    // The filter kills the process, and no other value has an effect.
     for value in [None, Some("0")] {
         let mut command = filtered(rerun(name, ""), kill);
         if let Some(value) = value {
@@ -230,14 +230,14 @@ fn membarrier_forbidden_by_the_environment() {
 
 fn never_calls_membarrier() {
     let arena = Arena::new(3, 64);
-    flips_by(&arena, ALONE);
+    flips_by(&arena, SINGLE_THREAD);
     with_another_thread(|| {
         assert_eq!(sync_level(), Err(Refusal::Forbidden));
         refuses(&arena, Refusal::Forbidden, Allowed::default());
-        // The weaker sync would be a membarrier too.
+        // The weaker synchronisation calls membarrier(2) too.
         refuses(&arena, Refusal::Forbidden, BEST_EFFORT);
     });
-    flips_by(&arena, ALONE);
+    flips_by(&arena, SINGLE_THREAD);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn membarrier_forbidden_by_the_program() {
     }
     let outcome = in_child(|| {
         filter_membarrier(Answer::Kill);
-        flips_by(&Arena::new(3, 64), ALONE);
+        flips_by(&Arena::new(3, 64), SINGLE_THREAD);
         String::new()
     });
     assert_eq!(outcome.end, End::Signalled(libc::SIGSYS), "the filter kills");
@@ -258,10 +258,10 @@ fn membarrier_forbidden_by_the_program() {
     });
 }
 
-/// Where membarrier worked at the start and fails later, the code is taken back, and the
-/// report says who may have seen it.
+/// If membarrier(2) works at the start and fails later, the old code is written back, and the report
+/// lists the sites whose new code may have been executed.
 #[test]
-fn a_sync_that_fails() {
+fn a_failed_sync_is_rolled_back() {
     if emulator::leaves_out("filters of system calls") {
         return;
     }
@@ -279,7 +279,7 @@ fn a_sync_that_fails() {
             filter();
             let batch = Batch::new().with(arena.key, Op::Enable).with(other.key, Op::Disable);
             assert_eq!(batch.apply(), Err(Error::SyncFailed(Errno(errno))));
-            assert_eq!(crate::common::memory::sum_of_code(), sum, "the code is taken back");
+            assert_eq!(crate::common::memory::sum_of_code(), sum, "the old code is written back");
             assert_eq!((arena.key.count(), other.key.count()), (0, 1));
             assert_eq!((arena.all_jump(), other.all_jump()), (false, true));
             assert_eq!(writable_code(), []);

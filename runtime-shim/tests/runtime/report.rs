@@ -1,4 +1,4 @@
-//! The report at exit: `JLSHIM_REPORT`, and the other variables of the environment.
+//! The report at exit (`JLSHIM_REPORT`), and other variables of the environment.
 
 #![allow(unsafe_code, reason = "processes")]
 
@@ -22,7 +22,7 @@ use std::{env, fs, io, process, ptr, thread};
 define_static_key_false!(static FLIPPED);
 define_static_key_false!(static QUEUED);
 
-/// Code of its own, so that each site is there once.
+/// Not inlined, so that each site exists once.
 #[inline(never)]
 fn sites() -> [bool; 4] {
     [
@@ -33,7 +33,7 @@ fn sites() -> [bool; 4] {
     ]
 }
 
-/// A folder that goes with it.
+/// A directory that is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -59,7 +59,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// The report of `command`, and its process's id.
+/// The report of `command`, and the id of its process.
 fn report_of(command: &mut Command, folder: &Folder) -> (Value, u32) {
     let path = folder.file("report.json");
     command.env("JLSHIM_REPORT", &path).stdout(Stdio::null());
@@ -76,7 +76,7 @@ fn count(report: &Value, name: &str) -> u64 {
 }
 
 fn address(value: &Value) -> usize {
-    let text = value.as_str().unwrap_or_else(|| panic!("{value} is no text"));
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a string"));
     usize::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
@@ -110,7 +110,7 @@ const FIELDS: [&str; 26] = [
 ];
 
 #[test]
-fn everything_covered() {
+fn a_report_of_covered_patches() {
     if role().is_some() {
         let (flipped, before) = (FLIPPED.enable().unwrap(), report().unwrap());
         assert_eq!((flipped.sites, before.batches), (2, 1));
@@ -152,9 +152,9 @@ fn everything_covered() {
     }
 }
 
-/// Each site that was not synchronised is found in the program's file.
+/// The report gives the SVMA of each site without a synchronisation, as in the program's file.
 #[test]
-fn what_is_uncovered_is_listed() {
+fn uncovered_patches_are_listed() {
     if role().is_some() {
         for entry in entries_of(&QUEUED) {
             transform::queue(entry, JumpLabelType::wanted(true, resolve(entry).is_likely)).unwrap();
@@ -184,22 +184,22 @@ fn what_is_uncovered_is_listed() {
         let bias = address(&patch["site"]) - site.code;
         assert_eq!(address(&patch["key"]) - site.key, bias);
         assert!(bias.is_multiple_of(crate::common::memory::page()), "{bias:#x}");
-        // The C library's name of the program.
+        // The name of the program in the C library's list.
         let object = patch["object"].as_str().unwrap();
         assert!(["", "/proc/self/exe"].contains(&object), "{object}");
     }
 }
 
-/// More than fits into a buffer, of code that lies in no file.
+/// More patches than the buffer holds, in code without a file.
 #[test]
-fn a_long_list() {
+fn a_list_longer_than_the_buffer() {
     const SITES: usize = 500;
     if role().is_some() {
         let arena = Arena::new(SITES, 64);
         for index in 0..SITES {
             assert_eq!(transform::queue(arena.table.entry(index), JumpLabelType::Jmp), Ok(true));
         }
-        // Its table has to stay for the report, as a library's does.
+        // The table must stay registered until the report is written.
         std::mem::forget(arena);
         return;
     }
@@ -217,32 +217,32 @@ fn a_long_list() {
     assert_eq!(listed.len(), SITES);
 }
 
-/// A child writes its own report where the path has a place for it, and else none: it ends
-/// after its parent here.
+/// A child process writes a report of its own if the path contains `%p`, and no report otherwise.
+/// Here it ends after its parent.
 #[test]
-fn children_by_fork() {
+fn the_child_of_a_fork() {
     if role().is_some() {
         FLIPPED.enable().unwrap();
         // SAFETY: no pointers.
         let parent = unsafe { libc::getpid() };
-        // SAFETY: the child uses what fork handlers look after.
+        // SAFETY: the child uses only the allocator and the runtime, which have fork handlers.
         if unsafe { libc::fork() } == 0 {
             FLIPPED.disable().unwrap();
             // SAFETY: no pointers.
             while unsafe { libc::getppid() } == parent {
                 thread::yield_now();
             }
-            // SAFETY: runs destructors, which write the report.
+            // SAFETY: no pointers; exit runs the destructors, which write the report.
             unsafe { libc::exit(0) };
         }
         return;
     }
     let folder = Folder::new("fork");
     let path = folder.file("report.json");
-    // `output` waits until nobody holds the pipes any more.
+    // `output` waits until both processes have closed the pipes.
     let start = |path: &Path| must_run(rerun(test_path!(), "").env("JLSHIM_REPORT", path));
     start(&path);
-    assert_eq!(count(&read(&path), "batches"), 1, "the parent's");
+    assert_eq!(count(&read(&path), "batches"), 1, "the report of the parent");
     start(&folder.file("%p-%p.json"));
     let mut batches = Vec::new();
     for entry in fs::read_dir(&folder.0).unwrap() {
@@ -259,9 +259,9 @@ fn children_by_fork() {
     assert_eq!(batches, [1, 2]);
 }
 
-/// A report that cannot be written is none, and no reason to fail.
+/// A report that cannot be written is left out, and the program does not fail.
 #[test]
-fn a_path_that_is_none() {
+fn a_path_that_cannot_be_written() {
     if role().is_some() {
         FLIPPED.enable().unwrap();
         return;
@@ -281,12 +281,12 @@ fn a_path_that_is_none() {
     ] {
         must_run(rerun(test_path!(), "").env("JLSHIM_REPORT", path));
     }
-    assert_eq!(fs::read_to_string(target).unwrap(), "mine", "links are not followed");
+    assert_eq!(fs::read_to_string(target).unwrap(), "mine", "symbolic links are not followed");
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2);
 }
 
-/// Leaves a thread running until the process ends.
-fn not_alone() {
+/// Starts a thread that runs until the process ends.
+fn start_thread() {
     thread::spawn(|| {
         loop {
             thread::park();
@@ -298,7 +298,7 @@ fn not_alone() {
 #[test]
 fn a_refusal_is_reported() {
     if role().is_some() {
-        not_alone();
+        start_thread();
         assert!(matches!(FLIPPED.enable(), Err(Error::NoSync(_))));
         return;
     }
@@ -315,7 +315,7 @@ fn a_refusal_is_reported() {
 #[test]
 fn a_best_effort_is_reported() {
     if role().is_some() {
-        not_alone();
+        start_thread();
         assert_eq!(FLIPPED.enable().unwrap().sites, 2);
         return;
     }
@@ -346,7 +346,7 @@ fn a_best_effort_is_reported() {
 #[test]
 fn proc_mem_by_the_environment() {
     if let Some(role) = role() {
-        // The test runner has a thread of its own.
+        // The test runner has another thread.
         return must_succeed(|| {
             const PR_SET_MDWE: i32 = 65;
             // SAFETY: no pointers.
@@ -369,18 +369,18 @@ fn proc_mem_by_the_environment() {
     must_run(&mut rerun(name, "denied"));
 }
 
-/// A program with more rights than its user does not do what the user's environment says.
+/// A program with more privileges than its user ignores the environment.
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root")]
-fn a_privileged_process_hears_nothing() {
+fn a_privileged_process_ignores_the_environment() {
     const NOBODY: u32 = 65534;
     if let Some(role) = role() {
-        not_alone();
-        let is_heard = role == "plain";
-        // SAFETY: reads a vector that the kernel has made.
+        start_thread();
+        let has_effect = role == "plain";
+        // SAFETY: getauxval reads the auxiliary vector.
         let is_privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-        assert_eq!(is_privileged, !is_heard);
-        assert_eq!(sync_level().is_err(), is_heard && !cfg!(target_arch = "riscv64"));
+        assert_eq!(is_privileged, !has_effect);
+        assert_eq!(sync_level().is_err(), has_effect && !cfg!(target_arch = "riscv64"));
         return;
     }
     if emulator::leaves_out("AT_SECURE") {
@@ -388,12 +388,12 @@ fn a_privileged_process_hears_nothing() {
     }
     // SAFETY: no pointers.
     let user = unsafe { libc::geteuid() };
-    assert_eq!(user, 0, "only root can make a program that has root's rights");
+    assert_eq!(user, 0, "only root can create a program with root's privileges");
     let folder = Folder::new("secure");
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
     let (program, path) = (folder.file("program"), folder.file("report.json"));
-    // By a child: another test's child that was made meanwhile would hold the file open for
-    // writing, and so nobody could execute it.
+    // A child process copies the file: a child of another test, forked meanwhile, would hold the
+    // file open for writing, so that it could not be executed.
     must_succeed(|| {
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
     });

@@ -1,5 +1,5 @@
-//! The system calls of a batch, as strace(1) counts them: one membarrier, two mprotect for
-//! each run of pages, and the same few others for one site as for a thousand.
+//! The system calls of a batch, as strace(1) counts them: one membarrier, two mprotects for each run
+//! of pages, and a few others, the same for one site as for a thousand.
 #![cfg(target_arch = "x86_64")] // Where these tests run natively; an emulator's calls say nothing.
 #![allow(unsafe_code, reason = "marks between system calls")]
 
@@ -11,33 +11,33 @@ use jlctl_shim::{Batch, Op, transform};
 use std::collections::BTreeMap;
 use std::{env, fs, process, thread};
 
-/// Leaves `text` in the trace: a write to no file.
+/// Writes `text` to the trace, by a write to an invalid descriptor.
 fn mark(text: &str) {
     // SAFETY: the text is valid during the call.
     unsafe { libc::write(-1, text.as_ptr().cast(), text.len()) };
 }
 
-/// Does `body` between two marks; the second has the number that it returns.
+/// Runs `body` between two marks.  The second contains the number that `body` returns.
 fn marked(what: &str, body: impl FnOnce() -> usize) {
     mark(&format!("begin {what}"));
     let number = body();
     mark(&format!("end {number}"));
 }
 
-/// Distances of sites, from the same line to windows of their own.
+/// Distances between sites: in adjacent cache lines, and in separate windows.
 const STRIDES: [(&str, usize); 2] = [("near", 64), ("far", 20)];
 const COUNTS: [usize; 3] = [1, 33, 1_000];
 
 fn arena(count: usize, (what, stride): (&str, usize)) -> Arena {
     let arena = Arena::new(count, if what == "near" { stride } else { stride * page() });
-    // What is read once, and room for the batch.
+    // The first batches read the mappings and allocate memory.
     arena.key.enable().unwrap();
     arena.key.disable().unwrap();
     arena
 }
 
 fn child() {
-    // Membarrier is for other threads.
+    // Without another thread no membarrier is needed.
     thread::spawn(|| {
         loop {
             thread::park();
@@ -57,18 +57,18 @@ fn child() {
     batch.apply().unwrap();
     marked("batch none", || batch.apply().unwrap().page_runs);
     let entry = arenas[0].table.entry(0);
-    // The report's list of what is uncovered is made once.
+    // The first queued patch allocates the list of uncovered patches.
     transform::queue(arenas[1].table.entry(0), JumpLabelType::Nop).unwrap();
     marked("queue one", || transform::queue(entry, JumpLabelType::Nop).map(usize::from).unwrap());
     marked("queue one", || transform::queue(entry, JumpLabelType::Jmp).map(usize::from).unwrap());
     marked("apply none", || transform::apply().map(|_| 0).unwrap());
 }
 
-/// The number of a pair of marks, and the system calls between them by name.
+/// The number of a pair of marks, and the counts of the system calls between them.
 type Calls = (usize, BTreeMap<String, usize>);
 
-/// What is between the marks of `trace`, by their texts: what the thread that left the marks
-/// did. A call that another thread's cut in two has a second line, `<... NAME resumed>`.
+/// The system calls between each pair of marks in `trace`, of the thread that wrote the marks.  If a
+/// call of another thread interrupts a line, a second line follows: `<... NAME resumed>`.
 fn between_marks(trace: &str) -> Vec<(String, Calls)> {
     let marks = |line: &str| Some(line.split_once("write(-1, \"")?.1.split_once('"')?.0.to_owned());
     let mut found = Vec::new();
@@ -120,7 +120,7 @@ fn one_membarrier_and_two_mprotects_for_each_run() {
     assert_eq!(found.len(), STRIDES.len() * COUNTS.len() * 2 + 4);
     for (what, (number, calls)) in found {
         let words: Vec<&str> = what.split(' ').collect();
-        // Lock and identity: signals blocked and given back, thread and process.
+        // The lock: blocking and restoring signals, and the ids of thread and process.
         let mut wanted = vec![("getpid", 1), ("gettid", 1), ("rt_sigprocmask", 2)];
         match words[..] {
             ["enable" | "disable", distance, count] => {
@@ -133,11 +133,11 @@ fn one_membarrier_and_two_mprotects_for_each_run() {
             }
             ["batch", "none"] => {
                 assert_eq!(number, 0);
-                // The list of several keys.
+                // The list of the changes of several keys.
                 wanted.extend([("mmap", 1), ("munmap", 1)]);
             }
             ["queue", "one"] => {
-                assert_eq!(number, 1, "it changed the site");
+                assert_eq!(number, 1, "the site has changed");
                 wanted.push(("mprotect", 2));
             }
             ["apply", "none"] => wanted.push(("membarrier", 1)),

@@ -1,4 +1,4 @@
-//! Threads that end while they flip: the lock is not left held, and no page writable.
+//! Threads that end while they flip: the lock is released, and no page stays writable.
 
 #![allow(unsafe_code, reason = "cancellation, signals")]
 
@@ -31,14 +31,14 @@ fn sites() -> [bool; 2] {
     [static_branch_unlikely!(KEY), static_branch_likely!(KEY)]
 }
 
-/// The lock is free, each site follows the key, and no page is left writable.
+/// Asserts that the lock is free, that each site follows the key, and that no page is writable.
 fn assert_consistent() {
     let counts = report().unwrap();
     assert_eq!((counts.failed_batches, counts.uncovered, counts.open_pages), (0, 0, 0));
     assert_eq!(writable_code(), []);
     assert_follow(&KEY);
     refetch(&[&KEY]);
-    // A thread may have ended between its two steps.
+    // A thread may have ended between its increment and its decrement.
     while KEY.count() > 0 {
         assert_eq!(black_box(sites()), [true; 2]);
         KEY.decrement().unwrap();
@@ -51,48 +51,48 @@ fn assert_consistent() {
 
 type Body = extern "C-unwind" fn(*mut libc::c_void) -> *mut libc::c_void;
 
-/// A thread of the C library, which knows how to cancel it.
+/// Starts a thread by the C library, which can cancel it.
 fn start(body: Body) -> libc::pthread_t {
     type Start = extern "C" fn(*mut libc::c_void) -> *mut libc::c_void;
-    // SAFETY: the same but for unwinding, which cancellation does.
+    // SAFETY: the types differ only in unwinding, by which cancellation ends a thread.
     let body = unsafe { std::mem::transmute::<Body, Start>(body) };
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     let to = thread.as_mut_ptr();
-    // SAFETY: there are no attributes, and the body takes nothing.
+    // SAFETY: no attributes are passed, and the body ignores its argument.
     let result = unsafe { libc::pthread_create(to, ptr::null(), body, ptr::null_mut()) };
     assert_eq!(result, 0);
-    // SAFETY: it was made.
+    // SAFETY: pthread_create has initialised it.
     unsafe { thread.assume_init() }
 }
 
-/// Whether `thread` was cancelled.
+/// Waits for the end of `thread`.  Returns whether it was cancelled.
 fn join(thread: libc::pthread_t) -> bool {
     let mut result = ptr::null_mut::<libc::c_void>();
-    // SAFETY: it has not been joined.
+    // SAFETY: the thread has not been joined.
     assert_eq!(unsafe { libc::pthread_join(thread, &raw mut result) }, 0);
-    // PTHREAD_CANCELED of Linux's C libraries.
+    // PTHREAD_CANCELED, which libc does not define.
     result.addr() == usize::MAX
 }
 
 static FLIPS: AtomicU32 = AtomicU32::new(0);
 
-/// Flips until it is cancelled, at a point of its own.
+/// Flips until it is cancelled, at a cancellation point between flips.
 extern "C-unwind" fn flip_and_test(_: *mut libc::c_void) -> *mut libc::c_void {
     loop {
         if KEY.increment().and(KEY.decrement()).is_err() {
             return ptr::null_mut();
         }
         FLIPS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: no frame above has something to drop.
+        // SAFETY: no frame above has a value to drop.
         unsafe { pthread_testcancel() };
     }
 }
 
-/// Asks for its own end, and flips ten times all the same.
+/// Requests its own cancellation, and then flips ten times.
 extern "C-unwind" fn flip_when_cancelled(_: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: this thread.
     let own = unsafe { libc::pthread_self() };
-    // SAFETY: the same.
+    // SAFETY: likewise.
     unsafe { pthread_cancel(own) };
     for _ in 0..10 {
         if KEY.increment().and(KEY.decrement()).is_ok() {
@@ -104,11 +104,11 @@ extern "C-unwind" fn flip_when_cancelled(_: *mut libc::c_void) -> *mut libc::c_v
     ptr::null_mut()
 }
 
-/// No call of the runtime's is a cancellation point.
+/// No function of the runtime is a cancellation point.
 #[test]
-fn a_flip_is_no_cancellation_point() {
+fn a_flip_is_not_a_cancellation_point() {
     with_threads(test_path!(), || {
-        assert!(join(start(flip_when_cancelled)), "it was cancelled in the end");
+        assert!(join(start(flip_when_cancelled)), "the thread was cancelled after its flips");
         assert_eq!(FLIPS.load(Ordering::Relaxed), 10);
         assert_consistent();
     });
@@ -122,7 +122,7 @@ fn cancelled_between_flips() {
             let threads = [start(flip_and_test), start(flip_and_test)];
             thread::sleep(Duration::from_micros(round * 7 % 900));
             for thread in threads {
-                // SAFETY: it has not been joined.
+                // SAFETY: the thread has not been joined.
                 assert_eq!(unsafe { pthread_cancel(thread) }, 0);
             }
             assert!(threads.into_iter().all(join), "no flip has failed");
@@ -134,7 +134,7 @@ fn cancelled_between_flips() {
 
 static THREAD: AtomicI32 = AtomicI32::new(0);
 
-/// Flips for ever.
+/// Flips until it is ended.
 extern "C-unwind" fn flip(_: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: no arguments.
     let own = unsafe { libc::syscall(libc::SYS_gettid) };
@@ -146,10 +146,10 @@ extern "C-unwind" fn flip(_: *mut libc::c_void) -> *mut libc::c_void {
     }
 }
 
-/// Cancellation of the asynchronous type, at any instruction outside of batches.
+/// Cancellation of the asynchronous type, at any instruction outside batches.
 ///
-/// Only where it does not unwind: glibc's does, and no compiler makes Rust code that can be
-/// unwound from any instruction.  What ends without is the subject of the test below.
+/// The test needs a C library whose cancellation does not unwind: glibc's does, and Rust code cannot
+/// be unwound from every instruction.  The test below ends threads without unwinding.
 #[cfg(target_env = "musl")]
 mod asynchronous {
     use super::*;
@@ -158,23 +158,23 @@ mod asynchronous {
         fn pthread_setcanceltype(kind: i32, before: *mut i32) -> i32;
     }
 
-    /// Flips for ever, and can be cancelled anywhere.
+    /// Flips until it is cancelled, at any instruction.
     extern "C-unwind" fn flip_asynchronously(none: *mut libc::c_void) -> *mut libc::c_void {
         const ASYNCHRONOUS: i32 = 1;
-        // SAFETY: Linux's C libraries take a null pointer.
+        // SAFETY: musl accepts a null pointer.
         unsafe { pthread_setcanceltype(ASYNCHRONOUS, ptr::null_mut()) };
         flip(none)
     }
 
     #[test]
-    fn cancelled_anywhere() {
+    fn cancelled_at_any_instruction() {
         let rounds = rounds(300, 30);
         with_threads(test_path!(), || {
             for round in 0..rounds {
                 let threads = [start(flip_asynchronously), start(flip_asynchronously)];
                 thread::sleep(Duration::from_micros(round * 7 % 900));
                 for thread in threads {
-                    // SAFETY: it has not been joined.
+                    // SAFETY: the thread has not been joined.
                     assert_eq!(unsafe { pthread_cancel(thread) }, 0);
                 }
                 assert!(threads.into_iter().all(join));
@@ -184,25 +184,25 @@ mod asynchronous {
     }
 }
 
-/// Ends this thread at once, and unwinds nothing.
+/// Ends this thread without unwinding.
 extern "C" fn end_thread(_signal: i32) {
-    // SAFETY: what the thread held stays held, which is what the test wants to know of.
+    // SAFETY: the thread does not release its locks, which is the subject of the test.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
 fn send(thread: i32, signal: i32) -> bool {
     // SAFETY: no arguments.
     let process = unsafe { libc::getpid() };
-    // SAFETY: a thread of this process, or one that has ended.
+    // SAFETY: no pointers; the thread may have ended.
     unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) == 0 }
 }
 
-/// Threads that a signal ends wherever they are.
+/// A signal ends threads at any instruction outside batches.
 #[test]
-fn ended_anywhere() {
+fn ended_by_a_signal_at_any_instruction() {
     let rounds = rounds(300, 30);
     with_threads(test_path!(), || {
-        // SAFETY: zeroes are an action without flags and mask.
+        // SAFETY: an action of zeroes has no flags and an empty mask.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = end_thread as *const () as usize;
         // SAFETY: the handler makes one system call.
@@ -213,14 +213,14 @@ fn ended_anywhere() {
             start(flip);
             let (since, before) = (Instant::now(), FLIPS.load(Ordering::Relaxed));
             while FLIPS.load(Ordering::Relaxed) == before {
-                assert!(since.elapsed() < PATIENCE, "it does not flip");
+                assert!(since.elapsed() < PATIENCE, "the thread does not flip");
                 thread::yield_now();
             }
             thread::sleep(Duration::from_micros(round * 7 % 300));
             let thread = THREAD.load(Ordering::Relaxed);
-            assert!(send(thread, libc::SIGUSR1), "it is there");
+            assert!(send(thread, libc::SIGUSR1), "the thread exists");
             while send(thread, 0) {
-                assert!(since.elapsed() < PATIENCE, "it does not end");
+                assert!(since.elapsed() < PATIENCE, "the thread does not end");
                 thread::yield_now();
             }
             assert_consistent();
@@ -228,15 +228,15 @@ fn ended_anywhere() {
     });
 }
 
-/// While a batch is under way all signals are blocked, also the two that the C library uses
-/// itself, one of them to cancel threads.
+/// During a batch all signals are blocked, including the two that the C library uses, one of them to
+/// cancel threads.
 #[test]
-fn all_signals_are_blocked() {
+fn all_signals_are_blocked_during_a_batch() {
     if leaves_out("the signal mask is the emulator's") {
         return;
     }
     with_threads(test_path!(), || {
-        // All but SIGKILL (9) and SIGSTOP (19), which nobody blocks.
+        // All signals except SIGKILL (9) and SIGSTOP (19), which cannot be blocked.
         const ALL: u64 = !(1 << 8 | 1 << 18);
         let (is_over, is_ready) = (AtomicBool::new(false), AtomicI32::new(0));
         thread::scope(|scope| {

@@ -1,6 +1,6 @@
-//! The two steps by hand: what is queued is in the report until it is applied.
+//! The two steps of a patch, queue and apply: the report lists queued patches until apply.
 
-#![allow(unsafe_code, reason = "an entry that is none")]
+#![allow(unsafe_code, reason = "a reference that is not an entry")]
 
 use crate::common::arena::{Arena, Table};
 use crate::common::child::must_succeed;
@@ -16,7 +16,7 @@ use std::ptr;
 
 define_static_key_false!(static KEY);
 
-/// Code of its own, so that each site is there once.
+/// Not inlined, so that each site exists once.
 #[inline(never)]
 fn is_unlikely_on() -> bool {
     black_box(static_branch_unlikely!(KEY))
@@ -27,14 +27,14 @@ fn is_likely_on() -> bool {
     black_box(static_branch_likely!(KEY))
 }
 
-/// All that is uncovered.
+/// All uncovered patches.
 fn listed() -> Vec<UncoveredPatch> {
     let mut room = [UncoveredPatch { site: 0, key: 0, why: Uncovered::Stale }; 64];
     let count = uncovered(&mut room).unwrap();
     room[..count].to_vec()
 }
 
-/// The change of the report by `body`.
+/// The change of the counts while `body` runs.
 fn change(body: impl FnOnce()) -> Counts {
     let before = report().unwrap();
     body();
@@ -51,7 +51,7 @@ fn change(body: impl FnOnce()) -> Counts {
 }
 
 #[test]
-fn what_is_queued_is_uncovered_until_it_is_applied() {
+fn a_queued_patch_is_uncovered_until_apply() {
     must_succeed(|| {
         let entries = entries_of(&KEY);
         assert_eq!(entries.len(), 2);
@@ -69,13 +69,13 @@ fn what_is_queued_is_uncovered_until_it_is_applied() {
             );
             assert_eq!((decode(code).0, listed()), (after, wanted.clone()));
         }
-        // The code is not the key's affair here.
+        // The code has changed, and the state of the key has not.
         assert!(is_unlikely_on() && is_likely_on() && !KEY.is_enabled());
         let level = sync_level().unwrap();
         let counts = change(|| assert_eq!(transform::apply(), Ok(level)));
         assert_eq!(counts, Counts { strict_syncs: 1, ..Counts::default() });
         assert_eq!((listed(), writable_code()), (vec![], vec![]));
-        // A batch's own sync covers as well.
+        // The synchronisation of a batch covers queued patches too.
         assert_eq!(
             transform::queue(
                 entries[0],
@@ -92,7 +92,7 @@ fn what_is_queued_is_uncovered_until_it_is_applied() {
 }
 
 #[test]
-fn what_is_so_already_is_left_alone() {
+fn a_site_with_the_wanted_code_is_not_written() {
     must_succeed(|| {
         let arena = Arena::new(3, 64);
         let entry = arena.table.entry(1);
@@ -112,7 +112,7 @@ fn what_is_so_already_is_left_alone() {
     });
 }
 
-/// A copy of an entry, what lies behind a table, and one whose table has gone.
+/// A copy of an entry, memory after a table, and an entry of an unregistered table.
 #[test]
 fn an_entry_in_no_table_is_refused() {
     must_succeed(|| {
@@ -124,11 +124,11 @@ fn an_entry_in_no_table_is_refused() {
         };
         let copy = *arena.table.entry(0);
         refused(&copy);
-        // The page of the table goes on.
+        // The page continues after the table.
         refused(arena.table.entry(3));
         let between = ptr::from_ref(arena.table.entry(0)).addr() + 8;
         let between = ptr::with_exposed_provenance::<RelativeEntry>(between);
-        // SAFETY: half of an entry and half of the next, aligned to 8 as an entry is.
+        // SAFETY: initialised memory of two entries, with the alignment of an entry.
         refused(unsafe { &*between });
         let last = arena.table.entry(2);
         let Arena { table, .. } = arena;
@@ -138,7 +138,7 @@ fn an_entry_in_no_table_is_refused() {
     });
 }
 
-/// The site of an entry that says something else than its code.
+/// An entry whose site holds other code.
 #[test]
 fn other_code_is_refused() {
     must_succeed(|| {

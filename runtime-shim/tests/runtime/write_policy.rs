@@ -1,7 +1,7 @@
-//! Policies and limits that keep code from being written: the error names the first site and
-//! the policy, protections are given back, and nothing is changed.
+//! Policies and limits that prevent writing code: the error states the first site and the policy,
+//! protections are restored, and nothing is changed.
 
-#![allow(unsafe_code, reason = "policies of processes of their own")]
+#![allow(unsafe_code, reason = "policies of child processes")]
 
 use crate::common::arena::{Arena, map, protect};
 use crate::common::child::{End, in_child, must_succeed};
@@ -19,16 +19,16 @@ use std::thread;
 
 const PROC_MEM: Allowed = Allowed { best_effort: false, proc_mem: true };
 
-/// Sites of which each has a window of its own.
+/// Sites that each need a window of their own.
 fn far_apart(sites: usize) -> Arena {
     let arena = Arena::new(sites, 40 * page());
-    // From here on a batch needs no room that it does not have.
+    // The first batches allocate the memory that later ones use.
     assert_eq!(arena.key.enable().unwrap().page_runs, sites);
     arena.key.disable().unwrap();
     arena
 }
 
-/// The error of enabling the key of `arena`; nothing is changed.
+/// The error when the key of `arena` is enabled; asserts that nothing is changed.
 fn refused(arena: &Arena) -> Error {
     let snapshot = Snapshot::take();
     let error = arena.key.enable().unwrap_err();
@@ -70,9 +70,9 @@ fn memory_deny_write_execute() {
     });
 }
 
-/// What the program's author may allow gets past it: for one batch, or for the process.
+/// The program can allow writing through /proc/self/mem, for one batch or for the process.
 #[test]
-fn proc_mem_where_it_is_allowed() {
+fn proc_mem_if_allowed() {
     if emulator::leaves_out("PR_SET_MDWE, /proc/self/mem") {
         return;
     }
@@ -84,7 +84,7 @@ fn proc_mem_where_it_is_allowed() {
         let enable = Batch::new().with(arena.key, Op::Enable).allow(PROC_MEM);
         assert_eq!(enable.apply(), written);
         assert!(arena.all_jump() && arena.key.is_enabled());
-        // The next one is not allowed by itself.
+        // The next batch is not allowed it.
         let error = arena.key.disable().unwrap_err();
         assert_eq!(error, protect_error(&arena, 0, libc::EACCES, WritePolicy::Mdwe));
         assert!(arena.all_jump() && arena.key.is_enabled());
@@ -93,13 +93,14 @@ fn proc_mem_where_it_is_allowed() {
         assert!(!arena.all_jump() && !arena.key.is_enabled());
         allow(Allowed::default());
         assert_eq!(arena.key.enable(), Err(error));
-        assert_ne!(Snapshot::take(), snapshot, "the counts");
+        assert_ne!(Snapshot::take(), snapshot, "the counts have changed");
     });
 }
 
-/// The kernel copies five bytes one by one, so that other threads could execute a half.
+/// On x86-64 the kernel copies five bytes one by one, so that another thread could execute half of a
+/// patch.
 #[test]
-fn proc_mem_and_other_threads() {
+fn proc_mem_while_other_threads_run() {
     if emulator::leaves_out("PR_SET_MDWE, /proc/self/mem") {
         return;
     }
@@ -129,7 +130,7 @@ fn proc_mem_and_other_threads() {
     });
 }
 
-/// A thread that was joined may be in the list for a moment.
+/// The number of threads; a joined thread may be counted for a moment.
 fn thread_count() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
@@ -141,14 +142,14 @@ fn sealed_memory() {
     let outcome = in_child(|| {
         let arena = far_apart(4);
         let start = arena.sites[2].code & !(page() - 1);
-        // SAFETY: the pages are the arena's, which are never unmapped.
+        // SAFETY: pages of the arena, which are never unmapped.
         let result = unsafe { libc::syscall(SYS_MSEAL, start, page(), 0) };
         if result != 0 {
             let error = io::Error::last_os_error();
             assert_eq!(error.raw_os_error(), Some(libc::ENOSYS), "mseal: {error}");
             return "left out: this kernel has no mseal".to_owned();
         }
-        // Two windows are open when the third is refused.
+        // Two windows are open when the third one is refused.
         assert_eq!(refused(&arena), protect_error(&arena, 2, libc::EPERM, WritePolicy::Sealed));
         String::new()
     });
@@ -156,7 +157,7 @@ fn sealed_memory() {
     println!("{}", outcome.message);
 }
 
-/// RLIMIT_DATA counts each page of code that is writable for a while.
+/// RLIMIT_DATA counts each page of code while it is writable.
 #[test]
 fn a_limit_on_data() {
     if emulator::leaves_out("RLIMIT_DATA") {
@@ -186,7 +187,7 @@ fn a_limit_on_data() {
     }
 }
 
-/// vm.max_map_count: each window in the middle of a mapping makes two more.
+/// vm.max_map_count: a window in the middle of a mapping adds two mappings.
 #[test]
 fn a_limit_on_mappings() {
     if emulator::leaves_out("vm.max_map_count") {
@@ -205,8 +206,8 @@ fn a_limit_on_mappings() {
             while try_protect(at(made), libc::PROT_READ) {
                 made += 1;
             }
-            // Each that is taken back leaves room for one window; not even the allocator has
-            // another page now.
+            // Each mapping that is merged again makes room for one window.  Until then not even the
+            // allocator can map a page.
             (1..=windows).for_each(|index| protect(at(made - index), page(), libc::PROT_NONE));
             let error = arena.key.enable();
             protect(room, 2 * most * page(), libc::PROT_NONE);
@@ -214,7 +215,7 @@ fn a_limit_on_mappings() {
             let is_it = |site: &Site| Some(site.code) == error.site();
             let failed = arena.sites.iter().position(is_it).unwrap();
             assert_eq!(error, protect_error(&arena, failed, libc::ENOMEM, WritePolicy::Limit));
-            // One mapping may have been left, and the first window is at the edge of its.
+            // One mapping may have been free, and the first window is at the edge of its mapping.
             assert!((windows..=windows + 1).contains(&failed), "{failed} of {windows}");
             snapshot.assert_unchanged(1);
             assert_eq!((arena.key.count(), arena.all_jump()), (0, false));
@@ -226,6 +227,6 @@ fn a_limit_on_mappings() {
 
 fn try_protect(start: usize, protection: i32) -> bool {
     let at = std::ptr::with_exposed_provenance_mut(start);
-    // SAFETY: pages of the test that nothing uses.
+    // SAFETY: pages of the test, which nothing uses.
     unsafe { libc::mprotect(at, page(), protection) == 0 }
 }
