@@ -183,8 +183,8 @@ pub(crate) fn write_json(out: &mut impl Write, snapshot: &Snapshot) -> fmt::Resu
     for (name, count) in control_counts() {
         writeln!(out, "  \"{name}\": {count},")?;
     }
-    let (flipped, unsnapshot) = initial::counts();
-    writeln!(out, "  \"startup_flipped\": {flipped},\n  \"startup_unsnapshot\": {unsnapshot},")?;
+    let (flipped, unknown) = initial::counts();
+    writeln!(out, "  \"startup_flipped\": {flipped},\n  \"startup_unknown\": {unknown},")?;
     write!(out, "  \"uncovered_patches\": [")?;
     for (index, patch) in patches.as_slice().iter().enumerate() {
         write!(out, "{}\n    ", if index == 0 { "" } else { "," })?;

@@ -129,7 +129,7 @@ impl Craft {
         Site { code, target, key: ptr::from_ref(self.key).addr(), is_likely: false }
     }
 
-    /// The error for a key with a good site and `site`; nothing is changed.
+    /// The error for a key with a valid site and `site`; asserts that nothing is changed.
     fn refused(&self, site: Site) -> Error {
         let good = Arena::of_key(self.key, 2, 64);
         let table = Table::new(self.table, &[site]);

@@ -99,7 +99,7 @@ extern "C-unwind" fn flip_when_cancelled(_: *mut libc::c_void) -> *mut libc::c_v
             FLIPS.fetch_add(1, Ordering::Relaxed);
         }
     }
-    // SAFETY: no frame above has something to drop.
+    // SAFETY: no frame above has a value to drop.
     unsafe { pthread_testcancel() };
     ptr::null_mut()
 }

@@ -5,7 +5,7 @@
 //! dlopen(3).  A NAME is a symbol, or in Rust and C++ the path of a static or the end of that
 //! path.  A key that cannot be flipped is reported on standard error.
 
-#![allow(unsafe_code, reason = "keys by address, names out of the environment")]
+#![allow(unsafe_code, reason = "keys by address, names from the environment")]
 
 use crate::abi::RelativeEntry;
 use crate::runtime::error::Error;

@@ -293,7 +293,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]";
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "opens a file by a system call of its own")]
+    #[cfg_attr(miri, ignore = "Miri does not support the system calls")]
     fn code_and_data_of_this_process_are_told_apart() {
         let mut mappings = Mappings::new();
         let own = (code_and_data_of_this_process_are_told_apart as fn()) as usize;

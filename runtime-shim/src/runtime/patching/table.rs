@@ -405,7 +405,7 @@ mod tests {
         assert!(tables.holds(&raw const first[3]) && !tables.holds(inside));
         // SAFETY: the nodes are valid.
         assert!(unsafe { tables.remove(&raw const one) });
-        // SAFETY: the same.
+        // SAFETY: likewise.
         assert!(!unsafe { tables.remove(&raw const three) });
         assert_eq!(keys_of(&tables, key(&first, 3)), 0);
         assert_eq!(keys_of(&tables, key(&second, 2)), 2);
@@ -422,7 +422,7 @@ mod tests {
         // SAFETY: the entries outlive the list.
         let added = unsafe { tables.add(&raw const object, start, stop) };
         assert_eq!(added, Err(NotAdded::NotATable { start: start.addr(), len: 24 }));
-        // SAFETY: the same.
+        // SAFETY: likewise.
         let added = unsafe { tables.add(&raw const object, stop, start) };
         assert!(matches!(added, Err(NotAdded::NotATable { .. })));
         assert_eq!(tables.extent(), (0, 0));

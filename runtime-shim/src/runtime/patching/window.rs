@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "opens a file by a system call of its own")]
+    #[cfg_attr(miri, ignore = "Miri does not support the system calls")]
     fn a_site_outside_code_is_refused() {
         let site = 16 * memory::page_size();
         let error = planned([site], &[]).unwrap_err();
