@@ -41,7 +41,7 @@ fn round_trip(bench: &Bench, name: &str, strips: &[&str]) {
     let variables = [FLIP[0], ("JLSHIM_DISABLE", "gone"), ("JLSHIM_REPORT", utf8(&path))];
     let (stdout, stderr) = run_with(bench, "linked", &variables);
     assert!(stdout.starts_with("seen: 1 1,"), "{name}: {stdout}");
-    assert_eq!(stderr, "jlshim: JLSHIM_DISABLE: gone: no key is called so\n", "{name}");
+    assert_eq!(stderr, "jlshim: JLSHIM_DISABLE: gone: no key has this name\n", "{name}");
     let report = fs::read_to_string(&path).expect("a report");
     for line in ["\"tables\": 1,", "\"sites\": 2,", "\"patches\": 1,", "\"uncovered\": 0,"] {
         assert!(report.contains(line), "{name}: {report}");

@@ -78,7 +78,10 @@ impl Client {
         if let Some(peer) = unauthorised(self.socket.peer()?) {
             CONTROL_REFUSED.add();
             let (own, user) = (process::user(), peer.user);
-            self.fail(Errno(libc::EPERM), &format_args!("user {user} may not control a process of user {own}"));
+            self.fail(
+                Errno(libc::EPERM),
+                &format_args!("user {user} may not control a process of user {own}"),
+            );
             self.send();
             return Ok(End::Failed);
         }
@@ -102,7 +105,10 @@ impl Client {
             }
             seen = self.lines.as_slice().len();
             if seen > LONGEST_LINE {
-                self.fail(Errno(libc::EOVERFLOW), &format_args!("a line has more than {LONGEST_LINE} bytes"));
+                self.fail(
+                    Errno(libc::EOVERFLOW),
+                    &format_args!("a line has more than {LONGEST_LINE} bytes"),
+                );
                 self.send();
                 return Ok(None);
             }
