@@ -1,5 +1,5 @@
-//! Images of x86_64 and riscv64, made by hand: what their sites hold and what
-//! can be wrong with them.  (`layouts.rs` and `diagnostics.rs` have arm64.)
+//! Sites of x86_64 and riscv64 and their diagnostics, on hand-made images.  (`layouts.rs` and
+//! `diagnostics.rs` cover arm64.)
 
 use crate::invariants::image::check;
 use jlctl_analyzer::addr::Svma;
@@ -16,7 +16,7 @@ const BSS: u64 = 0xffff_ffff_8400_0000;
 const TABLE: u64 = 0xffff_ffff_8500_0000;
 const RELA: u64 = 0xffff_ffff_8600_0000;
 
-/// A key that is off, one that is on, and one in `.bss`.
+/// The addresses of a key that is off, one that is on, and one in `.bss`.
 const OFF: u64 = KEYS;
 const ON: u64 = KEYS + 16;
 const ZERO: u64 = BSS + 8;
@@ -88,7 +88,7 @@ fn with_table<T>(elf: &Elf, read: impl FnOnce(&Image<'_>, &JumpTable<'_>) -> T) 
     read(&image, &table)
 }
 
-/// (site, code of the defect) of all diagnostics.
+/// The site and the code of all diagnostics.
 fn defects(elf: &Elf) -> Vec<(usize, &'static str)> {
     with_table(elf, |_, table| {
         let found = table.diagnostics().iter();
@@ -101,7 +101,7 @@ fn defects(elf: &Elf) -> Vec<(usize, &'static str)> {
     })
 }
 
-/// (bytes, disassembly, whether it jumps to the entry's target) of all sites.
+/// The bytes and the disassembly of all sites, and whether each jumps to its entry's target.
 fn sites(elf: &Elf) -> Vec<(Vec<u8>, String, bool)> {
     with_table(elf, |image, table| {
         let row = |id| {
@@ -120,7 +120,7 @@ fn sites(elf: &Elf) -> Vec<(Vec<u8>, String, bool)> {
 const NOP2: &[u8] = &[0x66, 0x90];
 const NOP5: &[u8] = &[0x0f, 0x1f, 0x44, 0, 0];
 
-/// Bytes as `llvm-mc -triple=x86_64` makes them.
+/// Bytes from `llvm-mc -triple=x86_64`.
 fn x86_64() -> Elf {
     let code = text(
         0x203,
@@ -157,7 +157,7 @@ fn x86_64_sites_have_two_or_five_bytes() {
     assert_eq!(sites(&elf), wanted);
     with_table(&elf, |image, table| {
         assert_eq!(image.arch().init_bit_on_disk(), InitBitOnDisk::NopByObjtool);
-        // objtool's mark stands exactly at the NOPs of an image as built.
+        // objtool marks exactly the NOPs of an image as built.
         for id in table.site_ids() {
             assert_eq!(table.entry(id).init, table.site(id).insn == SiteInsn::Nop);
         }
@@ -167,23 +167,23 @@ fn x86_64_sites_have_two_or_five_bytes() {
     });
 }
 
-/// A site of each wrong kind, and what is found.
+/// A site with each kind of defect, and its diagnostics.
 #[test]
-fn x86_64_sites_that_are_wrong() {
+fn wrong_x86_64_sites_are_reported() {
     let code = text(
         0x400,
         &[
-            // A NOP, but none that a kernel patches.
+            // A NOP that no kernel patches.
             (0x00, &[0x0f, 0x1f, 0x40, 0x00]),
             // A breakpoint over the first byte of NOP5.
             (0x10, &[0xcc, 0x1f, 0x44, 0, 0]),
             // Ten bytes: movabs rax, 0.
             (0x20, &[0x48, 0xb8]),
-            // Elsewhere than the target.
+            // A jump to another address than the target.
             (0x30, &[0xeb, 0x00]),
             // Too short for its target.
             (0x40, NOP2),
-            // Long enough for it.
+            // Long enough for its target.
             (0x50, NOP5),
             // JMP where the key demands a NOP.
             (0x60, &[0xeb, 0x0e]),
@@ -238,9 +238,9 @@ fn x86_64_sites_that_are_wrong() {
     );
 }
 
-/// Whether sites share bytes depends on what stands there.
+/// Whether sites overlap depends on the lengths of their instructions.
 #[test]
-fn x86_64_sites_overlap_by_their_own_length() {
+fn x86_64_sites_overlap_within_their_length() {
     let code = text(
         0x40,
         &[(0x00, NOP2), (0x02, NOP5), (0x04, &[0x44, 0, 0]), (0x07, NOP2), (0x10, &[0x06])],
@@ -248,7 +248,7 @@ fn x86_64_sites_overlap_by_their_own_length() {
     let table = relative(&[
         (0x00, 0x20, OFF, UNLIKELY),
         (0x02, 0x20, OFF, UNLIKELY),
-        // Both inside the five bytes; the first is no reason to miss the second.
+        // Both overlaps within the five bytes are reported.
         (0x04, 0x20, OFF, UNLIKELY),
         (0x06, 0x20, OFF, UNLIKELY),
         (0x07, 0x20, OFF, UNLIKELY),
@@ -289,7 +289,7 @@ fn riscv64() -> Elf {
 }
 
 #[test]
-fn riscv64_sites_are_words_and_targets_halves() {
+fn riscv64_sites_are_words_and_targets_halfwords() {
     let mut elf = riscv64();
     let untyped = consts::STT_NOTYPE;
     elf.symbols = vec![
@@ -325,7 +325,7 @@ fn riscv64_sites_are_words_and_targets_halves() {
 }
 
 #[test]
-fn riscv64_sites_that_are_wrong() {
+fn wrong_riscv64_sites_are_reported() {
     let far = 1 << 19;
     let code = text(
         far + 0x100,
@@ -336,7 +336,7 @@ fn riscv64_sites_that_are_wrong() {
             (0x08, &0x0040_00efu32.to_le_bytes()),
             // Patchable, but never atomically.
             (0x12, &RV_NOP),
-            // What JAL reaches, but the kernel refuses.
+            // A target that JAL reaches and the kernel refuses.
             (0x20, &RV_NOP),
             (0x24, &RV_NOP),
             (0x28, &RV_NOP),
@@ -370,7 +370,7 @@ fn absolute(mut elf: Elf, entries: &[Entry], relative: u64, odd: u64) -> Elf {
         .chain([TABLE, odd, 0])
         .flat_map(u64::to_le_bytes)
         .collect();
-    let table = elf.section_mut("__jump_table").expect("it is there");
+    let table = elf.section_mut("__jump_table").expect("the file is there");
     table.content = Content::Bytes(vec![0; 24 * entries.len()]);
     let rela = Section::new(".rela.dyn", rela).loaded(RELA, consts::SectionFlags(0), 8);
     elf.sections.push(rela.typed(consts::SHT_RELA, 24));
@@ -411,7 +411,7 @@ fn absolute_entries_are_relocated_by_the_types_of_each() {
 }
 
 proptest! {
-    /// Any damage, in code and table above all, is survived.
+    /// Damage is survived, above all in code and table.
     #[test]
     fn damage_is_survived(edits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
         for elf in [x86_64(), riscv64()] {
@@ -428,11 +428,11 @@ proptest! {
     #[test]
     fn any_code_is_read(code in vec(any::<u8>(), 0x203), at in 0usize..0x200) {
         for mut elf in [x86_64(), riscv64()] {
-            let size = elf.section(".text").expect("it is there").content.len();
+            let size = elf.section(".text").expect("the file is there").content.len();
             let mut code = code.clone();
             // NOPs and jumps are not found by chance.
             code[at..at + 2].copy_from_slice(NOP2);
-            code.truncate(usize::try_from(size).expect("it is small"));
+            code.truncate(usize::try_from(size).expect("the file is small"));
             assert!(elf.poke(TEXT, &code));
             check(&elf.write());
         }

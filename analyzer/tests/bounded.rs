@@ -1,5 +1,5 @@
-//! Sound-looking files whose sections or symbols are many and overlap: a
-//! look-up must not walk through all of them.
+//! Well-formed files with many overlapping sections or symbols: a lookup must not walk through all
+//! of them.
 
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::Image;
@@ -8,13 +8,12 @@ use jlctl_synthetic::broken::table;
 use jlctl_synthetic::elf::{Content, Section, Symbol, SymbolSection, consts};
 use std::time::{Duration, Instant};
 
-/// Far more than a few million steps take, even unoptimised on a loaded machine.
+/// Far longer than a few million steps take, even unoptimised on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const ENTRIES: usize = 60_000;
 
-/// An absolute table of the same entry again and again: its site and target at
-/// `code`.
+/// An absolute table that repeats one entry, whose site and target are at `code`.
 fn entries(code: u64, key: u64) -> Content {
     Content::Bytes([code, code, key].map(u64::to_le_bytes).concat().repeat(ENTRIES))
 }
@@ -26,10 +25,10 @@ fn within<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// One section covers everything, and tens of thousands lie inside it before
-/// the address that every entry names.
+/// One section covers the whole image, and tens of thousands lie inside it before the address that
+/// every entry names.
 #[test]
-fn many_sections_inside_one() {
+fn a_lookup_among_nested_sections_is_bounded() {
     const SECTIONS: u64 = 30_000;
     const BASE: u64 = 0x1000_0000;
     let mut linked = table::with_section().link();
@@ -52,15 +51,16 @@ fn many_sections_inside_one() {
     assert!(image.section_at(Svma(key)).is_some(), "the covering section is found");
 }
 
-/// Symbols that all reach over the address that every entry names.
+/// Symbols that all cover the address that every entry names.
 #[test]
-fn many_symbols_over_one_another() {
+fn a_lookup_among_overlapping_symbols_is_bounded() {
     const SYMBOLS: u64 = 100_000;
     let mut linked = table::with_section().link();
     let key = linked.address("broken_key");
     let text = linked.elf.section_mut(".text").expect("the program has code");
-    // It reaches over its neighbours, which matters to nothing here.
-    text.content = Content::Bytes(vec![0; 2 * usize::try_from(SYMBOLS).expect("it is small")]);
+    // The symbol covers its neighbours as well, which does not matter here.
+    text.content =
+        Content::Bytes(vec![0; 2 * usize::try_from(SYMBOLS).expect("the file is small")]);
     let text = text.address;
     linked.elf.segments.clear();
     let table = linked.elf.section_mut("__jump_table").expect("the program has the section");

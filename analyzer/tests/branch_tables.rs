@@ -1,5 +1,5 @@
-//! Where BRs go: each case of a switch begins with a MOV of a number of its own, by which
-//! targets are told.
+//! The targets of BRs.  Each case of a switch begins with a MOV of its number, which identifies the
+//! target.
 
 use jlctl_a64::code::asm::table::{add_entry, and_low, ldrsw, load_entry};
 use jlctl_a64::code::asm::{
@@ -11,10 +11,10 @@ use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::program::{BranchTable, Cfg, RecoveredProgram};
 
-/// What is found of the BRs of the function `demo`, by address.
+/// The results for the BRs of the function `demo`, by address.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
-    /// Numbers of the cases.
+    /// The numbers of the cases.
     cases: Vec<u16>,
     entries: u64,
     is_guess: bool,
@@ -25,7 +25,7 @@ fn tables(bytes: &[u8]) -> (Vec<BranchTable>, Vec<Found>, usize) {
     let mut program = RecoveredProgram::recover(&image, None);
     program.resolve_jumps(&image);
     let number = |at: &Svma| {
-        // MOVZ behind an optional BTI.
+        // MOVZ after an optional BTI.
         let first = program.word(*at).expect("code");
         let at = if first == 0xd503_249f { at.wrapping_add(4) } else { *at };
         let word = program.word(at).expect("code");
@@ -41,7 +41,7 @@ fn tables(bytes: &[u8]) -> (Vec<BranchTable>, Vec<Found>, usize) {
     (program.branch_tables().to_vec(), found, program.jumps().count())
 }
 
-/// The cases 0 to `count` behind each other, each with a label.
+/// The cases 0 to `count`, one after the other, each with a label.
 fn cases(count: u16) -> Code {
     let case = |number: u16| code([label(&format!("case{number}")), movz(w(0), number, 0), ret()]);
     (0..count).map(case).fold(Code::default(), |all, case| code([all, case]))
@@ -79,7 +79,7 @@ fn program(function: Function, table: Object) -> Vec<u8> {
     program.object(table).build()
 }
 
-/// What is found of the only BR, of a table of `count` halfwords.
+/// The result for the only BR, with a table of `count` halfwords.
 fn only<const N: usize>(before: [Code; N], count: u16) -> Vec<Found> {
     tables(&program(switch(before), halves(count))).1
 }
@@ -93,7 +93,7 @@ fn exactly(count: u16, bytes: u64) -> Vec<Found> {
 fn comparisons_and_masks_bound_tables() {
     let other = |last: u32, condition| code([cmp_imm(w(1), last), b_cond(condition, "other")]);
     let higher = other(4, Cond::Hi);
-    // The table has eight entries, and the object says so too: what is less is the bound.
+    // The table and its object have eight entries; a smaller bound wins.
     assert_eq!(only([higher.clone()], 8), exactly(5, 2));
     assert_eq!(only([higher.clone(), mov(w(0), w(2)), mov(w(1), w(1))], 8), exactly(5, 2));
     let lower = [cmp_imm(w(1), 6), b_cond(Cond::Lo, "on"), ret(), label("on")];
@@ -102,21 +102,21 @@ fn comparisons_and_masks_bound_tables() {
     assert_eq!(only(first, 8), exactly(5, 2));
     assert_eq!(only([and_low(w(1), w(0), 3)], 8), exactly(4, 2));
     assert_eq!(only([ubfx(x(1), x(0), 7, 2)], 8), exactly(4, 2));
-    // The tighter of two.
+    // The tighter of two bounds.
     assert_eq!(only([and_low(w(1), w(0), 7), higher.clone()], 8), exactly(5, 2));
-    // What was compared is there no more: what bounds the table is the object.
+    // The compared register was overwritten: the object bounds the table.
     assert_eq!(only([higher.clone(), ldr(w(1), x(0), 0)], 7), exactly(7, 2));
-    // And the flags are not of it.
+    // The flags come from another comparison.
     let others = [cmp_imm(w(1), 1), cmp_imm(w(2), 0), b_cond(Cond::Hi, "other")];
     assert_eq!(only(others, 7), exactly(7, 2));
-    // Two ways, each with a bound.
+    // Two paths, each with a bound.
     let ways =
         [cbz(x(0), "second"), higher, b("on"), label("second"), other(2, Cond::Hi), label("on")];
     assert_eq!(only(ways, 8), exactly(5, 2));
 }
 
 #[test]
-fn tables_are_followed_to_where_they_are_made() {
+fn table_addresses_are_traced_to_their_origin() {
     let body = |before: Code, again: Code| {
         let dispatch = [
             label("again"),
@@ -135,14 +135,14 @@ fn tables_are_followed_to_where_they_are_made() {
     };
     let found = |function| tables(&program(function, halves(3))).1;
     assert_eq!(found(body(address(x(8), "table"), nop())), exactly(3, 2));
-    // Kept on the stack, whatever compares and calls in between.
+    // The table's address is saved on the stack across comparisons and calls.
     let spilled = code([address(x(8), "table"), str(x(8), SP, 16)]);
     let again = code([word(0xeb40_103f), bl("next"), ldr(x(8), SP, 16)]);
     let again = code([again, ldr(w(1), x(19), 0), and_low(w(1), w(1), 1)]);
     assert_eq!(found(body(spilled, again)), exactly(2, 2));
-    // A call does not keep x8.
+    // A call clobbers x8.
     assert_eq!(found(body(address(x(8), "table"), bl("next"))), []);
-    // Two ways that do not agree.
+    // Two paths with different tables.
     let two = code([address(x(8), "table"), cbz(x(1), "again"), address(x(8), "demo")]);
     assert_eq!(found(body(two, nop())), []);
     // The stack pointer moved.
@@ -152,7 +152,7 @@ fn tables_are_followed_to_where_they_are_made() {
 }
 
 #[test]
-fn entries_have_many_forms() {
+fn every_form_of_entry_is_read() {
     let bound = || code([cmp_imm(w(1), 3), b_cond(Cond::Hi, "other"), address(x(8), "table")]);
     let found = |load: Code, entries: Entries| {
         let function =
@@ -181,10 +181,10 @@ fn entries_have_many_forms() {
     assert_eq!(found(slot, Entries::Addresses), exactly(4, 8));
 }
 
-/// Nothing says how many entries there are: an object begins somewhere behind them, in a
-/// file without sizes of symbols.
+/// The number of entries is unknown.  The next object begins after them, in a file without sizes of
+/// symbols.
 #[test]
-fn without_a_bound_the_end_is_a_guess() {
+fn a_table_without_a_bound_ends_at_the_next_object() {
     let demo = switch([]);
     let program = Program::kernel().functions([demo, Function::new("next", [ret()])]);
     let mut elf = program
@@ -199,7 +199,7 @@ fn without_a_bound_the_end_is_a_guess() {
     };
     let found = |bytes: &[u8]| tables(bytes).1;
     let [found_one] = &found(&elf.write())[..] else { panic!("one") };
-    // Six, and two of the padding before the next object, which are zero: case 0.
+    // Six entries, and two of the padding before the next object, which are zero: case 0.
     assert_eq!(found_one, &Found { entries: 16, ..guess(6) });
     let image = elf.write();
     let parsed = Image::parse(&image).expect("an image");
@@ -209,9 +209,9 @@ fn without_a_bound_the_end_is_a_guess() {
     assert!(Cfg::new(&recovered, demo.expect("it is long")).has_guessed_edges);
 }
 
-/// Where targets are guarded by BTI, what is not is no target.
+/// In code with BTI, an address without BTI is no target.
 #[test]
-fn guarded_tables_end_where_nothing_guards() {
+fn tables_of_bti_code_end_at_the_first_target_without_bti() {
     let case = |number: u16| {
         code([label(&format!("case{number}")), bti_j(), movz(w(0), number, 0), ret()])
     };
@@ -232,7 +232,7 @@ fn guarded_tables_end_where_nothing_guards() {
 }
 
 #[test]
-fn constants_are_followed() {
+fn branches_to_constants_are_resolved() {
     let jump = Function::new("demo", [address(x(16), "next"), br(x(16))]);
     let literal = Function::new(
         "far",
@@ -243,7 +243,7 @@ fn constants_are_followed() {
     let image = Image::parse(&bytes).expect("an image");
     let mut recovered = RecoveredProgram::recover(&image, None);
     recovered.resolve_jumps(&image);
-    let next = image.symbols().named("next").next().expect("it is there").1.address;
+    let next = image.symbols().named("next").next().expect("the file is there").1.address;
     let tables = recovered.branch_tables();
     assert_eq!(tables.len(), 2, "{tables:?}");
     assert!(tables.iter().all(|table| table.targets == [next] && table.entries.is_none()));
@@ -251,9 +251,9 @@ fn constants_are_followed() {
     assert_eq!(recovered.callers(next).count(), 2, "tail calls");
 }
 
-/// Tables that lie, cannot be read, or have more entries than anyone writes.
+/// Tables that lead outside the function, are unreadable, or have an absurd number of entries.
 #[test]
-fn damaged_tables_are_none() {
+fn damaged_tables_are_rejected() {
     let bounded = |last: u32| code([cmp_imm(w(1), last), b_cond(Cond::Hi, "other")]);
     let data = |bytes: &[u8]| Object::bytes("table", ObjectSection::ReadOnly, bytes);
     // One entry of five leads out of the function.
@@ -264,7 +264,7 @@ fn damaged_tables_are_none() {
     let (found, _, jumps) = tables(&bytes);
     assert!(found.iter().all(|table| table.entries.is_none_or(|entries| entries.size() <= 8)));
     assert_eq!(jumps, 1);
-    // In no section, at the end of the address space, over the code itself.
+    // Outside all sections, at the end of the address space, over the code.
     for table in [0, u64::MAX - 1, u64::MAX - 4095] {
         let function = Function::new(
             "demo",
@@ -294,7 +294,7 @@ fn damaged_tables_are_none() {
         ],
     );
     assert_eq!(tables(&program(itself, data(&[0; 8]))).1, []);
-    // The zero register is no index.
+    // The zero register as the index.
     let zero = Function::new(
         "demo",
         [

@@ -1,4 +1,4 @@
-//! Each broken image has exactly the diagnostics that it was broken for.
+//! Each broken image has exactly the diagnostics of its defect.
 
 use jlctl_analyzer::image::{Image, ImageError};
 use jlctl_analyzer::jump_table::{
@@ -9,10 +9,10 @@ use jlctl_synthetic::elf::Content;
 use jlctl_synthetic::{demo, spec::ImageSpec};
 use std::collections::BTreeSet;
 
-/// What is wrong with an image: a code and, for codes of sites, the entry.
+/// A diagnostic: its code and, for defects of sites, the entry.
 type Found = Vec<(&'static str, Option<usize>)>;
 
-/// Name and bytes of an image, codes and entries.
+/// The name and bytes of an image, and its diagnostics.
 type WrongSite = (&'static str, Vec<u8>, &'static [(&'static str, usize)]);
 
 fn diagnostics(bytes: &[u8]) -> Vec<Diagnostic> {
@@ -31,7 +31,7 @@ fn refusal(bytes: &[u8]) -> LocateError {
 }
 
 #[test]
-fn sound_images_have_none() {
+fn sound_images_have_no_diagnostics() {
     let relocated = |relocations| {
         let spec = table::with_section();
         let pie = ImageSpec::user_pie(relocations);
@@ -51,7 +51,7 @@ fn sound_images_have_none() {
     ] {
         assert_eq!(found(&bytes), [], "{name}");
     }
-    // Damaged debug information is no matter of the table.
+    // Damaged debug information does not concern the table.
     for (name, bytes) in debug::all() {
         assert_eq!(found(&bytes), [], "{name}");
     }
@@ -93,9 +93,9 @@ fn each_wrong_site_is_reported_at_its_entry() {
 }
 
 #[test]
-fn tables_that_cannot_be_read_whole() {
+fn partially_readable_tables_are_reported() {
     for (name, bytes, wanted) in [
-        // Between symbols the eight bytes are missing, in a section they are there.
+        // Between symbols the eight bytes are missing; in a section they are present.
         ("size_not_multiple", table::size_not_multiple(), &["JT011", "JT010"][..]),
         ("section_size", table::section_size_not_multiple(), &["JT010"]),
         ("stop_beyond_file", table::stop_beyond_file(), &["JT011"]),
@@ -108,7 +108,7 @@ fn tables_that_cannot_be_read_whole() {
     }
 }
 
-/// What lies behind the section is read as entries, and each of them is wrong.
+/// The bytes after the section are read as entries, each of which is wrong.
 #[test]
 fn a_table_of_2_to_the_58_entries_ends_with_the_file() {
     let found = found(&table::section_claims_too_much());
@@ -118,7 +118,7 @@ fn a_table_of_2_to_the_58_entries_ends_with_the_file() {
 }
 
 #[test]
-fn images_without_a_table_say_why() {
+fn images_without_a_table_are_errors_with_a_reason() {
     assert!(matches!(refusal(&table::missing()), LocateError::NoTable { .. }));
     assert!(matches!(refusal(&table::stop_before_start()), LocateError::Reversed { .. }));
     for bytes in [table::stop_missing(), table::start_missing()] {
@@ -145,7 +145,7 @@ fn damaged_headers_are_reported_with_what_they_damage() {
 }
 
 #[test]
-fn files_in_which_nothing_can_be_read_are_errors() {
+fn unreadable_files_are_errors() {
     let error = |bytes: Vec<u8>| Image::parse(&bytes).expect_err("nothing can be read");
     let headers_cut = |bytes| matches!(error(bytes), ImageError::SectionHeaders { .. });
     assert!(headers_cut(headers::section_headers_outside_file()));
@@ -156,9 +156,9 @@ fn files_in_which_nothing_can_be_read_are_errors() {
     assert!(matches!(error(b"#!/bin/sh\n".to_vec()), ImageError::NotElf { found: "text" }));
 }
 
-/// One entry more than is read, all of them the same.
+/// One entry more than the limit, all of them equal.
 #[test]
-fn a_table_of_too_many_entries_is_cut() {
+fn a_table_with_too_many_entries_is_truncated() {
     let mut linked = table::with_section().link();
     let section = linked.elf.section_mut("__jump_table").expect("the program has the section");
     let Content::Bytes(bytes) = &mut section.content else { panic!("the section has bytes") };
@@ -176,8 +176,8 @@ fn a_table_of_too_many_entries_is_cut() {
     assert_eq!(found.len(), MAX_ENTRIES);
 }
 
-/// JT001 to JT017 and JT101 all occur.  JT018 needs a raw image with symbols
-/// (raw_image.rs); JT102 is the debug information's, those behind it a set's.
+/// JT001 to JT017 and JT101 all occur.  JT018 needs a raw image with symbols (raw_image.rs); JT102 is
+/// about debug information, and the codes after it are about sets.
 #[test]
 fn every_code_has_an_image_and_a_severity() {
     let mut codes = BTreeSet::from(["JT016"]);

@@ -1,5 +1,5 @@
-//! Differences between tables: each kind alone, on models made by hand, and
-//! what holds for any two.
+//! Differences between tables: each kind of difference alone, on hand-made models, and the
+//! properties of any two tables.
 
 use jlctl_analyzer::jump_table::diff::{
     KeyMatch, KeyModel, KeyPair, SiteModel, SiteState, StorageKind, TableDiff, TableModel,
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// A model from lines `key: function function!…`, where `!` makes the branch
-/// likely.  Keys stand at addresses 0x10 apart.
+/// A model from lines `key: function function!…`, where `!` makes the branch likely.  The addresses of
+/// keys are 0x10 apart.
 fn table(lines: &[&'static str]) -> TableModel<'static> {
     let mut table = TableModel::default();
     for (index, line) in lines.iter().enumerate() {
@@ -41,7 +41,7 @@ fn site(key: usize, function: &'static str) -> SiteModel<'static> {
     SiteModel { key, function, offset: 0, branch, insn }
 }
 
-/// The diff, one line for each key that is not the same.
+/// The diff, with a line for each key that differs.
 fn changes(a: &TableModel<'_>, b: &TableModel<'_>) -> Vec<String> {
     let diff = TableDiff::new(a, b);
     let mut lines: Vec<String> = Vec::new();
@@ -89,7 +89,7 @@ fn demand(a: &[&'static str], b: &[&'static str], wanted: &[&str]) {
 }
 
 #[test]
-fn keys_come_and_go() {
+fn added_and_removed_keys_are_found() {
     demand(&["x: f", "y: g"], &["x: f", "y: g"], &[]);
     demand(&["x: f", "y: g"], &["x: f"], &["-y"]);
     demand(&["x: f"], &["x: f", "y: g"], &["+y"]);
@@ -103,7 +103,7 @@ fn the_order_of_keys_is_no_difference() {
 }
 
 #[test]
-fn states_storage_and_kind() {
+fn changes_of_state_storage_and_kind_are_found() {
     let old = table(&["x: f"]);
     for (change, wanted) in [
         ((|key| key.initial = Some(true)) as fn(&mut KeyModel<'_>), "initial"),
@@ -124,7 +124,7 @@ fn states_storage_and_kind() {
 }
 
 #[test]
-fn sites_come_go_turn_and_move() {
+fn added_removed_turned_and_moved_sites_are_found() {
     demand(&["x: f g"], &["x: f f g"], &["Name x +f"]);
     demand(&["x: f f g"], &["x: f g"], &["Name x -f"]);
     demand(&["x: f g"], &["x: f g!"], &["Name x g!"]);
@@ -136,7 +136,7 @@ fn sites_come_go_turn_and_move() {
 }
 
 #[test]
-fn sites_go_to_the_function_with_a_similar_name() {
+fn sites_move_to_the_function_with_a_similar_name() {
     demand(
         &["x: accept many_notify other"],
         &["x: many __accept"],
@@ -144,9 +144,9 @@ fn sites_go_to_the_function_with_a_similar_name() {
     );
 }
 
-/// Both tables have sites in both functions: neither became the other.
+/// Both tables have sites in both functions, so that neither function replaced the other.
 #[test]
-fn sites_do_not_go_between_functions_that_stay() {
+fn sites_do_not_move_between_functions_that_both_images_have() {
     let other = "y: task_stop task_dl";
     demand(
         &["x: task_stop task_stop", other],
@@ -161,7 +161,7 @@ fn sites_do_not_go_between_functions_that_stay() {
 }
 
 #[test]
-fn system_calls_of_other_architectures() {
+fn system_calls_are_matched_across_architectures() {
     demand(&["x: __arm64_sys_brk"], &["x: __do_sys_brk"], &[]);
 }
 
@@ -175,12 +175,12 @@ fn a_key_is_no_element_of_the_array_that_replaced_it() {
 }
 
 #[test]
-fn parts_and_copies_are_their_function() {
+fn parts_and_clones_count_as_their_function() {
     demand(&["x: f g"], &["x: f.cold g.isra.0.part.1"], &[]);
 }
 
 #[test]
-fn numbers_in_names_are_no_difference() {
+fn compiler_numbers_in_names_are_ignored() {
     demand(
         &["__UNIQUE_ID_ddebug12.3+0x28: f", "__UNIQUE_ID_ddebug13.2+0x28: g"],
         &["__UNIQUE_ID_ddebug99.2+0x28: g", "__UNIQUE_ID_ddebug98.3+0x28: f"],
@@ -196,7 +196,7 @@ fn numbers_in_names_are_no_difference() {
 }
 
 #[test]
-fn repeats_are_told_apart_by_sites_then_by_file() {
+fn repeated_names_are_matched_by_sites_then_by_file() {
     demand(&["a.c:x: f", "b.c:x: f"], &["b.c:x: f", "a.c:x: f"], &[]);
     let (a, b) = (table(&["a.c:x: f", "b.c:x: f g"]), table(&["b.c:x: f", "a.c:x: f"]));
     let pairs: BTreeSet<(usize, usize)> =
@@ -205,7 +205,7 @@ fn repeats_are_told_apart_by_sites_then_by_file() {
 }
 
 #[test]
-fn elements_of_an_array_shift() {
+fn shifted_elements_of_an_array_are_matched() {
     demand(
         &["feat[0]: f", "feat[1]: g g", "feat[2]: h"],
         &["feat[0]: new", "feat[1]: f", "feat[2]: g g", "feat[3]: h h"],
@@ -217,7 +217,7 @@ fn elements_of_an_array_shift() {
         ],
     );
     demand(&["feat[0]: f", "feat[1]: g"], &["feat[0]: f", "feat[1]: k"], &["Place feat[1] g>k"]);
-    // Others moved: the place says nothing any more.
+    // Other elements moved, so that the position is no evidence.
     demand(
         &["feat[0]: f", "feat[1]: g"],
         &["feat[1]: k", "feat[2]: f"],
@@ -226,8 +226,8 @@ fn elements_of_an_array_shift() {
 }
 
 #[test]
-fn renamed_keys() {
-    // The same layout: another key stands there.
+fn renamed_keys_are_matched() {
+    // The same layout, in which another key has the address.
     demand(&["x: f", "old: g"], &["x: f", "new: h"], &["RenamedByAddress old > new g>h"]);
     // Another layout: the same sites and a similar name, or several functions.
     let shifted = |lines: &[&'static str]| {
@@ -245,7 +245,7 @@ fn renamed_keys() {
     ] {
         assert_eq!(changes(&table(&["x: f", a]), &shifted(&["x: f", b])), wanted);
     }
-    // One key alone: its address and sites together.
+    // A single key, matched by its address and its sites together.
     demand(&["old: g"], &["new: g"], &["RenamedByAddress old > new"]);
     demand(&["old: g"], &["new: h"], &["-old", "+new"]);
 }
@@ -260,13 +260,13 @@ fn tables_without_symbols_match_by_address() {
 }
 
 #[test]
-fn a_site_of_no_key_is_passed_over() {
+fn a_site_without_a_key_is_skipped() {
     let mut a = table(&["x: f"]);
     a.sites.push(site(77, "g"));
     assert!(!TableDiff::new(&a, &table(&["x: f"])).is_different());
 }
 
-/// Damaged tables may have any keys and sites: no step may be quadratic.
+/// Damaged tables may have any keys and sites, so that no step may be quadratic.
 #[test]
 fn work_is_bounded() {
     const MANY: usize = 20_000;

@@ -15,8 +15,7 @@ fn find(spec: &KallsymsSpec) -> Result<Kallsyms, KallsymsError> {
     Kallsyms::find(FlatImage::raw(&spec.build(), spec.big_endian))
 }
 
-/// Finds the tables of `spec` and demands its symbols, all `below` the stated
-/// addresses.
+/// Finds the tables of `spec` and asserts its symbols, all `below` the stated addresses.
 fn demand(spec: &KallsymsSpec, below: u64) -> Kallsyms {
     let found = find(spec).unwrap_or_else(|error| panic!("{:?}: {error}", spec.release));
     let symbols: Vec<KallsymsSymbol> = found
@@ -31,7 +30,7 @@ fn demand(spec: &KallsymsSpec, below: u64) -> Kallsyms {
     found
 }
 
-/// All releases with all ways of writing addresses that they have.
+/// Every release with each of its encodings of addresses.
 fn layouts() -> Vec<(Release, AddressStyle, AddressEncoding)> {
     let mut layouts = Vec::new();
     for release in Release::ALL {
@@ -107,7 +106,7 @@ fn a_base_of_zero_is_recovered_from_the_relocations() {
 /// Linux 5.10 without CONFIG_KALLSYMS_ALL: the base is `_stext`, not the load
 /// address.
 #[test]
-fn the_load_address_is_not_the_base() {
+fn the_load_address_may_differ_from_the_base() {
     let mut spec =
         KallsymsSpec { relocation: Some(1027), ..KallsymsSpec::new(Release::V4_20, 1500) };
     for symbol in &mut spec.symbols {
@@ -121,7 +120,7 @@ fn the_load_address_is_not_the_base() {
     assert!(!found.has_data_symbols());
 }
 
-/// Relocations may be applied in place too; they still say where the image lies.
+/// Relocations that are also applied in place still give the load address.
 #[test]
 fn a_stated_base_and_the_relocations_must_agree() {
     let spec = KallsymsSpec { relocation: Some(1027), ..KallsymsSpec::new(Release::V6_4, 1024) };
@@ -137,18 +136,18 @@ fn a_stated_base_and_the_relocations_must_agree() {
 }
 
 #[test]
-fn relocations_of_another_image_are_no_evidence() {
+fn relocations_that_contradict_the_symbols_are_ignored() {
     let mut spec =
         KallsymsSpec { relocation: Some(1027), ..KallsymsSpec::new(Release::V6_4, 1500) };
     let base_at = find(&spec).expect("tables").layout().relative_base.expect("a base");
     let mut bytes = spec.build();
-    // The record of the base is the last: let it fill another word.
+    // The record of the base is the last one; it relocates another word now.
     let at = bytes.len() - 24;
     bytes[at..at + 8].copy_from_slice(&(spec.load + base_at.0 + 8).to_le_bytes());
     let found = Kallsyms::find(FlatImage::raw(&bytes, false)).expect("tables");
     assert_eq!((found.base(), found.load_address()), (AddressBase::Unknown, None));
     assert_eq!(found.symbols()[1].address, Svma(16));
-    // And a base of which no value of the others is a symbol.
+    // A base with which no other relocated value is a symbol.
     spec.symbols[0].text = "Tnothing_special".to_owned();
     let mut bytes = spec.build();
     let first = bytes.len() - 24 * 1501;
@@ -160,7 +159,7 @@ fn relocations_of_another_image_are_no_evidence() {
 }
 
 #[test]
-fn what_the_caller_knows_is_used() {
+fn an_address_from_the_caller_is_used() {
     let spec = KallsymsSpec { relocation: Some(1027), ..KallsymsSpec::new(Release::V6_4, 1024) };
     let bytes = spec.build();
     let base_at = find(&spec).expect("tables").layout().relative_base.expect("a base");
@@ -179,12 +178,12 @@ fn what_the_caller_knows_is_used() {
 }
 
 #[test]
-fn the_banner_says_where_an_image_lies() {
+fn the_banner_gives_the_load_address() {
     let mut spec = KallsymsSpec::new(Release::V6_4, 1024);
     spec.symbols[9].text = "Dlinux_banner".to_owned();
     let mut bytes = spec.build();
     let banner = b"Linux version 6.6.0";
-    // One that is not it, and it.
+    // A string that only looks like the banner, then the banner.
     bytes[8..8 + banner.len()].copy_from_slice(banner);
     bytes[9 * 16..9 * 16 + banner.len()].copy_from_slice(banner);
     let found = Kallsyms::find(FlatImage::raw(&bytes, false)).expect("tables");
@@ -192,7 +191,7 @@ fn the_banner_says_where_an_image_lies() {
 }
 
 #[test]
-fn names_of_every_length() {
+fn names_of_every_length_are_read() {
     let mut spec = KallsymsSpec { merges: 0, ..KallsymsSpec::new(Release::V6_1, 1500) };
     let lengths = [1, 2, 126, 127, 128, 129, 255, 256, 257, 400, 510, 511];
     for (symbol, length) in spec.symbols.iter_mut().skip(300).step_by(7).zip(lengths) {
@@ -202,11 +201,11 @@ fn names_of_every_length() {
         spec.release = release;
         demand(&spec, 0);
     }
-    // One byte of length, of which the highest bit means nothing.
+    // A length of one byte, whose highest bit has no meaning.
     let mut spec = KallsymsSpec { merges: 0, ..KallsymsSpec::new(Release::V4_20, 1500) };
     spec.symbols[700].text = format!("t{}", "a1".repeat(64).split_at(127).0);
     demand(&spec, 0);
-    // Nothing writes, and no kernel reads, a longer one.
+    // Longer names are neither written by the build nor read by any kernel.
     let mut spec = KallsymsSpec { merges: 0, ..KallsymsSpec::new(Release::V6_1, 1500) };
     spec.symbols[700].text = format!("t{}", "a".repeat(512));
     let error = find(&spec).expect_err("too long a name");
@@ -214,7 +213,7 @@ fn names_of_every_length() {
 }
 
 #[test]
-fn names_without_what_lto_appends_are_in_order() {
+fn lto_suffixes_are_stripped_for_the_order_of_names() {
     let mut spec = KallsymsSpec::new(Release::V6_4, 1024);
     spec.symbols[7].text = "tfoo.llvm.123".to_owned();
     spec.symbols[8].text = "tfoo.llvm.045".to_owned();
@@ -227,7 +226,7 @@ fn names_without_what_lto_appends_are_in_order() {
     Kallsyms::find(FlatImage::raw(&bytes, false)).expect("the order of a kernel with LTO");
 }
 
-/// What is said of an image whose byte at `at` is replaced.
+/// The error for an image whose byte at `at` is replaced.
 fn error_with(spec: &KallsymsSpec, at: impl Fn(&Kallsyms) -> u64) -> KallsymsError {
     let at = usize::try_from(at(&find(spec).expect("sound tables"))).expect("an offset");
     let mut bytes = spec.build();
@@ -273,7 +272,7 @@ fn too_few_symbols_prove_nothing() {
 }
 
 #[test]
-fn the_first_sound_table_is_found_behind_others() {
+fn the_first_sound_table_is_found_after_damaged_ones() {
     let spec = KallsymsSpec::new(Release::V6_4, 1024);
     let mut damaged = spec.build();
     let names = find(&spec).expect("tables").layout().names.0;
@@ -284,7 +283,7 @@ fn the_first_sound_table_is_found_behind_others() {
     assert_eq!(found.symbols().len(), 1024);
 }
 
-/// Bytes that agree with markers from many starts take no longer than others.
+/// Bytes that match markers from many starts take no longer than others.
 #[test]
 fn work_is_bounded() {
     let digits = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00";
@@ -293,7 +292,7 @@ fn work_is_bounded() {
     let tail = KallsymsSpec::new(Release::V6_4, 1024);
     let tokens = find(&tail).expect("tables").layout().token_table.0;
     let tokens = tail.build().split_off(usize::try_from(tokens).expect("an offset"));
-    // A number of symbols that fits the markers stands before every name.
+    // A number of symbols that fits the markers precedes every name.
     for name in [[0x01, 0x61, 0x1f, 0x00], [0x01, 0x61, 0x01, 0x61]] {
         let names = name.repeat(1 << 20);
         check(&[&names, &markers[..], &tokens].concat());
@@ -304,7 +303,7 @@ fn work_is_bounded() {
 }
 
 #[test]
-fn every_truncation_survives() {
+fn truncated_tables_are_survived() {
     for release in Release::ALL {
         let bytes = KallsymsSpec { before: 64, ..KallsymsSpec::new(release, 800) }.build();
         for length in (0..bytes.len()).step_by(397) {

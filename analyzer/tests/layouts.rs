@@ -1,4 +1,4 @@
-//! Every layout and byte order reads back as it was linked.
+//! Tables of every layout and byte order are read back as they were linked.
 
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::{Image, ImageKind};
@@ -69,7 +69,7 @@ fn declared(spec: &ImageSpec, linked: &Linked) -> BTreeMap<u64, (i32, bool, bool
 }
 
 #[test]
-fn entries_and_sites_are_what_was_linked() {
+fn entries_and_sites_are_those_that_were_linked() {
     for (name, spec) in variants() {
         let linked = spec.link();
         let bytes = linked.bytes();
@@ -89,7 +89,7 @@ fn entries_and_sites_are_what_was_linked() {
 }
 
 #[test]
-fn the_table_is_found_and_told_apart() {
+fn the_table_is_located_and_its_layout_recognised() {
     for (name, spec) in variants() {
         let linked = spec.link();
         let bytes = linked.bytes();

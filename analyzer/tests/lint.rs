@@ -1,4 +1,4 @@
-//! The lint on programs made for it: each trap and each rule, with a sound twin.
+//! The lint on its fixtures: each rule and each trap, with a sound counterpart.
 
 use crate::invariants::lint::check;
 use jlctl_a64::code::{Code, Function, Program, asm};
@@ -65,7 +65,7 @@ fn fingerprints_do_not_depend_on_addresses() {
     assert!(fingerprint.starts_with("JL001:") && !fingerprint.contains("0x"), "{fingerprint}");
 }
 
-/// Codes ascend, every section has a text, and every text is Markdown of the simplest kind.
+/// Codes ascend, and every section of a page has a text in the simplest Markdown.
 #[test]
 fn each_rule_has_a_page() {
     assert!(RULES.windows(2).all(|pair| pair[0].code < pair[1].code));
@@ -94,7 +94,7 @@ fn each_rule_has_a_page() {
 }
 
 #[test]
-fn other_architectures_are_said_not_to_be_read() {
+fn other_architectures_are_refused() {
     use jlctl_synthetic::demo;
     use jlctl_synthetic::spec::Machine;
     let bytes = demo::spec().on(Machine::X86_64).build();
@@ -107,8 +107,7 @@ fn other_architectures_are_said_not_to_be_read() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
-    /// Damage anywhere, code in the first place, makes it neither fall over nor go on for
-    /// ever.
+    /// Damage, above all in code, causes neither a panic nor an endless loop.
     #[test]
     fn damaged_programs_are_linted(
         which in any::<prop::sample::Index>(),
@@ -123,7 +122,7 @@ proptest! {
         check(&bytes);
     }
 
-    /// Whatever words stand in the code of a function.
+    /// Any words as the code of a function.
     #[test]
     fn random_code_is_linted(
         which in any::<prop::sample::Index>(),
@@ -141,7 +140,7 @@ proptest! {
 
 static CASES: OnceLock<Vec<LintCase>> = OnceLock::new();
 
-/// Words that are often branches over short distances, calls, returns and barriers.
+/// Random words with many short branches, calls, returns and barriers.
 fn word() -> impl Strategy<Value = u32> {
     let near = |opcode: u32, shift: u32| {
         (-40i32..40).prop_map(move |offset| {
@@ -173,7 +172,7 @@ fn word() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// Where `.text` lies in the file.
+/// The file range of `.text`.
 fn text(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
     let image = Image::parse(bytes).ok()?;
     let section = image.section_named(".text")?;
@@ -181,9 +180,9 @@ fn text(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
     Some(start..start + section.data.len())
 }
 
-/// A call graph that is one cycle through everything, and the longest chain.
+/// A call graph that is one cycle through all functions, and the longest chain of calls.
 #[test]
-fn recursion_through_everything_ends() {
+fn recursion_through_every_function_terminates() {
     let count = 3_000;
     let name = |at: usize| format!("function_{at}");
     let function = |at: usize| {
@@ -214,9 +213,8 @@ fn recursion_through_everything_ends() {
     assert_eq!(report.findings[0].affected.functions, 2);
 }
 
-/// A kernel whose functions all call each other and themselves, with what `between` makes of
-/// caller and callee behind each call; the last one patches at its end, and the first is
-/// exported.
+/// A kernel whose functions all call each other and themselves.  `between` gives the code after each
+/// call, from caller and callee.  The last function patches at its end, and the first is exported.
 fn all_call_all(count: usize, between: &dyn Fn(usize, usize) -> Code) -> Vec<u8> {
     let name = |at: usize| format!("function_{at}");
     let function = |at: usize| {
@@ -231,8 +229,8 @@ fn all_call_all(count: usize, between: &dyn Fn(usize, usize) -> Code) -> Vec<u8>
     Program::kernel().functions(primitives).functions((0..count).map(function)).build()
 }
 
-/// One component of the call graph with every edge that there can be: work stays bounded,
-/// and where it is cut short that is said and nothing passes.
+/// One component of the call graph with every possible edge: the work stays bounded, and a component
+/// that exceeds the bound is reported and does not pass.
 #[test]
 fn a_call_graph_of_one_component_stays_bounded() {
     let count = 80;
@@ -241,13 +239,13 @@ fn a_call_graph_of_one_component_stays_bounded() {
     assert_eq!(pending.findings[0].affected.functions, count);
     assert_eq!(pending.findings[0].level, Level::Error);
     assert_eq!(pending.coverage.caps, [""; 0]);
-    // A synchronisation behind each call: only the one that patches returns with it.
+    // A synchronisation after each call: only the function that patches returns with the obligation.
     let kick = || asm::bl("kick_all_cpus_sync");
     let (fulfilled, _) = lint(&all_call_all(count, &|_, _| kick()), None);
     assert_eq!(fulfilled.findings, []);
     assert_eq!(fulfilled.coverage.caps, [""; 0]);
-    // But for the calls of the function behind, so that each evaluation of all of them finds
-    // out about one more.
+    // Except after calls of the next function, so that each evaluation of all functions finds one
+    // more obligation.
     let slow = |from: usize, to: usize| if to == from + 1 { asm::b("out") } else { kick() };
     let (slow, _) = lint(&all_call_all(count, &slow), None);
     assert_eq!(slow.findings.len(), 1, "{:?}", slow.findings);
@@ -258,9 +256,9 @@ fn a_call_graph_of_one_component_stays_bounded() {
     assert!(slow.coverage.caps[0].contains("too many steps"), "{:?}", slow.coverage.caps);
 }
 
-/// Memory in more places than are followed is said not to have been.
+/// More executable mappings than the lint tracks are reported.
 #[test]
-fn more_executable_memory_than_is_followed_is_said() {
+fn untracked_executable_memory_is_reported() {
     let map = || [asm::load(asm::x(0), 0), asm::load(asm::w(2), 5), asm::bl("mmap")];
     let lint_of = |count: usize| {
         let maps = (0..count).flat_map(|_| map());
@@ -273,10 +271,10 @@ fn more_executable_memory_than_is_followed_is_said() {
     assert!(report.coverage.caps[0].contains("not analysed to the end"), "{report:?}");
 }
 
-/// Readers that synchronise on their own side are a pattern that a model can name; a model
-/// that names what executes no ISB is doubted.
+/// A model can name consumers that synchronise on their own side.  A model that names a function
+/// without an ISB is doubted.
 #[test]
-fn consumers_that_synchronise_are_taken_at_the_models_word() {
+fn consumers_of_the_model_count_as_synchronising() {
     let cases = lint_cases::all();
     let case = cases.iter().find(|case| case.name == "jl001-transform").expect("the case");
     let image = Image::parse(&case.bytes).expect("an image");

@@ -1,14 +1,13 @@
-//! Tests of the analyzer on images that they make.
+//! Tests of the analyzer on synthetic images.
 
 mod architectures;
-mod bare;
+mod bare_kernel;
 mod bounded;
 mod branch_tables;
-mod container;
+mod damaged_containers;
+mod damaged_images;
 mod debug_info {
-    mod chain;
     mod chains;
-    mod declared;
     mod frames;
     mod module_frames;
     mod objects;
@@ -17,7 +16,7 @@ mod debug_info {
 }
 mod diagnostics;
 mod diff;
-/// What holds for every input, damaged ones included; the fuzz targets check the same.
+/// Properties that hold for every input, damaged ones included; the fuzz targets check the same.
 mod invariants {
     pub(crate) mod container;
     pub(crate) mod image;
@@ -29,5 +28,3 @@ mod layouts;
 mod lint;
 mod modules;
 mod raw_image;
-mod regressions;
-mod truncation;

@@ -1,4 +1,4 @@
-//! Relocatable files (ET_REL) read back as they were built, on every machine.
+//! Relocatable files (ET_REL) of every machine are read back as they were built.
 
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::{Image, ImageKind};
@@ -49,7 +49,7 @@ fn variants() -> Vec<ImageSpec> {
     ]
 }
 
-/// What the builder's address means, as the image should show it.
+/// The builder's address as the image should show it.
 fn text(linked: &Linked, address: u64) -> String {
     match linked.location(address).expect("everything lies somewhere") {
         Location::Section { name, offset } => format!("{name}+{offset:#x}"),
@@ -59,7 +59,7 @@ fn text(linked: &Linked, address: u64) -> String {
 }
 
 #[test]
-fn entries_lead_where_the_builder_put_them() {
+fn entries_have_the_addresses_of_the_builder() {
     for spec in variants() {
         let (linked, bytes) = (spec.link(), spec.build());
         let image = Image::parse(&bytes).unwrap();
@@ -87,7 +87,7 @@ fn entries_lead_where_the_builder_put_them() {
 }
 
 #[test]
-fn keys_of_other_images_are_said_to_live_elsewhere() {
+fn keys_of_other_images_are_external() {
     let bytes = spec(Machine::Aarch64).build();
     let image = Image::parse(&bytes).unwrap();
     let table = JumpTable::read(&image).unwrap();
@@ -102,7 +102,7 @@ fn keys_of_other_images_are_said_to_live_elsewhere() {
 }
 
 #[test]
-fn addresses_in_messages_are_those_of_the_file() {
+fn messages_give_addresses_of_the_file() {
     let bytes = spec(Machine::Aarch64).build();
     let image = Image::parse(&bytes).unwrap();
     let table = JumpTable::read(&image).unwrap();
@@ -142,7 +142,7 @@ fn a_table_without_relocations_is_refused() {
 }
 
 #[test]
-fn every_prefix_is_read_without_a_panic() {
+fn truncated_modules_are_survived() {
     for machine in [Machine::Aarch64, Machine::X86_64, Machine::Riscv64] {
         let bytes = spec(machine).build();
         for end in 0..bytes.len() {

@@ -1,6 +1,6 @@
 //! Kernels without a symbol table: raw images, and stripped ELF files.
 
-use crate::bare::with_kallsyms;
+use crate::bare_kernel::with_kallsyms;
 use crate::invariants::image::check;
 use jlctl_analyzer::addr::{AddrRange, Svma};
 use jlctl_analyzer::image::{Image, ImageError, ImageFault, ImageFormat};
@@ -14,8 +14,7 @@ use jlctl_synthetic::{demo, split};
 
 const ALL_ENTRIES: Confidence = Confidence { entries: 12, next_longest: 0 };
 
-/// What is said of one site: its entry with addresses from `base`, its
-/// instruction, section, function and key.
+/// A site: its entry with addresses from `base`, its instruction, section, function and key.
 fn site(image: &Image<'_>, table: &JumpTable<'_>, id: SiteId, base: u64) -> String {
     let (entry, site, key) = (table.entry(id), table.site(id), table.key(table.key_of(id)));
     let from_base = |address: Svma| address.0.wrapping_sub(base);
@@ -66,7 +65,7 @@ fn a_raw_image_with_kallsyms_reads_as_the_elf_file() {
     }
 }
 
-/// Linux 5.10 as Debian builds it: names of code alone.
+/// Linux 5.10 as Debian builds it, with the names of code alone.
 #[test]
 fn symbols_of_code_alone_name_functions() {
     let is_code = |kind: char, name: &str| {
@@ -86,7 +85,7 @@ fn symbols_of_code_alone_name_functions() {
     assert_eq!(functions.count(), 12);
 }
 
-/// Offsets from their own places name things wherever the image lies.
+/// Self-relative offsets give names at any load address.
 #[test]
 fn symbols_may_be_relative_to_the_first_byte() {
     let linked = with_kallsyms(demo::spec(), Release::V7_0, false, |_, _| true);
@@ -100,7 +99,7 @@ fn symbols_may_be_relative_to_the_first_byte() {
     assert_eq!(table.location().range.start().0, linked.table.start - linked.address("_text"));
 }
 
-/// Nothing but the header says what is in it.
+/// The header alone describes the image.
 #[test]
 fn a_raw_image_without_symbols_is_read_from_address_0() {
     let linked = demo::linked();
@@ -126,7 +125,7 @@ fn a_raw_image_without_symbols_is_read_from_address_0() {
 }
 
 #[test]
-fn the_pe_header_tells_data_from_the_rest() {
+fn the_pe_header_separates_data_from_code() {
     const PE: &str = "pe_room";
     let mut linked = demo::spec().reserve(PE, 24 + 2 * 40).link();
     let data = linked.address("_sdata") - linked.address("_text");
@@ -150,13 +149,12 @@ fn the_pe_header_tells_data_from_the_rest() {
     let names: Vec<_> = image.sections().iter().map(|section| section.name).collect();
     assert_eq!(names, [".head.text", ".text", ".data", ".bss"]);
     assert_eq!(JumpTable::read(&image).unwrap().location().confidence, Some(ALL_ENTRIES));
-    // One that ends before its data.
+    // A file that ends before its data.
     let image = Image::parse(&raw[..raw.len() - 8]).unwrap();
     assert!(image.faults().iter().any(|fault| matches!(fault, ImageFault::RawImageCut { .. })));
 }
 
-/// Up to Linux 4.19 entries were addresses, 0 in the file until the kernel has
-/// relocated itself.
+/// Up to Linux 4.19, entries are addresses, which are 0 in the file until the kernel relocates itself.
 #[test]
 fn absolute_entries_of_a_raw_image_are_relocated() {
     let mut spec = ImageSpec {
@@ -180,9 +178,9 @@ fn absolute_entries_of_a_raw_image_are_relocated() {
     }
 }
 
-/// A damaged entry is reported; it does not end the table.
+/// A damaged entry is reported and does not end the table.
 #[test]
-fn damage_inside_a_table_is_bridged_and_reported() {
+fn damaged_entries_within_a_table_are_reported() {
     let linked = demo::linked();
     let mut raw = flat::image(&linked.elf);
     let entry = offset_of(&linked, linked.table.start) + 5 * 16;
@@ -194,7 +192,7 @@ fn damage_inside_a_table_is_bridged_and_reported() {
     assert!(table.diagnostics().iter().any(|found| found.site == table.site_ids().nth(5)));
 }
 
-/// At the end of a table damage looks like the end of it, unless symbols say more.
+/// Damage at the end of a table looks like its end, unless symbols name the end.
 #[test]
 fn symbols_and_structure_may_disagree() {
     let linked = with_kallsyms(demo::spec(), Release::V6_4, true, |_, _| true);
@@ -259,7 +257,7 @@ fn a_big_endian_raw_image_is_read() {
 }
 
 #[test]
-fn headers_that_lie_are_reported_and_not_believed() {
+fn wrong_headers_are_reported_and_ignored() {
     let linked = demo::linked();
     let sound = Header::of(&linked.elf);
     for (field, header) in [
@@ -273,7 +271,7 @@ fn headers_that_lie_are_reported_and_not_believed() {
         let is_field = |fault: &ImageFault| matches!(fault, ImageFault::BootHeader { field: found, .. } if *found == field);
         assert!(image.faults().iter().any(is_field), "{field}: {:?}", image.faults());
         let table = JumpTable::read(&image).unwrap();
-        // Where .bss ends is in the size alone.
+        // The end of .bss is known from the size alone.
         let expected = if field == "image_size" { 9.. } else { 12.. };
         assert!(expected.contains(&table.len()), "{field}: {}", table.len());
     }

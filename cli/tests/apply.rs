@@ -1,94 +1,60 @@
-//! `jlctl apply`: to a copy, in place, and back; what is refused; disks that are full.
+//! `jlctl apply` to a copy and in place, its reversal, refusals, and full disks.
 
-use crate::command::{Run, jlctl, run};
+use crate::directory::Directory;
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use jlctl_synthetic::{demo, wrap};
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
-struct Bench {
-    directory: tempfile::TempDir,
+/// A directory with the demo kernel.
+fn bench() -> Directory {
+    let directory = Directory::new();
+    directory.write("vmlinux", demo::vmlinux());
+    directory
 }
 
-impl Bench {
-    fn new() -> Self {
-        let bench = Self { directory: tempfile::tempdir().expect("a directory") };
-        fs::write(bench.path("vmlinux"), demo::vmlinux()).expect("it can be written");
-        bench
-    }
+/// Asserts that jlctl fails with `code` and `words`, and changes nothing.
+fn refused(bench: &Directory, args: &[&str], code: i32, words: &[&str]) {
+    let before = files(bench);
+    bench.jlctl(args).fails(code, words);
+    assert_eq!(files(bench), before, "{args:?} changed something");
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
+fn files(bench: &Directory) -> Vec<(String, Vec<u8>)> {
+    let file = |entry: Result<fs::DirEntry, std::io::Error>| {
+        let entry = entry.expect("the entry is readable");
+        let name = entry.file_name().into_string().expect("the name is UTF-8");
+        (name, fs::read(entry.path()).unwrap_or_default())
+    };
+    let entries = fs::read_dir(bench.root()).expect("the directory is readable");
+    let mut files: Vec<_> = entries.map(file).collect();
+    files.sort();
+    files
+}
 
-    /// Runs jlctl in the directory.
-    fn run(&self, args: &[&str]) -> Run {
-        run(jlctl(args).current_dir(self.directory.path()))
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let run = self.run(args);
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
-        run.stdout
-    }
-
-    /// Fails with `code` and `words`, and changes nothing.
-    fn refused(&self, args: &[&str], code: i32, words: &[&str]) {
-        let before = self.files();
-        let run = self.run(args);
-        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{args:?}: {}", run.stderr);
-        for word in words {
-            assert!(run.stderr.contains(word), "{word:?} in {}", run.stderr);
-        }
-        assert_eq!(self.files(), before, "{args:?} changed something");
-    }
-
-    fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let file = |entry: Result<fs::DirEntry, std::io::Error>| {
-            let entry = entry.expect("it is readable");
-            let name = entry.file_name().into_string().expect("UTF-8");
-            (name, fs::read(entry.path()).unwrap_or_default())
-        };
-        let mut files: Vec<_> =
-            fs::read_dir(self.directory.path()).expect("it is readable").map(file).collect();
-        files.sort();
-        files
-    }
-
-    fn plan(&self, args: &[&str]) {
-        self.ok(&[&["plan"], args, &["-o", "plan"]].concat());
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).expect("it is readable")
-    }
+fn plan(bench: &Directory, args: &[&str]) {
+    bench.ok(&[&["plan"], args, &["-o", "plan"]].concat());
 }
 
 #[test]
-fn there_and_back_in_a_copy_and_in_place() {
-    let bench = Bench::new();
-    bench.plan(&[
-        "vmlinux",
-        "--flip",
-        "demo_false_key",
-        "--flip",
-        "*once*",
-        "--flip",
-        "demo_true_key",
-    ]);
+fn plans_are_applied_and_reversed_in_a_copy_and_in_place() {
+    let bench = bench();
+    plan(
+        &bench,
+        &["vmlinux", "--flip", "demo_false_key", "--flip", "*once*", "--flip", "demo_true_key"],
+    );
     let original = bench.read("vmlinux");
     let report = bench.ok(&["apply", "plan", "-o", "out"]);
     assert!(report.contains("6 sites and 4 key words"), "{report}");
     assert_eq!(bench.read("vmlinux"), original);
-    // The report counts what differs.
+    // The report counts the bytes that differ.
     let json = bench.ok(&["apply", "plan", "vmlinux", "--dry-run", "--format", "json"]);
-    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("the report is JSON");
     let differ = original.iter().zip(bench.read("out")).filter(|(old, new)| **old != *new).count();
     assert_eq!(json["images"][0]["bytes_changed"], differ);
     assert_eq!(json["images"][0]["target"], serde_json::Value::Null);
     let inspect = bench.ok(&["inspect", "out", "--format", "json"]);
-    let inspect: serde_json::Value = serde_json::from_str(&inspect).expect("it is JSON");
+    let inspect: serde_json::Value = serde_json::from_str(&inspect).expect("the report is JSON");
     assert_eq!(inspect["diagnostics"], serde_json::json!([]));
     assert_eq!(inspect["summary"]["flipped"], 4);
     assert!(bench.ok(&["inspect", "out"]).contains("; 4 flipped in this file"));
@@ -101,15 +67,16 @@ fn there_and_back_in_a_copy_and_in_place() {
     assert!(again.contains("\"ops\":[]"), "{again}");
     bench.ok(&["apply", "plan", "--reverse", "--in-place"]);
     assert_eq!(bench.read("vmlinux"), original);
-    let names: Vec<String> = bench.files().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["back", "out", "plan", "vmlinux"], "nothing is left over");
+    let names: Vec<String> = files(&bench).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["back", "out", "plan", "vmlinux"], "no other file is left");
 }
 
 #[test]
-fn keys_without_bytes_are_refused_unless_their_sites_alone_are_asked_for() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--enable", "demo_bss_key"]);
-    bench.refused(
+fn keys_without_bytes_in_the_file_need_sites_only() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--enable", "demo_bss_key"]);
+    refused(
+        &bench,
         &["apply", "plan", "-o", "out"],
         4,
         &["demo_bss_key", "--sites-only", "(zero-filled)", "nothing was written"],
@@ -122,17 +89,17 @@ fn keys_without_bytes_are_refused_unless_their_sites_alone_are_asked_for() {
 }
 
 #[test]
-fn a_signed_module_takes_a_decision() {
-    let bench = Bench::new();
+fn a_signed_module_needs_a_decision_on_its_signature() {
+    let bench = bench();
     let module = ImageSpec::module("some")
         .key(KeySpec::new("key"))
         .function(FunctionSpec::new("function", "some.c", 16))
         .site(SiteSpec::new("function+8", "function+32", "key"))
         .build();
     let message = wrap::pkcs7(&[wrap::issuer_and_serial("Somebody", &[1])]);
-    fs::write(bench.path("some.ko"), wrap::sign(&module, &message)).expect("it can be written");
-    bench.plan(&["some.ko", "--flip", "key"]);
-    bench.refused(&["apply", "plan", "-o", "out.ko"], 4, &["signed", "--drop-signature"]);
+    bench.write("some.ko", wrap::sign(&module, &message));
+    plan(&bench, &["some.ko", "--flip", "key"]);
+    refused(&bench, &["apply", "plan", "-o", "out.ko"], 4, &["signed", "--drop-signature"]);
     let report = bench.ok(&["apply", "plan", "-o", "out.ko", "--keep-broken-signature"]);
     assert!(report.contains("no longer good"), "{report}");
     assert_eq!(bench.read("out.ko").len(), bench.read("some.ko").len());
@@ -146,72 +113,77 @@ fn a_signed_module_takes_a_decision() {
 }
 
 #[test]
-fn an_image_that_is_another_is_refused_with_what_differs() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
+fn another_image_is_refused_with_the_difference() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let mut spec = demo::spec();
     spec.build_id = Some(vec![7; 20]);
-    fs::write(bench.path("other"), spec.build()).expect("it can be written");
+    bench.write("other", spec.build());
     let words = ["build id: expected 01020304", "found 0707", "not the image"];
-    bench.refused(&["apply", "plan", "other", "-o", "out"], 4, &words);
-    bench.refused(&["apply", "plan", "other", "--in-place"], 4, &words);
-    bench.refused(&["apply", "plan", "other", "--dry-run"], 4, &words);
+    refused(&bench, &["apply", "plan", "other", "-o", "out"], 4, &words);
+    refused(&bench, &["apply", "plan", "other", "--in-place"], 4, &words);
+    refused(&bench, &["apply", "plan", "other", "--dry-run"], 4, &words);
     let mut changed = bench.read("vmlinux");
     let last = changed.len() - 1;
     changed[last] ^= 1;
-    fs::write(bench.path("other"), changed).expect("it can be written");
-    bench.refused(&["apply", "plan", "other", "-o", "out"], 4, &["XXH3", "was changed"]);
+    bench.write("other", changed);
+    refused(&bench, &["apply", "plan", "other", "-o", "out"], 4, &["XXH3", "was changed"]);
     let by_sha256 = ["apply", "plan", "other", "--sha256", "-o", "out"];
-    bench.refused(&by_sha256, 4, &["SHA-256", "was changed"]);
-    // It is applied already.
+    refused(&bench, &by_sha256, 4, &["SHA-256", "was changed"]);
+    // The plan is applied already.
     bench.ok(&["apply", "plan", "--in-place"]);
-    bench.refused(&["apply", "plan", "--in-place"], 4, &["not as expected"]);
+    refused(&bench, &["apply", "plan", "--in-place"], 4, &["not as expected"]);
 }
 
 #[test]
-fn a_plan_that_was_edited_is_refused_with_the_place() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
-    let text = String::from_utf8(bench.read("plan")).expect("UTF-8");
+fn an_edited_plan_is_refused_with_the_field() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
+    let text = String::from_utf8(bench.read("plan")).expect("the text is UTF-8");
     let at = text.find("\"new\":\"").expect("an op") + "\"new\":\"".len();
     let mut edited = text.clone();
     edited.replace_range(at..at + 2, "07");
-    fs::write(bench.path("plan"), edited).expect("it can be written");
-    bench.refused(&["apply", "plan", "-o", "out"], 4, &["ops[0].new: expected bytes of a branch"]);
-    bench.refused(&["apply", "plan", "--in-place"], 4, &["ops[0].new"]);
-    fs::write(bench.path("plan"), &text[..text.len() / 2]).expect("it can be written");
-    bench.refused(&["apply", "plan", "-o", "out"], 3, &["it ends in the middle"]);
+    bench.write("plan", edited);
+    refused(
+        &bench,
+        &["apply", "plan", "-o", "out"],
+        4,
+        &["ops[0].new: expected bytes of a branch"],
+    );
+    refused(&bench, &["apply", "plan", "--in-place"], 4, &["ops[0].new"]);
+    bench.write("plan", &text[..text.len() / 2]);
+    refused(&bench, &["apply", "plan", "-o", "out"], 3, &["it ends in the middle"]);
 }
 
 #[test]
-fn outputs_that_cannot_be() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
+fn impossible_outputs_are_refused() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     std::os::unix::fs::symlink(bench.path("vmlinux"), bench.path("link")).expect("a link");
-    bench.refused(&["apply", "plan", "-o", "vmlinux"], 4, &["apply in place"]);
-    bench.refused(&["apply", "plan", "-o", "link"], 4, &["apply in place"]);
-    bench.refused(&["apply", "plan", "-o", "missing/out"], 5, &["missing"]);
-    bench.refused(&["apply", "plan", "-o", "/dev/null"], 4, &["a regular file"]);
-    bench.refused(&["apply", "plan"], 2, &["--in-place"]);
-    bench.refused(&["apply", "plan", "-o", "out", "--in-place"], 2, &["cannot be used with"]);
-    bench.refused(&["apply", "plan", "missing", "-o", "out"], 3, &["missing"]);
-    bench.refused(&["apply", "missing", "-o", "out"], 3, &["missing"]);
+    refused(&bench, &["apply", "plan", "-o", "vmlinux"], 4, &["apply in place"]);
+    refused(&bench, &["apply", "plan", "-o", "link"], 4, &["apply in place"]);
+    refused(&bench, &["apply", "plan", "-o", "missing/out"], 5, &["missing"]);
+    refused(&bench, &["apply", "plan", "-o", "/dev/null"], 4, &["a regular file"]);
+    refused(&bench, &["apply", "plan"], 2, &["--in-place"]);
+    refused(&bench, &["apply", "plan", "-o", "out", "--in-place"], 2, &["cannot be used with"]);
+    refused(&bench, &["apply", "plan", "missing", "-o", "out"], 3, &["missing"]);
+    refused(&bench, &["apply", "missing", "-o", "out"], 3, &["missing"]);
     fs::hard_link(bench.path("vmlinux"), bench.path("hard")).expect("a link");
-    bench.refused(&["apply", "plan", "--in-place"], 4, &["hard links"]);
+    refused(&bench, &["apply", "plan", "--in-place"], 4, &["hard links"]);
 }
 
-/// A file system of 16 KiB on which `script` runs, with jlctl as `$1` and the
-/// directory as `$2`.  It takes a mount namespace: without one the test fails.
-fn on_a_small_disk(bench: &Bench, script: &str) -> (i32, String) {
+/// Runs `script` on a file system of 24 KiB, with jlctl as `$1` and the file system's directory as
+/// `$2`, in a mount namespace of its own.
+fn on_a_small_disk(bench: &Directory, script: &str) -> (i32, String) {
     let small = bench.path("small");
-    fs::create_dir(&small).expect("it can be made");
+    fs::create_dir(&small).expect("the directory is made");
     let script = format!("set -e; mount -t tmpfs -o size=24k none \"$2\"\n{script}");
     let user: &[&str] = if is_root() { &["-m"] } else { &["-Urm"] };
     let output = Command::new("unshare")
         .args(user)
         .args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_jlctl")])
         .arg(&small)
-        .current_dir(bench.directory.path())
+        .current_dir(bench.root())
         .output()
         .expect("unshare (package util-linux) runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned()
@@ -227,9 +199,9 @@ fn is_root() -> bool {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
-fn a_disk_that_fills_up_leaves_what_was_there() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
+fn a_full_disk_keeps_the_old_output() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
         echo precious >"$2/out"; head -c 12000 /dev/zero >"$2/fill"
         code=0; "$1" apply plan vmlinux -o "$2/out" || code=$?
@@ -243,9 +215,9 @@ fn a_disk_that_fills_up_leaves_what_was_there() {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
-fn no_room_for_a_journal_leaves_the_image() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
+fn an_image_is_unchanged_if_there_is_no_room_for_the_journal() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
         cp vmlinux "$2/vmlinux"; cat /dev/zero >"$2/fill" 2>/dev/null || true
         code=0; "$1" apply plan "$2/vmlinux" --in-place || code=$?
@@ -259,9 +231,9 @@ fn no_room_for_a_journal_leaves_the_image() {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
-fn a_read_only_disk_is_said_to_be_one() {
-    let bench = Bench::new();
-    bench.plan(&["vmlinux", "--flip", "demo_false_key"]);
+fn a_read_only_disk_is_reported() {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
         cp vmlinux "$2/vmlinux"; mount -o remount,ro "$2"
         code=0; "$1" apply plan "$2/vmlinux" --in-place || code=$?
@@ -272,31 +244,31 @@ fn a_read_only_disk_is_said_to_be_one() {
 }
 
 #[test]
-fn recovery_says_that_there_was_nothing_to_do() {
-    let bench = Bench::new();
+fn recovery_without_a_journal_does_nothing() {
+    let bench = bench();
     let text = bench.ok(&["apply", "--recover", "vmlinux"]);
     assert!(text.contains("nothing to do"), "{text}");
-    bench.refused(&["apply", "--recover", "missing"], 3, &["missing"]);
-    fs::write(bench.path("vmlinux.jlctl-journal"), b"JLCTLJNL").expect("it can be written");
-    bench.refused(&["apply", "--recover", "vmlinux"], 4, &["journal is damaged"]);
+    refused(&bench, &["apply", "--recover", "missing"], 3, &["missing"]);
+    bench.write("vmlinux.jlctl-journal", b"JLCTLJNL");
+    refused(&bench, &["apply", "--recover", "vmlinux"], 4, &["journal is damaged"]);
 }
 
 #[test]
 fn a_kernel_and_a_module_are_written_into_a_directory() {
-    let bench = Bench::new();
+    let bench = bench();
     let module = ImageSpec::module("user")
         .undefined("demo_false_key")
         .function(FunctionSpec::new("function", "user.c", 16))
         .site(SiteSpec::new("function+8", "function+32", "demo_false_key"));
-    fs::write(bench.path("user.ko"), module.build()).expect("it can be written");
-    bench.plan(&["vmlinux", "user.ko", "--enable", "demo_false_key"]);
-    bench.refused(&["apply", "plan", "-o", "out"], 2, &["expected a directory"]);
-    bench.refused(&["apply", "plan", "vmlinux", "-o", "out"], 2, &["expected 2 images"]);
-    fs::create_dir(bench.path("new")).expect("it can be made");
+    bench.write("user.ko", module.build());
+    plan(&bench, &["vmlinux", "user.ko", "--enable", "demo_false_key"]);
+    refused(&bench, &["apply", "plan", "-o", "out"], 2, &["expected a directory"]);
+    refused(&bench, &["apply", "plan", "vmlinux", "-o", "out"], 2, &["expected 2 images"]);
+    fs::create_dir(bench.path("new")).expect("the directory is made");
     bench.ok(&["apply", "plan", "-o", "new"]);
     bench.ok(&["apply", "plan", "new/vmlinux", "new/user.ko", "--reverse", "--in-place"]);
     for name in ["vmlinux", "user.ko"] {
         let path = bench.path("new").join(name);
-        assert_eq!(fs::read(path).expect("it is readable"), bench.read(name));
+        assert_eq!(fs::read(path).expect("the file is readable"), bench.read(name));
     }
 }

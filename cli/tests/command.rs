@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The image that reports are made of, from the workspace's root.
+/// The demo image, relative to the workspace's root.
 pub(crate) const DEMO: &str = "testdata/golden/images/vmlinux-demo";
 
-/// Far more than any of these commands takes; a hang ends here.
+/// The time after which a run counts as hanging; every command takes far less.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a run came out.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -51,7 +51,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// The command in the workspace's root, free of the caller's environment.
+/// jlctl in the workspace's root, without the variables of the caller that it reads.
 pub(crate) fn jlctl(args: &[&str]) -> Command {
     of_program(Path::new(env!("CARGO_BIN_EXE_jlctl")), args)
 }
@@ -70,14 +70,14 @@ pub(crate) fn inspect(args: &[&str]) -> Run {
     run(jlctl(&["inspect"]).args(args))
 }
 
-/// A report of the demo image, which must be sound.
+/// A report of `jlctl inspect` on the demo image, which has no findings.
 pub(crate) fn report(args: &[&str]) -> String {
     let run = inspect(&[&[DEMO], args].concat());
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
     run.stdout
 }
 
-/// Runs to the end, or panics if there is none.
+/// Runs a command to its end; panics if it hangs.
 pub(crate) fn run(command: &mut Command) -> Run {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(command);

@@ -9,6 +9,7 @@ mod documents {
     mod pages;
     mod session;
 }
+mod golden;
 mod inspect {
     mod bare_kernels;
     mod contract;

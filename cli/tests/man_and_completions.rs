@@ -2,6 +2,7 @@
 //! shell gets completions.
 
 use crate::command::{jlctl, root, run};
+use crate::directory::Directory;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,10 +12,9 @@ fn pages(directory: &Path) -> BTreeMap<String, String> {
         panic!("{}: {error}: run `cargo run -- man man`", directory.display())
     });
     entries
-        .map(|entry| entry.expect("a readable entry"))
-        .filter(|entry| entry.file_type().expect("a type").is_file())
         .map(|entry| {
-            let name = entry.file_name().into_string().expect("it is UTF-8");
+            let entry = entry.expect("a readable entry");
+            let name = entry.file_name().into_string().expect("the text is UTF-8");
             (name, std::fs::read_to_string(entry.path()).expect("a page is text"))
         })
         .collect()
@@ -22,10 +22,10 @@ fn pages(directory: &Path) -> BTreeMap<String, String> {
 
 #[test]
 fn the_committed_pages_are_those_of_this_program() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let made = run(jlctl(&["man"]).arg(directory.path()));
+    let directory = Directory::new();
+    let made = run(jlctl(&["man"]).arg(directory.root()));
     assert_eq!((made.code, made.stdout.as_str(), made.stderr.as_str()), (0, "", ""));
-    let (made, committed) = (pages(directory.path()), pages(&root().join("man")));
+    let (made, committed) = (pages(directory.root()), pages(&root().join("man")));
     let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&committed), names(&made), "run `cargo run -- man man`");
     for (name, page) in &made {
@@ -35,7 +35,7 @@ fn the_committed_pages_are_those_of_this_program() {
 }
 
 #[test]
-fn the_pages_say_what_scripts_rely_on() {
+fn the_pages_document_exit_codes_and_diagnostics() {
     let pages = pages(&root().join("man"));
     let inspect = &pages["jlctl-inspect.1"];
     for code in (1..=16).chain([101, 102]).map(|code| format!("JT{code:03}")) {

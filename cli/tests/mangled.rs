@@ -1,7 +1,8 @@
-//! Keys and functions of Rust and C++ are called by their paths, in every command; their
-//! symbols, mangled as they are, name them too.
+//! Every command names keys and functions of Rust and C++ by their demangled paths, and accepts
+//! their mangled symbols as well.
 
-use crate::command::{Run, jlctl, run};
+use crate::command::{Run, jlctl, run, utf8};
+use crate::directory::Directory;
 use jlctl_a64::lint_cases;
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use serde_json::Value;
@@ -9,12 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const TRACE: &str = "_ZN6server5admin5TRACE17h0123456789abcdefE";
-/// The statics of two copies of a generic function: one path.
+/// The statics of two instances of a generic function, which have the same path.
 const TWINS: [&str; 2] =
     ["_ZN6server5twins3KEY17h0000000000000001E", "_ZN6server5twins3KEY17h0000000000000002E"];
 const ANSWER: &str = "_RNvCsabc123_6server6answer";
 
-/// A program with a key of each kind; `hash` is that of the first one's symbol.
+/// A program with a key of each kind; `hash` is the hash in the symbol of the first key.
 fn program(directory: &Path, name: &str, hash: &str) -> PathBuf {
     let trace = TRACE.replace("0123456789abcdef", hash);
     let path = directory.join(name);
@@ -29,7 +30,7 @@ fn program(directory: &Path, name: &str, hash: &str) -> PathBuf {
         let [code, target] = [at, 0x20].map(|at| format!("{ANSWER}+{at:#x}"));
         spec.site(SiteSpec::new(&*code, &*target, *key))
     });
-    fs::write(&path, spec.link().bytes()).expect("it can be written");
+    fs::write(&path, spec.link().bytes()).expect("the file is written");
     path
 }
 
@@ -40,14 +41,15 @@ fn done(args: &[&str]) -> String {
 }
 
 fn json(args: &[&str]) -> Value {
-    serde_json::from_str(&done(&[args, &["--format", "json"]].concat())).expect("it is JSON")
+    serde_json::from_str(&done(&[args, &["--format", "json"]].concat()))
+        .expect("the report is JSON")
 }
 
 #[test]
-fn inspect_shows_paths_and_keeps_symbols() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = program(directory.path(), "program", "0123456789abcdef");
-    let path = path.to_str().expect("UTF-8");
+fn inspect_shows_paths_and_symbols() {
+    let directory = Directory::new();
+    let path = program(directory.root(), "program", "0123456789abcdef");
+    let path = utf8(&path);
     let keys = json(&["inspect", path, "--keys"]);
     let named: Vec<[&str; 2]> = keys["keys"]
         .as_array()
@@ -57,7 +59,7 @@ fn inspect_shows_paths_and_keeps_symbols() {
         .collect();
     for key in [
         ["server::admin::TRACE", TRACE],
-        // What has one path is told apart by its symbol.
+        // Keys with the same path are distinguished by their symbols.
         [TWINS[0], TWINS[0]],
         [TWINS[1], TWINS[1]],
         ["trace_key", "_ZL9trace_key"],
@@ -73,15 +75,15 @@ fn inspect_shows_paths_and_keeps_symbols() {
 }
 
 #[test]
-fn the_end_of_a_path_names_a_key_and_two_are_told_of() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = program(directory.path(), "program", "0123456789abcdef");
-    let (path, plan) = (path.to_str().expect("UTF-8"), directory.path().join("plan.json"));
-    let plan = plan.to_str().expect("UTF-8");
+fn the_end_of_a_path_names_a_key_and_ambiguous_ends_are_refused() {
+    let directory = Directory::new();
+    let path = program(directory.root(), "program", "0123456789abcdef");
+    let (path, plan) = (utf8(&path), directory.path("plan.json"));
+    let plan = utf8(&plan);
     for name in ["server::admin::TRACE", "admin::TRACE", "TRACE", TRACE] {
         done(&["plan", path, "--enable", name, "-o", plan]);
-        let document: Value =
-            serde_json::from_slice(&fs::read(plan).expect("it is there")).expect("it is JSON");
+        let document: Value = serde_json::from_slice(&fs::read(plan).expect("the file is there"))
+            .expect("the report is JSON");
         assert_eq!(document["keys"][0]["name"], "server::admin::TRACE");
         assert_eq!(document["keys"][0]["symbol"], TRACE);
         assert_eq!(document["ops"][0]["function"], ANSWER);
@@ -95,20 +97,21 @@ fn the_end_of_a_path_names_a_key_and_two_are_told_of() {
 }
 
 #[test]
-fn a_key_is_the_same_in_the_next_build() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let a = program(directory.path(), "a", "0123456789abcdef");
-    let b = program(directory.path(), "b", "fedcba9876543210");
-    let (a, b) = (a.to_str().expect("UTF-8"), b.to_str().expect("UTF-8"));
+fn keys_are_matched_across_builds() {
+    let directory = Directory::new();
+    let a = program(directory.root(), "a", "0123456789abcdef");
+    let b = program(directory.root(), "b", "fedcba9876543210");
+    let (a, b) = (utf8(&a), utf8(&b));
     let report = json(&["diff", a, b]);
     assert_eq!(report["summary"]["keys"]["added"], 0, "{report:#}");
     assert_eq!(report["summary"]["keys"]["removed"], 0, "{report:#}");
 }
 
-/// A library in Rust whose `demo::patch` never synchronises; `hash` is that of its symbol.
+/// A library in Rust whose `demo::patch` never synchronises; `hash` is the hash in its symbol.
 fn patching(directory: &Path, name: &str, hash: &str) -> PathBuf {
     let all = lint_cases::all();
-    let case = all.iter().find(|case| case.name == "jl001-user-mangled").expect("it is there");
+    let case =
+        all.iter().find(|case| case.name == "jl001-user-mangled").expect("the file is there");
     let mut bytes = case.bytes.clone();
     let known = b"0123456789abcdef";
     let mut at = 0;
@@ -117,17 +120,17 @@ fn patching(directory: &Path, name: &str, hash: &str) -> PathBuf {
         bytes[at..at + known.len()].copy_from_slice(hash.as_bytes());
     }
     let path = directory.join(name);
-    fs::write(&path, bytes).expect("it can be written");
+    fs::write(&path, bytes).expect("the file is written");
     path
 }
 
 const PATCH: &str = "_ZN4demo5patch17h1111111111111111E";
 
 #[test]
-fn lint_calls_functions_by_their_paths() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = patching(directory.path(), "library.so", "1111111111111111");
-    let path = path.to_str().expect("UTF-8");
+fn lint_names_functions_by_their_paths() {
+    let directory = Directory::new();
+    let path = patching(directory.root(), "library.so", "1111111111111111");
+    let path = utf8(&path);
     let report = |format| {
         let run = run(&mut jlctl(&["lint", path, "--format", format]));
         assert_eq!((run.code, run.stderr.as_str()), (1, ""));
@@ -136,11 +139,11 @@ fn lint_calls_functions_by_their_paths() {
     let text = report("text");
     assert!(text.contains("error JL001 demo::patch: "), "{text}");
     assert!(!text.contains("_ZN"), "{text}");
-    let json: Value = serde_json::from_str(&report("json")).expect("it is JSON");
+    let json: Value = serde_json::from_str(&report("json")).expect("the report is JSON");
     assert_eq!(json["findings"][0]["function"], PATCH, "as nm shows it");
     let fingerprint = json["findings"][0]["fingerprint"].as_str().expect("a text");
     assert!(fingerprint.contains("demo::patch") && !fingerprint.contains("_ZN"), "{fingerprint}");
-    let sarif: Value = serde_json::from_str(&report("sarif")).expect("it is JSON");
+    let sarif: Value = serde_json::from_str(&report("sarif")).expect("the report is JSON");
     let result = &sarif["runs"][0]["results"][0];
     let function = &result["locations"][0]["logicalLocations"][0];
     assert_eq!([&function["name"], &function["decoratedName"]], ["demo::patch", PATCH]);
@@ -151,22 +154,21 @@ fn lint_calls_functions_by_their_paths() {
 }
 
 #[test]
-fn a_finding_is_known_in_the_next_build_and_suppressed_by_its_path() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let a = patching(directory.path(), "library.so", "1111111111111111");
-    let baseline = directory.path().join("baseline.json");
-    let baseline = baseline.to_str().expect("UTF-8");
-    let written =
-        run(&mut jlctl(&["lint", a.to_str().expect("UTF-8"), "--write-baseline", baseline]));
+fn findings_are_matched_across_builds_and_suppressed_by_path() {
+    let directory = Directory::new();
+    let a = patching(directory.root(), "library.so", "1111111111111111");
+    let baseline = directory.path("baseline.json");
+    let baseline = utf8(&baseline);
+    let written = run(&mut jlctl(&["lint", utf8(&a), "--write-baseline", baseline]));
     assert_eq!(written.stderr, "");
-    let b = patching(directory.path(), "library.so", "2222222222222222");
-    let b = b.to_str().expect("UTF-8");
+    let b = patching(directory.root(), "library.so", "2222222222222222");
+    let b = utf8(&b);
     done(&["lint", b, "--baseline", baseline]);
-    let config = directory.path().join("lint.toml");
+    let config = directory.path("lint.toml");
     for function in ["demo::patch", "demo::*", "_ZN4demo*"] {
         let text = format!("[[suppress]]\nfunction = {function:?}\nreason = \"a test\"\n");
-        fs::write(&config, text).expect("it can be written");
-        let text = done(&["lint", b, "--config", config.to_str().expect("UTF-8")]);
+        fs::write(&config, text).expect("the file is written");
+        let text = done(&["lint", b, "--config", utf8(&config)]);
         assert!(text.contains("1 ignored with a reason"), "{text}");
     }
 }

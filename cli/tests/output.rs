@@ -1,6 +1,7 @@
-//! Where results go, what accompanies them, and where the image comes from.
+//! Options of every command: output files, colour, progress, and the default image.
 
-use crate::command::{DEMO, inspect, jlctl, report, root, run, wait};
+use crate::command::{DEMO, inspect, jlctl, report, root, run, utf8, wait};
+use crate::directory::Directory;
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _, pipe};
@@ -8,71 +9,67 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("it is UTF-8")
-}
-
 fn read(path: &Path) -> String {
-    fs::read_to_string(path).expect("it can be read")
+    fs::read_to_string(path).expect("the file is readable")
 }
 
 fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).expect("it can be listed");
-    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("it is UTF-8");
+    let entries = fs::read_dir(directory).expect("the directory is listed");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("the text is UTF-8");
     let mut names: Vec<String> = entries.map(|e| name(e.expect("readable"))).collect();
     names.sort();
     names
 }
 
 #[test]
-fn a_file_holds_what_standard_output_would() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("report");
+fn a_file_gets_the_bytes_of_standard_output() {
+    let directory = Directory::new();
+    let path = directory.path("report");
     for args in [&[][..], &["--sites"], &["--format", "json"], &["--format", "csv"]] {
         let wanted = report(args);
-        let silent = report(&[args, &["-o", text(&path)]].concat());
+        let silent = report(&[args, &["-o", utf8(&path)]].concat());
         assert_eq!((silent.as_str(), read(&path)), ("", wanted), "{args:?}");
-        assert_eq!(names(directory.path()), ["report"]);
+        assert_eq!(names(directory.root()), ["report"]);
     }
 }
 
 #[test]
-fn a_failure_leaves_the_old_file_and_no_other() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("report");
-    fs::write(&path, "old").expect("it can be written");
+fn a_failure_keeps_the_old_file_and_leaves_no_other() {
+    let directory = Directory::new();
+    let path = directory.path("report");
+    fs::write(&path, "old").expect("the file is written");
     for args in [&["no-such-image"][..], &["Cargo.toml"], &[DEMO, "--key", "no_such_key"]] {
-        let run = inspect(&[args, &["-o", text(&path)]].concat());
+        let run = inspect(&[args, &["-o", utf8(&path)]].concat());
         assert!(run.code > 1, "{run:?}");
-        assert_eq!((read(&path).as_str(), names(directory.path())), ("old", vec!["report".into()]));
+        assert_eq!((read(&path).as_str(), names(directory.root())), ("old", vec!["report".into()]));
     }
 }
 
 #[test]
 fn a_replaced_file_keeps_its_mode_and_its_links() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let (path, link) = (directory.path().join("report"), directory.path().join("link"));
-    fs::write(&path, "old").expect("it can be written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
-    symlink("report", &link).expect("a link can be made");
-    report(&["-o", text(&link)]);
+    let directory = Directory::new();
+    let (path, link) = (directory.path("report"), directory.path("link"));
+    fs::write(&path, "old").expect("the file is written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("the file is ours");
+    symlink("report", &link).expect("a link is made");
+    report(&["-o", utf8(&link)]);
     assert_eq!(read(&path), report(&[]));
-    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
-    let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+    assert!(fs::symlink_metadata(&link).expect("the file is there").is_symlink());
+    let mode = fs::metadata(&path).expect("the file is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
-    assert_eq!(names(directory.path()), ["link", "report"]);
+    assert_eq!(names(directory.root()), ["link", "report"]);
 }
 
 #[test]
 fn a_pipe_or_device_is_written_to_and_not_replaced() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let fifo = directory.path().join("fifo");
+    let directory = Directory::new();
+    let fifo = directory.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
     let reading = fifo.clone();
     let reader = std::thread::spawn(move || read(&reading));
-    report(&["-o", text(&fifo)]);
+    report(&["-o", utf8(&fifo)]);
     assert_eq!(reader.join().expect("the reader ends"), report(&[]));
-    assert!(fs::metadata(&fifo).expect("it is there").file_type().is_fifo());
+    assert!(fs::metadata(&fifo).expect("the file is there").file_type().is_fifo());
     assert_eq!(report(&["-o", "/dev/stdout"]), report(&[]));
 }
 
@@ -85,13 +82,13 @@ fn a_full_device_is_an_error() {
             command.stdout(full).stderr(Stdio::piped()).spawn().expect("the program starts");
         assert_eq!(wait(&mut child, "writing to /dev/full"), 5);
         let mut message = String::new();
-        let stderr = child.stderr.as_mut().expect("it is a pipe");
-        stderr.read_to_string(&mut message).expect("it is readable");
+        let stderr = child.stderr.as_mut().expect("the stream is a pipe");
+        stderr.read_to_string(&mut message).expect("the file is readable");
         assert!(message.contains("No space left"), "{message}");
     }
 }
 
-/// A table whose reports fill every buffer on their way.
+/// A table whose reports are longer than the buffer of a pipe.
 fn many_sites() -> tempfile::NamedTempFile {
     let function = FunctionSpec::new("demo_fn", "kernel/demo.c", 1000);
     let spec = ImageSpec::kernel().key(KeySpec::new("demo_key")).function(function);
@@ -103,7 +100,7 @@ fn many_sites() -> tempfile::NamedTempFile {
         ))
     };
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(&(0..900).fold(spec, site).build()).expect("it can be written");
+    file.write_all(&(0..900).fold(spec, site).build()).expect("the file is written");
     file
 }
 
@@ -112,10 +109,10 @@ fn a_pipe_that_is_closed_midway_is_no_error() {
     let file = many_sites();
     for format in ["text", "json", "jsonl", "csv"] {
         let (mut reader, writer) = pipe().expect("a pipe");
-        let mut command = jlctl(&["inspect", text(file.path()), "--sites", "--format", format]);
+        let mut command = jlctl(&["inspect", utf8(file.path()), "--sites", "--format", format]);
         let mut child =
             command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
-        // The command holds a writing end until it is dropped.
+        // The command holds a write end until it is dropped.
         drop(command);
         reader.read_exact(&mut [0; 1]).expect("something is written");
         drop(reader);
@@ -123,7 +120,7 @@ fn a_pipe_that_is_closed_midway_is_no_error() {
     }
 }
 
-/// As `jlctl … | head`: whoever closed the pipe has seen enough.
+/// As in `jlctl … | head`, whose reader exits early.
 #[test]
 fn a_closed_pipe_is_no_error() {
     for args in [
@@ -142,14 +139,14 @@ fn a_closed_pipe_is_no_error() {
             command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
         assert_eq!(wait(&mut child, "writing to a closed pipe"), 0, "{args:?}");
         let mut message = String::new();
-        let stderr = child.stderr.as_mut().expect("it is a pipe");
-        stderr.read_to_string(&mut message).expect("it is readable");
+        let stderr = child.stderr.as_mut().expect("the stream is a pipe");
+        stderr.read_to_string(&mut message).expect("the file is readable");
         assert_eq!(message, "", "{args:?}");
     }
 }
 
 #[test]
-fn colour_only_where_it_is_asked_for() {
+fn colour_is_written_only_on_request() {
     const ESCAPE: char = '\u{1b}';
     let with = |args: &[&str], env: &[(&str, &str)]| {
         let mut command = jlctl(&["inspect", DEMO]);
@@ -212,7 +209,7 @@ fn quiet_keeps_errors() {
 
 #[test]
 fn the_image_comes_from_the_argument_or_the_environment_or_the_directory() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::new();
     let demo = root().join(DEMO);
     let first_line = |command: &mut Command| {
         let run = run(command);
@@ -221,15 +218,15 @@ fn the_image_comes_from_the_argument_or_the_environment_or_the_directory() {
     };
     let here = |args: &[&str]| {
         let mut command = jlctl(&["inspect"]);
-        command.args(args).current_dir(directory.path());
+        command.args(args).current_dir(directory.root());
         command
     };
     let by_environment = first_line(here(&[]).env("JLCTL_IMAGE", &demo));
-    assert!(by_environment.ends_with(text(&demo)), "{by_environment}");
-    fs::copy(&demo, directory.path().join("vmlinux")).expect("it can be copied");
+    assert!(by_environment.ends_with(utf8(&demo)), "{by_environment}");
+    fs::copy(&demo, directory.path("vmlinux")).expect("the file is copied");
     assert!(first_line(&mut here(&[])).ends_with("vmlinux"));
     let by_environment = first_line(here(&[]).env("JLCTL_IMAGE", &demo));
-    assert!(by_environment.ends_with(text(&demo)), "before ./vmlinux: {by_environment}");
+    assert!(by_environment.ends_with(utf8(&demo)), "before ./vmlinux: {by_environment}");
     let by_argument = first_line(here(&["vmlinux"]).env("JLCTL_IMAGE", "no-such-image"));
     assert!(by_argument.ends_with("vmlinux"), "before JLCTL_IMAGE: {by_argument}");
 }

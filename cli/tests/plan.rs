@@ -1,7 +1,9 @@
-//! `jlctl plan`: golden output, the schema, what is refused and how.
+//! `jlctl plan`: golden output, the schema, refusals.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl plan::` rewrites testdata/golden/expect.
 
-use crate::command::{DEMO, Run, jlctl, root, run};
+use crate::command::{DEMO, Run, jlctl, run, utf8};
+use crate::directory::Directory;
+use crate::golden::expect;
 use jlctl_synthetic::demo;
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, SiteSpec};
 use jlctl_synthetic::wrap;
@@ -15,16 +17,7 @@ fn plan(args: &[&str]) -> Run {
 fn json(args: &[&str]) -> serde_json::Value {
     let run = plan(&[args, &["--format", "json"]].concat());
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
-    serde_json::from_str(&run.stdout).expect("it is JSON")
-}
-
-fn expect(name: &str, text: &str) {
-    let path = root().join("testdata/golden/expect").join(name);
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&path, text).expect("it can be written");
-    }
-    let expected = fs::read_to_string(&path).expect("it is there");
-    assert_eq!(text, expected, "{name}: UPDATE_EXPECT=1 cargo test -p jlctl plan::");
+    serde_json::from_str(&run.stdout).expect("the report is JSON")
 }
 
 #[test]
@@ -38,24 +31,24 @@ fn text_and_json_are_as_expected() {
 }
 
 #[test]
-fn two_runs_are_the_same_bytes_and_o_writes_the_plan_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
+fn plans_are_reproducible_and_o_writes_the_plan_file() {
+    let directory = Directory::new();
+    let [a, b] = ["a", "b"].map(|name| directory.path(name));
     for path in [&a, &b] {
-        let run = plan(&[DEMO, "--flip", "*", "-o", path.to_str().expect("UTF-8")]);
+        let run = plan(&[DEMO, "--flip", "*", "-o", utf8(path)]);
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     }
-    let (a, b) = (fs::read(a).expect("it is there"), fs::read(b).expect("it is there"));
+    let (a, b) = (fs::read(a).expect("the file is there"), fs::read(b).expect("the file is there"));
     assert_eq!(a, b);
     let stdout = plan(&[DEMO, "--flip", "*", "--format", "json"]).stdout;
-    assert_eq!(String::from_utf8(a).expect("UTF-8"), stdout);
+    assert_eq!(String::from_utf8(a).expect("the text is UTF-8"), stdout);
 }
 
 #[test]
-fn plans_have_the_schema_that_is_shipped() {
+fn plans_match_the_schema() {
     let run = plan(&["--schema"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    let schema: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
+    let schema: serde_json::Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
     let validator = jsonschema::validator_for(&schema).expect("it is a schema");
     let mut plan = json(&[DEMO, "--flip", "*"]);
     let errors: Vec<String> = validator.iter_errors(&plan).map(|error| error.to_string()).collect();
@@ -65,11 +58,11 @@ fn plans_have_the_schema_that_is_shipped() {
     plan["ops"][0]["new"] = "1f2003d5".into();
     assert!(validator.is_valid(&plan));
     plan["surprise"] = 1.into();
-    assert!(!validator.is_valid(&plan), "there is nothing else in a plan");
+    assert!(!validator.is_valid(&plan), "the schema allows no other field");
 }
 
 #[test]
-fn wishes_that_cannot_be_understood() {
+fn invalid_wishes_are_refused() {
     for (args, code, words) in [
         (
             &["--flip", "demo_fals_key"][..],
@@ -97,7 +90,7 @@ fn wishes_that_cannot_be_understood() {
 }
 
 #[test]
-fn a_name_means_one_key_and_a_glob_all() {
+fn a_name_selects_one_key_and_a_glob_all_that_match() {
     let keys =
         |args: &[&str]| json(&[&[DEMO], args].concat())["keys"].as_array().map_or(0, Vec::len);
     assert_eq!(keys(&["--flip", "demo.c:___once_key.0"]), 1);
@@ -107,7 +100,7 @@ fn a_name_means_one_key_and_a_glob_all() {
 }
 
 #[test]
-fn a_key_that_is_as_wanted_changes_nothing() {
+fn a_key_in_the_wanted_state_needs_no_patch() {
     let plan = json(&[DEMO, "--enable", "demo_true_key"]);
     for list in ["ops", "key_writes", "batches", "refusals"] {
         assert_eq!(plan[list], serde_json::json!([]), "{list}");
@@ -126,15 +119,15 @@ fn kernel_and_module(directory: &Path) -> [String; 2] {
         .site(SiteSpec::new("function+16", "function+32", "own_key"));
     [("vmlinux", kernel), ("user.ko", module)].map(|(name, spec)| {
         let path = directory.join(name);
-        fs::write(&path, spec.build()).expect("it can be written");
-        path.to_str().expect("UTF-8").to_owned()
+        fs::write(&path, spec.build()).expect("the file is written");
+        utf8(&path).to_owned()
     })
 }
 
 #[test]
 fn a_module_is_planned_with_its_kernel() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let [kernel, module] = kernel_and_module(directory.path());
+    let directory = Directory::new();
+    let [kernel, module] = kernel_and_module(directory.root());
     let alone = json(&[&module, "--enable", "demo_false_key"]);
     assert_eq!(alone["refusals"][0]["code"], "elsewhere");
     assert_eq!(alone["ops"], serde_json::json!([]));
@@ -145,41 +138,41 @@ fn a_module_is_planned_with_its_kernel() {
     assert_eq!(images, [0, 0, 1]);
     assert_eq!(both["key_writes"].as_array().map_or(0, Vec::len), 1);
     assert_eq!(both["ops"][2]["address"], ".text+0x8");
-    // Of the set only the images that the plan is about are in it.
+    // A plan lists only the images of the set that it patches.
     let own = json(&[&kernel, &module, "--enable", "own_key"]);
     assert_eq!(own["images"].as_array().map_or(0, Vec::len), 1);
     assert_eq!(own["ops"][0]["image"], 0);
 }
 
 #[test]
-fn what_a_file_cannot_hold_is_refused_for_the_file_alone() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let [_, module] = kernel_and_module(directory.path());
-    let signed = directory.path().join("signed.ko");
-    let bytes = fs::read(&module).expect("it is there");
+fn limits_of_a_file_are_refusals_for_the_file_alone() {
+    let directory = Directory::new();
+    let [_, module] = kernel_and_module(directory.root());
+    let signed = directory.path("signed.ko");
+    let bytes = fs::read(&module).expect("the file is there");
     let pkcs7 = wrap::pkcs7(&[wrap::issuer_and_serial("Somebody", &[1, 2])]);
-    fs::write(&signed, wrap::sign(&bytes, &pkcs7)).expect("it can be written");
-    let packed = directory.path().join("packed.ko.xz");
-    fs::write(&packed, wrap::xz(&bytes, 1 << 16)).expect("it can be written");
+    fs::write(&signed, wrap::sign(&bytes, &pkcs7)).expect("the file is written");
+    let packed = directory.path("packed.ko.xz");
+    fs::write(&packed, wrap::xz(&bytes, 1 << 16)).expect("the file is written");
     for (path, code) in [(&signed, "signed"), (&packed, "container")] {
-        let plan = json(&[path.to_str().expect("UTF-8"), "--enable", "own_key"]);
+        let plan = json(&[utf8(path), "--enable", "own_key"]);
         assert_eq!(plan["refusals"][0]["code"], code);
         assert_eq!(plan["refusals"][0]["targets"], serde_json::json!(["file"]));
         assert_eq!(plan["ops"].as_array().map_or(0, Vec::len), 1, "the plan is still made");
     }
 }
 
-/// Checks the demo's plan after `edit`; the exit code and what is said.
+/// Checks the demo's plan after `edit`.
 fn checked(edit: impl FnOnce(String) -> String) -> Run {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("plan.json");
+    let directory = Directory::new();
+    let path = directory.path("plan.json");
     let text = plan(&[DEMO, "--flip", "*", "--format", "json"]).stdout;
-    fs::write(&path, edit(text)).expect("it can be written");
-    plan(&["--check", path.to_str().expect("UTF-8"), DEMO])
+    fs::write(&path, edit(text)).expect("the file is written");
+    plan(&["--check", utf8(&path), DEMO])
 }
 
 #[test]
-fn anyones_plan_is_checked() {
+fn check_verifies_every_claim_of_a_plan() {
     let sound = checked(|text| text);
     assert_eq!((sound.code, sound.stderr.as_str()), (0, ""));
     assert!(sound.stdout.contains("every claim holds"), "{}", sound.stdout);
@@ -193,7 +186,7 @@ fn anyones_plan_is_checked() {
 }
 
 #[test]
-fn what_is_no_plan_is_said_to_be_none() {
+fn malformed_plans_are_refused() {
     for (edit, words) in [
         (
             &(|text: String| text[..text.len() / 2].to_owned()) as &dyn Fn(String) -> String,
@@ -224,16 +217,16 @@ fn what_is_no_plan_is_said_to_be_none() {
 }
 
 #[test]
-fn a_plan_for_another_image_says_what_differs() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let other = directory.path().join("other");
+fn a_plan_for_another_image_reports_the_differences() {
+    let directory = Directory::new();
+    let other = directory.path("other");
     let mut spec = demo::spec();
     spec.build_id = Some(vec![7; 20]);
-    fs::write(&other, spec.build()).expect("it can be written");
-    let path = directory.path().join("plan.json");
-    let path = path.to_str().expect("UTF-8");
+    fs::write(&other, spec.build()).expect("the file is written");
+    let path = directory.path("plan.json");
+    let path = utf8(&path);
     assert_eq!(plan(&[DEMO, "--flip", "*", "-o", path]).code, 0);
-    let run = plan(&["--check", path, other.to_str().expect("UTF-8")]);
+    let run = plan(&["--check", path, utf8(&other)]);
     assert_eq!(run.code, 1);
     assert!(run.stdout.contains("images[0].build_id: expected 0707"), "{}", run.stdout);
     assert!(run.stdout.contains("images[0].sha256"), "{}", run.stdout);

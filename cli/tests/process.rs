@@ -1,7 +1,6 @@
 //! A running program that answers each line of its standard input with a line.
 
 use crate::command::{Run, jlctl, run, spawn};
-use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -85,13 +84,7 @@ pub(crate) fn shim_keys() -> Command {
     command
 }
 
-/// What the program with keys of jlctl's runtime answers with its keys as they are at first.
+/// The answer of the program with keys of jlctl's runtime while its keys have their initial state.
 pub(crate) const OFF: &str = "[0, 0, 1, 1] false true";
-/// What it answers once LIVE_FALSE is on too.
+/// The answer of the same program while LIVE_FALSE is on as well.
 pub(crate) const ON: &str = "[1, 1, 1, 1] true true";
-
-/// The report of a run without warnings.
-pub(crate) fn json(run: &Run) -> Value {
-    assert_eq!(run.stderr, "", "{run:?}");
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
-}

@@ -1,7 +1,9 @@
-//! `jlctl simulate`: golden output, litmus tests, what is refused and how.
+//! `jlctl simulate`: golden output, litmus tests, refusals.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl simulate::` rewrites testdata/golden/expect.
 
-use crate::command::{DEMO, Run, jlctl, root, run};
+use crate::command::{DEMO, Run, jlctl, run, utf8};
+use crate::directory::Directory;
+use crate::golden::expect;
 use jlctl_synthetic::demo;
 use jlctl_synthetic::spec::FunctionSpec;
 use std::fs;
@@ -12,35 +14,22 @@ fn simulate(args: &[&str]) -> Run {
     run(jlctl(&["simulate"]).args(args))
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
-/// A plan of the image in a directory, by its name there.
+/// A plan for `image`, written into `directory`.
 fn plan(directory: &Path, image: &str) -> String {
     let path = directory.join("plan.json");
     let made = run(jlctl(&["plan", image, "--flip", "demo_*_key", "-o"]).arg(&path));
     assert_eq!((made.code, made.stderr.as_str()), (0, ""));
-    text(&path).to_owned()
-}
-
-fn expect(name: &str, text: &str) {
-    let path = root().join("testdata/golden/expect").join(name);
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&path, text).expect("it can be written");
-    }
-    let expected = fs::read_to_string(&path).expect("it is there");
-    assert_eq!(text, expected, "{name}: UPDATE_EXPECT=1 cargo test -p jlctl simulate::");
+    utf8(&path).to_owned()
 }
 
 #[test]
 fn text_json_and_svg_are_as_expected() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let plan = plan(directory.path(), DEMO);
-    let svg = directory.path().join("defect.svg");
+    let directory = Directory::new();
+    let plan = plan(directory.root(), DEMO);
+    let svg = directory.path("defect.svg");
     for (name, format) in [("simulate.txt", "text"), ("simulate.json", "json")] {
         let args = ["--strategy", "isb-self,kick,kick+no-ic", "--format", format, "--svg"];
-        let run = simulate(&[&[&plan[..], DEMO], &args[..], &[text(&svg)]].concat());
+        let run = simulate(&[&[&plan[..], DEMO], &args[..], &[utf8(&svg)]].concat());
         assert_eq!((run.code, run.stderr.as_str()), (1, ""));
         expect(name, &run.stdout.replace(&plan, "plan.json"));
     }
@@ -48,9 +37,9 @@ fn text_json_and_svg_are_as_expected() {
 }
 
 #[test]
-fn the_strategy_is_the_one_of_the_kernel() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let image = directory.path().join("vmlinux");
+fn the_strategy_defaults_to_that_of_the_kernel() {
+    let directory = Directory::new();
+    let image = directory.path("vmlinux");
     let function = |name| FunctionSpec::new(name, "arch/arm64/kernel/jump_label.c", 8);
     let defect = demo::spec().function(function("arch_jump_label_transform"));
     let fixed = demo::spec()
@@ -61,36 +50,36 @@ fn the_strategy_is_the_one_of_the_kernel() {
         (fixed, 0, "kick, as the kernel's code does"),
         (demo::spec(), 0, "kick, what ends the plan's batches"),
     ] {
-        fs::write(&image, spec.build()).expect("it can be written");
-        let plan = plan(directory.path(), text(&image));
+        fs::write(&image, spec.build()).expect("the file is written");
+        let plan = plan(directory.root(), utf8(&image));
         let run = simulate(&[&plan]);
         assert_eq!((run.code, run.stderr.as_str()), (code, ""));
         assert!(run.stdout.contains(words), "{words:?} in {}", run.stdout);
         assert_eq!(run.stdout.contains("<== STALE"), code == 1);
     }
-    // Without the image the plan alone is simulated, and that is said.
-    let plan = plan(directory.path(), text(&image));
+    // Without the image the plan alone is simulated, and the report says so.
+    let plan = plan(directory.root(), utf8(&image));
     fs::remove_file(&image).expect("it was there");
     let run = simulate(&[&plan]);
     assert_eq!(run.code, 0);
     assert!(run.stdout.contains("not read: it is not there"), "{}", run.stdout);
-    assert_eq!(simulate(&[&plan, text(&image)]).code, 3);
+    assert_eq!(simulate(&[&plan, utf8(&image)]).code, 3);
     let other = demo::spec().function(function("another_image"));
-    fs::write(&image, other.build()).expect("it can be written");
-    assert_eq!(simulate(&[&plan, text(&image)]).code, 4, "another image");
+    fs::write(&image, other.build()).expect("the file is written");
+    assert_eq!(simulate(&[&plan, utf8(&image)]).code, 4, "another image");
     let run = simulate(&[&plan]);
     assert!(run.stdout.contains("not read: it is another file now"), "{}", run.stdout);
 }
 
 #[test]
-fn what_cannot_be_simulated() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let plan = plan(directory.path(), DEMO);
-    let other = directory.path().join("other.json");
-    let edited = fs::read_to_string(&plan).expect("it is there");
-    fs::write(&other, edited.replacen("\"arm64\"", "\"x86_64\"", 1)).expect("it can be written");
+fn inputs_that_cannot_be_simulated_are_refused() {
+    let directory = Directory::new();
+    let plan = plan(directory.root(), DEMO);
+    let other = directory.path("other.json");
+    let edited = fs::read_to_string(&plan).expect("the file is there");
+    fs::write(&other, edited.replacen("\"arm64\"", "\"x86_64\"", 1)).expect("the file is written");
     for (args, code, words) in [
-        (&[text(&other)][..], 4, "the plan is for x86_64: only arm64 is modelled"),
+        (&[utf8(&other)][..], 4, "the plan is for x86_64: only arm64 is modelled"),
         (&["nothing.json"], 3, "cannot read the plan"),
         (&[&plan, "--pes", "1"], 2, "--pes"),
         (&[&plan, "--pes", "99"], 2, "--pes"),
@@ -117,12 +106,12 @@ exists (1:X4=1 /\\ 1:X5=0)
 ";
 
 #[test]
-fn litmus_tests_are_judged_in_their_order() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn litmus_tests_are_judged_in_the_order_given() {
+    let directory = Directory::new();
     let file = |name: &str, content: &str| {
-        let path = directory.path().join(name);
-        fs::write(&path, content).expect("it can be written");
-        text(&path).to_owned()
+        let path = directory.path(name);
+        fs::write(&path, content).expect("the file is written");
+        utf8(&path).to_owned()
     };
     let a = file("a.litmus", LITMUS);
     let ordered = LITMUS.replace("STR W3,[X2] | LDR W5", "DMB SY | DMB SY;\nSTR W3,[X2] | LDR W5");
@@ -148,7 +137,7 @@ fn litmus_tests_are_judged_in_their_order() {
         ]
     );
     let json = simulate(&["--litmus", &b, "--cache", "dic1-idc1", "--format", "json"]).stdout;
-    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("the report is JSON");
     assert_eq!(json["schema"], "jlctl.simulate/1");
     assert_eq!(json["litmus"][0]["verdicts"][0]["cache"], "dic1-idc1");
     let bad = file("bad.litmus", &LITMUS.replace("LDR W4", "LDXR W4"));
@@ -161,25 +150,24 @@ fn litmus_tests_are_judged_in_their_order() {
     assert!(run.stdout.contains("Unknown"), "{}", run.stdout);
 }
 
-/// A partial result, said to be one.
 #[test]
-fn ctrl_c_ends_with_what_there_is() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("long.litmus");
+fn ctrl_c_ends_with_a_partial_result() {
+    let directory = Directory::new();
+    let path = directory.path("long.litmus");
     let load = "LDR W4,[X1] | LDR W4,[X1] | LDR W4,[X1] | LDR W4,[X1] ;\n";
     let long = format!(
         "AArch64 long\n{{ 0:X1=x; 1:X1=x; 2:X1=x; 3:X1=x; }}\nP0 | P1 | P2 | P3 ;\n{}exists 0:X4=7",
         load.repeat(16)
     );
-    fs::write(&path, long).expect("it can be written");
+    fs::write(&path, long).expect("the file is written");
     let args = ["simulate", "--max-states", "100000000", "--cache", "dic1-idc1", "--litmus"];
     let mut command = jlctl(&args);
     command.arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().expect("it starts");
+    let child = command.spawn().expect("the program starts");
     std::thread::sleep(std::time::Duration::from_millis(500));
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(kill.expect("kill is there").success());
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("the program ends");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(stdout.contains("Unknown"), "{stdout}");

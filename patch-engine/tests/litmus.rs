@@ -1,4 +1,4 @@
-//! Litmus tests of our own: every instruction of the subset, every rule of the model.
+//! Litmus tests for every instruction of the subset and every rule of the model.
 
 use jlctl_patch_engine::simulate::explore::{Bounds, Incomplete};
 use jlctl_patch_engine::simulate::litmus::{Answer, Judged, Litmus};
@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// A test with its answers for DIC=0 IDC=0, DIC=0 IDC=1, DIC=1 IDC=1: A or F.
+/// A test with its answers, A(llowed) or F(orbidden), for DIC=0 IDC=0, DIC=0 IDC=1, DIC=1 IDC=1.
 type Case = (&'static str, String, &'static str);
 
 fn parse(text: &str) -> Litmus {
@@ -18,7 +18,7 @@ fn judge(text: &str, cache: CacheType, rules: RuleSet) -> Judged {
     parse(text).judge(cache, rules, Bounds::default(), &NEVER).expect("all accesses have places")
 }
 
-/// Columns out of instructions: one process a list.
+/// Columns of instructions, from a list for each process.
 fn test(init: &str, columns: &[&[&str]], condition: &str) -> String {
     let names: Vec<String> = (0..columns.len()).map(|at| format!("P{at}")).collect();
     let mut text = format!("AArch64 own\n{{ {init} }}\n{} ;\n", names.join(" | "));
@@ -30,13 +30,13 @@ fn test(init: &str, columns: &[&[&str]], condition: &str) -> String {
     text + condition
 }
 
-/// X1 the patched function, X0 its new first word, X2 a flag, X3 one.
+/// X1 is the patched function, X0 its new first word, X2 a flag, X3 one.
 const SHARED: &str = "0:X0=instr:\"NOP\"; 0:X1=P1:f; 0:X2=x; 0:X3=1; 1:X2=x; 1:X1=P1:f; 1:X5=z;";
 const STALE: &str = "exists (1:X0=1 /\\ 1:X9=1)";
-/// The function: 1 in X9 with its first branch, 2 with NOP in its place.
+/// The function sets X9 to 1 with its first branch, and to 2 with NOP instead.
 const F: [&str; 6] = ["B end", "f: B old", "MOV W9,#2", "RET", "old: MOV W9,#1", "RET"];
 
-/// PE 0 does `writer`; PE 1 loads the flag, does `reader`, and calls the function.
+/// PE 0 executes `writer`; PE 1 loads the flag, executes `reader`, and calls the function.
 fn flip(writer: &[&'static str], reader: &[&'static str]) -> String {
     let call = ["BL f"];
     let reader: Vec<&str> = ["LDR W0,[X2]"]
@@ -246,7 +246,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn own_tests_are_as_expected() {
+fn litmus_tests_have_the_expected_answers() {
     for (name, text, expected) in cases() {
         for (cache, expected) in CacheType::ALL.into_iter().zip(expected.chars()) {
             let judged = judge(&text, cache, RuleSet::all());
@@ -257,7 +257,7 @@ fn own_tests_are_as_expected() {
     }
 }
 
-/// The address is `select`ed: nothing waits for the condition but stores.
+/// With a `select`ed address, stores alone wait for the condition.
 #[test]
 fn a_selected_address_orders_stores_alone() {
     let select = ["CMP W4,#1", "CSEL X6,X1,X8,EQ"];
@@ -284,8 +284,8 @@ fn a_selected_address_orders_stores_alone() {
     }
 }
 
-/// Without any one rule some answer differs.  Exceptions are not in litmus tests: see
-/// `without_a_rule_the_fix_is_none`.
+/// Without any single rule, some answer differs.  Litmus tests have no exceptions: see
+/// `the_fix_needs_every_rule`.
 #[test]
 fn every_rule_is_needed() {
     let answer = |text: &str, cache, rules| {
@@ -305,7 +305,7 @@ fn every_rule_is_needed() {
 }
 
 #[test]
-fn what_is_left_out_changes_no_answer() {
+fn reductions_change_no_answer() {
     for (name, text, _) in cases() {
         for cache in CacheType::ALL {
             let litmus = parse(&text);
@@ -316,7 +316,7 @@ fn what_is_left_out_changes_no_answer() {
 }
 
 #[test]
-fn a_loop_is_unknown_unless_something_is_found() {
+fn a_loop_is_unknown_unless_a_witness_is_found() {
     let text = |condition| test("0:X1=x;", &[&["go: LDR W2,[X1]", "CBZ W2,go"]], condition);
     let bounds = Bounds { states: 1000 };
     let judged = parse(&text("exists 0:X2=1"))
@@ -330,7 +330,7 @@ fn a_loop_is_unknown_unless_something_is_found() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn errors_name_their_line() {
     let one = |insn: &str| test("0:X1=x;", &[&["NOP", insn]], "exists 0:X1=1");
     for (text, words) in [
         (String::new(), "line 1: expected the header \"AArch64 NAME\""),

@@ -1,4 +1,4 @@
-//! Tests of plans from their making to the simulation of what they do.
+//! Tests of plans: planning, checking, application and simulation.
 
 mod litmus;
 mod plans;

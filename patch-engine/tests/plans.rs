@@ -1,4 +1,4 @@
-//! Plans as checks.
+//! Verdicts on plans.
 
 use jlctl_patch_engine::plan_file::{self, PlanDocument};
 use jlctl_patch_engine::simulate::explore::Bounds;
@@ -13,12 +13,12 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn demo() -> PlanDocument {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/expect/plan.json");
-    plan_file::read(&std::fs::read(path).expect("it is there")).expect("it is a plan")
+    plan_file::read(&std::fs::read(path).expect("the file is there")).expect("it is a plan")
 }
 
-/// A plan checked op by op and by classes gives one verdict.
+/// A plan has the same verdict whether it is checked op by op or by classes.
 #[test]
-fn classes_stand_for_their_ops() {
+fn classes_have_the_verdicts_of_their_ops() {
     let document = demo();
     let (classes, ops) = (classes(&document).expect("arm64"), ops(&document).expect("arm64"));
     assert!(classes.len() < ops.len(), "{} of {}", classes.len(), ops.len());
@@ -53,9 +53,9 @@ fn an_empty_plan_is_safe_and_other_architectures_are_refused() {
     }
 }
 
-/// The code decides, not the names: both kernels of the lint's fixtures have the same.
+/// The code decides, not the names of functions, which both kernels share.
 #[test]
-fn the_strategy_of_a_kernel_is_what_its_code_does() {
+fn the_strategy_of_a_kernel_is_derived_from_its_code() {
     use jlctl_analyzer::image::Image;
     let cases = jlctl_a64::lint_cases::all();
     let document = demo();

@@ -1,5 +1,5 @@
-//! Random images and random wishes: what is planned holds, is applied, shows, and is
-//! taken back to the byte.
+//! Random images and random wishes: a plan checks, applies, takes effect, and reverses to the same
+//! bytes.
 
 use jlctl_analyzer::addr::FileOffset;
 use jlctl_analyzer::arch::SiteInsn;
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// Reads the image at `path` and hands it on.
+/// Reads the image at `path` and passes it to `then`.
 fn with_image<T>(path: &Path, then: impl FnOnce(&ReadImage<'_>, Digests) -> T) -> T {
     let file = ImageFile::open(path, Limits::default()).unwrap();
     let image = Image::parse(file.bytes()).unwrap();
@@ -92,7 +92,7 @@ fn apply(path: &Path, document: &PlanDocument, reverse: bool) {
     in_place::<ApplyError>(&patch, || Ok(())).unwrap();
 }
 
-/// A key: initial state, where it lies.  A site: its key, branch sense, distance.
+/// A key is its initial state and its storage; a site is its key, branch sense and distance.
 type Recipe = (Vec<(bool, u8)>, Vec<(usize, bool, u8)>);
 
 fn spec(machine: Machine, big_endian: bool, (keys, sites): &Recipe) -> ImageSpec {
@@ -100,7 +100,7 @@ fn spec(machine: Machine, big_endian: bool, (keys, sites): &Recipe) -> ImageSpec
     if big_endian && machine == Machine::Aarch64 {
         spec.endian = Endian::Big;
     }
-    // The linker of test images needs something in each section.
+    // The linker of test images needs content in each section.
     spec = spec
         .key(KeySpec::new("spare"))
         .function(FunctionSpec::new("spare_text", "random.c", 4))
@@ -108,7 +108,7 @@ fn spec(machine: Machine, big_endian: bool, (keys, sites): &Recipe) -> ImageSpec
     for (at, (on, section)) in keys.iter().enumerate() {
         let key = KeySpec::new(&format!("key_{at}"));
         spec = spec.key(match section % 3 {
-            // Such keys are false: they have no bytes.
+            // Keys without bytes are false.
             0 => key.in_section(DataSection::Bss),
             1 if *on => key.in_section(DataSection::RoAfterInit).initially_true(),
             _ if *on => key.initially_true(),
@@ -186,11 +186,11 @@ proptest! {
                     let jumps = matches!(table.site(*site).insn, SiteInsn::Jmp { .. });
                     assert_eq!(jumps, on ^ table.entry(*site).branch, "the code follows the wish");
                 }
-                // The counter follows where the file has one.
+                // The counter follows if the file has its bytes.
                 assert_eq!(after[&key.address.0], key.is_file_backed() && on);
             }
         });
-        // Planned again for the same states, nothing is left to do in the code.
+        // A second plan for the same states has no ops.
         let again: BTreeMap<usize, Wish> = wishes
             .iter()
             .map(|(key, wish)| (*key, match (wish, before_at(&path, *key, &before)) {
@@ -204,8 +204,7 @@ proptest! {
         prop_assert_eq!(std::fs::read(&path).unwrap(), original);
     }
 
-    /// No image that is damaged makes the planner or the checker fall over, or
-    /// disagree.
+    /// With damaged images, the planner and the checker neither panic nor disagree.
     #[test]
     fn planner_and_checker_agree_on_damaged_images(which in any::<prop::sample::Index>(), number in any::<u8>()) {
         let all = broken::all();
@@ -234,7 +233,7 @@ proptest! {
     }
 }
 
-/// Whether each key counts as on, by address.
+/// Whether each key is on, by address.
 fn states(path: &Path) -> HashMap<u64, bool> {
     with_image(path, |read, _| {
         let keys = read.table.unwrap().keys();
@@ -261,7 +260,7 @@ fn refusals(bytes: &[u8]) -> Vec<Reason> {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_for_its_reason() {
+fn refusals_have_their_reason() {
     use broken::sites;
     for (bytes, reason) in [
         (sites::site_in_data(), Reason::NotExecutable),
@@ -297,7 +296,7 @@ fn what_cannot_be_done_is_refused_for_its_reason() {
 }
 
 #[test]
-fn a_module_is_refused_what_its_loader_would_undo() {
+fn a_module_is_refused_sites_that_its_loader_rewrites() {
     let base = |machine, target: &str| {
         ImageSpec::module("some")
             .on(machine)
@@ -319,7 +318,7 @@ fn a_module_is_refused_what_its_loader_would_undo() {
     assert_eq!(refusals(&likely), [Reason::SiteRelocated]);
 }
 
-/// Changes one thing of a plan and tells what the checker says of it.
+/// Changes one field of a plan and returns the findings of the checker.
 fn tampered(change: impl FnOnce(&mut PlanDocument)) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vmlinux-demo");
@@ -333,7 +332,7 @@ fn tampered(change: impl FnOnce(&mut PlanDocument)) -> Vec<String> {
     })
 }
 
-/// Each claim of a plan, made wrong: the checker names the place.
+/// The checker finds each wrong claim of a plan and names its field.
 #[test]
 fn every_claim_is_checked() {
     type Change = fn(&mut PlanDocument);

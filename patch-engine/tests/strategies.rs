@@ -1,5 +1,5 @@
-//! What each strategy comes to with each cache type, and that the ways to look at
-//! less than everything change nothing.
+//! The verdict on each strategy with each cache type, and the reductions of the state space, which
+//! change no verdict.
 
 use jlctl_patch_engine::simulate::explore::{Bounds, Incomplete};
 use jlctl_patch_engine::simulate::machine::{CacheType, Rule, RuleSet};
@@ -26,8 +26,8 @@ fn worst(setting: &Setting) -> Vec<&'static str> {
     CacheType::ALL.into_iter().map(judge).collect()
 }
 
-/// Strategies with what they come to for DIC=0 IDC=0, DIC=0 IDC=1, DIC=1 IDC=1, by
-/// reasoning from the architecture and by Arm's model of instruction fetch.
+/// Strategies with their verdicts for DIC=0 IDC=0, DIC=0 IDC=1, DIC=1 IDC=1, derived from the
+/// architecture and from Arm's model of instruction fetch.
 const TABLE: [(&str, [&str; 3]); 22] = [
     ("nosync+no-maintenance", ["stale", "stale", "stale"]),
     ("nosync", ["stale", "stale", "stale"]),
@@ -54,7 +54,7 @@ const TABLE: [(&str, [&str; 3]); 22] = [
 ];
 
 #[test]
-fn strategies_are_what_they_are() {
+fn every_strategy_has_the_expected_verdicts() {
     for (name, expected) in TABLE {
         for (others, pes) in [(0, 2), (1, 2), (2, 2), (0, 3)] {
             assert_eq!(worst(&setting(name, others, pes)), expected, "{name} {others} {pes}");
@@ -62,10 +62,10 @@ fn strategies_are_what_they_are() {
     }
 }
 
-/// Four PEs, and three with sites that share a line, for the strategies that matter
-/// most; what is left out is too slow for every run of the tests.
+/// Four PEs, and three PEs with sites that share a line, for the most important strategies; the
+/// others are too slow for every run of the tests.
 #[test]
-fn more_pes_change_nothing() {
+fn more_pes_change_no_verdict() {
     for name in ["isb-self", "kick", "kick-before", "stop-machine"] {
         let two = worst(&setting(name, 0, 2));
         assert_eq!(worst(&setting(name, 0, 4)), two, "{name}");
@@ -74,7 +74,7 @@ fn more_pes_change_nothing() {
 }
 
 #[test]
-fn both_directions_are_alike() {
+fn both_directions_have_the_same_verdicts() {
     for (name, expected) in TABLE {
         let there = setting(name, 0, 2);
         let back = Setting { class: Class::new(BRANCH, NOP, 0), ..there };
@@ -82,7 +82,7 @@ fn both_directions_are_alike() {
     }
 }
 
-/// The steps that the reduction leaves out change no verdict.
+/// The steps that the reductions omit change no verdict.
 #[test]
 fn reductions_change_no_verdict() {
     for strategy in Strategy::all() {
@@ -100,9 +100,9 @@ fn reductions_change_no_verdict() {
     }
 }
 
-/// A handler's entry and return, and all else that the fix rests on, are needed.
+/// The fix depends on every rule, such as the entry to and the return from a handler.
 #[test]
-fn without_a_rule_the_fix_is_none() {
+fn the_fix_needs_every_rule() {
     for (rule, cache) in [
         (Rule::ExceptionsSynchronise, CacheType::Dic1Idc1),
         (Rule::IcInvalidates, CacheType::Dic0Idc1),
@@ -119,10 +119,10 @@ fn without_a_rule_the_fix_is_none() {
     }
 }
 
-/// Words that may not be modified while they are executed are never safe, unless
-/// nobody executes meanwhile.
+/// Instructions that must not be modified during execution are never safe to patch, unless no PE
+/// executes them meanwhile.
 #[test]
-fn other_words_are_constrained_unpredictable() {
+fn other_instructions_are_constrained_unpredictable() {
     let mov = 0x5280_0041; // mov w1, #2
     let class = Class::new(mov, NOP, 0);
     let strategy = Strategy::full(Scheme::Kick);
@@ -130,7 +130,7 @@ fn other_words_are_constrained_unpredictable() {
         let judgement = Setting { strategy, class, pes: 2 }.judge(cache, Bounds::default(), &NEVER);
         let judgement = judgement.expect("two PEs");
         if cache == CacheType::Dic1Idc1 {
-            // A fetch finds one word, but which, nobody says: not safe either.
+            // A fetch returns one of the words, which is unspecified, and thus not safe either.
             assert_ne!(judgement.worst(), Safety::Stale);
         }
         assert_eq!(judgement.worst(), Safety::Unpredictable, "{}", cache.name());
@@ -138,7 +138,7 @@ fn other_words_are_constrained_unpredictable() {
 }
 
 #[test]
-fn bounds_are_never_safe() {
+fn an_exhausted_bound_is_never_safe() {
     let bounds = Bounds { states: 10 };
     let judgement = setting("kick", 0, 2).judge(CacheType::Dic1Idc1, bounds, &NEVER).expect("two");
     assert_eq!(judgement.incomplete, Some(Incomplete::States));
@@ -148,7 +148,7 @@ fn bounds_are_never_safe() {
 }
 
 #[test]
-fn names_name_one_strategy_each() {
+fn strategies_have_unique_names() {
     let all: Vec<Strategy> = Strategy::all().collect();
     assert_eq!(all.len(), Scheme::ALL.len() * Maintenance::ALL.len());
     for strategy in all {
@@ -157,7 +157,7 @@ fn names_name_one_strategy_each() {
     assert_eq!(Strategy::named("kick+full"), None);
 }
 
-/// The defect's shortest execution, step by step.
+/// The shortest stale execution of the defect, step by step.
 #[test]
 fn a_trace_ends_with_the_stale_word() {
     let defect = setting("isb-self", 0, 2);

@@ -1,29 +1,31 @@
-//! The call graph's strongly connected components, each behind those that it calls
-//! (R. Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion).
+//! Strongly connected components of the call graph, each after the components that it calls (R.
+//! Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion).
 
 use crate::program::{CallSite, FuncId, RecoveredProgram};
 
-/// Which component each function is in.
+/// The component of each function.
 ///
 /// Components are numbered in reverse topological order: a call leads to the caller's own
-/// component or to one of a lower number.
+/// component or to one with a lower number.
 #[derive(Debug, Default)]
 pub struct CallOrder {
     component: Vec<u32>,
     /// Functions by component.
     members: Vec<FuncId>,
-    /// Where the members of each component begin, and behind the last where they end.
+    /// Index of the first member of each component in `members`, and the end of the last
+    /// component.
     starts: Vec<usize>,
 }
 
 impl CallOrder {
-    /// The components of `program` by its direct calls, in time linear in these.
+    /// Computes the components of `program` from its direct calls, in time linear in their
+    /// number.
     #[must_use]
     pub fn of(program: &RecoveredProgram<'_>) -> Self {
         Self::new(program.functions().len(), program.calls())
     }
 
-    /// The components of `functions` functions by `calls`, which are sorted by caller.
+    /// Computes the components of `functions` functions from `calls`, which are sorted by caller.
     fn new(functions: usize, calls: &[CallSite]) -> Self {
         let mut search = Tarjan {
             calls,
@@ -46,13 +48,13 @@ impl CallOrder {
         search.order
     }
 
-    /// The number of the component that a function is in.
+    /// The number of the component that holds a function.
     #[must_use]
     pub fn component(&self, id: FuncId) -> u32 {
         self.component[id.index()]
     }
 
-    /// The functions in the component of a function, itself included.
+    /// The functions in the component of a function, including the function itself.
     #[must_use]
     pub fn members(&self, id: FuncId) -> &[FuncId] {
         let component = self.component(id) as usize;
@@ -60,10 +62,10 @@ impl CallOrder {
     }
 }
 
-/// Not yet numbered, or in no component so far.
+/// The function has no number yet, or is in no component yet.
 const UNSEEN: u32 = u32::MAX;
 
-/// Where the calls of each function begin, and behind the last where they end.
+/// Index of the first call of each function, and the end of the calls of the last one.
 fn starts(functions: usize, calls: &[CallSite]) -> Vec<usize> {
     let mut starts = vec![0; functions + 1];
     for call in calls {
@@ -78,9 +80,9 @@ fn starts(functions: usize, calls: &[CallSite]) -> Vec<usize> {
 struct Tarjan<'a> {
     calls: &'a [CallSite],
     starts: Vec<usize>,
-    /// When the search came to each function.
+    /// The order in which the search reaches the functions.
     number: Vec<u32>,
-    /// The least number that is reached from a function through functions still open.
+    /// Tarjan's low-link: the lowest number that a function reaches through open functions.
     lowlink: Vec<u32>,
     /// Functions that are in no component yet.
     open: Vec<usize>,
@@ -97,7 +99,7 @@ impl Tarjan<'_> {
     }
 
     fn from(&mut self, root: usize) {
-        // Functions with their next call.
+        // The functions on the path of the search, each with its next call.
         let mut path = vec![(root, self.starts[root])];
         self.enter(root);
         while let Some((function, call)) = path.last_mut() {
@@ -158,21 +160,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_chain_of_many_needs_no_stack() {
+    fn long_call_chains_need_no_recursion() {
         let count = 200_000;
         let edges: Vec<(u32, u32)> = (1..count).map(|at| (at - 1, at)).collect();
         let order = order_of(count as usize, &edges);
-        assert_eq!(order.component(FuncId(count - 1)), 0, "who calls nobody is first");
+        assert_eq!(order.component(FuncId(count - 1)), 0, "a leaf comes first");
         assert_eq!(order.component(FuncId(0)), count - 1);
         let ring: Vec<(u32, u32)> = edges.into_iter().chain([(count - 1, 0)]).collect();
         assert_eq!(order_of(count as usize, &ring).members(FuncId(7)).len(), count as usize);
     }
 
     proptest! {
-        /// Two functions are in one component exactly if each reaches the other, and no call
-        /// leads to a component of a higher number.
+        /// Two functions are in one component if and only if each reaches the other, and no call
+        /// leads to a component with a higher number.
         #[test]
-        fn components_are_those_of_reachability(
+        fn components_match_reachability(
             edges in proptest::collection::vec((0u32..14, 0u32..14), 0..40),
         ) {
             const COUNT: usize = 14;

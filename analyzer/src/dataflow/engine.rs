@@ -1,4 +1,4 @@
-//! A forward analysis of one function by a worklist, blocks in reverse post-order.
+//! Forward analysis of one function, by a worklist of blocks in reverse post-order.
 
 use super::lattice::Lattice;
 use crate::program::{Block, BlockId, Cfg, Exit};
@@ -6,50 +6,49 @@ use std::collections::BTreeSet;
 
 /// A forward analysis.
 pub trait Analysis {
-    /// What it computes.
+    /// The state that the analysis computes.
     type State: Lattice;
 
-    /// What holds at the entry of the function.
+    /// The state at the entry of the function.
     fn entry(&self) -> Self::State;
 
-    /// Makes `state`, what holds before `block`, what holds behind it.
+    /// Transforms `state` from block entry to block exit.
     fn transfer(&self, block: &Block, state: &mut Self::State);
 
-    /// Makes `state`, what holds behind `block`, what holds on its way to `next`; whether
-    /// that way can be gone.
+    /// Transforms `state` from the exit of `block` to the edge to `next`. Returns false if no
+    /// execution follows the edge in this state.
     fn follow(&self, block: &Block, next: Successor, state: &mut Self::State) -> bool {
         let _ = (block, next, state);
         true
     }
 }
 
-/// Where a block goes on to.
+/// The end of an edge that leaves a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Successor {
     /// A block of the function.
     Block(BlockId),
-    /// Out of the function.
+    /// An exit of the function.
     Exit(Exit),
 }
 
-/// A bound on the work was reached: nothing is known.
+/// The analysis took too many steps and has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {steps} steps in one function")]
 pub struct StepsExceeded {
-    /// The bound.
+    /// The limit that was exceeded.
     pub steps: usize,
 }
 
-/// Steps for each block: a lattice whose chains are longer than this has none of the
-/// functions here.
+/// Steps per block. The lattices used here have shorter chains.
 const STEPS_PER_BLOCK: usize = 200;
-/// Steps that every function may take.
+/// Steps that every function is allowed, whatever its size.
 const STEPS: usize = 10_000;
 
-/// What holds before each block; `None` for those that nothing leads to.
+/// Computes the state at the entry of each block; `None` for an unreachable block.
 ///
 /// # Errors
-/// If it takes too many steps.
+/// If the analysis exceeds its limit of steps.
 pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State>>, StepsExceeded> {
     let order = reverse_post_order(cfg);
     let mut rank = vec![usize::MAX; cfg.blocks.len()];
@@ -92,8 +91,8 @@ pub fn solve<A: Analysis>(cfg: &Cfg, analysis: &A) -> Result<Vec<Option<A::State
     Ok(before)
 }
 
-/// What holds at each exit, by what holds before the blocks: the solution of `analysis`.
-/// An exit that no way leads to is left out; what a tail call does is not yet in.
+/// The state at each reachable exit, computed from `before`, the solution of `analysis`. The
+/// state does not include the effect of a tail call.
 pub fn at_exits<'a, A: Analysis>(
     cfg: &'a Cfg,
     analysis: &'a A,
@@ -112,7 +111,8 @@ pub fn at_exits<'a, A: Analysis>(
     )
 }
 
-/// Blocks that the entry leads to, each before those that follow it but for loops.
+/// The blocks that are reachable from the entry. Each block precedes its successors, except along
+/// the back edges of loops.
 #[must_use]
 pub fn reverse_post_order(cfg: &Cfg) -> Vec<BlockId> {
     let mut seen = vec![false; cfg.blocks.len()];
@@ -158,7 +158,7 @@ mod tests {
         Cfg { blocks: successors.iter().enumerate().map(block).collect(), has_guessed_edges: false }
     }
 
-    /// Which blocks a way from the entry passes.
+    /// The set of blocks on the paths from the entry.
     struct Passed;
 
     impl Analysis for Passed {
@@ -174,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn ways_meet() {
+    fn paths_meet() {
         let diamond = cfg(&[vec![1, 2], vec![3], vec![3], vec![], vec![3]]);
         let before = solve(&diamond, &Passed).unwrap();
         assert_eq!(before[3], Some(Bits(0b111)));
-        assert_eq!(before[4], None, "nothing leads there");
+        assert_eq!(before[4], None, "unreachable");
     }
 
     #[test]
-    fn exits_are_those_that_a_way_leads_to() {
+    fn only_reachable_exits_have_a_state() {
         let mut diamond = cfg(&[vec![1, 2], vec![3], vec![], vec![], vec![]]);
         let exit = |at| Exit::Return { at: Svma(at) };
         diamond.blocks[2].exits = vec![exit(8)];
@@ -192,11 +192,11 @@ mod tests {
         let found: Vec<(Exit, Bits)> =
             at_exits(&diamond, &Passed, before).map(|(_, exit, state)| (exit, state)).collect();
         let expected = [(exit(8), Bits(0b101)), (exit(12), Bits(0b1011)), (exit(13), Bits(0b1011))];
-        assert_eq!(found, expected, "the state behind the block, and none of the unreached");
+        assert_eq!(found, expected, "the state at the end of the block, and no unreachable exit");
     }
 
-    /// As [`Passed`]; a way that has passed block 1 goes on only to even blocks, and none goes
-    /// to the exit at 12.
+    /// As [`Passed`], with infeasible edges: a path that has passed block 1 continues to even
+    /// blocks only, and no path reaches the exit at 12.
     struct Even;
 
     impl Analysis for Even {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_that_cannot_be_gone_are_not() {
+    fn infeasible_edges_are_not_followed() {
         let mut diamond = cfg(&[vec![1, 2], vec![3, 4], vec![3], vec![], vec![]]);
         diamond.blocks[3].exits =
             vec![Exit::Return { at: Svma(12) }, Exit::Return { at: Svma(13) }];
@@ -230,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        /// The result is a fixpoint, and no smaller one exists along any walk.
+        /// The result is a fixpoint, and it reaches exactly the blocks that are reachable.
         #[test]
         fn solutions_are_fixpoints(edges in proptest::collection::vec((0u32..12, 0u32..12), 0..40)) {
             let mut successors = vec![Vec::new(); 12];

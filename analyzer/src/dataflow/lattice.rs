@@ -1,8 +1,8 @@
-//! What an analysis computes for each place in a function.
+//! Lattices: the states of an analysis.
 
-/// A value that grows as ways through a function meet.
+/// A state that grows where paths through a function meet.
 pub trait Lattice: Clone {
-    /// Makes this what holds if either did; whether that changed it.
+    /// Replaces the state by its join with `other`. Returns whether the state has changed.
     fn join(&mut self, other: &Self) -> bool;
 }
 
@@ -21,33 +21,33 @@ impl<A: Lattice, B: Lattice> Lattice for (A, B) {
     }
 }
 
-/// A set of up to 64 things, by number; what is beyond is lost and said to be.
+/// A set of numbers below 64. [`Self::one`] drops a larger number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Bits(pub u64);
 
 impl Bits {
-    /// None of them.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// The one of a number; none if there is no room for it.
+    /// The set of one number; the empty set if the number is 64 or more.
     #[must_use]
     pub fn one(number: usize) -> Self {
         Self(u32::try_from(number).ok().and_then(|number| 1u64.checked_shl(number)).unwrap_or(0))
     }
 
-    /// Whether it has none.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether it has one of those in `other`.
+    /// Whether the two sets have an element in common.
     #[must_use]
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Numbers in it, ascending.
+    /// The numbers in the set, ascending.
     pub fn numbers(self) -> impl Iterator<Item = usize> {
         (0..64).filter(move |number| self.0 >> number & 1 != 0)
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn joins_grow_and_say_so() {
+    fn a_join_reports_growth() {
         let mut bits = (Bits::one(3), false);
         assert!(bits.join(&(Bits::one(63), false)));
         assert!(!bits.join(&(Bits::one(63), false)));

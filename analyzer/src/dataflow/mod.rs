@@ -1,4 +1,8 @@
-//! Forward dataflow over the control flow of functions, and summaries over their calls.
+//! Forward dataflow over the control flow of a function, and summaries over the call graph.
+//!
+//! Every computation has a limit: steps of [`solve`], and evaluations of a component in
+//! [`summarize`].  A function that reaches a limit gets the summary that promises least
+//! ([`Summaries::give_up`]).
 
 mod components;
 mod engine;

@@ -1,34 +1,35 @@
-//! Summaries of functions by a worklist over the call graph: a component is finished before
-//! those that call it begin, and within one it goes on until nothing grows.
+//! Summaries of functions, by a worklist over the call graph. A component is finished before its
+//! callers begin. Within a component the evaluation continues until no summary grows.
 
 use super::components::CallOrder;
 use crate::program::{FuncId, RecoveredProgram};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Summaries that grow as more becomes known of what a function calls.
+/// Summaries that grow as more becomes known about the callees of a function.
 pub trait Summaries {
-    /// Evaluates a function by the summaries of what it calls; whether its own grew.
+    /// Evaluates a function from the summaries of its callees. Returns whether the function's own
+    /// summary has grown.
     fn evaluate(&mut self, id: FuncId) -> bool;
 
-    /// Gives a function the summary that promises least, since its component took too many
-    /// evaluations; whether that is a larger one.
+    /// Gives a function the summary that promises least, because its component has used up its
+    /// evaluations. Returns whether the summary has grown.
     fn give_up(&mut self, id: FuncId) -> bool;
 
-    /// Whether no more is to be known.
+    /// Whether the result is complete, so that the evaluation may stop.
     fn is_enough(&self) -> bool {
         false
     }
 }
 
-/// Evaluations of a component for each function in it: a summary grows once or twice, and a
-/// function is seen again when one that it calls has grown.
+/// Evaluations of a component for each of its functions. A summary grows once or twice, and a
+/// function is evaluated again when the summary of a callee grows.
 const PER_FUNCTION: usize = 16;
-/// Evaluations that every component may have.
+/// Evaluations that every component is allowed, whatever its size.
 const EVALUATIONS: usize = 64;
 
-/// Evaluates `seeds`, then whatever calls a function whose summary grew.  How many functions
-/// were given up.
+/// Evaluates `seeds`, then the callers of every function whose summary grows. Returns the number
+/// of functions that were given up.
 pub fn summarize<S: Summaries>(
     program: &RecoveredProgram<'_>,
     order: &CallOrder,
@@ -41,7 +42,7 @@ pub fn summarize<S: Summaries>(
     drive(program.functions().len(), &callers, order, seeds, summaries)
 }
 
-/// Says which functions call one.
+/// Calls back with each caller of a function.
 type Callers<'a> = &'a dyn Fn(FuncId, &mut dyn FnMut(FuncId));
 
 fn drive<S: Summaries>(
@@ -78,7 +79,8 @@ fn drive<S: Summaries>(
     given_up
 }
 
-/// Functions to evaluate: by component, and in one those first that have waited longest.
+/// The functions to evaluate, by component. Within a component the function that has waited
+/// longest comes first.
 struct Worklist<'a> {
     order: &'a CallOrder,
     waiting: BinaryHeap<Reverse<(u32, usize, FuncId)>>,
@@ -107,8 +109,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A number for each function that grows up to `most`: the greatest of what it calls,
-    /// and one more.
+    /// A number for each function, at most `most`: one more than the greatest number of its
+    /// callees.
     struct CallDepth<'a> {
         edges: &'a [(u32, u32)],
         depth: Vec<usize>,
@@ -154,20 +156,24 @@ mod tests {
         assert_eq!(depth.solve(), 0);
         assert_eq!(depth.depth, [3, 2, 2, 1]);
         assert_eq!(depth.evaluated.len(), 4);
-        assert_eq!((depth.evaluated[0], depth.evaluated[3]), (3, 0), "who is called is first");
+        assert_eq!((depth.evaluated[0], depth.evaluated[3]), (3, 0), "a callee comes first");
     }
 
     #[test]
-    fn a_cycle_that_grows_for_ever_is_given_up() {
+    fn a_cycle_that_never_converges_is_given_up() {
         let edges = [(0, 1), (1, 0), (2, 0)];
         let mut depth = CallDepth::new(3, &edges, usize::MAX);
-        assert_eq!(depth.solve(), 3, "both functions, and the first by what the second got");
+        assert_eq!(depth.solve(), 3, "both functions, and the first again after the second");
         assert_eq!(depth.evaluated.len(), EVALUATIONS + 2 * PER_FUNCTION + 1);
-        assert_eq!(depth.depth, [usize::MAX; 3], "callers see what was given up");
+        assert_eq!(
+            depth.depth,
+            [usize::MAX; 3],
+            "callers see the summary of a function that was given up"
+        );
     }
 
     proptest! {
-        /// Where nothing is given up it is the least fixpoint.
+        /// If no function is given up, the result is the least fixpoint.
         #[test]
         fn summaries_are_fixpoints(
             edges in proptest::collection::vec((0u32..10, 0u32..10), 0..30),

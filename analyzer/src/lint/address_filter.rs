@@ -1,8 +1,8 @@
-//! Whether a function's instructions can make an address, told from each instruction alone:
-//! a cheap step before registers are followed.
+//! Decides from single instructions whether a function may make an address: a cheap filter before
+//! an analysis tracks its registers.
 //!
-//! An address out of range for a page and two displacements is made with instructions that
-//! are rare; a function that has one of them counts as making every address.
+//! An address beyond the range of a page and two displacements needs instructions that are rare.
+//! A function with such an instruction counts as making every address.
 
 use crate::image::Image;
 use crate::program::{
@@ -10,20 +10,20 @@ use crate::program::{
 };
 use std::collections::BTreeSet;
 
-/// What an ADD or SUB without a shift and the displacement of an access add to an address at
-/// most, and take from it, in bytes (Arm ARM C6.2: 12 bits; 12 bits of 8 or 16 bytes; 9 bits,
-/// or 7 of 8 bytes).
+/// The most that an ADD or SUB without a shift and the displacement of an access together add to
+/// an address, and subtract from it, in bytes (Arm ARM C6.2: 12 bits; 12 bits scaled by 8 or 16;
+/// 9 bits, or 7 bits scaled by 8).
 const ADDED: u64 = 0x1000 + 0x1_0000;
 const TAKEN: u64 = 0x1000 + 0x200;
 
-/// Addresses, and the constants of the program that lead to them.
+/// Addresses, and the read-only slots that hold them.
 pub(super) struct AddressFilter {
-    /// In ascending order.
+    /// Ascending.
     targets: Vec<u64>,
 }
 
 impl AddressFilter {
-    /// Of `addresses` in `image`.
+    /// Builds the filter for `addresses` in `image`.
     pub(super) fn of(image: &Image<'_>, addresses: &BTreeSet<u64>) -> Self {
         let own = Self { targets: addresses.iter().copied().collect() };
         let slots = constants(image).filter(|(_, word)| own.is_near(*word));
@@ -33,7 +33,7 @@ impl AddressFilter {
         Self { targets }
     }
 
-    /// Whether an instruction of `id` can bring about one of the addresses.
+    /// Whether an instruction of `id` may make one of the addresses.
     pub(super) fn can_be_in(
         &self,
         program: &RecoveredProgram<'_>,
@@ -41,9 +41,9 @@ impl AddressFilter {
         id: FuncId,
     ) -> bool {
         let range = program.function(id).range;
-        let places = (0..range.size() / INSN_BYTES)
+        let addresses = (0..range.size() / INSN_BYTES)
             .map(|index| range.start().wrapping_add(index * INSN_BYTES));
-        places.filter_map(|at| program.insn(at)).any(|insn| match insn {
+        addresses.filter_map(|at| program.insn(at)).any(|insn| match insn {
             Insn::Constant { value, .. } => match value {
                 Constant::Value(value) => self.is_near(value),
                 Constant::Literal(from) => {
@@ -51,14 +51,14 @@ impl AddressFilter {
                 }
                 Constant::Keep { shift, .. } => shift > 0,
                 Constant::Sum { add, .. } => add.unsigned_abs() >= 0x1000,
-                // The slot that it is loaded from is one of the targets.
+                // The slot of the load is one of the targets.
                 Constant::Loaded { .. } => false,
             },
             _ => false,
         })
     }
 
-    /// Whether `value` is at most what instructions add or take from one of the targets.
+    /// Whether instructions can make one of the targets from `value` by adding or subtracting.
     fn is_near(&self, value: u64) -> bool {
         let first = self.targets.partition_point(|target| *target < value.saturating_sub(TAKEN));
         self.targets.get(first).is_some_and(|target| *target <= value.saturating_add(ADDED))

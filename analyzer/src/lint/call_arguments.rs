@@ -1,4 +1,4 @@
-//! Constants in registers where a call is made.
+//! Constants in registers at a call.
 
 use crate::addr::Svma;
 use crate::image::Image;
@@ -7,13 +7,12 @@ use crate::program::{
     constant_at,
 };
 
-/// KnownConstants with their values where these are known; number 31 is none.
+/// The known values of the registers; register 31 has none.
 pub(super) type KnownConstants = [Option<u64>; 32];
 
-/// Blocks that are followed backwards from a call.
+/// Blocks that are followed backward from a call.
 const DEPTH: usize = 12;
-/// What the registers hold before the instruction at `at`, as far as the blocks that
-/// alone lead there say.
+/// The registers before the instruction at `at`, from the blocks that every path to it passes.
 pub(super) fn registers_at(
     image: &Image<'_>,
     program: &RecoveredProgram<'_>,
@@ -24,9 +23,9 @@ pub(super) fn registers_at(
     let Some(last) = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1) else {
         return registers;
     };
-    let mut way = vec![last];
-    while way.len() < DEPTH {
-        let block = way[way.len() - 1];
+    let mut path = vec![last];
+    while path.len() < DEPTH {
+        let block = path[path.len() - 1];
         let is_before = |from: &&(usize, usize)| from.1 == block;
         let edges: Vec<(usize, usize)> = cfg
             .blocks
@@ -38,11 +37,11 @@ pub(super) fn registers_at(
             .collect();
         let mut before = edges.iter().filter(is_before);
         match (before.next(), before.next()) {
-            (Some((from, _)), None) if block != 0 && !way.contains(from) => way.push(*from),
+            (Some((from, _)), None) if block != 0 && !path.contains(from) => path.push(*from),
             _ => break,
         }
     }
-    for (step, block) in way.iter().enumerate().rev() {
+    for (step, block) in path.iter().enumerate().rev() {
         let start = cfg.blocks[*block].start;
         let next = cfg.blocks.get(block + 1).map(|next| next.start);
         let end = if step == 0 { at } else { next.unwrap_or(at) };

@@ -1,15 +1,15 @@
-//! Readers of patched code that synchronise on their own side, known by what they do.
+//! Readers of patched code that synchronise on their own side, recognised by their instructions.
 //!
-//! Who patches publishes a pointer: it stores to a word of data at a constant address, with
-//! release semantics or behind a barrier, after the patch.  Whoever branches through that word
-//! loads it with acquire semantics, or executes a barrier behind the load, and executes an ISB
-//! before the branch, on every way (Arm ARM B2.4.4: the ISB discards what the reader fetched
-//! before it saw the pointer).  All branches through the word that are found must be so, and
-//! there must be one.
+//! The patcher publishes a pointer: after the patch, it stores to a word of data at a constant
+//! address, with release semantics or after a barrier. A reader that branches through the word
+//! loads it with acquire semantics, or executes a barrier after the load, and executes an ISB
+//! before the branch, on every path. The ISB discards what the reader fetched before it saw the
+//! pointer (Arm ARM B2.4.4). The file must contain at least one branch through the word, and all
+//! of them must follow the pattern.
 //!
-//! That nobody comes to the patched code by another way is not shown: the finding stays, as a
-//! note with this reason.  A flag in place of a pointer, and pointers in objects that are
-//! allocated, are not recognised; a model can name what executes the ISB (consumer-syncs).
+//! This does not show that no other path leads to the patched code, so the finding remains, as a
+//! note with the reason. A flag in place of a pointer, and pointers in allocated objects, are not
+//! recognised. A model can name the function that executes the ISB (consumer-syncs).
 
 use super::address_filter::AddressFilter;
 use super::obligation::Root;
@@ -22,12 +22,12 @@ use crate::program::{AccessKind, Barrier, Block, Cfg, Event, FuncId, INSN_BYTES,
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-/// Functions that return with the obligation, nearest first, in which a pointer is looked for
-/// that they publish.
+/// Functions that return with the obligation and are searched for a published pointer, nearest
+/// first.
 const PUBLISHERS: usize = 16;
 
-/// The readers that synchronise on their own side, if all of those do that go through what
-/// the functions of `reach` publish behind their patches.
+/// The readers that synchronise on their own side, if every branch through a word that the
+/// functions of `reach` publish follows the pattern.
 pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> Vec<FuncId> {
     let published = published(subject, root, reach);
     if published.is_empty() {
@@ -56,21 +56,21 @@ pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> 
     found
 }
 
-/// What happened on some way, of the two that a barrier decides.
+/// The state of the pattern on a path, for a publisher or a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct BarrierOrder {
-    /// Publisher: something was patched. Reader: the word was loaded.
+    /// Publisher: code has been patched. Reader: the word has been loaded.
     has_begun: bool,
-    /// No barrier stands behind that.
+    /// No barrier has followed.
     lacks_barrier: bool,
-    /// No ISB stands behind that barrier.
+    /// No ISB has followed the barrier.
     lacks_isb: bool,
 }
 
 impl BarrierOrder {
     const BEGUN: Self = Self { has_begun: true, lacks_barrier: true, lacks_isb: true };
 
-    /// A barrier was executed, or an access that is one.
+    /// A barrier, or an access that acts as one.
     fn barrier(&mut self) {
         self.lacks_barrier = false;
     }
@@ -90,12 +90,12 @@ impl crate::dataflow::Lattice for BarrierOrder {
     }
 }
 
-/// The bit of the option of DMB and DSB that orders loads, and the one for stores (C6.2).
+/// The bits of the option of DMB and DSB that order loads and stores (C6.2).
 const FOR_LOADS: u32 = 1 << 8;
 const FOR_STORES: u32 = 2 << 8;
 
-/// Executes the instructions of a block with what registers hold.
-fn each(
+/// Executes the instructions of a block and calls back before each with the registers.
+fn for_each_instruction(
     subject: &Subject<'_, '_>,
     values: &RegisterAnalysis<'_, '_>,
     block: &Block,
@@ -111,7 +111,7 @@ fn each(
     }
 }
 
-/// Words of data to which functions that return with the obligation publish.
+/// The words of data that functions with the obligation publish.
 fn published(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> BTreeSet<u64> {
     let mut all = BTreeSet::new();
     for (id, _) in reach.functions.iter().take(PUBLISHERS) {
@@ -150,7 +150,7 @@ struct Publishes<'a, 'b, 'data> {
 }
 
 impl Publishes<'_, '_, '_> {
-    /// Whether code was patched by the instruction at `at`.
+    /// Whether the instruction at `at` patches code.
     fn patches(&self, at: Svma, insn: Insn) -> bool {
         let is_own = self.values.body.id == self.root.function
             && (self.root.sites.iter().any(|(site, _)| *site == at)
@@ -171,26 +171,32 @@ impl Analysis for Publishes<'_, '_, '_> {
     }
 
     fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
-        each(self.subject, &self.values, block, registers, |registers, at, word, insn| {
-            if self.patches(at, insn) {
-                *order = BarrierOrder::BEGUN;
-            }
-            match insn {
-                Insn::Barrier(Barrier::Isb) => {}
-                Insn::Barrier(_) if word & FOR_STORES != 0 => order.barrier(),
-                _ => {}
-            }
-            let store = access(word).filter(|access| access.kind == AccessKind::Store);
-            let Some(access) = store.filter(|_| order.has_begun) else { return };
-            if access.is_ordered || !order.lacks_barrier {
-                self.found.borrow_mut().extend(registers.address(access));
-            }
-        });
+        for_each_instruction(
+            self.subject,
+            &self.values,
+            block,
+            registers,
+            |registers, at, word, insn| {
+                if self.patches(at, insn) {
+                    *order = BarrierOrder::BEGUN;
+                }
+                match insn {
+                    Insn::Barrier(Barrier::Isb) => {}
+                    Insn::Barrier(_) if word & FOR_STORES != 0 => order.barrier(),
+                    _ => {}
+                }
+                let store = access(word).filter(|access| access.kind == AccessKind::Store);
+                let Some(access) = store.filter(|_| order.has_begun) else { return };
+                if access.is_ordered || !order.lacks_barrier {
+                    self.found.borrow_mut().extend(registers.address(access));
+                }
+            },
+        );
     }
 }
 
-/// Whether a function that branches through a word of `published` does so behind an ISB on
-/// every way; `None` if it does not branch through one.
+/// Whether every branch of a function through a word of `published` follows an ISB on every path;
+/// `None` if the function has no such branch.
 fn reads(subject: &Subject<'_, '_>, published: &BTreeSet<u64>, id: FuncId) -> Option<bool> {
     let cfg = subject.cfg(id);
     let values = values(subject, &cfg, id);
@@ -198,9 +204,9 @@ fn reads(subject: &Subject<'_, '_>, published: &BTreeSet<u64>, id: FuncId) -> Op
     match solve(&cfg, &reads) {
         Ok(_) => {
             let found = reads.found.into_inner();
-            (!found.is_empty()).then(|| found.iter().all(|(_, is_behind)| *is_behind))
+            (!found.is_empty()).then(|| found.iter().all(|(_, follows_isb)| *follows_isb))
         }
-        // Nothing is known: it may without one.
+        // Without a result, a branch without an ISB is possible.
         Err(_) => Some(false),
     }
 }
@@ -209,7 +215,7 @@ struct Reads<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     values: RegisterAnalysis<'a, 'data>,
     published: &'a BTreeSet<u64>,
-    /// Branches through what was published, with whether an ISB stands before them.
+    /// Branches through a published word, with whether an ISB precedes them.
     found: RefCell<BTreeSet<(Svma, bool)>>,
 }
 
@@ -221,7 +227,7 @@ impl Analysis for Reads<'_, '_, '_> {
     }
 
     fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
-        each(
+        for_each_instruction(
             self.subject,
             &self.values,
             block,
@@ -234,8 +240,8 @@ impl Analysis for Reads<'_, '_, '_> {
                     if let Some(ValueOrigin::Word(word)) = target
                         && self.published.contains(&word)
                     {
-                        let is_behind = order.has_begun && !order.lacks_isb;
-                        self.found.borrow_mut().insert((at, is_behind));
+                        let follows_isb = order.has_begun && !order.lacks_isb;
+                        self.found.borrow_mut().insert((at, follows_isb));
                     }
                 }
                 _ => {

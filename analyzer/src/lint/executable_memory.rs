@@ -1,18 +1,20 @@
-//! Writes into memory that a program made executable: which of them change code that others
-//! may execute already.
+//! Stores to memory that a program made executable: which of them change code that other threads
+//! may already execute.
 //!
-//! TrackedMemory is followed in one function, by where the pointer to it comes from
-//! ([`super::registers`]); mprotect and mmap are known by their names, and so are functions that
-//! hand their parameters on to mprotect. A store through the pointer changes existing code if
-//! - it was executed here, or the pointer to it published by a store with release semantics,
-//!   after it was made executable, whatever its protection is now; or
-//! - the address is one in the code of the file; or
-//! - the memory is from elsewhere (a parameter, a word of data) and both writable and
-//!   executable at the time. Who keeps it executable while it is written has others executing
-//!   it; but that they do is not seen here, so that this is no more than supposed.
+//! Memory is followed within one function, by the origin of the pointer to it
+//! ([`super::registers`]). mmap and mprotect are known by name; so are, by their calls, functions
+//! that pass their parameters on to mprotect. A store through the pointer changes existing code
+//! in three cases:
 //!
-//! All else is fresh code. Not followed are pointers on the stack and other mappings of the
-//! same memory.
+//! - The memory was executed in this function, or the pointer to it published by a store-release,
+//!   after it was made executable. Its present protection does not matter.
+//! - The address is in the code of the file.
+//! - The memory comes from elsewhere (a parameter, a word of data) and is writable and executable
+//!   at the time. A program that keeps memory executable while it writes usually has other
+//!   threads in it. The lint does not see these threads, so it only assumes that the code exists.
+//!
+//! All other memory is fresh code. Pointers on the stack and other mappings of the same memory
+//! are not followed.
 
 use super::registers::{FunctionBody, RegisterAnalysis, RegisterState, ValueOrigin};
 use super::subject::{PROT_EXEC, PROT_WRITE, Subject};
@@ -23,41 +25,40 @@ use foldhash::{HashMap, HashMapExt as _};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// Functions of libc that write to what their first argument points to.
+/// Functions of libc that write to the memory that their first argument points to.
 const COPIES: [&str; 6] =
     ["memcpy", "memmove", "memset", "__memcpy_chk", "__memmove_chk", "__memset_chk"];
 
-/// How a call sets the protection of memory.
+/// The effect of a function on the protection of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProtectionSetter {
-    /// Of new memory, which it returns; to what the third argument says.
+    /// Maps new memory and returns it; the third argument is the protection.
     Maps,
-    /// Of the memory that the argument of this number points into, to the protection in
-    /// another.
+    /// Sets the protection of the memory at one argument to the value of another.
     Sets { memory: usize, protection: usize },
-    /// The same, to this protection.
+    /// Sets the protection of the memory at an argument to a constant.
     SetsTo { memory: usize, protection: u64 },
 }
 
-/// ExecutableStores of one function that change code which others may execute.
+/// The stores of one function that change existing code.
 #[derive(Debug)]
 pub(super) struct ExecutableStores {
     pub(super) function: FuncId,
-    /// The instructions, by address; calls where it copies by one.
-    pub(super) places: Vec<Svma>,
-    /// Whether that others may execute it is no more than supposed of all of them.
-    pub(super) is_supposed: bool,
+    /// The instructions, by address. A copy is represented by its call.
+    pub(super) addresses: Vec<Svma>,
+    /// Whether it is only assumed, for all of them, that the code exists.
+    pub(super) is_assumed: bool,
 }
 
-/// The stores that change code which others may execute, by function.
+/// The stores that change existing code, by function.
 pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<ExecutableStores> {
     if subject.is_kernel {
         return Vec::new();
     }
-    let settings = settings(subject);
+    let setters = setters(subject);
     let copies: Vec<FuncId> = imports(subject, &COPIES).map(|(id, _)| id).collect();
     let mut callers: Vec<FuncId> =
-        settings.keys().flat_map(|id| subject.program.callers(*id)).map(|c| c.caller).collect();
+        setters.keys().flat_map(|id| subject.program.callers(*id)).map(|c| c.caller).collect();
     callers.sort_unstable();
     callers.dedup();
     let of = |id: FuncId| {
@@ -65,16 +66,15 @@ pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<ExecutableStores> {
         let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
         let values = RegisterAnalysis { image: subject.image, body };
         let found = RefCell::default();
-        let regions =
-            MemoryAnalysis { subject, values, settings: &settings, copies: &copies, found };
+        let regions = MemoryAnalysis { subject, values, setters: &setters, copies: &copies, found };
         let solved = solve(&cfg, &regions);
         if !solved.is_ok_and(|before| before.iter().flatten().all(|(_, memory)| memory.is_all)) {
             subject.unfollowed.set(subject.unfollowed.get() + 1);
         }
         let found = regions.found.into_inner();
-        let is_supposed = found.values().all(|is_supposed| *is_supposed);
-        let places: Vec<Svma> = found.into_keys().collect();
-        (!places.is_empty()).then_some(ExecutableStores { function: id, places, is_supposed })
+        let is_assumed = found.values().all(|is_assumed| *is_assumed);
+        let addresses: Vec<Svma> = found.into_keys().collect();
+        (!addresses.is_empty()).then_some(ExecutableStores { function: id, addresses, is_assumed })
     };
     callers.into_iter().filter_map(of).collect()
 }
@@ -87,14 +87,14 @@ fn imports<'a>(
     imports.map(|(id, name)| (*id, name.as_str())).filter(|(_, name)| names.contains(name))
 }
 
-/// Calls by which a function is one that sets protections: it does so through so many others.
+/// Levels of functions that pass their parameters on.
 const LAYERS: usize = 3;
 
-/// Instructions of the longest function that is taken for one that hands parameters on.
+/// Instructions of the longest function that is recognised as passing its parameters on.
 const LONGEST: u64 = 256;
 
-/// The functions that set protections: mmap, mprotect, and those that hand parameters on.
-fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
+/// The functions that set protections: mmap, mprotect, and those that pass their parameters on.
+fn setters(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
     let mut all = HashMap::new();
     for (id, name) in imports(subject, &["mmap", "mmap64", "mprotect"]) {
         let setting = match name {
@@ -108,7 +108,7 @@ fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
             subject.program.callers(*id).map(move |call| (call, *setting))
         });
         let new: Vec<(FuncId, ProtectionSetter)> =
-            calls.filter_map(|(call, setting)| handed_on(subject, call, setting)).collect();
+            calls.filter_map(|(call, setting)| forwarding(subject, call, setting)).collect();
         let before = all.len();
         for (id, setting) in new {
             all.entry(id).or_insert(setting);
@@ -120,8 +120,9 @@ fn settings(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
     all
 }
 
-/// What the caller is if it hands its parameters on to a function of this setting.
-fn handed_on(
+/// The effect of the caller, if it passes its parameters on to a function with the effect
+/// `setting`.
+fn forwarding(
     subject: &Subject<'_, '_>,
     call: CallSite,
     setting: ProtectionSetter,
@@ -150,7 +151,7 @@ fn handed_on(
     Some((call.caller, setting))
 }
 
-/// What the registers hold before the instruction at `at` of `id`.
+/// The registers before the instruction at `at` in `id`.
 fn registers_before(subject: &Subject<'_, '_>, id: FuncId, at: Svma) -> Option<RegisterState> {
     let cfg = subject.cfg(id);
     let values = RegisterAnalysis {
@@ -166,26 +167,26 @@ fn registers_before(subject: &Subject<'_, '_>, id: FuncId, at: Svma) -> Option<R
     Some(registers)
 }
 
-/// What happened to memory on some way.
+/// The state of a piece of memory on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct MemoryUse {
     /// It is writable and executable.
-    is_both: bool,
-    /// It was made executable.
+    is_writable_and_executable: bool,
+    /// It has been made executable.
     was_executable: bool,
-    /// Since then it was executed, or the pointer to it published.
+    /// Since then it has been executed, or the pointer to it published.
     is_in_use: bool,
 }
 
-/// TrackedMemory that was made executable, by where the pointer to it comes from.
+/// Memory that was made executable, by the origin of the pointer to it.
 #[derive(Debug, Clone)]
 struct TrackedMemory {
     regions: Vec<(ValueOrigin, MemoryUse)>,
-    /// Whether there was room for all of it.
+    /// Whether all memory is tracked.
     is_all: bool,
 }
 
-/// TrackedMemory that is followed in one function.
+/// Pieces of memory that are tracked in one function.
 const MOST_REGIONS: usize = 8;
 
 impl TrackedMemory {
@@ -194,7 +195,7 @@ impl TrackedMemory {
         found.map_or(MemoryUse::default(), |(_, region)| *region)
     }
 
-    /// Notes what happened to memory, as far as there is room; whether that is new.
+    /// Records the state of memory, if there is room. Returns whether the record has changed.
     fn set(&mut self, origin: ValueOrigin, region: MemoryUse) -> bool {
         let has_room = self.regions.len() < MOST_REGIONS;
         match self.regions.iter_mut().find(|(known, _)| *known == origin) {
@@ -207,7 +208,7 @@ impl TrackedMemory {
         }
     }
 
-    /// The call that returned `origin` is made again: what it returns now is other memory.
+    /// The call that returned `origin` is executed again and returns other memory.
     fn forget(&mut self, origin: ValueOrigin) {
         self.regions.retain(|(known, _)| *known != origin);
     }
@@ -220,7 +221,8 @@ impl Lattice for TrackedMemory {
         for (origin, there) in &other.regions {
             let here = self.get(*origin);
             let both = MemoryUse {
-                is_both: here.is_both || there.is_both,
+                is_writable_and_executable: here.is_writable_and_executable
+                    || there.is_writable_and_executable,
                 was_executable: here.was_executable || there.was_executable,
                 is_in_use: here.is_in_use || there.is_in_use,
             };
@@ -233,14 +235,14 @@ impl Lattice for TrackedMemory {
 struct MemoryAnalysis<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     values: RegisterAnalysis<'a, 'data>,
-    settings: &'a HashMap<FuncId, ProtectionSetter>,
+    setters: &'a HashMap<FuncId, ProtectionSetter>,
     copies: &'a [FuncId],
-    /// Places with whether that they change code in use is no more than supposed.
+    /// Stores to existing code, with whether it is only assumed that the code exists.
     found: RefCell<BTreeMap<Svma, bool>>,
 }
 
 impl MemoryAnalysis<'_, '_, '_> {
-    /// A pointer is written through at `at`.
+    /// A store at `at` through a pointer with this origin.
     fn write(&self, origin: ValueOrigin, at: Svma, memory: &TrackedMemory) {
         let region = memory.get(origin);
         let is_in_use = match origin {
@@ -250,7 +252,7 @@ impl MemoryAnalysis<'_, '_, '_> {
             _ => region.is_in_use,
         };
         let is_from_elsewhere = matches!(origin, ValueOrigin::Entry(_) | ValueOrigin::Word(_));
-        if is_in_use || is_from_elsewhere && region.is_both {
+        if is_in_use || is_from_elsewhere && region.is_writable_and_executable {
             *self.found.borrow_mut().entry(at).or_insert(true) &= !is_in_use;
         }
     }
@@ -264,7 +266,7 @@ impl MemoryAnalysis<'_, '_, '_> {
         let argument = |number: usize| registers.argument(number);
         let protection =
             |number| argument(number).and_then(super::registers::RegisterValue::as_number);
-        let (origin, protection) = match self.settings.get(&callee) {
+        let (origin, protection) = match self.setters.get(&callee) {
             Some(ProtectionSetter::Maps) => {
                 memory.forget(ValueOrigin::Result(at));
                 (Some(ValueOrigin::Result(at)), protection(2))
@@ -284,13 +286,13 @@ impl MemoryAnalysis<'_, '_, '_> {
         if let (Some(origin), Some(protection)) = (origin, protection) {
             let region = memory.get(origin);
             let is_executable = protection & PROT_EXEC != 0;
-            let is_both = is_executable && protection & PROT_WRITE != 0;
+            let is_writable_and_executable = is_executable && protection & PROT_WRITE != 0;
             let was_executable = region.was_executable || is_executable;
-            memory.set(origin, MemoryUse { is_both, was_executable, ..region });
+            memory.set(origin, MemoryUse { is_writable_and_executable, was_executable, ..region });
         }
     }
 
-    /// Something goes to where a register points, or is told of it.
+    /// The memory is branched to, or the pointer to it published.
     fn use_of(origin: ValueOrigin, memory: &mut TrackedMemory) {
         let region = memory.get(origin);
         if region.was_executable {
@@ -314,12 +316,12 @@ impl MemoryAnalysis<'_, '_, '_> {
         }
         if let Some(access) = access(word).filter(|access| access.kind == AccessKind::Store) {
             let base = state.0.get(access.base).map(|value| value.origin);
-            // A number is the place itself: another offset is another place.
-            let place = match base {
+            // A constant is the address itself, so the offset counts.
+            let origin = match base {
                 Some(ValueOrigin::Number(_)) => state.0.address(access).map(ValueOrigin::Number),
                 other => other,
             };
-            place.into_iter().for_each(|place| self.write(place, at, &state.1));
+            origin.into_iter().for_each(|origin| self.write(origin, at, &state.1));
             let stored = state.0.get(access.register).filter(|_| access.is_ordered);
             stored.into_iter().for_each(|value| Self::use_of(value.origin, &mut state.1));
         }

@@ -1,4 +1,4 @@
-//! Findings, and what was looked at.
+//! Findings and coverage: the result of the lint.
 
 use super::rule::{Level, RuleDescriptor};
 use super::subject::Subject;
@@ -6,18 +6,18 @@ use crate::addr::Svma;
 use crate::program::FuncId;
 use std::time::Duration;
 
-/// What happens at a step of a witness.
+/// The role of a step in a witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Where the path begins: a function that others can call.
+    /// The start of the path: a function that other code can enter.
     Entry,
-    /// A call on the way.
+    /// A call on the path.
     Call,
-    /// Where instructions are patched, or made executable.
+    /// The patch, or the change of protection that makes code executable.
     Patch,
-    /// A synchronisation, at the wrong place or too weak.
+    /// A synchronisation that is too early or too weak.
     Sync,
-    /// Where the path returns without one.
+    /// The return without a synchronisation.
     Exit,
 }
 
@@ -35,7 +35,7 @@ impl Role {
     }
 }
 
-/// How an edge of a witness is known; the weakest decides the confidence.
+/// The evidence for an edge of a witness. The weakest edge decides the confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Evidence {
     /// A direct call (BL).
@@ -46,8 +46,8 @@ pub enum Evidence {
     Argument,
     /// A pointer in data, relocations applied.
     Data,
-    /// A call through a register that was not resolved, or a step in a function whose
-    /// flow of control is a guess: where a BR of it goes was not resolved.
+    /// A call through a register that was not resolved, or a step in a function with guessed
+    /// edges (a BR without known targets).
     Unresolved,
 }
 
@@ -65,63 +65,63 @@ impl Evidence {
     }
 }
 
-/// One step of the way that shows a finding.
+/// One step of a witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessStep {
-    /// What happens there.
+    /// Role of the step.
     pub role: Role,
-    /// The function that it happens in.
+    /// The function that contains the instruction.
     pub function: String,
-    /// The instruction.
+    /// Address of the instruction.
     pub address: Svma,
-    /// The function called there, if one is.
+    /// The called function, if the step is a call.
     pub callee: Option<String>,
-    /// How the call is known; `None` where there is none.
+    /// The evidence for the call; `None` if the step has no call.
     pub evidence: Option<Evidence>,
 }
 
-/// Functions that a finding reaches.
+/// The functions that a finding affects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Affected {
-    /// Functions that may return with it.
+    /// Functions that may return with the obligation.
     pub functions: usize,
-    /// Those of them that are exported to modules or other programs.
+    /// Exported functions among them.
     pub exported: usize,
-    /// Those of them that are system calls.
+    /// System calls among them.
     pub system_calls: usize,
-    /// Names of the best known of them: system calls first, then exported ones.
+    /// Names of a few of them: system calls first, then exported functions.
     pub best_known: Vec<String>,
 }
 
-/// Something that a rule found.
+/// A finding of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Code of the rule.
     pub rule: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub level: Level,
-    /// The function that is to be mended: the root cause.
+    /// The root cause: the function to be repaired.
     pub function: Option<String>,
-    /// Where in it, or the place in data that it is about.
+    /// The instruction in the function, or the data that the finding is about.
     pub address: Option<Svma>,
-    /// What is wrong, in one sentence.
+    /// The defect, in one sentence.
     pub message: String,
-    /// The way from an entry point to the patch to the return; empty where the
-    /// finding is about one place.
+    /// The path from an entry point to the patch and back to the return; empty if the finding is
+    /// about a single instruction.
     pub witness: Vec<WitnessStep>,
-    /// Functions that it reaches.
+    /// The functions that it affects.
     pub affected: Affected,
-    /// Why upstream holds it to be right, if it does.
+    /// The reason why upstream considers the code correct, if it does.
     pub tolerated: Option<String>,
-    /// What tells the finding from others and does not change with addresses: rule,
-    /// functions and call chain; functions by the paths that their symbols are mangled from,
-    /// so that those of generic functions may have it together.
+    /// Identifies the finding independently of addresses: rule, functions and call chain.
+    /// Functions are named by the path in their mangled symbol, so instances of a generic
+    /// function may share a fingerprint.
     pub fingerprint: String,
 }
 
 impl Finding {
-    /// A finding about the instruction at `at` in `function`.  `detail` tells it from others
-    /// of the rule in the function.
+    /// A finding about the instruction at `at` in `function`. `detail` distinguishes findings of
+    /// the same rule in one function.
     pub(super) fn at(
         subject: &Subject<'_, '_>,
         rule: &'static RuleDescriptor,
@@ -145,52 +145,52 @@ impl Finding {
     }
 }
 
-/// What was looked at, and what could not be.
+/// The parts of the file that were analysed, and the parts that could not be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {
     /// Functions found.
     pub functions: usize,
     /// Instructions in them.
     pub instructions: usize,
-    /// Words of code that no decoder knows.
+    /// Code words that no decoder knows.
     pub undecoded: usize,
     /// Calls through registers that were not resolved.
     pub unresolved_calls: usize,
-    /// BRs whose targets a table or a constant says.
+    /// BRs whose targets come from a table or a constant.
     pub resolved_jumps: usize,
-    /// BRs that use a table of which nothing says where it ends.
+    /// BRs with a table whose end is a guess.
     pub guessed_jumps: usize,
-    /// BRs of which nothing is known: tail calls through pointers, and others.
+    /// BRs with unknown targets: tail calls through pointers, and others.
     pub unresolved_jumps: usize,
-    /// Functions that patch or maintain caches, by name or by what they do.
+    /// Functions that patch or maintain caches, by name or by their instructions.
     pub patchers: usize,
     /// Functions that make other CPUs synchronise.
     pub syncs: usize,
-    /// Bounds that were reached, in words: the result is then no proof.
+    /// Limits that were reached, as text. The result is then no proof.
     pub caps: Vec<String>,
 }
 
-/// How long a part of the work took.
+/// Duration of a phase of the analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Phase {
-    /// What was done.
+    /// Name of the phase.
     pub name: &'static str,
-    /// How long it took.
+    /// Its duration.
     pub time: Duration,
 }
 
 /// The result for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LintReport {
-    /// What was found, the worst first, then by rule and function.
+    /// The findings, most severe first, then by rule and function.
     pub findings: Vec<Finding>,
-    /// What was looked at.
+    /// Coverage of the analysis.
     pub coverage: Coverage,
-    /// Whether the file patches code at all: if not, there is nothing to judge.
+    /// Whether the file patches code. If it does not, the lint has no verdict.
     pub is_applicable: bool,
-    /// Doubts about the models: a function that is said to synchronise and does
-    /// not, a name that no function has.
+    /// Doubts about the models: a function that should synchronise by its model but does not, or
+    /// a name that no function has.
     pub model_warnings: Vec<String>,
-    /// Parts of the work with their times.
+    /// Phases of the analysis.
     pub phases: Vec<Phase>,
 }

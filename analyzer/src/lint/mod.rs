@@ -1,10 +1,24 @@
-//! Finds code that patches code and never tells the other CPUs.
+//! Finds arm64 code that patches code without making the other CPUs synchronise.
 //!
-//! A [`crate::program::RecoveredProgram`] is recovered from the code; models say by name, and
-//! shapes by instructions, which functions patch, maintain caches and synchronise; each
-//! rule has a file of its own that says what it finds, how, and what it misses.
+//! [`lint`] recovers a [`crate::program::RecoveredProgram`] from the code. Models decide by name,
+//! and patterns of instructions decide by content, which functions patch, maintain caches and
+//! synchronise. Each rule is one file in `rules`, with one descriptor: what the rule finds, how,
+//! and what it misses.
 //!
-//! What this is not for: architectures other than arm64, and sources.
+//! # A lint never passes silently
+//! A file that patches no code is not applicable. A file that cannot be read fails the run, while
+//! the other files are still analysed. Files that contain only other instruction sets are
+//! refused. Modules are analysed after their kernel, whose [`KernelSummary`] tells what its
+//! exported functions do. Findings own their strings and addresses, so a file can be dropped
+//! before the next one is read.
+//!
+//! # A limit is an answer of its own
+//! A function that reaches a limit gets the summary that promises least: it returns with the
+//! obligation, and it does not synchronise. The coverage counts such functions, and a finding
+//! that depends on one is a warning.
+//!
+//! # Not covered
+//! Architectures other than arm64, and source code.
 
 mod address_filter;
 mod call_arguments;

@@ -1,44 +1,45 @@
-//! What functions do, by name: the built-in models and those of a configuration.
+//! Roles of functions by name: the built-in models, the models of a configuration, and the
+//! summary of a kernel.
 
 use super::rule::Level;
 use crate::pattern::{Pattern, PatternError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a function does to code.
+/// The role of a function in patching code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FunctionRole {
-    /// Writes instructions and neither maintains caches nor synchronises.
+    /// Writes instructions. Neither maintains caches nor synchronises.
     Writes,
-    /// Changes existing code, maintains caches, and makes no other CPU synchronise.
+    /// Patches existing code and maintains caches. Does not synchronise the other CPUs.
     Patches,
-    /// Changes existing code, and synchronises before it returns.
+    /// Patches existing code and synchronises before it returns.
     PatchesAndSyncs,
-    /// Maintains instruction caches, and makes no other CPU synchronise.
+    /// Maintains instruction caches. Does not synchronise the other CPUs.
     Maintains,
-    /// Makes all other CPUs synchronise, and waits for it.
+    /// Makes all other CPUs synchronise and waits for them.
     Syncs,
-    /// The same if the argument of this number is not zero.
+    /// As [`Self::Syncs`], if the argument with this number is not zero.
     SyncsIfArgument(usize),
-    /// The same if the function in the argument of this number executes an ISB.
+    /// As [`Self::Syncs`], if the function in the argument with this number executes an ISB.
     SyncsIfCallbackIsbs(usize),
-    /// Executed by those who read patched code, before they execute it: a safepoint or
-    /// code barrier with an ISB of its own.
+    /// Called by readers of patched code before they execute it: a safepoint or code barrier with
+    /// an ISB of its own.
     ConsumerSyncs,
     /// Does not return.
     NoReturn,
-    /// Runs before there are other CPUs, or on code that nothing can reach.
+    /// Runs before the other CPUs are started, or on code that no CPU can reach.
     BootOnly,
-    /// Need not synchronise, as upstream argues.
+    /// Need not synchronise, for a reason that upstream gives.
     Tolerated,
 }
 
-/// What a model says of the functions of some names.
+/// A model: the role of the functions with certain names.
 #[derive(Debug)]
 pub struct FunctionModel {
-    /// What they do.
+    /// Their role.
     pub role: FunctionRole,
-    /// Why upstream holds that to be right.
+    /// The reason why upstream considers that correct.
     pub reason: Option<String>,
     /// Their names, as written.
     pub names: Vec<String>,
@@ -46,15 +47,15 @@ pub struct FunctionModel {
 }
 
 impl FunctionModel {
-    /// Whether it speaks of a function of this name; what a compiler adds behind a
-    /// dot does not count.
+    /// Whether the model covers a function with this name. A suffix that the compiler adds after
+    /// a dot is ignored.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let name = name.split('.').next().unwrap_or(name);
         self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether the names are plain ones, none with wildcards.
+    /// Whether no name has wildcards.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !self.names.iter().any(|name| Pattern::is_pattern(name))
@@ -64,67 +65,67 @@ impl FunctionModel {
 /// What the exported functions of a kernel do, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelSummary {
-    /// Functions that may return with existing code patched and other CPUs not
-    /// synchronised, with the function that patches.
+    /// Functions that may return with existing code patched and the other CPUs not synchronised,
+    /// each with the function that patches.
     pub pending: BTreeMap<String, String>,
-    /// Functions that patch existing code, exported or not, each with whether it is a
-    /// finding above a note that nobody synchronises.
+    /// Functions that patch existing code, exported or not. The value tells whether the missing
+    /// synchronisation is a finding above the level note.
     pub patchers: BTreeMap<String, bool>,
-    /// Functions that make other CPUs synchronise on every way through them.
+    /// Functions that make the other CPUs synchronise on every path.
     pub syncs: BTreeSet<String>,
 }
 
-/// Findings that are not to count.
+/// Suppresses findings.
 #[derive(Debug)]
 pub struct Suppression {
-    /// Code of the rule; all if `None`.
+    /// Code of the rule; `None` for every rule.
     pub rule: Option<String>,
-    /// The root function; all if `None`.
+    /// The function that is the root cause; `None` for every function.
     pub function: Option<Pattern>,
-    /// Path of the file; all if `None`.
+    /// Path of the file; `None` for every file.
     pub file: Option<Pattern>,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// The suppression as written, for reports.
     pub text: String,
 }
 
-/// What a user adds to the models, and findings that are not to count.
+/// Models and suppressions of a user.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// Models, before the built-in ones.
+    /// The models. They precede the built-in ones.
     pub functions: Vec<FunctionModel>,
-    /// Findings that are not to count.
+    /// The suppressions.
     pub suppressions: Vec<Suppression>,
 }
 
-/// Why a configuration cannot be used.
+/// The error in a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// No TOML, or fields that are not known.
+    /// It is not TOML, or has unknown fields.
     #[error("{0}")]
     Syntax(#[from] toml::de::Error),
     /// A pattern that cannot be compiled.
-    #[error("{place}: {error}")]
+    #[error("{entry_name}: {error}")]
     Pattern {
-        /// Where.
-        place: String,
-        /// What is wrong with it.
+        /// The entry.
+        entry_name: String,
+        /// The error in the pattern.
         error: PatternError,
     },
-    /// A role that needs more, or less.
-    #[error("{place}: {what}")]
+    /// A role with a missing or superfluous field.
+    #[error("{entry_name}: {expected}")]
     Role {
-        /// Where.
-        place: String,
-        /// What was expected.
-        what: &'static str,
+        /// The entry.
+        entry_name: String,
+        /// The expected field.
+        expected: &'static str,
     },
     /// A suppression without a reason.
-    #[error("{place}: expected a reason, found none: say why the finding is not to count")]
+    #[error("{entry_name}: expected a reason, found none: say why the finding is suppressed")]
     NoReason {
-        /// Where.
-        place: String,
+        /// The entry.
+        entry_name: String,
     },
 }
 
@@ -176,7 +177,7 @@ impl Config {
     /// Reads a configuration (TOML).
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// The first error, with the entry that contains it.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(text)?;
         let functions = file.function.into_iter().enumerate().map(|(at, entry)| model(at, entry));
@@ -196,17 +197,17 @@ pub(super) fn built_in(is_kernel: bool) -> Config {
         true => include_str!("model/arm64-kernel.toml"),
         false => include_str!("model/arm64-user.toml"),
     };
-    // A test reads both.
+    // A test parses both texts.
     Config::parse(text).unwrap_or_default()
 }
 
-fn pattern(place: &dyn Fn() -> String, text: &str) -> Result<Pattern, ConfigError> {
-    Pattern::parse(text).map_err(|error| ConfigError::Pattern { place: place(), error })
+fn pattern(entry_name: &dyn Fn() -> String, text: &str) -> Result<Pattern, ConfigError> {
+    Pattern::parse(text).map_err(|error| ConfigError::Pattern { entry_name: entry_name(), error })
 }
 
 fn model(at: usize, entry: FunctionEntry) -> Result<FunctionModel, ConfigError> {
-    let place = || format!("function {}", at + 1);
-    let wrong = |what| ConfigError::Role { place: place(), what };
+    let entry_name = || format!("function {}", at + 1);
+    let wrong = |expected| ConfigError::Role { entry_name: entry_name(), expected };
     let argument = || entry.argument.filter(|argument| *argument < 8);
     let needed = "expected argument, the number of a parameter below 8";
     let role = match entry.role {
@@ -229,15 +230,15 @@ fn model(at: usize, entry: FunctionEntry) -> Result<FunctionModel, ConfigError> 
     if matches!(role, FunctionRole::Tolerated) && entry.reason.is_none() {
         return Err(wrong("expected a reason with the role tolerated"));
     }
-    let patterns = entry.names.iter().map(|name| pattern(&place, name));
+    let patterns = entry.names.iter().map(|name| pattern(&entry_name, name));
     let patterns = patterns.collect::<Result<_, _>>()?;
     Ok(FunctionModel { role, reason: entry.reason, names: entry.names, patterns })
 }
 
 fn suppression(at: usize, entry: SuppressEntry) -> Result<Suppression, ConfigError> {
-    let place = || format!("suppress {}", at + 1);
+    let entry_name = || format!("suppress {}", at + 1);
     let reason = entry.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.ok_or_else(|| ConfigError::NoReason { place: place() })?;
+    let reason = reason.ok_or_else(|| ConfigError::NoReason { entry_name: entry_name() })?;
     let field =
         |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name} = {text:?}"));
     let text = [
@@ -246,7 +247,7 @@ fn suppression(at: usize, entry: SuppressEntry) -> Result<Suppression, ConfigErr
         field("file", &entry.file),
     ];
     let text = text.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let compile = |text: Option<String>| text.map(|text| pattern(&place, &text)).transpose();
+    let compile = |text: Option<String>| text.map(|text| pattern(&entry_name, &text)).transpose();
     Ok(Suppression {
         rule: entry.rule,
         function: compile(entry.function)?,
@@ -256,7 +257,7 @@ fn suppression(at: usize, entry: SuppressEntry) -> Result<Suppression, ConfigErr
     })
 }
 
-/// The level that a role leaves of a finding.
+/// The level of a finding whose code upstream may tolerate.
 pub(super) const fn level_of(is_tolerated: bool, level: Level) -> Level {
     if is_tolerated { Level::Note } else { level }
 }
@@ -266,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_models_are_read() {
+    fn built_in_models_parse() {
         for text in [include_str!("model/arm64-kernel.toml"), include_str!("model/arm64-user.toml")]
         {
             let config = Config::parse(text).unwrap();
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn errors_name_the_entry() {
         for (text, word) in [
             (
                 "[[function]]\nrole = \"syncs-if-argument\"\nnames = [\"a\"]",

@@ -1,8 +1,9 @@
-//! The obligation to synchronise: who makes it, and which functions return with it.
+//! The obligation to synchronise: the functions that create it, and whether a function returns
+//! with it.
 //!
-//! On a way through a function it is none, pending from some of the places that patch, or
-//! fulfilled; where ways meet, all of them may hold. Obligations of different roots do not
-//! meet, so that each is followed by itself ([`super::reach`]).
+//! On a path through a function, the obligation does not exist, is pending from some of the
+//! patches, or is fulfilled. Where paths meet, several of these may hold. The obligations of
+//! different roots are independent, so each is followed on its own ([`super::reach`]).
 
 use super::executable_memory;
 use super::model::FunctionRole;
@@ -16,36 +17,36 @@ use foldhash::{HashMap, HashMapExt as _};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A way leads here on which code was patched and nobody synchronised since.
+/// On some path to this point, code was patched and no synchronisation followed.
 pub(super) const PENDING: Bits = Bits(1);
-/// A synchronisation lies on the way.
+/// A synchronisation precedes this point on some path.
 const SYNCED: Bits = Bits(2);
-/// Code was patched behind a synchronisation.
+/// Code was patched after a synchronisation.
 pub(super) const LATE: Bits = Bits(4);
-/// An ISB stands behind the patch, on this CPU alone.
+/// An ISB follows the patch, on this CPU only.
 pub(super) const LOCAL: Bits = Bits(8);
 
-/// A function that patches, and how.
+/// A function that patches, with its patches.
 #[derive(Debug, Clone)]
 pub(super) struct Root {
     pub(super) function: FuncId,
     /// The calls that patch, by address.
     pub(super) sites: Vec<(Svma, FuncId)>,
-    /// Stores into memory that was made executable, and calls that copy there, by address.
+    /// Stores to memory that was made executable, and calls that copy to it, by address.
     pub(super) stores: Vec<Svma>,
-    /// Whether existing code is patched; else some was written and caches maintained.
+    /// Whether existing code is patched. Otherwise the function writes code and maintains caches.
     pub(super) patches: bool,
-    /// Whether that existing code is patched is no more than supposed ([`super::executable_memory`]).
-    pub(super) is_supposed: bool,
+    /// Whether it is only assumed that existing code is patched ([`super::executable_memory`]).
+    pub(super) is_assumed: bool,
 }
 
 impl Root {
     const fn new(function: FuncId) -> Self {
-        Self { function, sites: Vec::new(), stores: Vec::new(), patches: false, is_supposed: false }
+        Self { function, sites: Vec::new(), stores: Vec::new(), patches: false, is_assumed: false }
     }
 }
 
-/// The functions that patch or maintain, by address.
+/// The functions that patch code or maintain caches, by address.
 pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
     let program = &subject.program;
     let is_source = |id: &FuncId| {
@@ -66,7 +67,8 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
             root.patches |= patches;
         }
     }
-    // Who makes text of the file itself writable changes code that others may execute.
+    // A function that makes text of the file itself writable patches code that other threads may
+    // execute.
     for call in subject.protections().iter().filter(|call| call.is_own_text) {
         if let Some(root) = roots.get_mut(&call.function) {
             root.patches = true;
@@ -75,8 +77,8 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
     for stores in executable_memory::stores(subject) {
         if may_be_root(subject, stores.function) {
             let root = roots.entry(stores.function).or_insert_with(|| Root::new(stores.function));
-            root.is_supposed = stores.is_supposed && !root.patches;
-            (root.stores, root.patches) = (stores.places, true);
+            root.is_assumed = stores.is_assumed && !root.patches;
+            (root.stores, root.patches) = (stores.addresses, true);
         }
     }
     let mut roots: Vec<Root> = roots.into_values().collect();
@@ -85,7 +87,7 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
     roots
 }
 
-/// What models call a primitive is none itself.
+/// Whether a function may be a root. A function that a model names as a primitive is not.
 fn may_be_root(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     matches!(
         subject.role(id),
@@ -93,20 +95,20 @@ fn may_be_root(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     )
 }
 
-/// What may hold where a function returns.
+/// The state where a function returns.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AtReturn {
     pub(super) flags: Bits,
-    /// Instructions of the function that patch, or call what may return with a patch, from
-    /// which a way without a synchronisation leads to the return; some [`MOST_SITES`] of them.
+    /// Instructions that patch, or call a function that may return with a patch, from which a
+    /// path without a synchronisation leads to the return; at most [`MOST_SITES`].
     pub(super) sites: Vec<Svma>,
 }
 
-/// What holds where `id` returns, calls to functions for which `may_return_pending` being
-/// made; `None` if it never returns.
+/// The state where `id` returns, given the callees for which `may_return_pending` holds; `None`
+/// if `id` never returns.
 ///
 /// # Errors
-/// If it takes too many steps.
+/// If the analysis exceeds its limit of steps.
 pub(super) fn at_return(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
@@ -133,11 +135,11 @@ pub(super) fn at_return(
     }))
 }
 
-/// Most places whose patches are told apart in one function; those beyond are counted as
-/// the last of them, so that none is lost.
+/// Patches that are distinguished in one function. Further ones share the last number, so none is
+/// lost.
 const MOST_SITES: usize = 64;
 
-/// Flags, and the places that are pending by their number in `sites`.
+/// Computes the flags, and the numbers (in `sites`) of the pending patches.
 struct Pending<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     syncs: &'a Syncs,
@@ -145,7 +147,7 @@ struct Pending<'a, 'b, 'data> {
     may_return_pending: &'a dyn Fn(FuncId) -> bool,
     id: FuncId,
     cfg: Rc<Cfg>,
-    /// Places that were found to patch, in no order.
+    /// The instructions that patch, unsorted.
     sites: RefCell<Vec<Svma>>,
 }
 
@@ -174,14 +176,14 @@ impl Pending<'_, '_, '_> {
         self.pend(at, state);
     }
 
-    /// Code was patched at `at`, or by what is called there.
+    /// Code is patched at `at`, or by the function called there.
     fn pend(&self, at: Svma, (flags, pending): &mut (Bits, Bits)) {
         *flags = Bits(flags.0 & !LOCAL.0);
         flags.join(&PENDING);
         pending.join(&Bits::one(self.number(at)));
     }
 
-    /// The stores of the root that lie in a block.
+    /// The stores of the root in a block.
     fn stores_in(&self, block: &Block) -> &[Svma] {
         if self.id != self.root.function || self.root.stores.is_empty() {
             return &[];
@@ -192,7 +194,7 @@ impl Pending<'_, '_, '_> {
         &stores[..stores.partition_point(|at| *at < body.end(block))]
     }
 
-    /// The number of a place that patches.
+    /// The number of the patch at `at`.
     fn number(&self, at: Svma) -> usize {
         let mut sites = self.sites.borrow_mut();
         let known = sites.iter().position(|site| *site == at);
@@ -215,7 +217,7 @@ impl Analysis for Pending<'_, '_, '_> {
     fn transfer(&self, block: &Block, state: &mut Self::State) {
         let mut stores = self.stores_in(block).iter().copied().peekable();
         for event in &self.subject.program.events()[block.events.clone()] {
-            // A call that copies has its place as its event has.
+            // A call that copies is both an event and a store, at the same address.
             while let Some(at) = stores.next_if(|at| *at <= event.at) {
                 self.patch(at, state);
             }

@@ -1,5 +1,5 @@
-//! What registers and data hold on those ways through a function on which the obligation is
-//! pending, or on those on which it is not.
+//! Registers and data on the paths on which the obligation is pending, or on those on which it is
+//! not.
 
 use super::registers::{RegisterState, RegisterValue, ValueOrigin};
 use crate::addr::Svma;
@@ -7,11 +7,11 @@ use crate::dataflow::Lattice;
 use crate::image::Image;
 use crate::program::{Access, AccessKind, Condition, Insn, Test, access};
 
-/// TrackedWords of data with what they hold, by address.
+/// Tracked words of data with their values, by address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TrackedWords(Vec<(u64, RegisterValue)>);
 
-/// TrackedWords that are kept in mind at once.
+/// Words that are tracked at once.
 const MOST_WORDS: usize = 8;
 
 impl TrackedWords {
@@ -20,8 +20,7 @@ impl TrackedWords {
         Some(self.0[at].1)
     }
 
-    /// Notes what the word at `address` holds; the words beside it that it may reach into are
-    /// no longer known.
+    /// Records the value of the word at `address`. Words that overlap it are no longer tracked.
     pub(super) fn set(&mut self, address: u64, value: Option<RegisterValue>) {
         self.0.retain(|(at, _)| at.abs_diff(address) >= 8);
         let value = value.filter(|value| value.is_number());
@@ -44,32 +43,36 @@ impl TrackedWords {
     }
 }
 
-/// What holds on one half of the ways.
+/// The state on the paths with, or without, the obligation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathState {
     pub(super) registers: RegisterState,
     pub(super) words: TrackedWords,
-    /// Whether no data but the stack was changed since the entry, for all that is known.
-    pub(super) keeps: bool,
+    /// Whether no data except the stack has changed since the entry, as far as known.
+    pub(super) preserves_data: bool,
 }
 
 impl Lattice for PathState {
     fn join(&mut self, other: &Self) -> bool {
         let registers = self.registers.join(&other.registers);
         let words = self.words.join(&other.words);
-        let keeps = self.keeps && !other.keeps;
-        self.keeps &= other.keeps;
-        registers || words || keeps
+        let preserves_data = self.preserves_data && !other.preserves_data;
+        self.preserves_data &= other.preserves_data;
+        registers || words || preserves_data
     }
 }
 
 impl PathState {
-    /// What holds at the entry of a function.
+    /// The state at the entry of a function.
     pub(super) fn at_entry() -> Self {
-        Self { registers: RegisterState::at_entry(), words: TrackedWords::default(), keeps: true }
+        Self {
+            registers: RegisterState::at_entry(),
+            words: TrackedWords::default(),
+            preserves_data: true,
+        }
     }
 
-    /// What a call at `at` leaves that may change all data.
+    /// Applies a call at `at` that may change all data.
     pub(super) fn call(&mut self, at: Svma) {
         self.registers.call(at);
         self.change_all();
@@ -77,11 +80,11 @@ impl PathState {
 
     fn change_all(&mut self) {
         self.words = TrackedWords::default();
-        self.keeps = false;
+        self.preserves_data = false;
         self.registers.forget_words(None);
     }
 
-    /// Executes an instruction that is no call.
+    /// Executes an instruction that is not a call.
     pub(super) fn execute(&mut self, image: &Image<'_>, at: Svma, word: u32, insn: Insn) {
         let access = access(word);
         let address = access.and_then(|access| self.registers.address(access));
@@ -97,7 +100,7 @@ impl PathState {
                 }
             }
             (Some(access), Some(address)) => {
-                self.keeps = false;
+                self.preserves_data = false;
                 self.registers.forget_words(Some(address));
                 self.words.set(address, stored.filter(|_| access.bytes >= 4 || is_small(stored)));
             }
@@ -106,8 +109,8 @@ impl PathState {
         }
     }
 
-    /// Whether a way can be gone on which the answer to a test is `answer`; what it says is
-    /// noted.
+    /// Restricts the state to executions in which the outcome of a test is `answer`. Returns
+    /// false if there is none.
     pub(super) fn assume(&mut self, condition: Condition, answer: bool) -> bool {
         let Some(value) = self.registers.get(condition.register) else { return true };
         let narrow = |number| if condition.is_wide { number } else { number & 0xffff_ffff };
@@ -128,7 +131,7 @@ impl PathState {
             }
             _ => None,
         };
-        if let Some(learnt) = learnt.filter(|_| value.is_itself && !value.is_number()) {
+        if let Some(learnt) = learnt.filter(|_| value.is_exact && !value.is_number()) {
             self.registers.learn(value, learnt);
             if let ValueOrigin::Word(address) = value.origin {
                 self.words.set(address, Some(learnt));
@@ -138,17 +141,18 @@ impl PathState {
     }
 }
 
-/// Whether a number fits a byte, so that a store of one keeps it.
+/// Whether a number fits in a byte, so that a store of one byte preserves it.
 fn is_small(value: Option<RegisterValue>) -> bool {
     value.and_then(RegisterValue::as_number).is_some_and(|number| number < 0x100)
 }
 
-/// Whether an instruction may store elsewhere than to the stack (SP, or the frame pointer).
+/// Whether an instruction may store to memory other than the stack (through SP or the frame
+/// pointer).
 fn may_change_data(word: u32, access: Option<Access>) -> bool {
     let is_stack = |number: u32| matches!(number, 29 | 31);
     match access {
         Some(access) => access.kind == AccessKind::Store && !is_stack(access.base.number().into()),
-        // Vectors, atomics and the like.
+        // Vector accesses, atomics and similar.
         None => {
             let is_memory = (word >> 25) & 0b0101 == 0b0100;
             let is_literal = (word >> 27) & 7 == 3 && (word >> 24) & 3 == 0;

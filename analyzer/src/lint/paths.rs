@@ -1,21 +1,24 @@
-//! Ways through a function told apart by whether the obligation is pending on them, so that
-//! a synchronisation that is skipped exactly where nothing was patched fulfils it.
+//! Path-sensitive analysis of the obligation: a synchronisation that is skipped only where
+//! nothing was patched fulfils it.
 //!
-//! For those on which it is pending and those on which it is not, what registers and data
-//! hold is kept apart (property simulation: M. Das, S. Lerner, M. Seigle, "ESP: path-sensitive
-//! program verification in polynomial time", PLDI 2002), and a branch that asks for a number
-//! is gone only by those that can. What is understood so:
+//! # Paths are distinguished by the obligation only
+//! A function is first analysed without values ([`super::obligation`]). If it may return with the
+//! obligation although it synchronises on some path, this analysis tracks registers and words of
+//! data in two states: one for the paths on which the obligation is pending, one for the others
+//! (property simulation: M. Das, S. Lerner, M. Seigle, "ESP: path-sensitive program verification
+//! in polynomial time", PLDI 2002). A branch on a known value is followed only along feasible
+//! paths. The cost is linear in the size of the function, and the analysis understands:
 //!
-//! - `if (patch()) sync()`: a result that is zero where nothing was patched;
+//! - `if (patch()) sync()`: a result that is zero if nothing was patched;
 //! - a count or flag in a register that is not zero once something was patched;
 //! - a word of data at a constant address that the patcher sets and the branch reads;
-//! - all of these where the branch is in a function of its own, as a parameter or word that
-//!   is not zero ([`Guard`]).
+//! - each of these with the branch in a function of its own, on a parameter or word that is not
+//!   zero ([`Guard`]).
 //!
-//! Comparisons other than for equality with a number, counts on the stack, and words of data
-//! across calls of functions that are not understood are not: the obligation is then taken
-//! for pending. Counts are taken not to overflow, and [`PathState`] for what only this function
-//! changes.
+//! It does not understand comparisons other than for equality with a number, counts on the stack,
+//! and words of data across calls of other functions. The obligation then stays pending. Two
+//! assumptions are made: counts do not overflow, and no other function changes the words in
+//! [`PathState`].
 
 use super::obligation::Root;
 use super::path_state::{PathState, TrackedWords};
@@ -27,7 +30,7 @@ use crate::dataflow::{Analysis, Lattice, StepsExceeded, Successor, at_exits, sol
 use crate::program::{Block, Cfg, Condition, Event, Exit, FuncId, INSN_BYTES, Insn, condition};
 use std::rc::Rc;
 
-/// The two halves; each `None` if there is no such way.
+/// The two states; each is `None` if there is no such path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct PathStates {
     clear: Option<PathState>,
@@ -41,48 +44,48 @@ impl Lattice for PathStates {
     }
 }
 
-fn join(half: &mut Option<PathState>, other: Option<PathState>) -> bool {
-    match (half, other) {
+fn join(path: &mut Option<PathState>, other: Option<PathState>) -> bool {
+    match (path, other) {
         (_, None) => false,
-        (Some(half), Some(other)) => half.join(&other),
-        (half, other) => {
-            *half = other;
+        (Some(path), Some(other)) => path.join(&other),
+        (path, other) => {
+            *path = other;
             true
         }
     }
 }
 
-/// What a function leaves on one half of its ways.
+/// The effect of a function on the paths of one state.
 #[derive(Debug, Clone)]
 pub(super) struct ReturnState {
     result: Option<RegisterValue>,
     words: TrackedWords,
-    keeps: bool,
+    preserves_data: bool,
 }
 
-/// What a function that is called with nothing pending leaves.
+/// The effect of a function that is called with nothing pending.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     clear: Option<ReturnState>,
     pub(super) pending: Option<ReturnState>,
 }
 
-/// What is known of the functions that are called.
+/// The facts known about callees.
 pub(super) trait Callees {
-    /// Whether a function may return with something pending.
+    /// Whether a function may return with the obligation.
     fn may_return_pending(&self, id: FuncId) -> bool;
 
-    /// What such a function leaves, if it is known in detail.
+    /// The effect of such a function, if it is known in detail.
     fn outcomes(&self, id: FuncId) -> Option<Rc<Outcomes>>;
 
-    /// The guards under which a function synchronises on every way.
+    /// The guards under which a function synchronises on every path.
     fn guards(&self, id: FuncId) -> Rc<[Guard]>;
 }
 
-/// What `id` leaves if nothing is pending at its entry, the places in `root` patching.
+/// The effect of `id` if nothing is pending at its entry. The patches are those of `root`.
 ///
 /// # Errors
-/// If it takes too many steps.
+/// If the analysis exceeds its limit of steps.
 pub(super) fn outcomes(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
@@ -92,16 +95,16 @@ pub(super) fn outcomes(
 ) -> Result<Outcomes, StepsExceeded> {
     let entry = PathStates { clear: Some(PathState::at_entry()), pending: None };
     let state = Paths::new(subject, syncs, Some(root), callees, id).solve(entry)?;
-    let left = |half: PathState| ReturnState {
-        result: half.registers.argument(0).filter(|result| result.is_number()),
-        words: half.words,
-        keeps: half.keeps,
+    let effect_of = |path: PathState| ReturnState {
+        result: path.registers.argument(0).filter(|result| result.is_number()),
+        words: path.words,
+        preserves_data: path.preserves_data,
     };
-    Ok(Outcomes { clear: state.clear.map(left), pending: state.pending.map(left) })
+    Ok(Outcomes { clear: state.clear.map(effect_of), pending: state.pending.map(effect_of) })
 }
 
-/// Whether a function comes to a synchronisation on some way, by itself or in what it calls:
-/// where it does not, there is nothing to tell apart.
+/// Whether a function synchronises on some path, by itself or in a callee. Otherwise there are no
+/// paths to distinguish.
 pub(super) fn may_skip(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> bool {
     if let Some(known) = syncs.may_skip.borrow().get(&id) {
         return *known;
@@ -113,10 +116,10 @@ pub(super) fn may_skip(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> 
     may_skip
 }
 
-/// Instructions of the longest function that is taken for a guarded synchronisation.
+/// Instructions of the longest function that is recognised as a guarded synchronisation.
 const LONGEST: u64 = 256;
 
-/// The guards under which `id` synchronises on every way, whatever is pending; found once.
+/// The guards under which `id` synchronises on every path, whatever is pending. Computed once.
 pub(super) fn guards(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Rc<[Guard]> {
     if let Some(known) = syncs.guards.borrow().get(&id) {
         return Rc::clone(known);
@@ -136,7 +139,7 @@ pub(super) fn guards(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Rc
 /// Guards that are tried for one function.
 const MOST_GUARDS: usize = 4;
 
-/// Parameters and words of data that branches of `id` ask for.
+/// Parameters and words of data that the branches of `id` test.
 fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
     let cfg = subject.cfg(id);
     let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
@@ -149,7 +152,7 @@ fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
             continue;
         };
         values.transfer(block, &mut registers);
-        let value = registers.get(condition.register).filter(|value| value.is_itself);
+        let value = registers.get(condition.register).filter(|value| value.is_exact);
         let guard = match value.map(|value| value.origin) {
             Some(ValueOrigin::Entry(number @ 0..8)) => Guard::Argument(number.into()),
             Some(ValueOrigin::Word(address)) => Guard::Word(address),
@@ -164,19 +167,19 @@ fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
 
 /// Whether nothing stays pending in `id` if `guard` is not zero.
 fn fulfils(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId, guard: Guard) -> bool {
-    let mut half = PathState::at_entry();
+    let mut path = PathState::at_entry();
     let not_zero = Some(RegisterValue::new(ValueOrigin::NotZero));
     match guard {
-        Guard::Argument(number) => half.registers.set_argument(number, not_zero),
-        Guard::Word(address) => half.words.set(address, not_zero),
+        Guard::Argument(number) => path.registers.set_argument(number, not_zero),
+        Guard::Word(address) => path.words.set(address, not_zero),
     }
-    let entry = PathStates { clear: None, pending: Some(half) };
+    let entry = PathStates { clear: None, pending: Some(path) };
     let solved = Paths::new(subject, syncs, None, &NothingPatches, id).solve(entry);
     solved.is_ok_and(|state| state.pending.is_none() && state.clear.is_some())
 }
 
-/// As if nothing that is called patched: who asks knows of that.  Guards of what a guarded
-/// function calls are not asked for, so that none depends on itself.
+/// Callees that patch nothing: the caller of [`guards`] knows about patches. The guards of
+/// callees are not used, so that no guard depends on itself.
 struct NothingPatches;
 
 impl Callees for NothingPatches {
@@ -193,7 +196,7 @@ impl Callees for NothingPatches {
     }
 }
 
-/// The condition of the branch that ends `block`, and where it goes if it is taken.
+/// The condition of the branch that ends `block`, and the target of the branch.
 fn condition_of(subject: &Subject<'_, '_>, block: &Block) -> Option<(Condition, Svma)> {
     let program = &subject.program;
     let last = program.events()[block.events.clone()].last()?;
@@ -230,7 +233,7 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
         }
     }
 
-    /// What holds where it returns.
+    /// The states at the return.
     fn solve(mut self, entry: PathStates) -> Result<PathStates, StepsExceeded> {
         self.entry = entry;
         let before = solve(&self.cfg, &self)?;
@@ -246,9 +249,9 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
 
     fn call(&self, callee: FuncId, at: Svma, state: &mut PathStates) {
         let effect = self.syncs.effect(self.subject, self.id, callee, at);
-        let is_fulfilled = |half: &PathState| {
+        let is_fulfilled = |path: &PathState| {
             effect == Effect::Syncs
-                || self.callees.guards(callee).iter().any(|guard| holds(*guard, half))
+                || self.callees.guards(callee).iter().any(|guard| holds(*guard, path))
         };
         if state.pending.as_ref().is_some_and(is_fulfilled) {
             let pending = state.pending.take();
@@ -267,7 +270,7 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
             *state = after(&outcomes, at, state);
             return;
         }
-        state.clear.iter_mut().chain(&mut state.pending).for_each(|half| half.call(at));
+        state.clear.iter_mut().chain(&mut state.pending).for_each(|path| path.call(at));
         if patches || self.callees.may_return_pending(callee) {
             let clear = state.clear.take();
             join(&mut state.pending, clear);
@@ -282,15 +285,15 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
         match (insn, callee) {
             (Insn::Call { .. }, Some(callee)) => self.call(callee, at, state),
             (Insn::Call { .. }, None) | (Insn::CallRegister { .. }, _) => {
-                state.clear.iter_mut().chain(&mut state.pending).for_each(|half| half.call(at));
+                state.clear.iter_mut().chain(&mut state.pending).for_each(|path| path.call(at));
             }
             _ => {
                 if insn == Insn::SupervisorCall && self.syncs.is_sync_core(at) {
                     let pending = state.pending.take();
                     join(&mut state.clear, pending);
                 }
-                for half in state.clear.iter_mut().chain(&mut state.pending) {
-                    half.execute(self.subject.image, at, word, insn);
+                for path in state.clear.iter_mut().chain(&mut state.pending) {
+                    path.execute(self.subject.image, at, word, insn);
                 }
             }
         }
@@ -303,23 +306,28 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
 }
 
 /// Whether a guard is known not to be zero.
-fn holds(guard: Guard, half: &PathState) -> bool {
+fn holds(guard: Guard, path: &PathState) -> bool {
     let value = match guard {
-        Guard::Argument(number) => half.registers.argument(number),
-        Guard::Word(address) => half.words.get(address),
+        Guard::Argument(number) => path.registers.argument(number),
+        Guard::Word(address) => path.words.get(address),
     };
     value.and_then(RegisterValue::is_zero) == Some(false)
 }
 
-/// What a call at `at` of a function with `outcomes` makes of `state`.
+/// Applies a call at `at` of a function with `outcomes` to `state`.
 fn after(outcomes: &Outcomes, at: Svma, state: &PathStates) -> PathStates {
-    let leave = |half: &Option<PathState>, left: &Option<ReturnState>| -> Option<PathState> {
-        let (half, left) = (half.as_ref()?, left.as_ref()?);
-        let words = if left.keeps { half.words.clone() } else { left.words.clone() };
-        let mut behind = half.clone();
-        behind.call(at);
-        behind.registers.set_argument(0, left.result.or(behind.registers.argument(0)));
-        Some(PathState { words, keeps: half.keeps && left.keeps, ..behind })
+    let leave = |path: &Option<PathState>, effect_of: &Option<ReturnState>| -> Option<PathState> {
+        let (path, effect_of) = (path.as_ref()?, effect_of.as_ref()?);
+        let words =
+            if effect_of.preserves_data { path.words.clone() } else { effect_of.words.clone() };
+        let mut after_call = path.clone();
+        after_call.call(at);
+        after_call.registers.set_argument(0, effect_of.result.or(after_call.registers.argument(0)));
+        Some(PathState {
+            words,
+            preserves_data: path.preserves_data && effect_of.preserves_data,
+            ..after_call
+        })
     };
     let mut pending = leave(&state.clear, &outcomes.pending);
     join(&mut pending, leave(&state.pending, &outcomes.clear));
@@ -339,7 +347,7 @@ impl Analysis for Paths<'_, '_, '_> {
         let body = FunctionBody { program, cfg: &self.cfg, id: self.id };
         let mut events = program.events()[block.events.clone()].iter().peekable();
         for (at, word, insn) in body.instructions(block) {
-            // Calls through constants in registers are resolved there.
+            // The event of a call through a constant in a register has the resolved target.
             let event: Option<&Event> = events.next_if(|event| event.at == at);
             self.execute(at, word, event.map_or(insn, |event| event.insn), state);
         }
@@ -356,8 +364,8 @@ impl Analysis for Paths<'_, '_, '_> {
             Successor::Exit(_) => return true,
         };
         let answer = is_taken == condition.is_taken_if;
-        for half in [&mut state.clear, &mut state.pending] {
-            half.take_if(|half| !half.assume(condition, answer));
+        for path in [&mut state.clear, &mut state.pending] {
+            path.take_if(|path| !path.assume(condition, answer));
         }
         state.clear.is_some() || state.pending.is_some()
     }

@@ -1,5 +1,5 @@
-//! Through which functions an obligation is handed on: from the one that patches up through
-//! every caller that may return with it.
+//! Propagation of an obligation: from the function that patches up through every caller that may
+//! return with the obligation.
 
 use super::model::FunctionRole;
 use super::obligation::{AtReturn, PENDING, Root, at_return};
@@ -13,30 +13,30 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Where the obligation of one root goes.
+/// The functions that the obligation of one root reaches.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// Functions that may return with it, each with the call by which it got it, nearer
-    /// ones first.
+    /// Functions that may return with the obligation, nearest first, each with the call from
+    /// which it got the obligation.
     pub(super) functions: Vec<(FuncId, Option<CallSite>)>,
-    /// How many of them, the first, are known to: the others depend on one whose analysis
-    /// was given up.
+    /// The number of leading functions that are certain. The others depend on a function whose
+    /// analysis was given up.
     pub(super) certain: usize,
-    /// What holds where the root returns.
+    /// The state where the root returns.
     pub(super) at_root: AtReturn,
-    /// Whether there were more functions than are followed.
+    /// Whether the limit of functions was reached.
     pub(super) is_cut: bool,
 }
 
 impl Reach {
-    /// Whether a function is known to return so, by nothing that was given up.
+    /// Whether a function returns with the obligation independently of analyses that were given
+    /// up.
     pub(super) fn is_certain(&self, id: FuncId) -> bool {
         self.functions.iter().take(self.certain).any(|(known, _)| *known == id)
     }
 }
 
-/// Follows the obligation of `root` up through at least `limit` functions, if there are so
-/// many, and few more.
+/// Propagates the obligation of `root`, until `limit` functions have it or no caller is left.
 pub(super) fn reach(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
@@ -62,8 +62,8 @@ pub(super) fn reach(
     Reach { functions, certain, at_root, is_cut }
 }
 
-/// Functions that hand no obligation on: what runs before other CPUs do, and what
-/// synchronises itself.
+/// Whether a function does not pass the obligation on, because it runs before the other CPUs are
+/// started or synchronises itself.
 fn stops_at(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     matches!(
         subject.role(id),
@@ -78,9 +78,9 @@ struct MayReturn<'a, 'b, 'data> {
     root: &'a Root,
     limit: usize,
     known: HashMap<FuncId, AtReturn>,
-    /// Functions that are taken for ones that may, since their analysis was given up.
+    /// Functions whose analysis was given up. They are taken to return with the obligation.
     given_up: HashSet<FuncId>,
-    /// What functions of finished components leave, as far as it was asked for.
+    /// Effects of functions in finished components, computed on demand.
     outcomes: RefCell<HashMap<FuncId, Option<Rc<Outcomes>>>>,
 }
 
@@ -121,12 +121,12 @@ impl MayReturn<'_, '_, '_> {
         at_return(self.subject, self.syncs, self.root, &may, id)
     }
 
-    /// Whether ways on which something is pending are none that lead to the return, though
-    /// others do.
+    /// Whether no path on which the obligation is pending leads to the return, although other
+    /// paths do.
     fn is_fulfilled_where_pending(&self, id: FuncId) -> bool {
         let callees = Detailed { known: self, below: self.component(id), depth: DEPTH };
         let outcomes = || outcomes(self.subject, self.syncs, self.root, &callees, id);
-        // What is tolerated is a note with its reason in any case.
+        // A tolerated root is a note with its reason anyway.
         self.subject.role(self.root.function) != Some(FunctionRole::Tolerated)
             && may_skip(self.subject, self.syncs, id)
             && outcomes().is_ok_and(|outcomes| outcomes.pending.is_none())
@@ -136,10 +136,10 @@ impl MayReturn<'_, '_, '_> {
         self.subject.call_order().component(id)
     }
 
-    /// The places from which a function returns with the obligation.
+    /// The instructions from which a function returns with the obligation.
     fn sites(&self, id: FuncId) -> Vec<Svma> {
         let mut sites = self.known.get(&id).map_or_else(Vec::new, |state| state.sites.clone());
-        // In a cycle more may have become known since the function was evaluated.
+        // In a cycle, more may have become known since the function was evaluated.
         if self.subject.call_order().members(id).len() > 1
             && !self.given_up.contains(&id)
             && let Ok(Some(state)) = self.solve(id)
@@ -149,8 +149,8 @@ impl MayReturn<'_, '_, '_> {
         sites
     }
 
-    /// The functions with the calls by which they got the obligation; first, and so many,
-    /// those that got it through none that was given up.
+    /// The functions with the calls from which they got the obligation, and the number of those,
+    /// at the front, that got it without a given-up analysis.
     fn nearest_first(&self) -> (Vec<(FuncId, Option<CallSite>)>, usize) {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
@@ -190,13 +190,13 @@ impl MayReturn<'_, '_, '_> {
     }
 }
 
-/// Calls into which it is asked what a function leaves.
+/// Depth of calls for which effects are computed.
 const DEPTH: usize = 6;
 
-/// What is known of functions that are called, in detail where their components are finished.
+/// The facts known about callees; in detail for callees in finished components.
 struct Detailed<'a, 'b, 'c, 'data> {
     known: &'a MayReturn<'b, 'c, 'data>,
-    /// The component of the function that calls.
+    /// The component of the caller.
     below: u32,
     depth: usize,
 }

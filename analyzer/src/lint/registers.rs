@@ -1,8 +1,8 @@
-//! What registers hold at any place in a function, as far as its own instructions say:
-//! constants, and values by where they come from.
+//! Register values at every instruction of a function, from its own instructions: constants, and
+//! values identified by their origin.
 //!
-//! RegisterState of 32 bits are taken for the 64-bit ones that hold the same; the stack is not
-//! followed.
+//! A 32-bit register is taken for the 64-bit register with the same value. The stack is not
+//! tracked.
 
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice};
@@ -13,43 +13,43 @@ use crate::program::{
     RecoveredProgram, Register, access, also_writes,
 };
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ValueOrigin {
-    /// It is this number.
+    /// This number.
     Number(u64),
-    /// It is some number above zero, and below 2^31.
+    /// A number above zero and below 2^31.
     Positive,
-    /// The same, or zero: a count, which is taken not to overflow.
+    /// A count: zero, or as [`Self::Positive`]. A count is assumed not to overflow.
     Count,
-    /// It is some number other than zero.
+    /// A number other than zero.
     NotZero,
-    /// The register of this number held it at the entry of the function.
+    /// The value of the register with this number at the entry of the function.
     Entry(u8),
-    /// The call at this place returned it.
+    /// The result of the call at this address.
     Result(Svma),
-    /// It was loaded from this address in data that can change.
+    /// A load from this address, in data that can change.
     Word(u64),
 }
 
-/// A value, or an address at some distance from one.
+/// A value, or an address at some distance from a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RegisterValue {
     pub(super) origin: ValueOrigin,
-    /// Whether it is the value itself, nothing having been added to it.
-    pub(super) is_itself: bool,
+    /// Whether it is the value itself, with nothing added.
+    pub(super) is_exact: bool,
 }
 
 impl RegisterValue {
     pub(super) const fn new(origin: ValueOrigin) -> Self {
-        Self { origin, is_itself: true }
+        Self { origin, is_exact: true }
     }
 
     pub(super) const fn number(number: u64) -> Self {
         Self::new(ValueOrigin::Number(number))
     }
 
-    /// The number that it is, if that is known.
+    /// The number, if it is known.
     pub(super) const fn as_number(self) -> Option<u64> {
         match self.origin {
             ValueOrigin::Number(number) => Some(number),
@@ -57,7 +57,7 @@ impl RegisterValue {
         }
     }
 
-    /// Whether it is zero, if that is known.
+    /// Whether the value is zero, if known.
     pub(super) const fn is_zero(self) -> Option<bool> {
         match self.origin {
             ValueOrigin::Number(number) => Some(number == 0),
@@ -66,13 +66,13 @@ impl RegisterValue {
         }
     }
 
-    /// Whether something is known of its number, wherever it is from.
+    /// Whether something is known about the number, whatever its origin.
     pub(super) const fn is_number(self) -> bool {
         self.signs() != 0
     }
 
-    /// Which of [`ZERO`], [`POSITIVE`] and [`NEGATIVE`] a number may be; none of them if it
-    /// is known by where it comes from.
+    /// The possible signs of a number, of [`ZERO`], [`POSITIVE`] and [`NEGATIVE`]; 0 if only the
+    /// origin is known.
     const fn signs(self) -> u8 {
         match self.origin {
             ValueOrigin::Number(0) => ZERO,
@@ -85,7 +85,7 @@ impl RegisterValue {
         }
     }
 
-    /// It and a number.
+    /// The value plus a number.
     fn plus(self, add: i64) -> Option<Self> {
         match self.origin {
             ValueOrigin::Number(number) => Some(Self::number(number.wrapping_add_signed(add))),
@@ -94,14 +94,14 @@ impl RegisterValue {
                 Some(Self::new(ValueOrigin::Positive))
             }
             ValueOrigin::Positive | ValueOrigin::Count | ValueOrigin::NotZero => None,
-            _ => Some(Self { is_itself: false, ..self }),
+            _ => Some(Self { is_exact: false, ..self }),
         }
     }
 
-    /// What it is if it may be either.
+    /// The value that covers both.
     pub(super) fn or(self, other: Self) -> Option<Self> {
         if self.origin == other.origin {
-            return Some(Self { is_itself: self.is_itself && other.is_itself, ..self });
+            return Some(Self { is_exact: self.is_exact && other.is_exact, ..self });
         }
         if self.signs() == 0 || other.signs() == 0 {
             return None;
@@ -117,7 +117,7 @@ impl RegisterValue {
 
 const ZERO: u8 = 1;
 const POSITIVE: u8 = 2;
-/// As a 32-bit or 64-bit number.
+/// Negative as a 32-bit or 64-bit number.
 const NEGATIVE: u8 = 4;
 
 /// The registers x0 to x30.
@@ -125,7 +125,7 @@ const NEGATIVE: u8 = 4;
 pub(super) struct RegisterState([Option<RegisterValue>; 31]);
 
 impl RegisterState {
-    /// Those at the entry of a function.
+    /// The registers at the entry of a function.
     pub(super) fn at_entry() -> Self {
         let mut registers = [None; 31];
         for (number, register) in (0u8..).zip(&mut registers) {
@@ -144,8 +144,8 @@ impl RegisterState {
     }
 
     pub(super) fn set_argument(&mut self, number: usize, value: Option<RegisterValue>) {
-        if let Some(place) = self.0.get_mut(number) {
-            *place = value;
+        if let Some(register) = self.0.get_mut(number) {
+            *register = value;
         }
     }
 
@@ -153,13 +153,12 @@ impl RegisterState {
         self.set_argument(usize::from(register.number()), value);
     }
 
-    /// Puts `known` wherever `value` itself is.
+    /// Replaces `value` by `known` in every register.
     pub(super) fn learn(&mut self, value: RegisterValue, known: RegisterValue) {
         self.0.iter_mut().filter(|held| **held == Some(value)).for_each(|held| *held = Some(known));
     }
 
-    /// Data at `address` has changed, or all data: what was loaded from there is no longer
-    /// what is there.
+    /// Forgets values loaded from `address`, or from any address, because the data have changed.
     pub(super) fn forget_words(&mut self, address: Option<u64>) {
         let is_gone = |value: &Option<RegisterValue>| match value.map(|value| value.origin) {
             Some(ValueOrigin::Word(at)) => address.is_none_or(|address| address == at),
@@ -168,7 +167,7 @@ impl RegisterState {
         self.0.iter_mut().filter(|held| is_gone(held)).for_each(|held| *held = None);
     }
 
-    /// What a call at `at` leaves.
+    /// Applies a call at `at`.
     pub(super) fn call(&mut self, at: Svma) {
         let lost =
             self.0.iter_mut().enumerate().filter(|(number, _)| !CALLEE_SAVED.contains(number));
@@ -176,12 +175,12 @@ impl RegisterState {
         self.0[0] = Some(RegisterValue::new(ValueOrigin::Result(at)));
     }
 
-    /// The address that an access goes to, if that is a number.
+    /// The address of an access, if it is a constant.
     pub(super) fn address(&self, access: Access) -> Option<u64> {
         Some(self.get(access.base)?.as_number()?.wrapping_add_signed(access.offset?))
     }
 
-    /// Executes the instruction `insn`, whose word is `word`, at `at`.
+    /// Executes the instruction `insn` at `at`. `word` is its encoding.
     pub(super) fn execute(&mut self, image: &Image<'_>, at: Svma, word: u32, insn: Insn) {
         let base = access(word).map(|access| (access.base, self.get(access.base)));
         match insn {
@@ -204,10 +203,10 @@ impl RegisterState {
             _ => {}
         }
         if let Some(register) = also_writes(word) {
-            // Write-back moves a pointer within what it points into.
+            // Write-back moves a pointer within its object.
             let moved = base.filter(|(base, _)| *base == register).and_then(|(_, value)| value);
             let moved = moved.filter(|value| !value.is_number());
-            self.set(register, moved.map(|value| RegisterValue { is_itself: false, ..value }));
+            self.set(register, moved.map(|value| RegisterValue { is_exact: false, ..value }));
         }
     }
 
@@ -228,7 +227,7 @@ impl RegisterState {
         }
     }
 
-    /// What a load of another form than [`Constant`] has brings.
+    /// The result of a load that is not a [`Constant`].
     fn loaded(&self, image: &Image<'_>, word: u32) -> Option<RegisterValue> {
         let access = access(word).filter(|access| access.kind == AccessKind::Load)?;
         let at = self.address(access)?;
@@ -237,8 +236,8 @@ impl RegisterState {
         Some(known.unwrap_or(RegisterValue::new(ValueOrigin::Word(at))))
     }
 
-    /// What becomes of a pointer by an index or a mask: ADD and AND of two registers, BIC,
-    /// and AND with a number (C4.1.95, C4.1.92).
+    /// A pointer after an index or a mask was applied: ADD and AND of two registers, BIC, and AND
+    /// with an immediate (C4.1.95, C4.1.92).
     fn derived(&self, word: u32) -> Option<RegisterValue> {
         let is_two = matches!(word & 0x7f00_0000, 0x0b00_0000 | 0x0a00_0000);
         let is_masked = word & 0x7f80_0000 == 0x1200_0000;
@@ -251,7 +250,7 @@ impl RegisterState {
         };
         match (of(5), of(16).filter(|_| is_two)) {
             (Some(pointer), None) | (None, Some(pointer)) => {
-                Some(RegisterValue { is_itself: false, ..pointer })
+                Some(RegisterValue { is_exact: false, ..pointer })
             }
             _ => None,
         }
@@ -270,7 +269,7 @@ impl Lattice for RegisterState {
     }
 }
 
-/// A function with the places of its instructions.
+/// A function with the addresses of its instructions.
 pub(super) struct FunctionBody<'a, 'data> {
     pub(super) program: &'a RecoveredProgram<'data>,
     pub(super) cfg: &'a Cfg,
@@ -278,23 +277,23 @@ pub(super) struct FunctionBody<'a, 'data> {
 }
 
 impl FunctionBody<'_, '_> {
-    /// Where a block ends.
+    /// The end of a block.
     pub(super) fn end(&self, block: &Block) -> Svma {
         let next = self.cfg.blocks.partition_point(|other| other.start <= block.start);
         let end = self.program.function(self.id).range.end();
         self.cfg.blocks.get(next).map_or(end, |next| next.start)
     }
 
-    /// The instructions of a block, with their places and words.
+    /// The instructions of a block, with their addresses and encodings.
     pub(super) fn instructions(&self, block: &Block) -> impl Iterator<Item = (Svma, u32, Insn)> {
         let (start, end) = (block.start, self.end(block));
-        let places = (0..(end.0 - start.0) / INSN_BYTES)
+        let addresses = (0..(end.0 - start.0) / INSN_BYTES)
             .map(move |index| start.wrapping_add(index * INSN_BYTES));
-        places.map_while(|at| Some((at, self.program.word(at)?, self.program.insn(at)?)))
+        addresses.map_while(|at| Some((at, self.program.word(at)?, self.program.insn(at)?)))
     }
 }
 
-/// What registers hold before each block.
+/// Computes the registers at the entry of each block.
 pub(super) struct RegisterAnalysis<'a, 'data> {
     pub(super) image: &'a Image<'data>,
     pub(super) body: FunctionBody<'a, 'data>,
@@ -329,9 +328,9 @@ mod tests {
             (0u8..2).prop_map(ValueOrigin::Entry),
             (0u64..2).prop_map(ValueOrigin::Word),
         ];
-        let value = (origin, any::<bool>()).prop_map(|(origin, is_itself)| {
+        let value = (origin, any::<bool>()).prop_map(|(origin, is_exact)| {
             let value = RegisterValue::new(origin);
-            RegisterValue { is_itself: is_itself || value.is_number(), ..value }
+            RegisterValue { is_exact: is_exact || value.is_number(), ..value }
         });
         proptest::option::of(value)
     }
@@ -343,8 +342,7 @@ mod tests {
     }
 
     proptest! {
-        /// A join is the least of what stands above both: it does not depend on the order,
-        /// and repeats change nothing.
+        /// A join is the least upper bound: independent of the order, and idempotent.
         #[test]
         fn values_are_a_lattice(a in value(), b in value(), c in value()) {
             prop_assert_eq!(joined(a, b), joined(b, a));

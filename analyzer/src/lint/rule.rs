@@ -1,11 +1,11 @@
-//! What a rule is: its descriptor, from which its page is made.
+//! Rule descriptors. The pages of a rule are made from its descriptor.
 
 /// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// Worth knowing: fresh code only, or tolerated upstream.
     Note,
-    /// As [`Self::Error`], but on a path that is not proven.
+    /// As [`Self::Error`], but something on the path is not proven.
     Warning,
     /// Existing code is patched without synchronisation on a resolved path.
     Error,
@@ -39,7 +39,7 @@ pub struct RuleDescriptor {
     pub name: &'static str,
     /// Level of a finding, unless the rule lowers it.
     pub level: Level,
-    /// Version of jlctl that has the rule first.
+    /// First version of jlctl with the rule.
     pub since: &'static str,
     /// The defect in one sentence.
     pub summary: &'static str,

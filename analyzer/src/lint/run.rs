@@ -1,4 +1,4 @@
-//! Runs the rules over a program.
+//! Runs the rules over one file.
 
 use super::finding::{Finding, LintReport, Phase};
 use super::model::{Config, FunctionRole, KernelSummary};
@@ -14,23 +14,23 @@ use crate::program::{Barrier, FuncId, Insn};
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-/// The architecture whose code is read.
+/// The supported architecture.
 pub const ARCHITECTURE: &str = "arm64";
 
-/// Most functions through which an obligation is followed.
+/// Functions through which an obligation is propagated.
 const MAX_AFFECTED: usize = 20_000;
-/// The same for what is a note at most.
+/// The same limit for an obligation that is a note.
 const MAX_AFFECTED_NOTE: usize = 512;
 
-/// Looks at the code of `image`, whose jump table is `table`.  Of an architecture other
-/// than [`ARCHITECTURE`] only the table is looked at, and the report says so.
+/// Analyses the code of `image`, whose jump table is `table`. For an architecture other than
+/// [`ARCHITECTURE`], only the table is checked, and the report says so.
 #[must_use]
 pub fn lint(image: &Image<'_>, table: Option<&JumpTable<'_>>, config: &Config) -> LintReport {
     lint_in(image, table, config, None).0
 }
 
-/// As [`lint`], of a module that is loaded into the kernel of `kernel`; and what modules
-/// need to know of the image if it is a kernel itself.
+/// As [`lint`], for a module that is loaded into the kernel of `kernel`. Also returns the summary
+/// of the image, for the case that it is a kernel.
 #[must_use]
 pub fn lint_in(
     image: &Image<'_>,
@@ -48,13 +48,13 @@ pub fn lint_in(
     report.findings.extend(table.map(|table| jl010::findings(image, table)).unwrap_or_default());
     if image.arch().name() != ARCHITECTURE {
         let found = image.arch().name();
-        report.coverage.caps.push(format!("code of {found} is not read, only its jump table"));
+        report.coverage.caps.push(format!("code of {found} is not analysed, only its jump table"));
         return (report, summary);
     }
     let subject = Subject::new(image, table, config, kernel);
     phase(&mut report, "recover the program");
     let syncs = Syncs::find(&subject);
-    phase(&mut report, "find what synchronises");
+    phase(&mut report, "find synchronisations");
     let roots = obligation::roots(&subject);
     let mut given_up = syncs.given_up + subject.unfollowed.get();
     for root in &roots {
@@ -76,7 +76,7 @@ pub fn lint_in(
     phase(&mut report, "follow obligations");
     report.findings.extend(rules::findings(&subject, &syncs, &roots));
     phase(&mut report, "other rules");
-    // One finding for one cause: the wrong command is why nothing is synchronised.
+    // One cause, one finding: with the wrong command nothing is synchronised.
     let unsynced: Vec<(Option<String>, Level)> = report
         .findings
         .iter()
@@ -96,16 +96,16 @@ pub fn lint_in(
     report.findings.sort_by(|a, b| {
         (b.level, a.rule, &a.function, a.address).cmp(&(a.level, b.rule, &b.function, b.address))
     });
-    report.findings = one_for_each_cause(std::mem::take(&mut report.findings));
+    report.findings = merge_by_fingerprint(std::mem::take(&mut report.findings));
     for finding in &mut report.findings {
-        // Hashes in symbols change with the compiler and the directory of a build.
+        // The hash in a symbol changes with the compiler and the directory of the build.
         finding.fingerprint = with_paths(&finding.fingerprint).into_owned();
     }
     cover(&mut report, &subject, &syncs, &roots, given_up);
     (report, summary)
 }
 
-/// Adds the exported functions that `reach`, of the root `root`, gets to.
+/// Adds the exported functions that the obligation of `root` reaches.
 fn add_pending(
     summary: &mut KernelSummary,
     subject: &Subject<'_, '_>,
@@ -128,8 +128,8 @@ fn add_syncs(summary: &mut KernelSummary, subject: &Subject<'_, '_>, syncs: &Syn
     summary.syncs.extend(exported.filter(is_sync).map(|id| subject.name(id)));
 }
 
-/// Of findings with one fingerprint the first, with what all of them reach.
-fn one_for_each_cause(findings: Vec<Finding>) -> Vec<Finding> {
+/// Keeps the first finding of each fingerprint and adds up the functions that all of them affect.
+fn merge_by_fingerprint(findings: Vec<Finding>) -> Vec<Finding> {
     let mut first: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Finding> = Vec::new();
     for finding in findings {
@@ -149,8 +149,8 @@ fn one_for_each_cause(findings: Vec<Finding>) -> Vec<Finding> {
     kept
 }
 
-/// Functions that a model says to synchronise and that come to nothing that could.
-fn doubts(subject: &Subject<'_, '_>) -> Vec<String> {
+/// Warnings about functions that should synchronise by their model, but reach nothing that could.
+fn model_doubts(subject: &Subject<'_, '_>) -> Vec<String> {
     let is_said_to = |id: &FuncId| {
         matches!(subject.role(*id), Some(FunctionRole::Syncs | FunctionRole::ConsumerSyncs))
     };
@@ -173,7 +173,7 @@ fn doubts(subject: &Subject<'_, '_>) -> Vec<String> {
         .filter(|id| !subject.callees(*id, 3).into_iter().any(may_sync))
         .map(|id| {
             format!(
-                "{}: the model says that it synchronises; expected an interrupt, an ISB \
+                "{}: a model says that it synchronises; expected an interrupt, an ISB \
                  or a system call in it, found none",
                 subject.name(id)
             )
@@ -209,9 +209,9 @@ fn cover(
     coverage.patchers = roots.len() + primitives;
     coverage.syncs = syncs.count(subject);
     if given_up > 0 {
-        let what = "were not analysed to the end (too many steps, or too much to keep in mind)";
+        let what = "were not analysed to the end (too many steps, or too much state to track)";
         coverage.caps.push(format!("{given_up} functions {what}"));
     }
     report.is_applicable = !roots.is_empty() || primitives > 0;
-    report.model_warnings = doubts(subject);
+    report.model_warnings = model_doubts(subject);
 }

@@ -1,5 +1,4 @@
-//! The program that is looked at, with what is known of its functions by name and by
-//! what they do.
+//! The program under analysis, and the role of each function.
 
 use super::call_arguments::registers_at;
 use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
@@ -12,22 +11,22 @@ use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-/// Prefix of the symbols by which a kernel exports (`include/linux/export.h`, Linux 6.12).
+/// Prefix of the symbols of exported functions (`include/linux/export.h`, Linux 6.12).
 const EXPORT: &str = "__ksymtab_";
 
-/// Instructions of the longest function that is taken for a mere call of another.
+/// Instructions of the longest function that is recognised as a wrapper of another.
 const WRAPPER: u64 = 8;
 
-/// Instructions that are read at most in search of readers that synchronise on their own
-/// side; where there are more none is recognised.
+/// Instructions that are read in search of readers that synchronise on their own side. If there
+/// are more, no reader is recognised.
 const MOST_READ: u64 = 16_000_000;
 
-/// What a model says of one function.
+/// The role of one function, from a model or from its instructions.
 #[derive(Debug, Clone)]
 pub(super) struct KnownRole {
     pub(super) role: FunctionRole,
     pub(super) reason: Option<String>,
-    /// The function of the kernel that is to be mended, if a module only calls it.
+    /// The function of the kernel that has the defect, if a module only calls it.
     pub(super) kernel_root: Option<String>,
 }
 
@@ -37,7 +36,7 @@ impl KnownRole {
     }
 }
 
-/// A program and what is known of its functions.
+/// The program, the roles of its functions, and results that are computed once.
 pub(super) struct Subject<'a, 'data> {
     pub(super) image: &'a Image<'data>,
     pub(super) program: RecoveredProgram<'data>,
@@ -47,7 +46,7 @@ pub(super) struct Subject<'a, 'data> {
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
     call_order: OnceCell<CallOrder>,
-    /// Functions whose memory was not followed to the end ([`super::executable_memory`]).
+    /// Functions in which not all memory was tracked ([`super::executable_memory`]).
     pub(super) unfollowed: Cell<usize>,
     /// Instructions that may still be read in search of readers.
     pub(super) reader_budget: Cell<u64>,
@@ -65,7 +64,7 @@ pub(super) const PROT_EXEC: u64 = 4;
 pub(super) struct ProtectionCall {
     pub(super) function: FuncId,
     pub(super) at: Svma,
-    /// The function called.
+    /// The called function.
     pub(super) name: &'static str,
     /// PROT_ bits.
     pub(super) protection: u64,
@@ -160,7 +159,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.recognise();
     }
 
-    /// Takes over what the kernel's functions do that a module imports.
+    /// Takes over the roles of the kernel functions that a module imports.
     fn adopt(&mut self, kernel: &KernelSummary) {
         for (id, name) in self.program.imports() {
             let known = if kernel.syncs.contains(name) {
@@ -177,8 +176,8 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Recognises functions that maintain caches by what they do, DC CVAU and IC IVAU, and
-    /// in programs those that only call such a one.
+    /// Recognises functions that maintain caches by DC CVAU and IC IVAU and, in programs,
+    /// wrappers of such functions.
     fn recognise(&mut self) {
         let maintains = || KnownRole::of(FunctionRole::Maintains);
         for id in self.program.ids() {
@@ -210,7 +209,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Whether a function does little more than one direct call.
+    /// Whether a function consists of little more than one direct call.
     fn is_wrapper(&self, id: FuncId) -> bool {
         let is_call = |event: &&crate::program::Event| {
             matches!(event.insn, Insn::CallRegister { .. } | Insn::Call { .. })
@@ -220,7 +219,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.program.function(id).range.size() <= WRAPPER * INSN_BYTES && calls.max(tails) == 1
     }
 
-    /// What is known of a function.
+    /// The role of a function, with its reason.
     pub(super) fn known(&self, id: FuncId) -> Option<&KnownRole> {
         self.roles[id.index()].as_ref()
     }
@@ -233,13 +232,13 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.is_exported[id.index()]
     }
 
-    /// A function by which readers of patched code synchronise on their own side before
-    /// they execute it, if a model names one.
+    /// A function by which readers of patched code synchronise on their own side, if a model
+    /// names one.
     pub(super) fn consumer(&self) -> Option<FuncId> {
         self.program.ids().find(|id| self.role(*id) == Some(FunctionRole::ConsumerSyncs))
     }
 
-    /// Whether a function is the kernel's side of a system call
+    /// Whether a function is the entry of a system call in the kernel
     /// (`arch/arm64/include/asm/syscall_wrapper.h`, Linux 6.12).
     pub(super) fn is_system_call(&self, id: FuncId) -> bool {
         let name = self.name(id);
@@ -247,7 +246,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             && (name.starts_with("__arm64_sys_") || name.starts_with("__arm64_compat_sys_"))
     }
 
-    /// Name of a function, or where it begins.
+    /// Name of a function, made from its address if it has no symbol.
     pub(super) fn name(&self, id: FuncId) -> String {
         let function = self.program.function(id);
         if let Some(import) = self.program.import_name(id) {
@@ -259,7 +258,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// The control flow of a function, made once.
+    /// The control flow of a function, computed once.
     pub(super) fn cfg(&self, id: FuncId) -> Rc<Cfg> {
         if let Some(cfg) = self.cfgs.borrow().get(&id) {
             return Rc::clone(cfg);
@@ -269,9 +268,8 @@ impl<'a, 'data> Subject<'a, 'data> {
         cfg
     }
 
-    /// Whether a function executes an ISB, itself or in what it calls directly, a few
-    /// calls deep.  Those at the end of patching and maintenance do not count: they are
-    /// for the CPU that does it alone.
+    /// Whether a function executes an ISB, itself or in a callee, a few calls deep. The ISB at
+    /// the end of patching or cache maintenance does not count: it synchronises its own CPU only.
     pub(super) fn reaches_isb(&self, id: FuncId) -> bool {
         if let Some(known) = self.reaches_isb.borrow().get(&id) {
             return *known;
@@ -306,8 +304,8 @@ impl<'a, 'data> Subject<'a, 'data> {
         found
     }
 
-    /// Functions that `id` calls directly, up to `depth` calls deep, itself included; at most
-    /// some hundred.
+    /// The functions that `id` calls directly, up to `depth` calls deep, including `id`. The
+    /// number is limited to a few hundred.
     pub(super) fn callees(&self, id: FuncId, depth: usize) -> Vec<FuncId> {
         const MOST: usize = 400;
         let mut all = vec![id];
@@ -330,7 +328,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         all
     }
 
-    /// Calls of mmap and mprotect with a constant protection, by address.
+    /// The calls of mmap and mprotect with a constant protection, by address.
     pub(super) fn protections(&self) -> &[ProtectionCall] {
         self.protections.get_or_init(|| {
             let mut found = Vec::new();
@@ -340,7 +338,7 @@ impl<'a, 'data> Subject<'a, 'data> {
                 for call in self.program.callers(*id) {
                     let cfg = self.cfg(call.caller);
                     let registers = registers_at(self.image, &self.program, &cfg, call.at);
-                    // Both have it as the third argument.
+                    // The protection is the third argument of both.
                     if let Some(protection) = registers[2] {
                         let (function, at) = (call.caller, call.at);
                         let of_code = |at: u64| self.program.function_at(Svma(at)).is_some();
@@ -354,12 +352,12 @@ impl<'a, 'data> Subject<'a, 'data> {
         })
     }
 
-    /// The components of the call graph, found once.
+    /// The components of the call graph, computed once.
     pub(super) fn call_order(&self) -> &CallOrder {
         self.call_order.get_or_init(|| CallOrder::of(&self.program))
     }
 
-    /// Places in code that make the address of a function.
+    /// Instructions that make the address of a function.
     pub(super) fn taken_at(&self, id: FuncId) -> &[Svma] {
         let taken = self.taken.get_or_init(|| {
             let mut taken: HashMap<FuncId, Vec<Svma>> = HashMap::new();

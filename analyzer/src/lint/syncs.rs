@@ -1,4 +1,4 @@
-//! Which calls make other CPUs synchronise, and which functions always do.
+//! Calls that make the other CPUs synchronise, and functions that always do.
 
 use super::call_arguments::registers_at;
 use super::model::FunctionRole;
@@ -10,16 +10,16 @@ use foldhash::{HashMap, HashSet};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What a call does to an obligation to synchronise.
+/// The effect of a call on the obligation to synchronise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Effect {
-    /// Nothing.
+    /// No effect.
     None,
-    /// Fulfils it.
+    /// Fulfils the obligation.
     Syncs,
-    /// Makes it for existing code.
+    /// Creates an obligation for existing code.
     Patches,
-    /// Makes it for code that somebody wrote.
+    /// Creates an obligation for code that some function has written.
     Maintains,
     /// Stops all CPUs for a callback that executes no ISB.
     StopsWithoutIsb {
@@ -28,10 +28,10 @@ pub(super) enum Effect {
     },
 }
 
-/// What is not zero where a function synchronises, if it does so on some ways alone.
+/// A value that is not zero where a function synchronises, if it synchronises on some paths only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Guard {
-    /// The parameter of this number.
+    /// The parameter with this number.
     Argument(usize),
     /// The word of data at this address.
     Word(u64),
@@ -44,16 +44,16 @@ pub(super) const SYNC_CORE: u64 = 1 << 5;
 /// MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE.
 pub(super) const REGISTER_SYNC_CORE: u64 = 1 << 6;
 
-/// One call of membarrier(2).
+/// A call of membarrier(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Membarrier {
     pub(super) function: FuncId,
     pub(super) at: Svma,
-    /// Its command; `None` if that is no constant.
+    /// Its command; `None` if it is not a constant.
     pub(super) command: Option<u64>,
 }
 
-/// All calls of membarrier(2), through syscall(2) or by SVC, by address.
+/// All calls of membarrier(2), by syscall(2) or SVC, by address.
 fn membarriers(subject: &Subject<'_, '_>) -> Vec<Membarrier> {
     let program = &subject.program;
     let mut found = Vec::new();
@@ -78,20 +78,20 @@ fn membarriers(subject: &Subject<'_, '_>) -> Vec<Membarrier> {
     found
 }
 
-/// Functions that synchronise on every way through them.
+/// Functions that synchronise on every path.
 #[derive(Default)]
 pub(super) struct Syncs {
-    /// Calls of membarrier(2); programs only.
+    /// Calls of membarrier(2), in programs only.
     pub(super) membarriers: Vec<Membarrier>,
     /// Callbacks of stop_machine that execute an ISB.
     callbacks: HashSet<FuncId>,
-    /// Calls for a callback that executes none: caller, place, callback.
+    /// Calls with a callback that executes no ISB: caller, address, callback.
     pub(super) without_isb: Vec<(FuncId, Svma, FuncId)>,
     always: HashSet<FuncId>,
     effects: RefCell<HashMap<(Svma, FuncId), Effect>>,
-    /// The guards of functions, as far as they were asked for ([`super::paths`]).
+    /// Guards of functions, computed on demand ([`super::paths`]).
     pub(super) guards: RefCell<HashMap<FuncId, Rc<[Guard]>>>,
-    /// Functions with whether they may skip a synchronisation, in the same way.
+    /// Whether a function may skip a synchronisation, computed on demand.
     pub(super) may_skip: RefCell<HashMap<FuncId, bool>>,
     /// Functions whose analysis was given up.
     pub(super) given_up: usize,
@@ -126,7 +126,7 @@ impl Syncs {
         let mut always = AlwaysSyncs {
             subject,
             syncs: &mut syncs,
-            told: HashSet::default(),
+            announced: HashSet::default(),
             cycles: HashSet::default(),
         };
         let given_up = summarize(&subject.program, subject.call_order(), seeds, &mut always);
@@ -156,20 +156,20 @@ impl Syncs {
         }
     }
 
-    /// Whether a function is the callback of a stop_machine: after it all CPUs are
-    /// synchronised, or else it is a finding of its own that they are not.
+    /// Whether a function is a callback of stop_machine. After the callback all CPUs are
+    /// synchronised; if they are not, that is a finding of its own.
     pub(super) fn is_callback(&self, id: FuncId) -> bool {
         self.callbacks.contains(&id)
             || self.without_isb.iter().any(|(_, _, callback)| *callback == id)
     }
 
-    /// Whether the instruction at `at` is a membarrier that synchronises cores.
+    /// Whether the instruction at `at` is a call of membarrier with SYNC_CORE.
     pub(super) fn is_sync_core(&self, at: Svma) -> bool {
         let found = self.membarriers.binary_search_by_key(&at, |call| call.at);
         found.is_ok_and(|index| self.membarriers[index].command == Some(SYNC_CORE))
     }
 
-    /// What the call of `callee` at `at` in `caller` does.
+    /// The effect of the call of `callee` at `at` in `caller`.
     pub(super) fn effect(
         &self,
         subject: &Subject<'_, '_>,
@@ -217,12 +217,12 @@ impl Syncs {
         }
     }
 
-    /// Whether a function synchronises on every way through it.
+    /// Whether a function synchronises on every path.
     pub(super) fn always(&self, id: FuncId) -> bool {
         self.always.contains(&id)
     }
 
-    /// Whether a function comes to a synchronisation on some way, by what it calls directly.
+    /// Whether a function synchronises on some path, by a direct call.
     pub(super) fn calls_sync(&self, subject: &Subject<'_, '_>, id: FuncId) -> bool {
         let calls = subject.program.calls_of(id).iter();
         let mut effects = calls.map(|call| self.effect(subject, id, call.callee, call.at));
@@ -231,8 +231,8 @@ impl Syncs {
             || own.any(|event| event.insn == Insn::SupervisorCall && self.is_sync_core(event.at))
     }
 
-    /// Functions that make other CPUs synchronise: primitives, and those that come to one
-    /// on every way through them.
+    /// The number of functions that make the other CPUs synchronise: primitives, and functions
+    /// that reach one on every path.
     pub(super) fn count(&self, subject: &Subject<'_, '_>) -> usize {
         let is_sync = |id: &FuncId| {
             matches!(subject.role(*id), Some(FunctionRole::Syncs | FunctionRole::PatchesAndSyncs))
@@ -245,18 +245,18 @@ impl Syncs {
     }
 }
 
-/// The summary "synchronises on every way that returns".
+/// The summary "synchronises on every path to a return".
 struct AlwaysSyncs<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     syncs: &'a mut Syncs,
-    /// Functions whose callers know of it.
-    told: HashSet<FuncId>,
-    /// Cycles that were evaluated as a whole.
+    /// Functions whose callers have been evaluated with the summary.
+    announced: HashSet<FuncId>,
+    /// Components that were evaluated as a whole.
     cycles: HashSet<u32>,
 }
 
-/// Functions of the largest cycle in which each is taken for one that synchronises, until a
-/// way shows that it does not: what returns came out of the cycle somewhere.
+/// Functions of the largest cycle that is evaluated as a whole. Each of its functions is assumed
+/// to synchronise until a path disproves that: every return leaves the cycle somewhere.
 const MOST_IN_CYCLE: usize = 16;
 
 impl Summaries for AlwaysSyncs<'_, '_, '_> {
@@ -269,18 +269,17 @@ impl Summaries for AlwaysSyncs<'_, '_, '_> {
         } else {
             self.evaluate_cycle(id);
         }
-        self.syncs.always.contains(&id) && self.told.insert(id)
+        self.syncs.always.contains(&id) && self.announced.insert(id)
     }
 
-    /// A function that is not known to synchronise is taken for one that does not.
+    /// A function that is not known to synchronise is taken not to.
     fn give_up(&mut self, _: FuncId) -> bool {
         false
     }
 }
 
 impl AlwaysSyncs<'_, '_, '_> {
-    /// Finds which functions of the cycle of `id` synchronise if those that they call in it
-    /// do.
+    /// Finds the functions in the cycle of `id` that synchronise, given that the others do.
     fn evaluate_cycle(&mut self, id: FuncId) {
         let order = self.subject.call_order();
         let members = order.members(id);
@@ -322,7 +321,7 @@ impl AlwaysSyncs<'_, '_, '_> {
     }
 }
 
-/// Whether some way leads here without a synchronisation.
+/// Whether a path without a synchronisation leads to this point.
 struct Unsynced<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
     syncs: &'a Syncs,

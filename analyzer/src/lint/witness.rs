@@ -1,4 +1,4 @@
-//! The way that shows a finding: from an entry point to the patch to the return.
+//! The witness of a finding: the path from an entry point to the patch and back to the return.
 
 use super::finding::{Affected, Evidence, Role, WitnessStep};
 use super::obligation::Root;
@@ -9,11 +9,10 @@ use crate::addr::Svma;
 use crate::program::{CallKind, FuncId, Insn};
 use foldhash::HashMap;
 
-/// Names that a finding mentions.
+/// Names that a finding lists.
 const NAMED: usize = 6;
 
-/// How a function can be entered from outside of what is analysed; the best known
-/// first.
+/// How code outside the analysis can enter a function, best known first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum EntryKind {
     /// Exported to modules or other programs.
@@ -22,23 +21,22 @@ pub(super) enum EntryKind {
     SystemCall,
     /// Its address is in data: a table of operations, a notifier.
     Data,
-    /// Code makes its address: it is handed on as a callback.
+    /// Code makes its address: the function is passed as a callback.
     Argument,
-    /// Only code that never returns calls it: the entry from an exception, the loop of a
-    /// thread.
+    /// Only functions that never return call it: an exception entry, the loop of a thread.
     Loop,
-    /// Nobody is seen to call it.
+    /// It has no visible caller.
     Uncalled,
 }
 
-/// How `id` can be entered, if it can.
+/// How `id` can be entered; `None` if it cannot.
 pub(super) fn entry_kind(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
     id: FuncId,
 ) -> Option<EntryKind> {
     let program = &subject.program;
-    // Text that is freed after boot is entered by its initcall table alone.
+    // Only the initcall table enters text that is freed after boot.
     if program.function(id).is_init {
         return None;
     }
@@ -47,7 +45,7 @@ pub(super) fn entry_kind(
     } else if subject.is_system_call(id) {
         Some(EntryKind::SystemCall)
     } else if syncs.is_callback(id) {
-        // It runs while all CPUs are stopped for it.
+        // It runs while all CPUs are stopped.
         None
     } else if program.is_in_data(id) {
         Some(EntryKind::Data)
@@ -62,7 +60,7 @@ pub(super) fn entry_kind(
     }
 }
 
-/// The functions that `reach` gets to, counted.
+/// The functions that `reach` contains, counted.
 pub(super) fn affected(subject: &Subject<'_, '_>, reach: &Reach) -> Affected {
     let ids = || reach.functions.iter().map(|(id, _)| *id);
     let exported: Vec<FuncId> = ids().filter(|id| subject.is_exported(*id)).collect();
@@ -78,8 +76,8 @@ pub(super) fn affected(subject: &Subject<'_, '_>, reach: &Reach) -> Affected {
     }
 }
 
-/// The entry point that is best to show: one that no given-up analysis leads to, the best
-/// known kind, the shortest way.
+/// The entry point to show: one without a given-up analysis on its path, of the best known kind,
+/// with the shortest path.
 pub(super) fn best_entry(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
@@ -89,7 +87,7 @@ pub(super) fn best_entry(
     let best = |functions: &[(FuncId, _)]| {
         let entry = |id| Some((id, entry_kind(subject, syncs, id)?));
         let entries = functions.iter().filter_map(|(id, _)| entry(*id));
-        // Nearer ones come first, and `min_by_key` takes the first of equals.
+        // Nearer functions come first, and `min_by_key` returns the first of equal elements.
         entries.min_by_key(|(_, kind)| match kind {
             EntryKind::Exported | EntryKind::SystemCall => EntryKind::Exported,
             other => *other,
@@ -108,7 +106,7 @@ pub(super) fn steps(
 ) -> Vec<WitnessStep> {
     let got_by: HashMap<FuncId, _> =
         reach.functions.iter().filter_map(|(id, call)| Some((*id, (*call)?))).collect();
-    // A way through a function whose flow of control is a guess is one itself.
+    // A path through a function with guessed edges is a guess itself.
     let known = |function, evidence: Evidence| {
         let is_guess = subject.cfg(function).has_guessed_edges;
         Some(if is_guess { evidence.max(Evidence::Unresolved) } else { evidence })
@@ -142,7 +140,7 @@ pub(super) fn steps(
         });
         at = call.callee;
     }
-    // The last of those that nobody synchronised; all may, where the analysis was given up.
+    // The last patch that is pending at the return; if the analysis was given up, the last patch.
     let calls = root.sites.iter().map(|(site, source)| (*site, Some(*source)));
     let mut patches: Vec<(Svma, Option<FuncId>)> =
         calls.chain(root.stores.iter().map(|site| (*site, None))).collect();
@@ -155,7 +153,7 @@ pub(super) fn steps(
             ..step(Role::Patch, root.function, *site)
         });
     }
-    // A function that ends in a tail call leaves there.
+    // A function that ends in a tail call exits there.
     let range = subject.program.function(entry).range;
     let leaves = |insn| match insn {
         Insn::Jump { to } | Insn::Branch { to } => !range.contains(to),
@@ -170,7 +168,7 @@ pub(super) fn steps(
     steps
 }
 
-/// How a call is known, as findings say it.
+/// The evidence of a call.
 const fn evidence(kind: CallKind) -> Evidence {
     match kind {
         CallKind::Call => Evidence::Call,
@@ -178,7 +176,7 @@ const fn evidence(kind: CallKind) -> Evidence {
     }
 }
 
-/// Names of the functions on the way, without repeats: what a fingerprint is made of.
+/// Names of the functions on the path, without repeats: part of the fingerprint.
 pub(super) fn chain(steps: &[WitnessStep]) -> String {
     let mut names: Vec<&str> = steps.iter().map(|step| step.function.as_str()).collect();
     names.dedup();

@@ -1,11 +1,12 @@
-//! A64 loads and stores of general-purpose registers: what they read or write, and where.
+//! A64 loads and stores of general-purpose registers: direction, size and address.
 //!
-//! Encodings: Arm ARM (DDI 0487), C4.1.94 "Loads and Stores".  Pairs count as an access to
-//! the first of their two places; vectors, atomics with a result and prefetches are none.
+//! Encodings: Arm ARM (DDI 0487), C4.1.94 "Loads and Stores". A pair counts as an access to the
+//! first of its two locations. Vector accesses, atomics with a result and prefetches are not
+//! decoded.
 
 use super::insn::Register;
 
-/// What an access does.
+/// Direction of an access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccessKind {
     /// Reads memory.
@@ -17,21 +18,21 @@ pub enum AccessKind {
 /// A load or store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Access {
-    /// Which of them.
+    /// Load or store.
     pub kind: AccessKind,
     /// The first register that is loaded or stored.
     pub register: Register,
-    /// The register that holds the address, or what the offset is added to.
+    /// The register that holds the address, or the base to which the offset is added.
     pub base: Register,
-    /// The offset in bytes; `None` if it is in a register.
+    /// Offset in bytes; `None` if it is in a register.
     pub offset: Option<i64>,
-    /// Bytes of each register.
+    /// Size of each register's access, in bytes.
     pub bytes: u8,
-    /// Whether it is a load with acquire or a store with release semantics.
+    /// Whether the access is a load-acquire or a store-release.
     pub is_ordered: bool,
 }
 
-/// The access that `word` is.
+/// Decodes `word` as an access.
 #[must_use]
 pub fn access(word: u32) -> Option<Access> {
     // op0 (bits 28:25) x1x0, and bit 26 for vectors.
@@ -42,7 +43,7 @@ pub fn access(word: u32) -> Option<Access> {
         0b111 => single(word),
         0b101 => Some(pair(word)),
         0b001 => ordered(word),
-        // LDAPUR and STLUR share their group with LDR (literal), which has no base.
+        // LDAPUR and STLUR share their group with LDR (literal), which has no base register.
         0b011 if word & 0x3f20_0c00 == 0x1900_0000 => {
             let is_load = (word >> 22) & 3 != 0;
             Some(Access { is_ordered: true, ..plain(word, is_load, Some(signed(word, 12, 9))) })
@@ -56,7 +57,7 @@ fn signed(word: u32, low: u32, bits: u32) -> i64 {
     i64::from((word << above).cast_signed() >> (32 - bits))
 }
 
-/// An access of one register of the size in bits 31:30.
+/// An access of one register; bits 31:30 give the size.
 fn plain(word: u32, is_load: bool, offset: Option<i64>) -> Access {
     Access {
         kind: if is_load { AccessKind::Load } else { AccessKind::Store },
@@ -70,7 +71,7 @@ fn plain(word: u32, is_load: bool, offset: Option<i64>) -> Access {
 
 fn single(word: u32) -> Option<Access> {
     let is_load = (word >> 22) & 3 != 0;
-    // LDAPR is among the atomics.
+    // LDAPR is encoded among the atomics.
     if word & 0x3fff_fc00 == 0x38bf_c000 {
         return Some(Access { is_ordered: true, ..plain(word, true, Some(0)) });
     }
@@ -86,7 +87,7 @@ fn single(word: u32) -> Option<Access> {
         return None;
     }
     match (word & (1 << 21) != 0, (word >> 10) & 3) {
-        // Unscaled, unprivileged and with write-back before the access.
+        // Unscaled, unprivileged and pre-indexed.
         (false, 0 | 2 | 3) => Some(plain(word, is_load, Some(signed(word, 12, 9)))),
         (false, _) => Some(plain(word, is_load, Some(0))),
         (true, 2) => Some(plain(word, is_load, None)),
@@ -96,7 +97,7 @@ fn single(word: u32) -> Option<Access> {
 
 fn pair(word: u32) -> Access {
     let is_load = word & (1 << 22) != 0;
-    // LDPSW loads words; the write-back after the access leaves its address as it is.
+    // LDPSW loads words. A post-indexed access uses the base without the offset.
     let bytes = if word >> 30 == 2 { 8 } else { 4 };
     let is_after = (word >> 23) & 3 == 1;
     let offset = if is_after { 0 } else { signed(word, 15, 7) * i64::from(bytes) };
@@ -115,8 +116,8 @@ fn ordered(word: u32) -> Option<Access> {
     Some(Access { is_ordered, ..plain(word, is_load, Some(0)) })
 }
 
-/// The second register that a load of a pair writes, or the base that an access with
-/// write-back does: constants in them are gone.
+/// The second register that an instruction writes: the second result of a pair load, or the base
+/// register of an access with write-back.
 #[must_use]
 pub fn also_writes(word: u32) -> Option<Register> {
     if (word >> 25) & 0b0101 != 0b0100 {
@@ -144,7 +145,7 @@ mod tests {
 
     /// Words as `llvm-mc -triple=aarch64 -mattr=+all -show-encoding` makes them.
     #[test]
-    fn accesses_are_told_apart() {
+    fn accesses_are_decoded() {
         let plain = |kind, base, offset, bytes| Access {
             kind,
             register: x(1),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_ones_are_known() {
+    fn ordered_accesses_are_decoded() {
         for (word, kind, bytes) in [
             (0xc8df_fc41, AccessKind::Load, 8),
             (0x88df_fc41, AccessKind::Load, 4),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn second_results_are_known() {
+    fn second_results_are_decoded() {
         for (word, second) in [
             (0xa940_0440, Some(x(1))),
             (0xf800_8c22, Some(x(1))),

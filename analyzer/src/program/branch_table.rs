@@ -1,10 +1,17 @@
-//! Where the BRs of a program go: tables that compilers make of a `switch` or of
-//! computed jumps, and constants.
+//! Targets of the BRs of a program: the tables that compilers make of a `switch` or of computed
+//! jumps, and constants.
 //!
-//! A table is a base and entries that are added to it, both found by following what the
-//! BR's register holds ([`super::trace`]); how many entries it has says the comparison
-//! that the index passed, or its width, or the object that the table is.  Where nothing
-//! says it, entries are read as long as they lead into the function: a guess.
+//! # A BR goes where its table says
+//! A table is a base address and entries that are added to it. [`super::trace`] follows the BR's
+//! register back to both. The number of entries comes from the comparison that the index has
+//! passed, from the width of the index, or from the size of the data object that is the table.
+//! Where none of these bounds the table, entries are read as long as they lead into the function.
+//! Where there is no table, the BR may lead to every block without another predecessor
+//! ([`super::cfg`]). Both are guesses: the confidence of a finding shows them, and the coverage
+//! counts them.
+//!
+//! The bounds of functions do not depend on branch tables. A table that is found adds edges to
+//! the control flow, so the other BRs of its function are resolved again.
 
 use super::cfg::Cfg;
 use super::function::FuncId;
@@ -18,40 +25,41 @@ use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
 use rayon::prelude::*;
 
-/// Most entries of a table.
+/// Largest number of entries of a table.
 const MAX_ENTRIES: u64 = 4096;
-/// Numbers that a byte has.  An index that is a byte may be less than all of them, and
-/// nothing compares it then.
+/// The number of values of a byte. No comparison precedes a table that is indexed by a byte,
+/// because the table has an entry for every value.
 const BYTES: u64 = 1 << 8;
-/// How often a function is looked at again because a table that was found adds ways.
+/// Rounds of resolving a function, each with the edges of the tables found so far.
 const ROUNDS: usize = 4;
-/// BTI J and BTI JC (C6.2, BTI): where a BR may go in text that is guarded.
+/// BTI J and BTI JC (C6.2, BTI): the targets of a BR in guarded text.
 const BTI_J: [u32; 2] = [0xd503_249f, 0xd503_24df];
 
 /// A table as the code uses it.
 #[derive(Debug, Clone, Copy)]
 struct TableShape {
-    /// The BR.
+    /// Address of the BR.
     at: Svma,
-    /// Where the first entry is.
+    /// Address of the first entry.
     table: Svma,
-    /// What entries are added to.
+    /// The address that is added to an entry.
     base: u64,
     entry: TableEntry,
-    /// How many entries there are, as far as it is known.
+    /// The number of entries, if known.
     count: Option<u64>,
-    /// Whether BTI is asked for BTI J alone: a BR of x16 and x17 may go to BTI C too.
+    /// Whether a guarded target must be BTI J or BTI JC. A BR of x16 or x17 may also lead to BTI
+    /// C.
     wants_bti_j: bool,
 }
 
-/// What the BRs of one function come to.
+/// The resolved BRs of one function.
 #[derive(Debug, Default)]
 struct Resolved {
     tables: Vec<BranchTable>,
     unbounded: Vec<(FuncId, TableShape)>,
 }
 
-/// Where the BRs of `program` go, as far as it can be told, by address.
+/// Resolves the BRs of `program`, sorted by address.
 pub(super) fn resolve(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<BranchTable> {
     let mut functions: Vec<FuncId> =
         program.jumps().filter_map(|at| program.function_at(at)).collect();
@@ -67,15 +75,15 @@ pub(super) fn resolve(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<
     if !unbounded.is_empty() {
         let starts = starts(image, &tables, &unbounded);
         tables.extend(unbounded.iter().filter_map(|(function, shape)| {
-            let room = room(&starts, shape);
-            read(program, image, *function, shape, EntryCount::AtMost(room))
+            let capacity = capacity(&starts, shape);
+            read(program, image, *function, shape, EntryCount::AtMost(capacity))
         }));
     }
     tables.sort_unstable_by_key(|table| table.at);
     tables
 }
 
-/// Where tables and objects of data begin, by address.
+/// Start addresses of tables and data objects, sorted.
 fn starts(
     image: &Image<'_>,
     tables: &[BranchTable],
@@ -91,15 +99,16 @@ fn starts(
     starts
 }
 
-/// Entries that a table has room for before something else begins.
-fn room(starts: &[Svma], shape: &TableShape) -> u64 {
+/// The number of entries that fit before the next table or object begins.
+fn capacity(starts: &[Svma], shape: &TableShape) -> u64 {
     let next = starts.partition_point(|start| *start <= shape.table);
     let bytes = starts.get(next).map_or(u64::MAX, |next| next.0 - shape.table.0);
     (bytes / u64::from(shape.entry.bytes)).min(shape.count.unwrap_or(MAX_ENTRIES))
 }
 
-/// The BRs of a function; looked at again while tables that are found add ways, since
-/// what holds on one way alone holds no longer where two meet.
+/// Resolves the BRs of a function. A table adds edges to the control flow, and a value that is
+/// known along one path may be unknown where two paths meet: so the function is resolved again
+/// until the tables no longer change.
 fn resolve_in(program: &RecoveredProgram<'_>, image: &Image<'_>, function: FuncId) -> Resolved {
     let mut resolved = Resolved::default();
     for _ in 0..ROUNDS {
@@ -128,7 +137,7 @@ fn round(
     let mut resolved = Resolved::default();
     for (block, at, register) in jumps {
         match jump(image, &flow, (block, at, register)) {
-            Some(Jump::To(to)) if leads_on(program, function, to) => {
+            Some(Jump::To(to)) if is_jump_target(program, function, to) => {
                 let targets = vec![to];
                 resolved.tables.push(BranchTable { at, targets, entries: None, is_guess: false });
             }
@@ -142,7 +151,8 @@ fn round(
                 }
                 None => resolved.unbounded.push((function, shape)),
             },
-            // What was found when fewer ways were known, where no way at all leads there now.
+            // Keep the result of an earlier round: with the edges known now, the BR is
+            // unreachable.
             Some(Jump::Unreached) => resolved.tables.extend(tables_in(tables, at).cloned()),
             Some(Jump::To(_)) | None => {}
         }
@@ -150,11 +160,11 @@ fn round(
     resolved
 }
 
-/// Where a BR goes.
+/// Target of a BR.
 enum Jump {
     To(Svma),
     Table(TableShape),
-    /// Nothing leads to it: code that is patched in, or behind a call that does not return.
+    /// No path leads to the BR: it is patched in, or follows a call that does not return.
     Unreached,
 }
 
@@ -197,8 +207,7 @@ fn jump(
     Some(Jump::Table(TableShape { at, table, base, entry, count, wants_bti_j }))
 }
 
-/// How many entries a table has: by what is known of the index, and by the object that
-/// the table is.
+/// The number of entries of a table, from the bound of the index and the size of the data object.
 fn count(
     image: &Image<'_>,
     flow: &Flow<'_, '_>,
@@ -221,12 +230,12 @@ fn count(
     known.min().filter(|count| *count <= MAX_ENTRIES)
 }
 
-/// How many entries are read.
+/// The number of entries to read.
 #[derive(Debug, Clone, Copy)]
 enum EntryCount {
-    /// All of these, or it is no table.
+    /// All of them; otherwise it is not a table.
     Exactly(u64),
-    /// As many of these as lead into the function.
+    /// Up to this number, as long as the targets are inside the function.
     AtMost(u64),
 }
 
@@ -240,7 +249,8 @@ fn read(
     let (EntryCount::Exactly(wanted) | EntryCount::AtMost(wanted)) = count;
     let is_guess = matches!(count, EntryCount::AtMost(_));
     let bytes = u64::from(shape.entry.bytes);
-    // Distances from a place in code are a compiler's, pointers may be anything.
+    // A table of distances between code addresses comes from a compiler. A table of pointers may
+    // be any writable data.
     let section = image.section(image.section_at(shape.table)?);
     if bytes == 8 && !is_constant(section) {
         return None;
@@ -256,7 +266,8 @@ fn read(
             let is_bti = || program.word(*target).is_some_and(|word| BTI_J.contains(&word));
             is_guarded |= *number == 0 && shape.wants_bti_j && is_bti();
             let is_inside = program.function(function).range.contains(*target);
-            let is_there = if is_guess { is_inside } else { leads_on(program, function, *target) };
+            let is_there =
+                if is_guess { is_inside } else { is_jump_target(program, function, *target) };
             is_there && target.is_aligned(INSN_BYTES) && (!is_guarded || is_bti())
         })
         .map(|(_, target)| target)
@@ -271,8 +282,8 @@ fn read(
     Some(BranchTable { at: shape.at, targets, entries, is_guess })
 }
 
-/// Whether a jump may lead there: into the function, or to where another one begins.
-fn leads_on(program: &RecoveredProgram<'_>, function: FuncId, to: Svma) -> bool {
+/// Whether a jump may lead to `to`: an address in the function, or the start of another one.
+fn is_jump_target(program: &RecoveredProgram<'_>, function: FuncId, to: Svma) -> bool {
     to.is_aligned(INSN_BYTES)
         && (program.function(function).range.contains(to) || program.starting_at(to).is_some())
 }

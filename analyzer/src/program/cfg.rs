@@ -1,4 +1,4 @@
-//! The control flow of one function: basic blocks and where each goes on.
+//! Control flow of one function: basic blocks and their successors.
 
 use super::function::FuncId;
 use super::insn::{INSN_BYTES, Insn, Register};
@@ -20,24 +20,24 @@ impl BlockId {
     }
 }
 
-/// How a block leaves its function.
+/// An edge that leaves the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// Returns to the caller.
     Return {
-        /// The instruction.
+        /// Address of the instruction.
         at: Svma,
     },
-    /// Goes on in another function, which returns to the caller.
+    /// Continues in another function, which returns to the caller.
     TailCall {
-        /// The instruction.
+        /// Address of the instruction.
         at: Svma,
-        /// The function.
+        /// The other function.
         to: FuncId,
     },
-    /// Goes where nobody knows: BR of a register that was not resolved.
+    /// A BR whose target is unknown.
     Unknown {
-        /// The instruction.
+        /// Address of the instruction.
         at: Svma,
     },
 }
@@ -47,26 +47,26 @@ pub enum Exit {
 pub struct Block {
     /// Address of its first instruction.
     pub start: Svma,
-    /// Its events, by their index in the program.
+    /// Indexes of its events in the program.
     pub events: Range<usize>,
-    /// Blocks that may follow.
+    /// The blocks that may follow.
     pub successors: Vec<BlockId>,
-    /// How it leaves the function, if it may; both for a conditional tail call.
+    /// Edges that leave the function. A conditional tail call has both a successor and an exit.
     pub exits: Vec<Exit>,
 }
 
-/// Blocks of a function in order of address; the first is the entry.
+/// The blocks of a function, by address. The first block is the entry.
 #[derive(Debug, Default)]
 pub struct Cfg {
     /// The blocks.
     pub blocks: Vec<Block>,
-    /// Whether the end of some BR's table is a guess, or a BR was taken for a jump to the
-    /// blocks that nothing else leads to.
+    /// Whether some edges are a guess: the end of a branch table is unknown, or a BR without a
+    /// table is taken to lead to the blocks without another predecessor.
     pub has_guessed_edges: bool,
 }
 
 impl Cfg {
-    /// The control flow of `function`.
+    /// Builds the control flow of `function`.
     #[must_use]
     pub fn new(program: &RecoveredProgram<'_>, function: FuncId) -> Self {
         let tables = program.branch_tables();
@@ -75,7 +75,8 @@ impl Cfg {
         cfg
     }
 
-    /// The same where only `tables`, by address, say where BRs go.
+    /// Builds the control flow of `function`, with edges for the BRs in `tables` only. `tables`
+    /// are sorted by address.
     pub(super) fn with_tables(
         program: &RecoveredProgram<'_>,
         function: FuncId,
@@ -93,14 +94,14 @@ impl Cfg {
             let Some(table) = tables_in(tables, at) else { continue };
             let block = &mut cfg.blocks[index];
             for to in &table.targets {
-                lead(program, block, &leaders, f.range.contains(*to), at, *to);
+                add_edge(program, block, &leaders, f.range.contains(*to), at, *to);
             }
             cfg.has_guessed_edges |= table.is_guess;
         }
         cfg
     }
 
-    /// Blocks that end in a BR, with its place and register.
+    /// The blocks that end in a BR, with the address and the register of the BR.
     pub(super) fn jumps(
         &self,
         program: &RecoveredProgram<'_>,
@@ -132,8 +133,8 @@ impl Cfg {
         false
     }
 
-    /// A BR without a table inside a function goes to the blocks that nothing else leads
-    /// to; where there are none it leaves the function.
+    /// Adds the edges of the BRs without a table. Such a BR leads to the blocks without another
+    /// predecessor; if there are none, it leaves the function.
     fn guess_jumps(&mut self, program: &RecoveredProgram<'_>, tables: &[BranchTable], end: Svma) {
         let jumps: Vec<(usize, Svma)> = self
             .jumps(program)
@@ -170,7 +171,7 @@ impl Cfg {
     }
 }
 
-/// Where the blocks of a function begin, by address.
+/// Start addresses of the blocks of a function, sorted.
 fn leaders(program: &RecoveredProgram<'_>, function: FuncId, tables: &[BranchTable]) -> Vec<Svma> {
     let range = program.function(function).range;
     let mut leaders = vec![range.start()];
@@ -205,34 +206,34 @@ fn block(
     let last = program.events()[events.clone()].last().copied();
     let last = last.filter(|event| event.at.wrapping_add(INSN_BYTES) == end);
     let mut block = Block { start, events, successors: Vec::new(), exits: Vec::new() };
-    let mut goes_on = true;
+    let mut falls_through = true;
     if let Some(event) = last {
         let at = event.at;
         match event.insn {
             Insn::Jump { to } => {
-                goes_on = false;
-                lead(program, &mut block, leaders, range.contains(to), at, to);
+                falls_through = false;
+                add_edge(program, &mut block, leaders, range.contains(to), at, to);
             }
             Insn::Branch { to } => {
-                lead(program, &mut block, leaders, range.contains(to), at, to);
+                add_edge(program, &mut block, leaders, range.contains(to), at, to);
             }
             Insn::Return => {
-                goes_on = false;
+                falls_through = false;
                 block.exits.push(Exit::Return { at });
             }
-            Insn::JumpRegister { .. } | Insn::ExceptionReturn | Insn::Trap => goes_on = false,
-            _ => goes_on = !program.never_returns(&event),
+            Insn::JumpRegister { .. } | Insn::ExceptionReturn | Insn::Trap => falls_through = false,
+            _ => falls_through = !program.never_returns(&event),
         }
     }
-    if goes_on {
+    if falls_through {
         let at = end.wrapping_offset(-INSN_BYTES.cast_signed());
-        lead(program, &mut block, leaders, range.contains(end), at, end);
+        add_edge(program, &mut block, leaders, range.contains(end), at, end);
     }
     block.successors.dedup();
     block
 }
 
-/// Whether nothing but NOP and zero words lies between: what fills the room up to the next
+/// Whether only NOPs and zero words are between two addresses: the padding up to the next
 /// function.
 fn is_padding(program: &RecoveredProgram<'_>, start: Svma, end: Svma) -> bool {
     let mut at = start;
@@ -245,8 +246,8 @@ fn is_padding(program: &RecoveredProgram<'_>, start: Svma, end: Svma) -> bool {
     true
 }
 
-/// Adds where a branch leads: a block of the function, or another function.
-fn lead(
+/// Adds the edge of a branch, to a block of the function or to another function.
+fn add_edge(
     program: &RecoveredProgram<'_>,
     block: &mut Block,
     leaders: &[Svma],

@@ -1,4 +1,4 @@
-//! What a conditional branch asks of a register, as far as it asks for a number.
+//! Conditional branches that compare a register with a number.
 //!
 //! Encodings: Arm ARM (DDI 0487), C6.2, CBZ, TBZ, B.cond, SUBS (immediate), ANDS (shifted
 //! register).
@@ -7,33 +7,33 @@ use super::access::also_writes;
 use super::insn::{INSN_BYTES, Insn, Register, decode};
 use crate::addr::Svma;
 
-/// A question about a register.
+/// The test of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Test {
-    /// Whether it is this number.
+    /// Whether the register equals this number.
     Is(u64),
-    /// Whether the bit of this number is clear.
+    /// Whether this bit is clear.
     HasClear(u8),
 }
 
-/// The question that a branch depends on.
+/// The condition of a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Condition {
     /// The register.
     pub register: Register,
-    /// Whether all 64 bits of it are asked for, or the lower 32.
+    /// Whether the test covers all 64 bits, or the lower 32 only.
     pub is_wide: bool,
-    /// The question.
+    /// The test.
     pub test: Test,
-    /// Whether the branch is taken if the answer is yes; else it is if it is no.
+    /// The outcome of the test for which the branch is taken.
     pub is_taken_if: bool,
 }
 
-/// Instructions before a B.cond among which the comparison is looked for.
+/// Instructions before a B.cond that are searched for the comparison.
 const BEFORE: u64 = 4;
 
-/// The condition of the branch at `at`, whose block begins at `start`; `word` gives the words
-/// of the block.
+/// Decodes the condition of the branch at `at` in the block that begins at `start`. `word` reads
+/// the words of the block.
 #[must_use]
 pub fn condition(word: &dyn Fn(Svma) -> Option<u32>, start: Svma, at: Svma) -> Option<Condition> {
     let branch = word(at)?;
@@ -56,7 +56,7 @@ pub fn condition(word: &dyn Fn(Svma) -> Option<u32>, start: Svma, at: Svma) -> O
     }
 }
 
-/// The comparison with a number that the flags before `at` come from.
+/// The comparison with a number that sets the flags before `at`.
 fn comparison(word: &dyn Fn(Svma) -> Option<u32>, start: Svma, at: Svma) -> Option<Condition> {
     let mut written = Vec::new();
     for back in 1..=BEFORE {
@@ -68,7 +68,7 @@ fn comparison(word: &dyn Fn(Svma) -> Option<u32>, start: Svma, at: Svma) -> Opti
         let (first, second) = (Register::at(compare, 5), Register::at(compare, 16));
         let is_result_unused = compare & 31 == 31;
         let found = match compare & 0x7fc0_0000 {
-            // CMP with a number, not shifted.
+            // CMP with an unshifted number.
             0x7100_0000 if is_result_unused => Some(Test::Is(u64::from((compare >> 10) & 0xfff))),
             // TST of a register with itself.
             0x6a00_0000 if is_result_unused && first == second && compare & 0xfc00 == 0 => {
@@ -81,7 +81,7 @@ fn comparison(word: &dyn Fn(Svma) -> Option<u32>, start: Svma, at: Svma) -> Opti
             let found = Condition { register: first, is_wide, test, is_taken_if: true };
             return (!written.contains(&first)).then_some(found);
         }
-        // In between, only what neither sets flags nor calls.
+        // An instruction between the two must not set the flags, nor be a call.
         match decode(compare, here) {
             Insn::Constant { register, .. } => written.push(register),
             Insn::Store { .. } => {}
@@ -93,7 +93,7 @@ fn comparison(word: &dyn Fn(Svma) -> Option<u32>, start: Svma, at: Svma) -> Opti
     None
 }
 
-/// Whether it is a load: those set no flags.
+/// Whether `word` is a load or store; these do not set the flags.
 fn is_load(word: u32) -> bool {
     super::access::access(word).is_some()
 }
@@ -112,7 +112,7 @@ mod tests {
 
     /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
     #[test]
-    fn conditions_are_read() {
+    fn conditions_are_decoded() {
         let zero = Test::Is(0);
         // cbz x3; cbnz w3; tbz w3, #0; tbnz x3, #33.
         assert_eq!(of(&[0xb400_0043]), Some((3, zero, true)));
@@ -126,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_asked_of_a_number_is_not_read() {
-        // cmp w3, w4; b.eq. cmp w3, #0; b.hi. cmp w3, #1, lsl #12; b.eq. Nothing; b.eq.
+    fn other_conditions_are_not_decoded() {
+        // cmp w3, w4; b.eq. cmp w3, #0; b.hi. cmp w3, #1, lsl #12; b.eq. b.eq alone.
         for words in [
             &[0x6b04_007f, 0x5400_0040][..],
             &[0x7100_007f, 0x5400_0048],
@@ -136,9 +136,9 @@ mod tests {
         ] {
             assert_eq!(of(words), None, "{words:x?}");
         }
-        // cmp w3, #0; mov w4, #1; b.eq: between them is what changes nothing.
+        // cmp w3, #0; mov w4, #1; b.eq: the MOV writes another register.
         assert_eq!(of(&[0x7100_007f, 0x5280_0024, 0x5400_0040]), Some((3, Test::Is(0), true)));
-        // mov w3, #1; adds w4, w4, #1; bl: not that register, nor those flags.
+        // mov w3, #1; adds w4, w4, #1; bl: the register changes, or the flags do.
         for between in [0x5280_0023, 0x3100_0484, 0x9400_0000] {
             assert_eq!(of(&[0x7100_007f, between, 0x5400_0040]), None, "{between:#x}");
         }

@@ -1,5 +1,5 @@
-//! Recovers a program from its code, step by step: one scan, functions, stubs of imports,
-//! calls, functions that never return, and where BRs go.
+//! Recovers a program from its code: one scan, then functions, import stubs, calls, functions
+//! that never return, and the targets of BRs.
 
 use super::branch_table;
 use super::function::{self, FuncId};
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 
 impl<'data> RecoveredProgram<'data> {
-    /// Recovers the program of `image`, whose jump table is `table`.
+    /// Recovers the program of `image`. `table` is the jump table of the image.
     #[must_use]
     pub fn recover(image: &Image<'data>, table: Option<&JumpTable<'_>>) -> Self {
         let sections = scan::code_sections(image);
@@ -41,7 +41,7 @@ impl<'data> RecoveredProgram<'data> {
         let Scan { events, taken, instructions, undecoded } =
             scan::scan(image, &views, &sites, &relocated);
         let externals: Vec<(Svma, SymbolId)> = image.symbols().externals().collect();
-        // A table of all symbols knows every function; that of the dynamic linker does not.
+        // The full symbol table names every function; the dynamic symbol table does not.
         let unwind = match image.section_named(".symtab") {
             Some(_) => Vec::new(),
             None => unwind_ranges(image).into_iter().map(AddrRange::start).collect(),
@@ -103,14 +103,14 @@ impl<'data> RecoveredProgram<'data> {
         self.callee_starts.clone_from(&counts);
         self.by_callee = vec![0; self.calls.len()];
         for (index, call) in (0u32..).zip(&self.calls) {
-            let place = &mut counts[call.callee.index()];
-            self.by_callee[*place as usize] = index;
-            *place += 1;
+            let slot = &mut counts[call.callee.index()];
+            self.by_callee[*slot as usize] = index;
+            *slot += 1;
         }
     }
 
-    /// Finds where BRs go ([`Self::branch_table`]).  Functions that never return are to be
-    /// known before ([`Self::set_noreturn`]).
+    /// Finds the targets of BRs ([`Self::branch_table`]). Call [`Self::set_noreturn`] before: the
+    /// functions that never return must be known.
     pub fn resolve_jumps(&mut self, image: &Image<'_>) {
         self.branch_tables = branch_table::resolve(self, image);
         let of_table = |table: &BranchTable| {
@@ -130,7 +130,7 @@ impl<'data> RecoveredProgram<'data> {
         }
     }
 
-    /// Notes functions whose address is in data.
+    /// Marks the functions whose address is in data.
     fn find_pointers(&mut self, image: &Image<'_>) {
         self.in_data = vec![false; self.functions.len()];
         for id in pointers::in_data(self, image) {
@@ -138,10 +138,10 @@ impl<'data> RecoveredProgram<'data> {
         }
     }
 
-    /// Says which functions never return: those named, and those without a way back.
+    /// Marks the functions that never return: those in `named`, and those that cannot return.
     pub fn set_noreturn(&mut self, named: &[FuncId]) {
         let mut queue: Vec<FuncId> = named.to_vec();
-        queue.extend(self.ids().filter(|id| self.has_no_way_back(*id)));
+        queue.extend(self.ids().filter(|id| self.cannot_return(*id)));
         while let Some(id) = queue.pop() {
             if std::mem::replace(&mut self.noreturn[id.index()], true) {
                 continue;
@@ -150,14 +150,14 @@ impl<'data> RecoveredProgram<'data> {
                 .callers(id)
                 .filter(|call| call.kind == CallKind::Tail)
                 .map(|call| call.caller)
-                .filter(|caller| !self.noreturn[caller.index()] && self.has_no_way_back(*caller))
+                .filter(|caller| !self.noreturn[caller.index()] && self.cannot_return(*caller))
                 .collect();
             queue.extend(callers);
         }
     }
 
-    /// Whether nothing in the function returns, and all that it goes on to never does.
-    fn has_no_way_back(&self, id: FuncId) -> bool {
+    /// Whether a function has no return, and continues only in functions that never return.
+    fn cannot_return(&self, id: FuncId) -> bool {
         let range = self.function(id).range;
         let events = self.events_of(id);
         let returns = events.iter().any(|event| match event.insn {
@@ -167,7 +167,7 @@ impl<'data> RecoveredProgram<'data> {
             }
             _ => false,
         });
-        // The end must not be passed by.
+        // Execution must not run past the end of the function.
         let last = range.end().wrapping_offset(-INSN_BYTES.cast_signed());
         let is_closed = events.last().is_some_and(|event| {
             event.insn.ends_block() || matches!(event.insn, Insn::Call { .. }) && event.at <= last
@@ -176,7 +176,7 @@ impl<'data> RecoveredProgram<'data> {
     }
 }
 
-/// The bytes of a section; in a relocatable file with its branches resolved.
+/// The bytes of a section. In a relocatable file the branches are relocated.
 fn code_of<'data>(image: &Image<'data>, section: &Section<'data>) -> (AddrRange, Cow<'data, [u8]>) {
     let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
     if image.kind() == ImageKind::Rel

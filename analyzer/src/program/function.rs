@@ -1,4 +1,4 @@
-//! Functions: where each begins and ends.
+//! Functions: their start and end addresses.
 
 use super::insn::{INSN_BYTES, Insn};
 use super::scan::Event;
@@ -18,7 +18,7 @@ impl FuncId {
     }
 }
 
-/// How a function is known.
+/// The source from which a function is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FunctionSource {
     /// A symbol names it.
@@ -31,16 +31,16 @@ pub enum FunctionSource {
     Section,
 }
 
-/// One function: code from its start to the next one's.
+/// A function: the code from its start to the start of the next function.
 #[derive(Debug, Clone)]
 pub struct Function {
-    /// Its addresses.
+    /// The addresses of its code.
     pub range: AddrRange,
-    /// The symbol that names it best.
+    /// The best name of the function.
     pub symbol: Option<SymbolId>,
-    /// How it is known.
+    /// The source from which it is known.
     pub source: FunctionSource,
-    /// Whether it lies in text that is freed after boot (`.init.text`).
+    /// Whether it is in text that the kernel frees after boot (`.init.text`).
     pub is_init: bool,
     pub(super) events: Range<usize>,
 }
@@ -48,27 +48,27 @@ pub struct Function {
 /// Functions by address.
 #[derive(Debug, Default)]
 pub(super) struct FunctionMap {
-    /// Sections with the function of each instruction; `u32::MAX` for none.
+    /// Code sections with the function of each instruction; `u32::MAX` if there is no function.
     sections: Vec<(AddrRange, Vec<u32>)>,
-    /// Undefined symbols of a relocatable file, each a function without code.
+    /// Undefined symbols of a relocatable file. Each is a function without code.
     externals: Vec<(Svma, u32)>,
 }
 
 impl FunctionMap {
-    /// The function that `at` lies in.
+    /// The function that contains `at`.
     pub(super) fn at(&self, at: Svma) -> Option<FuncId> {
         if let Ok(index) = self.externals.binary_search_by_key(&at, |(start, _)| *start) {
             return Some(FuncId(self.externals[index].1));
         }
-        let behind = self.sections.partition_point(|(range, _)| range.start() <= at);
-        let (range, words) = self.sections.get(behind.checked_sub(1)?)?;
+        let after = self.sections.partition_point(|(range, _)| range.start() <= at);
+        let (range, words) = self.sections.get(after.checked_sub(1)?)?;
         let word = (at.0 - range.start().0) / INSN_BYTES;
         let id = *words.get(usize::try_from(word).ok()?)?;
         (id != u32::MAX).then_some(FuncId(id))
     }
 }
 
-/// Finds the functions in `sections` by symbols, `unwind` entries and calls.
+/// Finds the functions in `sections`, from symbols, `unwind` entries and calls.
 pub(super) fn functions(
     image: &Image<'_>,
     sections: &[&Section<'_>],
@@ -82,8 +82,8 @@ pub(super) fn functions(
         .map(|(start, symbol)| (start, FunctionSource::Symbol, Some(symbol)))
         .collect();
     starts.extend(unwind.iter().map(|start| (*start, FunctionSource::Unwind, None)));
-    // A stub of an import may be reached by tail calls alone; inside the section nothing
-    // branches.
+    // Tail calls may be the only branches to an import stub. No branch within the section leads
+    // to another stub.
     let stubs: Vec<AddrRange> = sections
         .iter()
         .filter(|section| section.name.starts_with(".plt"))

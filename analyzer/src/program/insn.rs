@@ -1,9 +1,8 @@
-//! A64 instructions by what an analysis of control flow, constants and caches needs
-//! of them: word to [`Insn`].
+//! Decodes A64 instructions, as far as analyses of control flow, constants and caches need them.
 //!
-//! Encodings: Arm ARM (DDI 0487), C4.1 "A64 instruction set encoding".  The class of a
-//! word is enough here, so that nothing is decoded that nobody asks for; what no class
-//! claims is asked of the full decoder ([`crate::arch`]), which tells code from data.
+//! Encodings: Arm ARM (DDI 0487), C4.1 "A64 instruction set encoding". The decoder determines the
+//! class of a word and only the operands that an analysis uses. For a word that belongs to no
+//! class here, the full decoder ([`crate::arch`]) decides whether it is code or data.
 
 use crate::addr::Svma;
 use std::ops::Range;
@@ -13,19 +12,19 @@ use std::ops::Range;
 pub struct Register(u8);
 
 impl Register {
-    /// The register of a number below 32.
+    /// The register with this number; `None` if the number is not below 32.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
         if number < 32 { Some(Self(number)) } else { None }
     }
 
-    /// Its number.
+    /// The number of the register.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// That in the five bits from `bit` on.
+    /// The register in the five bits from `bit` upward.
     pub(super) const fn at(word: u32, bit: u32) -> Self {
         Self(((word >> bit) & 31) as u8)
     }
@@ -34,47 +33,47 @@ impl Register {
 /// Numbers of the registers that a call preserves: x19 to x29 (AAPCS64, 6.1.1).
 pub(crate) const CALLEE_SAVED: Range<usize> = 19..30;
 
-/// What a barrier waits for or brings about.
+/// The kind of a barrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Barrier {
-    /// Context synchronisation on this PE.
+    /// A context synchronisation event on this PE.
     Isb,
-    /// Completion of earlier accesses and maintenance, for the inner shareable domain or
-    /// one that holds it.
+    /// Waits for earlier accesses and maintenance, in the inner shareable domain or in a domain
+    /// that includes it.
     Dsb,
-    /// A DSB for less: for this PE (NSH), or for loads or stores alone, which completes no
+    /// A weaker DSB: for this PE only (NSH), or for loads or stores only, which completes no
     /// maintenance.
     WeakDsb,
-    /// Order of data accesses.
+    /// Orders data accesses.
     Dmb,
 }
 
-/// Cache maintenance by virtual address or for everything.
+/// A cache maintenance operation, by virtual address or for the whole cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CacheOp {
     /// DC CVAU and the stronger cleans (CVAC, CVAP, CIVAC).
     CleanData,
     /// IC IVAU, broadcast in the inner shareable domain.
     InvalidateInsn,
-    /// IC IALLUIS: everything, broadcast.
+    /// IC IALLUIS: the whole cache, broadcast in the inner shareable domain.
     InvalidateAll,
-    /// IC IALLU: everything, on this PE alone.
+    /// IC IALLU: the whole cache of this PE only.
     InvalidateLocal,
 }
 
-/// How a constant gets into a register.
+/// A constant, and how an instruction makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Constant {
-    /// The value itself: ADR, ADRP, MOVZ, MOVN.
+    /// An immediate value: ADR, ADRP, MOVZ, MOVN.
     Value(u64),
-    /// The register's own value with 16 bits replaced: MOVK.
+    /// The register's previous value with 16 bits replaced: MOVK.
     Keep {
         /// The 16 bits.
         bits: u64,
-        /// Where they go.
+        /// Position of the 16 bits.
         shift: u32,
     },
-    /// Another register's value and a number.
+    /// The sum of another register and a number: ADD, SUB, MOV.
     Sum {
         /// The register.
         from: Register,
@@ -97,27 +96,27 @@ pub enum Constant {
 pub enum Insn {
     /// B.
     Jump {
-        /// Where it goes.
+        /// The target.
         to: Svma,
     },
-    /// B.cond, CBZ, CBNZ, TBZ, TBNZ: goes there or on.
+    /// B.cond, CBZ, CBNZ, TBZ, TBNZ.
     Branch {
-        /// Where it goes.
+        /// The target if the branch is taken.
         to: Svma,
     },
     /// BL.
     Call {
-        /// Where it goes.
+        /// The target.
         to: Svma,
     },
     /// BLR and its authenticating forms.
     CallRegister {
-        /// What holds the address.
+        /// The register that holds the target.
         register: Register,
     },
     /// BR and its authenticating forms.
     JumpRegister {
-        /// What holds the address.
+        /// The register that holds the target.
         register: Register,
     },
     /// RET and its authenticating forms.
@@ -126,17 +125,17 @@ pub enum Insn {
     ExceptionReturn,
     /// SVC.
     SupervisorCall,
-    /// BRK, HLT, UDF, DRPS: does not go on to the next instruction in sound code.
+    /// BRK, HLT, UDF, DRPS: execution does not continue with the next instruction.
     Trap,
     /// ISB, DSB, DMB.
     Barrier(Barrier),
-    /// IC and DC instructions.
+    /// IC or DC.
     Cache(CacheOp),
-    /// A constant into a register.
+    /// An instruction that loads a constant into a register.
     Constant {
         /// The register.
         register: Register,
-        /// The constant; 32-bit forms clear the upper half.
+        /// The constant. A 32-bit form clears the upper half.
         value: Constant,
         /// Whether it is a 32-bit form.
         is_word: bool,
@@ -145,20 +144,20 @@ pub enum Insn {
     Store {
         /// The first register stored.
         source: Register,
-        /// What holds the address.
+        /// The register that holds the address.
         base: Register,
-        /// Bytes stored of each register.
+        /// Size of each register's access, in bytes.
         bytes: u8,
     },
     /// Anything else.
     Other {
-        /// The register that it may write.
+        /// The register that the instruction may write.
         writes: Option<Register>,
     },
 }
 
 impl Insn {
-    /// Whether nothing of this block follows it.
+    /// Whether the instruction ends its basic block.
     #[must_use]
     pub const fn ends_block(self) -> bool {
         matches!(
@@ -173,7 +172,7 @@ impl Insn {
     }
 }
 
-/// Bytes of an instruction.
+/// Size of an instruction, in bytes.
 pub const INSN_BYTES: u64 = 4;
 
 const fn signed(word: u32, low: u32, bits: u32) -> i64 {
@@ -181,7 +180,7 @@ const fn signed(word: u32, low: u32, bits: u32) -> i64 {
     (((field as i64) << (64 - bits)) >> (64 - bits)) * INSN_BYTES.cast_signed()
 }
 
-/// The instruction that `word` is at `at`.
+/// Decodes the instruction `word` at the address `at`.
 #[must_use]
 pub fn decode(word: u32, at: Svma) -> Insn {
     // op0 (bits 28:25): C4.1.
@@ -191,8 +190,8 @@ pub fn decode(word: u32, at: Svma) -> Insn {
         0b0101 | 0b1101 => register_form(word),
         op0 if op0 & 0b0101 == 0b0100 => memory(word, at),
         0b0000 if word >> 16 == 0 => Insn::Trap,
-        // SVE, SME and floating point: they write few general-purpose registers, and
-        // this must not take one for unchanged.
+        // SVE, SME and floating point. Few of them write a general-purpose register, but an
+        // analysis must not take a written register for unchanged.
         _ => Insn::Other { writes: Some(Register::at(word, 0)) },
     }
 }
@@ -215,7 +214,7 @@ fn branch_or_system(word: u32, at: Svma) -> Insn {
         0xd503_30df => return Insn::Barrier(Barrier::Isb),
         _ => {}
     }
-    // DSB with the nXS qualifier has a domain alone.
+    // DSB with the nXS qualifier encodes a domain only.
     if word & 0xffff_f3ff == 0xd503_323f {
         return Insn::Barrier(dsb((word >> 8) & 12 | 3));
     }
@@ -232,13 +231,13 @@ fn branch_or_system(word: u32, at: Svma) -> Insn {
             _ => Insn::Other { writes: None },
         };
     }
-    // MRS and SYSL write a register, MSR and the hints do not.
+    // MRS and SYSL write a register. MSR and the hints do not.
     let reads_system = word & 0xffe0_0000 == 0xd520_0000;
     Insn::Other { writes: reads_system.then(|| Register::at(word, 0)) }
 }
 
-/// The DSB of an option (C6.2, DSB): bits 3:2 are the domain, outer, non, inner, full; bits
-/// 1:0 are 3 for loads and stores both.
+/// The kind of a DSB by its option (C6.2, DSB). Bits 3:2 are the domain: outer shareable,
+/// non-shareable, inner shareable, full system. Bits 1:0 are 3 for both loads and stores.
 const fn dsb(option: u32) -> Barrier {
     match option {
         3 | 11 | 15 => Barrier::Dsb,
@@ -273,7 +272,7 @@ fn immediate(word: u32, at: Svma) -> Insn {
     let is_word = word >> 31 == 0;
     let constant = |value| Insn::Constant { register, value, is_word };
     match (word >> 23) & 7 {
-        // ADR and ADRP are 64-bit; bit 31 tells them apart.
+        // ADR and ADRP are 64-bit; bit 31 distinguishes them.
         0 | 1 => {
             let field = ((word >> 5) & 0x7_ffff) << 2 | (word >> 29) & 3;
             let offset = i64::from((field << 11).cast_signed() >> 11);
@@ -284,7 +283,7 @@ fn immediate(word: u32, at: Svma) -> Insn {
             };
             Insn::Constant { register, value: Constant::Value(value.0), is_word: false }
         }
-        // ADD and SUB, not those that set flags; into SP they make no constant.
+        // ADD and SUB that do not set flags. A write to SP makes no constant.
         2 if word & (1 << 29) == 0 && register.0 != 31 => {
             let shift = if word & (1 << 22) == 0 { 0 } else { 12 };
             let amount = i64::from((word >> 10) & 0xfff) << shift;
@@ -335,7 +334,7 @@ fn memory(word: u32, at: Svma) -> Insn {
             (false, 0 | 2) => Insn::Other { writes: Some(register) },
             _ => Insn::Other { writes: None },
         },
-        // Pairs: bit 22 tells loads from stores.
+        // Pairs: bit 22 distinguishes loads from stores.
         5 => match (is_vector, word & (1 << 22) != 0) {
             (false, false) => {
                 Insn::Store { source: register, base, bytes: if size == 2 { 8 } else { 4 } }
@@ -358,11 +357,12 @@ fn memory(word: u32, at: Svma) -> Insn {
             }
             _ => Insn::Other { writes: Some(register) },
         },
-        // Exclusives, ordered accesses, compare and swap: STLR and the like store.
+        // Exclusives, ordered accesses, compare and swap: STLR and similar are stores.
         1 if word & 0x00c0_8000 == 0x0080_8000 => {
             Insn::Store { source: register, base, bytes: 1 << size }
         }
-        // Loads write what they load into, stores their status, CAS what it compares with.
+        // A load writes its destination, an exclusive store its status, and CAS the register that
+        // it compares.
         1 if word & (1 << 22) != 0 && word & 0x00a0_0000 != 0x00a0_0000 => {
             Insn::Other { writes: Some(register) }
         }
@@ -371,7 +371,8 @@ fn memory(word: u32, at: Svma) -> Insn {
     }
 }
 
-/// Atomic memory operations share the space of stores with a register offset.
+/// Whether a word in the encoding space of stores with a register offset is an atomic memory
+/// operation.
 const fn is_atomic(word: u32) -> bool {
     (word >> 24) & 3 == 0 && word & (1 << 21) != 0 && (word >> 10) & 3 == 0
 }

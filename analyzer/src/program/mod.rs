@@ -1,8 +1,8 @@
 //! A program recovered from its code: functions, calls, control flow.
 //!
-//! One pass over all code keeps what changes the flow of control, synchronises or
-//! maintains caches ([`Event`]); everything else is read again where an analysis asks
-//! for it.  Only arm64 is read.
+//! One pass over the code records the instructions that change the control flow, synchronise or
+//! maintain caches ([`Event`]). An analysis that needs other instructions decodes them again.
+//! Only arm64 is supported.
 
 mod access;
 mod branch_table;

@@ -1,18 +1,18 @@
-//! A64 words by what they do to an index, an entry or an address on the way to a BR:
-//! sums, bit fields, masks, comparisons and loads.
+//! Decodes the A64 instructions that compute the target of a BR: sums, bit fields, masks,
+//! comparisons, loads and spills.
 //!
-//! Encodings: Arm ARM (DDI 0487), C4.1.93 "Data Processing -- Immediate", C4.1.94 "Loads
-//! and Stores", C4.1.95 "Data Processing -- Register".  Constants are
-//! [`super::insn::Constant`]'s.
+//! Encodings: Arm ARM (DDI 0487), C4.1.93 "Data Processing -- Immediate", C4.1.94 "Loads and
+//! Stores", C4.1.95 "Data Processing -- Register". [`super::insn::Constant`] covers instructions
+//! that make constants.
 
 use super::insn::Register;
 
-/// How a register is made 64 bits wide before it is shifted (`option` of the encodings).
+/// Extension of a register to 64 bits before it is shifted (`option` in the encodings).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extend {
-    /// Low bits that count: 8, 16, 32 or 64.
+    /// Number of low bits that are extended: 8, 16, 32 or 64.
     pub(super) bits: u32,
-    /// Whether the highest of them fills what is above.
+    /// Whether the extension replicates the highest of them.
     pub(super) is_signed: bool,
 }
 
@@ -22,7 +22,7 @@ impl Extend {
     }
 }
 
-/// What a comparison compares a register with.
+/// The right-hand operand of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operand {
     /// A number.
@@ -31,10 +31,10 @@ pub(super) enum Operand {
     Register(Register),
 }
 
-/// What a load adds to its base.
+/// The offset that a load adds to its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LoadIndex {
-    /// Bytes.
+    /// A number of bytes.
     Offset(u64),
     /// A register, extended and shifted left.
     Register(Register, Extend, u32),
@@ -43,25 +43,25 @@ pub(super) enum LoadIndex {
 /// One instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// ADD of two registers, the right one extended and shifted left.
+    /// ADD of two registers; the right one is extended and shifted left.
     Add { to: Register, left: Register, right: Register, extend: Extend, shift: u32 },
-    /// UBFM and SBFM: `bits` from bit `low` on, moved to bit `left`.
+    /// UBFM and SBFM: extracts the bits from `low` upward and moves them to bit `left`.
     Field { to: Register, from: Register, low: u32, left: u32, extend: Extend },
-    /// AND with a mask of low bits, which is not 0; other masks are nothing special.
+    /// AND with a mask of low bits. Other masks are [`Self::Other`].
     Mask { to: Register, from: Register, mask: u64, sets_flags: bool },
-    /// SUBS; CMP has no `to`.
+    /// SUBS. CMP has no destination.
     Compare { to: Option<Register>, left: Register, right: Operand },
-    /// LDRB, LDRH, LDR and those that extend the sign.
+    /// LDRB, LDRH, LDR and their sign-extending forms.
     Load { to: Register, base: Register, index: LoadIndex, bytes: u8, sign: Option<u32> },
-    /// STR of eight bytes.
+    /// STR of 8 bytes.
     Store { source: Register, base: Register, offset: u64 },
-    /// LDP and STP of twice eight bytes, without write-back.
+    /// LDP and STP of two 8-byte registers, without write-back.
     Pair { first: Register, second: Register, base: Register, offset: u64, is_load: bool },
     /// LDRB and LDRH with write-back.
     Narrow { to: Register, bytes: u8 },
-    /// Anything else that sets the flags, or may.
+    /// Any other instruction that sets the flags, or may set them.
     SetsFlags,
-    /// Anything else.
+    /// Any other instruction.
     Other,
 }
 
@@ -69,13 +69,13 @@ const fn register(word: u32, bit: u32) -> Option<Register> {
     Register::new(((word >> bit) & 31) as u8)
 }
 
-/// What `word` does.
+/// Decodes `word`.
 pub(super) fn decode(word: u32) -> Operation {
     let decoded = match (word >> 25) & 0xf {
         0b1000 | 0b1001 => immediate(word),
         0b0101 | 0b1101 => register_form(word),
         0b0100 | 0b0110 | 0b1100 | 0b1110 => store(word).or_else(|| load(word)),
-        // MSR NZCV and the like.
+        // MSR NZCV and similar.
         0b1010 | 0b1011 => (word & 0xfff0_0000 == 0xd510_0000).then_some(Operation::SetsFlags),
         // SVE and SME; FCMP and FCCMP.
         0b0010 | 0b0000 => Some(Operation::SetsFlags),
@@ -88,9 +88,9 @@ pub(super) fn decode(word: u32) -> Operation {
     decoded.unwrap_or(Operation::Other)
 }
 
-/// Whether `word`, whose destination is register 31, writes the stack pointer: ADD, SUB and
-/// logical operations of immediates, and ADD and SUB that extend; where they set flags,
-/// and in all other instructions, it is the zero register.
+/// Whether `word`, whose destination is register 31, writes the stack pointer. ADD, SUB and
+/// logical operations with an immediate and ADD and SUB (extended register) do, unless they set
+/// the flags. In all other instructions register 31 is the zero register.
 pub(super) const fn writes_stack_pointer(word: u32) -> bool {
     match (word >> 23) & 0x3f {
         0b10_0010 => word & (1 << 29) == 0,
@@ -135,10 +135,10 @@ fn immediate(word: u32) -> Option<Operation> {
     }
 }
 
-/// The mask of a logical immediate (`DecodeBitMasks`, J1) if it is some low bits.
+/// The mask of a logical immediate (`DecodeBitMasks`, J1), if it consists of low bits.
 fn low_mask(word: u32, size: u32) -> Option<u64> {
     let (n, immr, imms) = ((word >> 22) & 1, (word >> 16) & 63, (word >> 10) & 63);
-    // An element as wide as the register, not rotated.
+    // The element is as wide as the register and is not rotated.
     let is_whole = if size == 64 { n == 1 } else { n == 0 && imms < 32 };
     (is_whole && immr == 0 && imms + 1 < size).then(|| (1 << (imms + 1)) - 1)
 }
@@ -161,7 +161,7 @@ fn register_form(word: u32) -> Option<Operation> {
             } else {
                 (Extend { bits, is_signed: false }, (word >> 10) & 63)
             };
-            // LSL alone of the shifts of the form without extension.
+            // The shifted-register form supports LSL only.
             let is_left = is_extended || (word >> 22) & 3 == 0;
             match opc {
                 0 if is_left => Some(Operation::Add { to, left, right, extend, shift }),
@@ -172,13 +172,13 @@ fn register_form(word: u32) -> Option<Operation> {
                 _ => None,
             }
         }
-        // ADCS, CCMP, RMIF and the like have bit 29; conditional selects have not.
+        // ADCS, CCMP, RMIF and similar have bit 29 set; conditional selects do not.
         0x1a => (word & (1 << 29) != 0).then_some(Operation::SetsFlags),
         _ => None,
     }
 }
 
-/// What spills registers and brings them back.
+/// Stores and pairs that spill registers to the stack and reload them.
 fn store(word: u32) -> Option<Operation> {
     let (first, base) = (register(word, 0)?, register(word, 5)?);
     match word >> 22 {
@@ -186,7 +186,7 @@ fn store(word: u32) -> Option<Operation> {
             let offset = u64::from((word >> 10) & 0xfff) * 8;
             Some(Operation::Store { source: first, base, offset })
         }
-        // With a negative offset, it is no spill slot.
+        // A negative offset is not a spill slot.
         0x2a4 | 0x2a5 if word & (1 << 21) == 0 => {
             let offset = u64::from((word >> 15) & 0x3f) * 8;
             let is_load = word & (1 << 22) != 0;
@@ -198,12 +198,12 @@ fn store(word: u32) -> Option<Operation> {
 
 fn load(word: u32) -> Option<Operation> {
     let (to, base) = (register(word, 0)?, register(word, 5)?);
-    // Loads and stores of one register that are no vectors.
+    // Not a load or store of one general-purpose register.
     if (word >> 27) & 7 != 7 || word & (1 << 26) != 0 {
         return None;
     }
     let (size, opc) = (word >> 30, (word >> 22) & 3);
-    // The width that the sign is extended to; PRFM and stores are no loads.
+    // The width of the sign extension. PRFM and stores are not loads.
     let sign = match (size, opc) {
         (_, 1) => None,
         (0..=2, 2) => Some(64),
@@ -216,7 +216,7 @@ fn load(word: u32) -> Option<Operation> {
     }
     let index = match (word >> 24) & 3 {
         1 => LoadIndex::Offset(u64::from((word >> 10) & 0xfff) << size),
-        // Unscaled, not negative.
+        // Unscaled, with a non-negative offset.
         0 if word & (1 << 21) == 0 && (word >> 10) & 3 == 0 && word & (1 << 20) == 0 => {
             LoadIndex::Offset(u64::from((word >> 12) & 0xff))
         }

@@ -1,17 +1,17 @@
-//! Stubs through which a program calls what another one defines (AAELF64, "Procedure
-//! linkage table").
+//! Stubs through which a program calls functions of other files (AAELF64, "Procedure linkage
+//! table").
 
 use super::function::FuncId;
 use super::insn::{Constant, INSN_BYTES, Insn, decode};
 use super::recovered::RecoveredProgram;
 use crate::addr::Svma;
 
-/// Instructions of the longest stub before its branch: BTI, ADRP, LDR, ADD, and what a
-/// linker puts in between.
+/// Instructions before the branch of the longest stub: BTI, ADRP, LDR, ADD, and padding by the
+/// linker.
 const LONGEST: u64 = 6;
 
-/// Functions that jump through a slot of `imports` (by address), with the name of the
-/// symbol in it.
+/// Functions that jump through a slot of `imports`, each with the symbol in its slot. `imports`
+/// are sorted by address.
 pub(super) fn stubs(
     program: &RecoveredProgram<'_>,
     imports: &[(Svma, String)],
@@ -19,7 +19,7 @@ pub(super) fn stubs(
     if imports.is_empty() {
         return Vec::new();
     }
-    let of_function = |id: FuncId| {
+    let stub_of = |id: FuncId| {
         let function = program.function(id);
         if function.range.size() > 16 * INSN_BYTES {
             return None;
@@ -49,5 +49,5 @@ pub(super) fn stubs(
         let at = imports.binary_search_by_key(&slot?, |(slot, _)| *slot).ok()?;
         Some((id, imports[at].1.clone()))
     };
-    program.ids().filter_map(of_function).collect()
+    program.ids().filter_map(stub_of).collect()
 }

@@ -1,8 +1,8 @@
 //! Functions whose address is in data, relocations applied.
 //!
-//! A kernel's raw image has no sections: its RELA records lie in it as data, and on arm64
-//! their addends are all there is of a pointer, as linkers leave the slots 0.  The slot says
-//! what a pointer is for.
+//! The raw image of a kernel has no sections: its RELA records are data in it. On arm64 the
+//! addend of a record is the only copy of a pointer, because linkers leave the slot 0. The slot
+//! tells which table the pointer belongs to.
 
 use super::function::FuncId;
 use super::read_only::words;
@@ -11,23 +11,23 @@ use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
 use rayon::prelude::*;
 
-/// R_AARCH64_RELATIVE, with no symbol: the second word of a RELA record whose third is an
+/// R_AARCH64_RELATIVE without a symbol: the second word of a RELA record. The third word is an
 /// address (AAELF64, "Dynamic relocations").
 const RELATIVE: u64 = 0x403;
 
-/// ELF section types of what linkers read: relocations with and without addends, packed
-/// ones, and dynamic symbols.  Addresses in them are no pointers of the program.
+/// ELF section types that only the linker reads: relocations with and without addends, packed
+/// relocations, and dynamic symbols. Addresses in such sections are not pointers of the program.
 const LINKING: [u32; 4] = [4, 9, 19, 11];
 
-/// Tables of a kernel that list places in code to be patched or left alone (`include/
-/// asm-generic/vmlinux.lds.h`, Linux 6.12), by the symbols that bound them.
+/// Tables of a kernel that list code locations to be patched or left alone, each with its
+/// boundary symbols (`include/asm-generic/vmlinux.lds.h`, Linux 6.12).
 const LISTS: [(&str, &str); 3] = [
     ("__start_mcount_loc", "__stop_mcount_loc"),
     ("__start_kprobe_blacklist", "__stop_kprobe_blacklist"),
     ("__start_error_injection_whitelist", "__stop_error_injection_whitelist"),
 ];
 
-/// The same in modules, by their sections.
+/// The same tables in modules, by section name.
 const LIST_SECTIONS: [&str; 4] = [
     "__mcount_loc",
     "__patchable_function_entries",
@@ -35,7 +35,7 @@ const LIST_SECTIONS: [&str; 4] = [
     "_error_injection_whitelist",
 ];
 
-fn places_in_code(image: &Image<'_>) -> Vec<AddrRange> {
+fn code_location_lists(image: &Image<'_>) -> Vec<AddrRange> {
     let symbol = |name| image.symbols().named(name).next().map(|(_, found)| found.address);
     let bounded: Vec<AddrRange> = LISTS
         .iter()
@@ -48,12 +48,12 @@ fn places_in_code(image: &Image<'_>) -> Vec<AddrRange> {
     bounded.into_iter().chain(init_data).chain(sections.map(|section| section.range)).collect()
 }
 
-/// The data of a kernel that are gone after boot, where nothing bounds the lists, which are
-/// in them (INIT_DATA in `include/asm-generic/vmlinux.lds.h`).
+/// The data that a kernel frees after boot, for a kernel without the boundary symbols: the tables
+/// are in these data (INIT_DATA in `include/asm-generic/vmlinux.lds.h`).
 ///
-/// With symbols of code alone a raw image is divided by its PE header, whose writable section
-/// begins with them (`arch/arm64/kernel/efi-header.S`); RELA records end them
-/// (`arch/arm64/kernel/vmlinux.lds.S`, Linux 5.10 to 6.12).
+/// A raw image whose symbols cover code only is divided by its PE header. The writable section of
+/// the header begins with these data (`arch/arm64/kernel/efi-header.S`), and RELA records follow
+/// them (`arch/arm64/kernel/vmlinux.lds.S`, Linux 5.10 to 6.12).
 fn init_data(image: &Image<'_>) -> Option<AddrRange> {
     let named = |name| image.sections().iter().find(|section| section.name == name);
     if let Some(section) = named(".init.data") {
@@ -64,15 +64,15 @@ fn init_data(image: &Image<'_>) -> Option<AddrRange> {
     AddrRange::new(data.range.start(), data.range.start().wrapping_add(records as u64 * 8))
 }
 
-/// Index of the first of two RELA records that follow each other.
+/// Index of the first of two consecutive RELA records.
 fn first_records(words: &[u64]) -> Option<usize> {
     words.windows(6).position(|window| window[1] == RELATIVE && window[4] == RELATIVE)
 }
 
-/// The functions that pointers in data lead to; lists of places in code are no pointers that
-/// anyone calls.
+/// The functions that pointers in data lead to. Entries of tables that list code locations do not
+/// count: no code calls through them.
 pub(super) fn in_data(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<FuncId> {
-    let lists = places_in_code(image);
+    let lists = code_location_lists(image);
     let data: Vec<&Section<'_>> = image
         .sections()
         .iter()
@@ -96,8 +96,8 @@ fn in_section(
     Some(pointers.filter_map(|(_, word)| program.starting_at(Svma(word))).collect())
 }
 
-/// Each word with the address that it is at, or for an addend of a RELA record the one that
-/// it is for.
+/// Each word with its address. For the addend of a RELA record, the address is that of the
+/// record's slot.
 fn slots(start: Svma, words: &[u64]) -> impl Iterator<Item = (Svma, u64)> {
     (0u64..).zip(words).map(move |(index, word)| {
         let before = |back: u64| words.get(usize::try_from(index.checked_sub(back)?).ok()?);
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_follow_each_other() {
+    fn two_consecutive_records_are_found() {
         let record = [0x1000, RELATIVE, 0x2000];
         let lone = [&[1, RELATIVE, 2, 3, 4, 5][..], &record[..], &record[..]].concat();
         assert_eq!(first_records(&lone), Some(6));

@@ -1,4 +1,4 @@
-//! What a register holds where a BR is, over all ways that lead there.
+//! The value of a register at a BR, over all paths that lead there.
 
 use super::cfg::{BlockId, Cfg};
 use super::insn::{INSN_BYTES, Insn};
@@ -10,34 +10,34 @@ use crate::image::Image;
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use std::cell::{Cell, RefCell};
 
-/// Blocks that are followed backwards from a BR while one alone leads to each.
+/// Blocks that are followed backward from a BR while each has one predecessor.
 const PATH: usize = 16;
-/// How often, on average, an instruction of a function may be looked at.
+/// Average number of times that an instruction of a function may be visited.
 const TIMES: u64 = 32;
-/// Instructions that may be looked at in any function.
+/// Visits that every function is allowed, whatever its size.
 const LEAST: u64 = 10_000;
 
-/// A place before a block, and a number that is added to what is kept there.
+/// A block entry, a storage location, and a number that is added to the value there.
 type Query = (usize, Storage, u64);
 
-/// The control flow of a function, backwards.
+/// The control flow of a function, followed backward.
 pub(super) struct Flow<'a, 'data> {
     program: &'a RecoveredProgram<'data>,
     image: &'a Image<'data>,
     cfg: &'a Cfg,
     end: Svma,
     before: Vec<Vec<usize>>,
-    /// Constants that are known, and places that are known to hold none.
+    /// The result of each query for a constant.
     constants: RefCell<HashMap<Query, PathValue>>,
-    /// What is known of a place behind a block.
-    behind: RefCell<HashMap<(usize, Storage), Option<BlockAnswer>>>,
-    /// Instructions that may still be looked at.
+    /// The answer at the exit of a block, for each storage location.
+    at_exit: RefCell<HashMap<(usize, Storage), Option<BlockAnswer>>>,
+    /// Visits that are left.
     left: Cell<u64>,
 }
 
 impl<'a, 'data> Flow<'a, 'data> {
-    /// Of `cfg`, whose function ends at `end`.  Blocks that nothing is seen to lead to
-    /// are where the BRs of the blocks `open` may go.
+    /// Analyses `cfg`; its function ends at `end`. The blocks without a known predecessor are the
+    /// possible targets of the BRs in the blocks `open`.
     pub(super) fn new(
         program: &'a RecoveredProgram<'data>,
         image: &'a Image<'data>,
@@ -48,16 +48,15 @@ impl<'a, 'data> Flow<'a, 'data> {
         let before = before(cfg, open);
         let start = cfg.blocks.first().map_or(end, |block| block.start);
         let left = Cell::new(end.0.saturating_sub(start.0) / INSN_BYTES * TIMES + LEAST);
-        let (constants, behind) = (RefCell::default(), RefCell::default());
-        Self { program, image, cfg, end, before, constants, behind, left }
+        let (constants, at_exit) = (RefCell::default(), RefCell::default());
+        Self { program, image, cfg, end, before, constants, at_exit, left }
     }
 
     fn end_of(&self, block: usize) -> Svma {
         self.cfg.blocks.get(block + 1).map_or(self.end, |next| next.start)
     }
 
-    /// The blocks that must be passed, one after the other, to get to `block`, which is
-    /// the last.
+    /// The blocks that every path to `block` passes, in order; `block` is the last.
     pub(super) fn path_to(&self, block: usize) -> Vec<usize> {
         let mut path = vec![block];
         while path.len() < PATH
@@ -73,7 +72,7 @@ impl<'a, 'data> Flow<'a, 'data> {
         path
     }
 
-    /// What is known at the end of `path`, before the jump there.
+    /// The state at the end of `path`, before its last jump.
     pub(super) fn along(&self, path: &[usize]) -> Option<Trace> {
         let mut trace = Trace::new();
         for (step, block) in path.iter().enumerate() {
@@ -88,7 +87,7 @@ impl<'a, 'data> Flow<'a, 'data> {
         Some(trace)
     }
 
-    /// Executes a block up to `end`; nothing once too much was looked at.
+    /// Executes a block up to `end`; `None` if no visits are left.
     fn run(&self, trace: &mut Trace, block: usize, end: Svma) -> Option<()> {
         let start = self.cfg.blocks.get(block)?.start;
         let left = self.left.get().checked_sub(end.0.saturating_sub(start.0) / INSN_BYTES)?;
@@ -97,12 +96,12 @@ impl<'a, 'data> Flow<'a, 'data> {
         Some(())
     }
 
-    /// Executes a block, and goes on to `next`.
+    /// Executes a block and follows the edge to `next`.
     fn pass(&self, trace: &mut Trace, block: usize, next: usize) -> Option<()> {
         let end = self.end_of(block);
         self.run(trace, block, end)?;
         let last = end.wrapping_offset(-INSN_BYTES.cast_signed());
-        // No comparison decides which way a junction goes.
+        // A junction is not a block, and no comparison selects an edge to it.
         let Some(next) = self.cfg.blocks.get(next).map(|next| next.start) else { return Some(()) };
         // B.cond: C6.2.
         if let (Some(word), Some(Insn::Branch { to })) =
@@ -115,7 +114,7 @@ impl<'a, 'data> Flow<'a, 'data> {
         Some(())
     }
 
-    /// The number that is kept at `location`, and `add`, before `block`.
+    /// The constant at `location` plus `add`, at the entry of `block`.
     pub(super) fn constant(&self, block: usize, (location, add): (Storage, u64)) -> PathValue {
         let root = (block, location, add);
         if let Some(known) = self.constants.borrow().get(&root) {
@@ -125,14 +124,15 @@ impl<'a, 'data> Flow<'a, 'data> {
         let found = self.gather(Property::Constant, root, &mut seen).unwrap_or(PathValue::Unknown);
         let mut constants = self.constants.borrow_mut();
         if matches!(found, PathValue::Number(_)) {
-            // What holds here on all ways holds on those that lead to each place before.
-            constants.extend(seen.into_iter().map(|place| (place, found)));
+            // A constant over all paths to this block is the constant at every earlier block that
+            // these paths pass.
+            constants.extend(seen.into_iter().map(|query| (query, found)));
         }
         constants.insert(root, found);
         found
     }
 
-    /// The highest number that may be kept at `location` before `block`.
+    /// The upper bound of the value at `location`, at the entry of `block`.
     pub(super) fn bound(&self, block: usize, location: Storage) -> PathValue {
         let root = (block, location, 0);
         self.gather(Property::Bound, root, &mut HashSet::new()).unwrap_or(PathValue::Unknown)
@@ -146,25 +146,25 @@ impl<'a, 'data> Flow<'a, 'data> {
     ) -> Option<PathValue> {
         let mut queue = vec![root];
         let mut found = PathValue::Unreachable;
-        while let Some(place) = queue.pop() {
-            if !seen.insert(place) {
+        while let Some(query) = queue.pop() {
+            if !seen.insert(query) {
                 continue;
             }
-            let (block, location, add) = place;
+            let (block, location, add) = query;
             let known = match question {
-                Property::Constant => self.constants.borrow().get(&place).copied(),
+                Property::Constant => self.constants.borrow().get(&query).copied(),
                 Property::Bound => None,
             };
             if let Some(known) = known {
                 found = found.join(question, known)?;
                 continue;
             }
-            // What a function is called with is not known.
+            // The arguments of a function are unknown.
             if block == 0 {
                 return None;
             }
             for from in self.before.get(block)? {
-                match self.behind(question, (*from, block), location)? {
+                match self.after_block(question, (*from, block), location)? {
                     BlockAnswer::Number(number) => {
                         found =
                             found.join(question, PathValue::Number(number.wrapping_add(add)))?;
@@ -178,8 +178,8 @@ impl<'a, 'data> Flow<'a, 'data> {
         Some(found)
     }
 
-    /// What is known of a place on the way from one block to the next.
-    fn behind(
+    /// The answer for a storage location on the edge from one block to the next.
+    fn after_block(
         &self,
         question: Property,
         (from, to): (usize, usize),
@@ -196,12 +196,12 @@ impl<'a, 'data> Flow<'a, 'data> {
         };
         match question {
             Property::Bound => look(),
-            // No comparison says more of a constant, so that the way on does not matter.
+            // A comparison adds nothing to a constant, so the edge does not matter.
             Property::Constant => {
-                let known = self.behind.borrow().get(&(from, location)).copied();
+                let known = self.at_exit.borrow().get(&(from, location)).copied();
                 known.unwrap_or_else(|| {
                     let found = look();
-                    self.behind.borrow_mut().insert((from, location), found);
+                    self.at_exit.borrow_mut().insert((from, location), found);
                     found
                 })
             }
@@ -209,19 +209,18 @@ impl<'a, 'data> Flow<'a, 'data> {
     }
 }
 
-/// The blocks before each.  Behind the blocks there are junctions, which only lead from
-/// many BRs to the many blocks that all of them may go to: an interpreter has hundreds of
-/// both.
+/// The predecessors of each block. After the blocks come junctions, each of which connects many
+/// BRs to the many blocks to which all of them may lead: an interpreter has hundreds of both.
 fn before(cfg: &Cfg, open: &[usize]) -> Vec<Vec<usize>> {
     let count = cfg.blocks.len();
     let mut before = vec![Vec::new(); count];
-    let mut ways: HashMap<&[BlockId], Vec<usize>> = HashMap::new();
+    let mut predecessors: HashMap<&[BlockId], Vec<usize>> = HashMap::new();
     for (index, block) in cfg.blocks.iter().enumerate() {
-        ways.entry(&block.successors).or_default().push(index);
+        predecessors.entry(&block.successors).or_default().push(index);
     }
-    let mut ways: Vec<(&[BlockId], Vec<usize>)> = ways.into_iter().collect();
-    ways.sort_unstable();
-    for (to, from) in ways {
+    let mut predecessors: Vec<(&[BlockId], Vec<usize>)> = predecessors.into_iter().collect();
+    predecessors.sort_unstable();
+    for (to, from) in predecessors {
         let from = if to.len() > 2 && from.len() > 2 {
             before.push(from);
             vec![before.len() - 1]
@@ -240,23 +239,23 @@ fn before(cfg: &Cfg, open: &[usize]) -> Vec<Vec<usize>> {
     before
 }
 
-/// What is asked.
+/// The property of a value that a query asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Property {
-    /// The number, the same on all ways.
+    /// Its number, if it is the same on all paths.
     Constant,
-    /// The highest number.
+    /// Its upper bound.
     Bound,
 }
 
-/// What all ways to a place say of it together.
+/// The result of a query over all paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathValue {
-    /// The number: the same on all of them, or the highest.
+    /// The number: the same on all paths, or the upper bound.
     Number(u64),
-    /// Not the same, or not known.
+    /// Different on two paths, or unknown on one.
     Unknown,
-    /// No way leads there.
+    /// No path leads there.
     Unreachable,
 }
 
@@ -277,9 +276,9 @@ impl PathValue {
 
 #[derive(Debug, Clone, Copy)]
 enum BlockAnswer {
-    /// The number.
+    /// The value is this number.
     Number(u64),
-    /// What is kept there before the block, and a number.
+    /// The value is that of another storage location at the block entry, plus a number.
     Same(Storage, u64),
 }
 

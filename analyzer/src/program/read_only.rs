@@ -3,15 +3,15 @@
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section};
 
-/// Sections that nothing writes any more once the program runs, whatever their flags.
+/// Sections that are not written once the program runs, whatever their flags.
 const CONSTANT: [&str; 3] = [".rodata", ".data.rel.ro", ".got"];
 
-/// Whether nothing writes a section once the program runs.
+/// Whether a section is not written once the program runs.
 pub(super) fn is_constant(section: &Section<'_>) -> bool {
     !section.flags.write || CONSTANT.iter().any(|name| section.name.starts_with(name))
 }
 
-/// The 8 bytes at `at` where the program cannot change them, relocations applied.
+/// The 8 bytes at `at`, relocations applied; `None` if the program can change them.
 pub(crate) fn constant_at(image: &Image<'_>, at: Svma) -> Option<u64> {
     let section = image.section(image.section_at(at)?);
     if !is_constant(section) {

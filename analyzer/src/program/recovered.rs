@@ -1,4 +1,4 @@
-//! Functions of a program, the calls between them, and what was recovered with them.
+//! A recovered program: its functions, the calls between them, and the other results of recovery.
 
 use super::function::{FuncId, Function, FunctionMap};
 use super::insn::{Insn, decode};
@@ -7,44 +7,44 @@ use crate::addr::{AddrRange, Svma};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How a call is known; the weakest of a path decides what it proves.
+/// The kind of a call. The weakest call of a path decides what the path proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CallKind {
     /// BL.
     Call,
-    /// A branch to another function.
+    /// A branch to another function: a tail call.
     Tail,
 }
 
 /// A direct call from one function to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallSite {
-    /// The function that calls.
+    /// The calling function.
     pub caller: FuncId,
-    /// The function called.
+    /// The called function.
     pub callee: FuncId,
-    /// The instruction.
+    /// Address of the instruction.
     pub at: Svma,
-    /// What the instruction is.
+    /// Kind of the instruction.
     pub kind: CallKind,
 }
 
-/// Where a BR goes, by the table that it uses or by a constant.
+/// The targets of a BR, from its table or from a constant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BranchTable {
-    /// The BR.
+    /// Address of the BR.
     pub at: Svma,
-    /// Where it may go, by address, without repeats: into its function, or to where
-    /// another one begins.
+    /// The targets, sorted and without repeats: addresses in the function, or starts of other
+    /// functions.
     pub targets: Vec<Svma>,
-    /// The table's entries, one behind the other; `None` for a constant.
+    /// The entries of the table; `None` for a constant.
     pub entries: Option<AddrRange>,
-    /// Whether nothing says how many entries there are, so that they were read as long as
-    /// they lead into the function.
+    /// Whether the number of entries is unknown, so that entries were read as long as they lead
+    /// into the function.
     pub is_guess: bool,
 }
 
-/// That of the BR at `at` among `tables`, which are by address.
+/// The table of the BR at `at`. `tables` are sorted by address.
 pub(super) fn tables_in(tables: &[BranchTable], at: Svma) -> Option<&BranchTable> {
     let index = tables.binary_search_by_key(&at, |table| table.at).ok()?;
     tables.get(index)
@@ -57,29 +57,29 @@ pub struct RecoveredProgram<'data> {
     pub(super) map: FunctionMap,
     pub(super) events: Vec<Event>,
     pub(super) code: Vec<(AddrRange, Cow<'data, [u8]>)>,
-    /// By caller and address.
+    /// Sorted by caller and address.
     pub(super) calls: Vec<CallSite>,
-    /// Indexes into `calls`, by callee.
+    /// Indexes into `calls`, sorted by callee.
     pub(super) by_callee: Vec<u32>,
-    /// Where each function's part of `by_callee` begins.
+    /// Index into `by_callee` of the first call to each function.
     pub(super) callee_starts: Vec<u32>,
     pub(super) noreturn: Vec<bool>,
     pub(super) taken: Vec<Taken>,
-    /// Functions whose address stands in data.
+    /// Whether the address of each function is in data.
     pub(super) in_data: Vec<bool>,
     pub(super) instructions: usize,
     pub(super) undecoded: usize,
     pub(super) unresolved_calls: usize,
-    /// Where BRs go, by address.
+    /// Targets of BRs, sorted by the address of the BR.
     pub(super) branch_tables: Vec<BranchTable>,
-    /// Names of the functions that only go on to an import, by id.
+    /// The import that each stub jumps to, sorted by the id of the stub.
     pub(super) imports: Vec<(FuncId, String)>,
-    /// What relocations of code refer to, in a relocatable file.
+    /// In a relocatable file, the targets of the relocations of code.
     pub(super) relocated: Vec<(Svma, Svma)>,
 }
 
 impl RecoveredProgram<'_> {
-    /// Whether `event` is a call that does not come back.
+    /// Whether `event` is a call of a function that never returns.
     pub(crate) fn never_returns(&self, event: &Event) -> bool {
         match event.insn {
             Insn::Call { to } => self.map.at(to).is_some_and(|to| self.noreturn[to.index()]),
@@ -104,13 +104,13 @@ impl RecoveredProgram<'_> {
         &self.functions
     }
 
-    /// The function of an id that this program gave out.
+    /// The function with an id of this program.
     #[must_use]
     pub fn function(&self, id: FuncId) -> &Function {
         &self.functions[id.index()]
     }
 
-    /// The function that `at` lies in.
+    /// The function that contains `at`.
     #[must_use]
     pub fn function_at(&self, at: Svma) -> Option<FuncId> {
         self.map.at(at)
@@ -134,7 +134,7 @@ impl RecoveredProgram<'_> {
         &self.events[self.function(id).events.clone()]
     }
 
-    /// Indexes of the events from `start` to before `end`.
+    /// Indexes of the events from `start` up to, not including, `end`.
     pub(crate) fn events_between(&self, start: Svma, end: Svma) -> Range<usize> {
         let first = self.events.partition_point(|event| event.at < start);
         let count = self.events[first..].partition_point(|event| event.at < end);
@@ -162,19 +162,19 @@ impl RecoveredProgram<'_> {
         &self.calls[first..first + count]
     }
 
-    /// Where BRs go by tables and constants, by address of the BR.
+    /// Targets of BRs from tables and constants, sorted by the address of the BR.
     #[must_use]
     pub fn branch_tables(&self) -> &[BranchTable] {
         &self.branch_tables
     }
 
-    /// Where the BR at `at` goes, if a table or a constant says it.
+    /// The targets of the BR at `at`, if a table or a constant determines them.
     #[must_use]
     pub fn branch_table(&self, at: Svma) -> Option<&BranchTable> {
         tables_in(&self.branch_tables, at)
     }
 
-    /// BRs other than those of stubs of imports.
+    /// Addresses of the BRs, without those of import stubs.
     pub fn jumps(&self) -> impl Iterator<Item = Svma> {
         let is_jump = |event: &&Event| matches!(event.insn, Insn::JumpRegister { .. });
         let is_stub =
@@ -182,7 +182,7 @@ impl RecoveredProgram<'_> {
         self.events.iter().filter(is_jump).map(|event| event.at).filter(move |at| !is_stub(*at))
     }
 
-    /// Places in code that make the address of the start of a function.
+    /// Instructions that make the start address of a function, with that function.
     pub fn taken_in_code(&self) -> impl Iterator<Item = (Svma, FuncId)> {
         self.taken.iter().filter_map(|taken| Some((taken.at, self.starting_at(taken.to)?)))
     }
@@ -193,15 +193,14 @@ impl RecoveredProgram<'_> {
         self.in_data[id.index()]
     }
 
-    /// The symbol that a function goes on to through a slot of the dynamic linker, if
-    /// that is all it does.
+    /// The import that a function jumps to, if the function is an import stub.
     #[must_use]
     pub fn import_name(&self, id: FuncId) -> Option<&str> {
         let at = self.imports.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         self.imports.get(at).map(|(_, name)| name.as_str())
     }
 
-    /// Functions that only go on to an import, with its name.
+    /// The import stubs, each with the name of its import.
     #[must_use]
     pub fn imports(&self) -> &[(FuncId, String)] {
         &self.imports
@@ -216,25 +215,25 @@ impl RecoveredProgram<'_> {
     /// The instruction word at `at`.
     #[must_use]
     pub fn word(&self, at: Svma) -> Option<u32> {
-        let behind = self.code.partition_point(|(range, _)| range.start() <= at);
-        let (range, bytes) = self.code.get(behind.checked_sub(1)?)?;
+        let after = self.code.partition_point(|(range, _)| range.start() <= at);
+        let (range, bytes) = self.code.get(after.checked_sub(1)?)?;
         let skip = usize::try_from(at.0 - range.start().0).ok()?;
         Some(u32::from_le_bytes(*bytes.get(skip..)?.first_chunk()?))
     }
 
-    /// Instructions of all code.
+    /// Number of instructions in all code.
     #[must_use]
     pub const fn instructions(&self) -> usize {
         self.instructions
     }
 
-    /// Words of code that the decoder does not know.
+    /// Number of code words that the decoder does not know.
     #[must_use]
     pub const fn undecoded(&self) -> usize {
         self.undecoded
     }
 
-    /// Calls through registers.
+    /// Number of calls through registers.
     #[must_use]
     pub const fn unresolved_calls(&self) -> usize {
         self.unresolved_calls

@@ -1,5 +1,5 @@
-//! One pass over all code: what of it changes the flow of control, synchronises,
-//! maintains caches, or makes an address of code.
+//! One pass over all code. It records the instructions that change the control flow, synchronise
+//! or maintain caches, and those that make a code address.
 
 use super::insn::{self, Constant, INSN_BYTES, Insn};
 use crate::addr::{AddrRange, Svma};
@@ -10,33 +10,33 @@ use std::ops::Range;
 
 /// Instructions that one task reads.
 const CHUNK: usize = 1 << 15;
-/// Instructions before a chunk at which the tracking of constants begins, so that a
-/// pair of ADRP and ADD is not cut in two.
+/// Instructions before a chunk from which constants are tracked, so that a pair of ADRP and ADD
+/// is not split.
 const RUN_UP: usize = 32;
 
-/// An instruction that is of interest by itself.
+/// An instruction that the analyses need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
-    /// Where it is.
+    /// Its address.
     pub at: Svma,
-    /// What it is; a jump-label site is a [`Insn::Branch`], since both its sides are
-    /// ways on.
+    /// The instruction. A jump-label site is a [`Insn::Branch`], because execution may continue
+    /// on either side.
     pub insn: Insn,
 }
 
-/// An address of code that some code makes.
+/// A code address that an instruction makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// The instruction that completes it.
+    /// The instruction that completes the address.
     pub(super) at: Svma,
-    /// The address made.
+    /// The address.
     pub(super) to: Svma,
 }
 
-/// Places with where each leads, by place.
+/// Addresses with their targets, sorted by address.
 type Pairs<'a> = &'a [(Svma, Svma)];
 
-/// What the pass found, in order of address.
+/// The result of the pass, sorted by address.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) events: Vec<Event>,
@@ -56,8 +56,8 @@ pub(super) fn code_sections<'i, 'data>(image: &'i Image<'data>) -> Vec<&'i Secti
     sections
 }
 
-/// Reads all code of `image`; `sites` are its jump-label sites with their targets, by
-/// address.  `holds_code` says whether an address lies in code.
+/// Reads all code of `image`. `bytes` are its code sections; `sites` and `relocated` are the
+/// jump-label sites and the relocated instructions with their targets, sorted by address.
 pub(super) fn scan(
     image: &Image<'_>,
     bytes: &[(AddrRange, &[u8])],
@@ -74,8 +74,8 @@ pub(super) fn scan(
         })
         .collect();
     let holds_code = |at: Svma| {
-        let behind = bytes.partition_point(|(range, _)| range.start() <= at);
-        behind.checked_sub(1).is_some_and(|index| bytes[index].0.contains(at))
+        let after = bytes.partition_point(|(range, _)| range.start() <= at);
+        after.checked_sub(1).is_some_and(|index| bytes[index].0.contains(at))
     };
     let parts: Vec<Scan> = tasks
         .into_par_iter()
@@ -96,7 +96,7 @@ pub(super) fn scan(
     all
 }
 
-/// The instruction at `at` as its relocation makes it, in a relocatable file.
+/// The instruction at `at` with its relocation applied, in a relocatable file.
 pub(super) fn resolved(insn: Insn, at: Svma, relocated: &[(Svma, Svma)]) -> Insn {
     if relocated.is_empty() {
         return insn;
@@ -107,7 +107,7 @@ pub(super) fn resolved(insn: Insn, at: Svma, relocated: &[(Svma, Svma)]) -> Insn
         Insn::Jump { .. } => Insn::Jump { to },
         Insn::Branch { .. } => Insn::Branch { to },
         Insn::Call { .. } => Insn::Call { to },
-        // ADRP gets the page, and the ADD behind it the rest.
+        // ADRP gets the page, and the ADD that follows it the full address.
         Insn::Constant { register, value: Constant::Value(_), is_word } => {
             Insn::Constant { register, value: Constant::Value(to.0 & !0xfff), is_word }
         }
@@ -173,7 +173,7 @@ fn chunk(
             other => other,
         };
         if insn.ends_block() || matches!(insn, Insn::Call { .. } | Insn::CallRegister { .. }) {
-            // What is known does not outlive the block, nor a call.
+            // Constants are not tracked beyond the end of a block or a call.
             pages = [None; 32];
         }
         while sites.get(next_site).is_some_and(|(site, _)| *site < at) {

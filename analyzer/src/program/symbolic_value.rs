@@ -1,13 +1,12 @@
-//! What a register may hold on the way to a BR.
+//! Symbolic values of the registers on a path to a BR.
 
 use super::insn::Register;
 use super::operation::Extend;
 
-/// Number of a value that is not known; those below 32 are what the registers hold at the
-/// start of the trace.
+/// Number of an unknown value. Numbers below 32 are the initial values of the registers.
 pub(super) type ValueId = usize;
 
-/// An address that is known, or will be once the value is.
+/// An address, or an unknown value that is an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BaseAddress {
     /// The address.
@@ -16,30 +15,31 @@ pub(super) enum BaseAddress {
     Value(ValueId),
 }
 
-/// What was loaded from a place that depends on an index.
+/// A value loaded from a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TableEntry {
-    /// Where the first entry is.
+    /// Address of the first entry.
     pub(super) table: BaseAddress,
-    /// Number of the entry.
+    /// The index of the entry, as a value.
     pub(super) index: ValueId,
-    /// Bytes of an entry: 1, 2, 4 or 8.
+    /// Size of an entry, in bytes: 1, 2, 4 or 8.
     pub(super) bytes: u8,
-    /// The width that its sign is extended to, if it is; 64 where all else is decided.
+    /// The width of the sign extension, if the entry is sign-extended. The width is 64 if all
+    /// later bits are determined.
     pub(super) sign: Option<u32>,
-    /// How far it is shifted left.
+    /// Number of bits by which the entry is shifted left.
     pub(super) shift: u32,
-    /// The same as a value of its own.
+    /// The entry as an unknown value.
     pub(super) id: ValueId,
 }
 
 impl TableEntry {
-    /// Whether an entry is a negative number if its highest bit is set.
+    /// Whether an entry with its highest bit set is negative.
     pub(super) const fn is_signed(&self) -> bool {
         self.sign.is_some()
     }
 
-    /// The entry extended; `None` if that cuts it.
+    /// The entry after an extension; `None` if the extension truncates it.
     pub(super) fn extended(mut self, extend: Extend) -> Option<Self> {
         let own = u32::from(self.bytes) * 8;
         if extend.bits == 64 || self.sign == Some(64) && extend.bits == 32 && extend.is_signed {
@@ -52,7 +52,7 @@ impl TableEntry {
             (None, true) if extend.bits == own => self.sign = Some(64),
             (Some(_), false) if extend.bits == own => self.sign = None,
             (Some(32), true) if extend.bits == 32 => self.sign = Some(64),
-            // What is above an entry without a sign is zero, whatever it is extended as.
+            // The bits above an unsigned entry are zero, whatever the extension.
             (None, _) => {}
             _ => return None,
         }
@@ -60,40 +60,40 @@ impl TableEntry {
     }
 }
 
-/// What a register holds.
+/// The value of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SymbolicValue {
     /// A constant.
     Constant(u64),
-    /// A value that is not known, shifted left.
+    /// An unknown value, shifted left.
     Plain(ValueId, u32),
-    /// The address of an entry, or some other sum; `id` is the same as a value of its own.
+    /// The address of an entry, or another sum. `id` is the sum as an unknown value.
     Slot { table: BaseAddress, index: ValueId, shift: u32, id: ValueId },
     /// An entry.
     Entry(TableEntry),
-    /// An address and an entry added.
+    /// The sum of an address and an entry.
     Target(BaseAddress, TableEntry),
 }
 
-/// Where a value is kept.
+/// The location of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Storage {
     /// In a register.
     Register(Register),
-    /// In memory, so many bytes above the stack or frame pointer.
+    /// On the stack, at an offset in bytes from the stack or frame pointer.
     Stack(Register, u64),
 }
 
-/// What is known of a value that is not.
+/// The facts known about an unknown value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ValueFacts {
-    /// It is this or less, without sign.
+    /// Its unsigned upper bound.
     pub(super) bound: Option<u64>,
-    /// It is what was here at the start of the trace, and a number.
+    /// The initial value of a storage location, plus a number.
     pub(super) origin: Option<(Storage, u64)>,
 }
 
-/// The address of an entry: a base, and an index that is scaled.
+/// The address of an entry: a base plus a scaled index.
 pub(super) const fn slot(
     base: SymbolicValue,
     index: SymbolicValue,
@@ -111,7 +111,7 @@ pub(super) const fn slot(
     }
 }
 
-/// A value as the address that a table or its entries count from.
+/// A value as the base address of a table or of its targets.
 pub(super) const fn base_of(value: SymbolicValue) -> Option<BaseAddress> {
     match value {
         SymbolicValue::Constant(at) => Some(BaseAddress::At(at)),

@@ -1,5 +1,5 @@
-//! What registers hold on a way through a function, as far as the table of a BR needs
-//! it: constants, bounds of indexes, entries of tables, and sums of these.
+//! Symbolic execution of a path, as far as the table of a BR needs it: constants, bounds of
+//! indexes, entries of tables, and sums of these.
 
 use super::access::also_writes;
 use super::insn::{CALLEE_SAVED, Constant, INSN_BYTES, Insn, Register};
@@ -12,22 +12,21 @@ use super::symbolic_value::{
 use crate::addr::Svma;
 use crate::image::Image;
 
-/// The state after some instructions.
+/// The symbolic state after some instructions.
 #[derive(Debug, Clone)]
 pub(super) struct Trace {
     values: Vec<ValueFacts>,
     registers: [SymbolicValue; 32],
-    /// What was stored on the stack or loaded from it.
+    /// Values that were stored to the stack or loaded from it.
     stack: Vec<((Register, u64), SymbolicValue)>,
-    /// Registers that no longer point where they did at the start of the trace, if the
-    /// stack is accessed through them.
+    /// Stack and frame pointers that have changed since the start of the trace.
     moved: Vec<Register>,
-    /// What was compared last, if the flags are still of that.
+    /// The operands of the last comparison, while the flags are those of the comparison.
     compared: Option<(ValueId, u64)>,
 }
 
 impl Trace {
-    /// Nothing is known.
+    /// The initial state: every value is unknown.
     pub(super) fn new() -> Self {
         let values = (0..32).map(|number| ValueFacts {
             bound: None,
@@ -42,12 +41,12 @@ impl Trace {
         }
     }
 
-    /// What `register` holds.
+    /// The value of `register`.
     pub(super) fn value(&self, register: Register) -> SymbolicValue {
         self.registers[usize::from(register.number())]
     }
 
-    /// What is kept at `location`; nothing where that was not looked at.
+    /// The value at `location`; `None` for a stack slot that was not accessed.
     pub(super) fn kept_at(&self, location: Storage) -> Option<SymbolicValue> {
         match location {
             Storage::Register(register) => Some(self.value(register)),
@@ -55,21 +54,21 @@ impl Trace {
         }
     }
 
-    fn on_stack(&self, place: (Register, u64)) -> Option<SymbolicValue> {
-        self.stack.iter().find(|(known, _)| *known == place).map(|(_, value)| *value)
+    fn on_stack(&self, slot: (Register, u64)) -> Option<SymbolicValue> {
+        self.stack.iter().find(|(known, _)| *known == slot).map(|(_, value)| *value)
     }
 
-    /// Whether `register` points where it did at the start of the trace.
+    /// Whether `register` has changed since the start of the trace.
     pub(super) fn is_moved(&self, register: Register) -> bool {
         self.moved.contains(&register)
     }
 
-    /// What is known of a value that this trace gave out.
+    /// The facts known about a value of this trace.
     pub(super) fn known(&self, id: ValueId) -> ValueFacts {
         self.values.get(id).copied().unwrap_or_default()
     }
 
-    /// Executes the instructions from `start` to before `end`.
+    /// Executes the instructions from `start` up to, not including, `end`.
     pub(super) fn run(
         &mut self,
         program: &RecoveredProgram<'_>,
@@ -85,14 +84,14 @@ impl Trace {
         }
     }
 
-    /// Notes what it means that a B.cond of this condition is taken, or not.
+    /// Applies the bound that a B.cond with this condition implies, whether it is taken or not.
     pub(super) fn branch(&mut self, condition: u32, is_taken: bool) {
         let Some((id, number)) = self.compared else { return };
-        // C1.2.4: an even condition and the odd one behind it are opposites.
+        // C1.2.4: an even condition and the odd condition after it are opposites.
         let holds = if is_taken { condition } else { condition ^ 1 };
         let bound = match holds {
-            // EQ, LS.  LE as well: a table is not indexed with negative numbers, so that a
-            // compiler that compares signed ones knows that there are none.
+            // EQ, LS. LE too: a table has no negative indexes, so a compiler that uses a signed
+            // comparison knows that the index is not negative.
             0 | 9 | 13 => number,
             // CC, LT.
             3 | 11 => match number.checked_sub(1) {
@@ -130,7 +129,7 @@ impl Trace {
         self.set(register, value);
     }
 
-    /// The value of a register, where number 31 is zero.
+    /// The value of a register operand; number 31 is the zero register.
     fn operand(&self, register: Register) -> SymbolicValue {
         if register.number() == 31 { SymbolicValue::Constant(0) } else { self.value(register) }
     }
@@ -186,7 +185,7 @@ impl Trace {
         found.unwrap_or_else(|| SymbolicValue::Plain(self.fresh(None, None), 0))
     }
 
-    /// Eight bytes at a register and an offset.
+    /// Loads 8 bytes from a register plus an offset.
     fn loaded(&mut self, image: &Image<'_>, base: Register, offset: u64) -> SymbolicValue {
         if is_frame(base) {
             return self.unspilled(base, offset);
@@ -200,7 +199,7 @@ impl Trace {
         value.unwrap_or_else(|| self.load(base, LoadIndex::Offset(offset), 8, None))
     }
 
-    /// Eight bytes of the stack.
+    /// Loads 8 bytes from the stack.
     fn unspilled(&mut self, base: Register, offset: u64) -> SymbolicValue {
         if let Some(value) = self.on_stack((base, offset)) {
             return value;
@@ -212,8 +211,8 @@ impl Trace {
         value
     }
 
-    /// Notes a store to the stack; one that goes elsewhere changes nothing that was
-    /// spilled there.
+    /// Records a store to the stack. A store through another pointer is taken not to change a
+    /// spill slot.
     fn spill(&mut self, source: Register, base: Register, offset: u64) {
         let value = self.operand(source);
         self.stack.retain(|(known, _)| *known != (base, offset));
@@ -224,7 +223,7 @@ impl Trace {
         match operation::decode(word) {
             Operation::Add { to, left, right, extend, shift } => {
                 let right = self.extended(self.operand(right), extend, shift);
-                // The left one of the extended form may be the stack pointer.
+                // The left operand of the extended form may be the stack pointer.
                 let value = self.sum(self.operand(left), right);
                 self.set(to, value);
             }
@@ -279,8 +278,8 @@ impl Trace {
         {
             self.forget(register);
         }
-        // Exclusives and ordered accesses, compare and swap: which of its registers one
-        // writes depends on it (C4.1.94).
+        // Exclusives and ordered accesses, compare and swap: the registers that they write depend
+        // on the instruction (C4.1.94).
         if (word >> 25) & 0b0101 == 0b0100 && (word >> 27) & 7 == 1 {
             for bit in [0, 10, 16] {
                 Register::new(((word >> bit) & 31) as u8).into_iter().for_each(|r| self.forget(r));
@@ -302,7 +301,7 @@ impl Trace {
         }
     }
 
-    /// A value as such, without looking at how it came about.
+    /// A value as an unknown value, regardless of how it was computed.
     pub(super) fn id(&self, value: SymbolicValue) -> Option<ValueId> {
         match value {
             SymbolicValue::Plain(id, 0) => Some(id),
@@ -326,7 +325,7 @@ impl Trace {
         self.field(value, 0, shift, extend)
     }
 
-    /// The `extend.bits` bits of `value` from `low` on, moved to the bit `left`.
+    /// Extracts `extend.bits` bits of `value` from `low` upward and moves them to bit `left`.
     fn field(
         &mut self,
         value: SymbolicValue,
@@ -340,13 +339,13 @@ impl Trace {
             SymbolicValue::Constant(value) if !extend.is_signed => {
                 return SymbolicValue::Constant((value >> low & mask) << left);
             }
-            // All that a 32-bit index has.
+            // The field covers a 32-bit index completely.
             SymbolicValue::Plain(id, shift) if is_all => {
                 return SymbolicValue::Plain(id, shift + left);
             }
             SymbolicValue::Slot { id, .. } if is_all => return SymbolicValue::Plain(id, left),
             SymbolicValue::Entry(entry) if low == 0 => {
-                // LSL of a 64-bit register is no extension.
+                // LSL of a 64-bit register extends nothing.
                 let is_whole = extend.bits.saturating_add(left) >= 64;
                 let kept = if is_whole { Some(entry) } else { entry.extended(extend) };
                 if let Some(entry) = kept {
@@ -418,7 +417,7 @@ impl Trace {
     }
 }
 
-/// Whether the stack is accessed through a register: SP or x29 (AAPCS64, 6.1.1).
+/// Whether a register accesses the stack: SP or x29 (AAPCS64, 6.1.1).
 const fn is_frame(register: Register) -> bool {
     matches!(register.number(), 29 | 31)
 }

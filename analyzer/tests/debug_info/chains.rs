@@ -1,18 +1,36 @@
-//! Chains of frames from jlctl and from addr2line's `Context`.
+//! Chains of frames as plain values: from jlctl, from addr2line's `Context`, and from the
+//! declaration of an image.
 
-use super::chain::{Chain, of_frames};
 use addr2line::{Context, LookupContinuation, LookupResult};
 use gimli::{Dwarf, DwarfFileType, EndianSlice, RunTimeEndian, SectionId};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::DebugInfo;
+use jlctl_analyzer::debug_info::Frames;
 use jlctl_analyzer::image::Image;
+use jlctl_synthetic::dwarf::COMP_DIR;
+use jlctl_synthetic::link::{Entry, Linked};
+use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, SiteSpec};
 use object::{Endianness, Object, ObjectSection};
 use std::path::Path;
 use std::sync::Arc;
 
+/// A frame: function, file, line, column.
+pub(crate) type Frame = (Option<String>, Option<String>, Option<u32>, Option<u32>);
+/// Frames of one address, innermost first.
+pub(crate) type Chain = Vec<Frame>;
+
+/// The chains of a lookup of `count` addresses.
+pub(crate) fn of_frames(frames: &Frames, count: usize) -> Vec<Chain> {
+    let text = |id| frames.string(id).to_owned();
+    let frame = |frame: &jlctl_analyzer::debug_info::Frame| {
+        (frame.function.map(text), frame.file.map(text), frame.line, frame.column)
+    };
+    (0..count).map(|index| frames.chain(index).iter().map(frame).collect()).collect()
+}
+
 type Slice = EndianSlice<'static, RunTimeEndian>;
 
-/// What jlctl says of `addresses` in a file that lies at `path`.
+/// The chains that jlctl finds for `addresses` in the file at `path`.
 pub(crate) fn of_jlctl(bytes: &[u8], path: &Path, addresses: &[u64]) -> Vec<Chain> {
     let sections = Image::parse_sections(bytes).expect("the sections can be read");
     let debug_info = DebugInfo::new(&sections).expect("there is debug information");
@@ -22,17 +40,17 @@ pub(crate) fn of_jlctl(bytes: &[u8], path: &Path, addresses: &[u64]) -> Vec<Chai
     of_frames(&frames, addresses.len())
 }
 
-/// What addr2line says of them; split units are read as it asks for them.
+/// The chains that addr2line finds; split units are read on demand.
 pub(crate) fn of_addr2line(bytes: &[u8], addresses: &[u64]) -> Vec<Chain> {
     let dwarf = load(bytes, |id| Some(id.name()));
     let context = Context::from_dwarf(dwarf).expect("the units are sound");
     addresses.iter().map(|address| chain(&context, *address)).collect()
 }
 
-/// The sections that `name` names.  Copied and leaked: a test has few.
+/// The sections that `name` selects, copied and leaked, since a test has few.
 fn load(bytes: &[u8], name: impl Fn(SectionId) -> Option<&'static str>) -> Dwarf<Slice> {
     let file = object::read::elf::ElfFile64::<Endianness>::parse(bytes);
-    let file = file.expect("the file can be read");
+    let file = file.expect("the file is readable");
     let order = match file.endian() {
         Endianness::Little => RunTimeEndian::Little,
         Endianness::Big => RunTimeEndian::Big,
@@ -76,5 +94,46 @@ fn chain(context: &Context<Slice>, address: u64) -> Chain {
         let column = known(place.as_ref().and_then(|place| place.column));
         chain.push((function, file, line, column));
     }
+    chain
+}
+
+/// The lines from an inline function's declaration to the call in it.
+const CALL_DISTANCE: u32 = 3;
+
+fn frame(function: &str, file: &str, line: u32, column: u32) -> Frame {
+    let file = format!("{COMP_DIR}/{file}");
+    (Some(function.to_owned()), Some(file), Some(line), Some(column))
+}
+
+/// The chain of each site that the declaration of an image implies.
+pub(crate) fn declared(spec: &ImageSpec, linked: &Linked) -> Vec<Chain> {
+    let sites = spec.sites.iter().zip(&linked.entries);
+    sites.map(|(site, entry)| of_site(spec, linked, site, entry)).collect()
+}
+
+/// The function that contains a site, and the number of instructions before the site.
+fn function_of<'a>(spec: &'a ImageSpec, linked: &Linked, code: u64) -> (&'a FunctionSpec, u32) {
+    let distance = |function: &FunctionSpec| {
+        let bytes = code.checked_sub(linked.address(&function.name))?;
+        (bytes < 4 * function.insns)
+            .then(|| u32::try_from(bytes / 4).expect("the function is short"))
+    };
+    let found = spec.functions.iter().find_map(|function| Some((function, distance(function)?)));
+    found.expect("each site lies in a function")
+}
+
+fn of_site(spec: &ImageSpec, linked: &Linked, site: &SiteSpec, entry: &Entry) -> Chain {
+    let (function, distance) = function_of(spec, linked, entry.code);
+    let (wrapper, line) = match entry.jump {
+        None => ("arch_static_branch", 20),
+        Some(_) => ("arch_static_branch_jump", 36),
+    };
+    let file = format!("arch/{}/include/asm/jump_label.h", spec.machine.folder());
+    let mut chain = vec![frame(wrapper, &file, line + CALL_DISTANCE, 2)];
+    for inlined in site.inlined.iter().rev() {
+        chain.push(frame(&inlined.function, &inlined.file, inlined.line + CALL_DISTANCE, 6));
+    }
+    let line = site.line.unwrap_or(function.line + 1 + distance);
+    chain.push(frame(&function.name, &function.file, line, 6));
     chain
 }

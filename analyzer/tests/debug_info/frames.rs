@@ -1,8 +1,7 @@
-//! Frames of the synthetic images: the chains that were declared, and those
-//! that addr2line finds.
+//! Frames of synthetic images, compared with the declared chains and with those of addr2line.
 
-use super::chain::Chain;
-use super::{chain, chains, declared};
+use super::chains;
+use super::chains::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, DebugInfoError, Frames, find_debug_file};
 use jlctl_analyzer::image::{Image, MappedFile};
@@ -25,8 +24,8 @@ fn codes(linked: &Linked) -> Vec<u64> {
     linked.entries.iter().map(|entry| entry.code).collect()
 }
 
-/// Every instruction of every function, one before the first and one behind
-/// the last of each.
+/// The addresses of all instructions of every function, and the ones before the first and after the
+/// last.
 fn instructions(spec: &ImageSpec, linked: &Linked) -> Vec<u64> {
     let addresses = |function: &FunctionSpec| {
         let start = linked.address(&function.name);
@@ -40,17 +39,17 @@ fn of_jlctl(bytes: &[u8], addresses: &[u64]) -> Vec<Chain> {
 }
 
 #[test]
-fn each_site_has_the_chain_that_was_declared() {
+fn each_site_has_the_declared_chain() {
     for spec in variants() {
         let linked = spec.link();
-        let wanted = declared::chains(&spec, &linked);
+        let wanted = chains::declared(&spec, &linked);
         assert_eq!(of_jlctl(&linked.bytes(), &codes(&linked)), wanted);
         assert!(wanted.iter().any(|chain| chain.len() == 4), "one chain is deep");
     }
 }
 
 #[test]
-fn each_instruction_has_the_frames_that_addr2line_finds() {
+fn each_instruction_has_the_frames_of_addr2line() {
     for spec in variants() {
         let linked = spec.link();
         let (bytes, addresses) = (linked.bytes(), instructions(&spec, &linked));
@@ -78,7 +77,7 @@ fn the_order_and_repetition_of_addresses_do_not_matter() {
 }
 
 #[test]
-fn compressed_sections_say_the_same() {
+fn compressed_sections_give_the_same_frames() {
     for spec in variants() {
         let mut linked = spec.link();
         let plain = of_jlctl(&linked.bytes(), &codes(&linked));
@@ -94,14 +93,14 @@ fn split_in(build_id: bool, debug: &str) -> (tempfile::TempDir, Linked) {
     let linked = spec.link();
     let files = split::split_debug(&linked.elf, "vmlinux.debug");
     let directory = tempfile::tempdir().expect("a temporary directory");
-    fs::write(directory.path().join("vmlinux"), files.stripped).expect("it can be written");
+    fs::write(directory.path().join("vmlinux"), files.stripped).expect("the file is written");
     let debug = directory.path().join(debug);
     fs::create_dir_all(debug.parent().expect("it has one")).expect("it can be made");
-    fs::write(debug, files.debug).expect("it can be written");
+    fs::write(debug, files.debug).expect("the file is written");
     (directory, linked)
 }
 
-/// The chains of a stripped image by way of its debug file, if that is found.
+/// The chains of a stripped image from its debug file, if that is found.
 fn by_way_of_debug_file(directory: &Path, linked: &Linked) -> Option<Vec<Chain>> {
     let path = directory.join("vmlinux");
     let image = MappedFile::open(&path).expect("the image is there");
@@ -137,7 +136,7 @@ fn debug_files_of_other_images_are_refused() {
         other.build_id = build_id.then(|| vec![7; 20]);
         other.functions[0].line += 1;
         let other = split::split_debug(&other.link().elf, "vmlinux.debug").debug;
-        fs::write(debug, other).expect("it can be written");
+        fs::write(debug, other).expect("the file is written");
         assert_eq!(by_way_of_debug_file(directory.path(), &linked), None);
     }
 }
@@ -145,7 +144,7 @@ fn debug_files_of_other_images_are_refused() {
 /// Runs `work` on a stack far smaller than a main thread's.
 fn on_a_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(work);
-    thread.expect("a thread").join().expect("the look-up ends")
+    thread.expect("a thread").join().expect("the lookup ends")
 }
 
 fn frames_around_the_site(bytes: &[u8]) -> Frames {
@@ -156,18 +155,18 @@ fn frames_around_the_site(bytes: &[u8]) -> Frames {
 }
 
 #[test]
-fn cyclic_references_end() {
+fn cyclic_references_terminate() {
     let bytes = debug::cyclic_references();
     let chain = on_a_small_stack(move || {
         let frames = frames_around_the_site(&bytes);
-        chain::of_frames(&frames, 1).remove(0)
+        chains::of_frames(&frames, 1).remove(0)
     });
     assert!((1..=3).contains(&chain.len()), "{chain:?}");
     assert!(chain.iter().all(|(function, ..)| function.is_none()), "{chain:?}");
 }
 
 #[test]
-fn deep_nests_end() {
+fn deeply_nested_entries_terminate() {
     for depth in [10, debug::DEEP] {
         let nests = [(debug::deep_inlined(depth), depth + 1), (debug::deep_blocks(depth), 1)];
         for (bytes, frames) in nests {
@@ -177,7 +176,7 @@ fn deep_nests_end() {
                 .iter()
                 .map(|frame| frame.function.map(jlctl_analyzer::debug_info::StringId::index));
             let names: Vec<_> = names.collect();
-            // All of it, or a fault that says why not.
+            // The whole chain, or a fault with the reason.
             assert!(names.len() == frames || !found.faults().is_empty(), "{}", names.len());
         }
     }

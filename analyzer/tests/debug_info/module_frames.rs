@@ -1,8 +1,8 @@
-//! Frames of modules: out of their own debug information, whose sections need
-//! relocations, and out of a debug file with another layout.
+//! Frames of modules, from their own debug information, whose sections need relocations, and from a
+//! debug file with another layout.
 
-use super::chain::Chain;
-use super::{chain, declared};
+use super::chains;
+use super::chains::Chain;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, find_debug_file};
 use jlctl_analyzer::image::{Image, ImageError};
@@ -50,36 +50,36 @@ fn codes(image: &Image<'_>, linked: &Linked) -> Vec<Svma> {
         let Some(Location::Section { name, offset }) = linked.location(code) else {
             panic!("sites lie in sections")
         };
-        image.section_named(&name).expect("it is there").range.start().wrapping_add(offset)
+        image.section_named(&name).expect("the file is there").range.start().wrapping_add(offset)
     };
     linked.entries.iter().map(|entry| code(entry.code)).collect()
 }
 
-/// What the debug information in `debug` says of the sites of `image`.
+/// The chains of the sites of `image` in the debug information of `debug`, and its faults.
 fn look_up(image: &Image<'_>, linked: &Linked, debug: &[u8]) -> (Vec<Chain>, Vec<String>) {
     let sections = Image::parse_sections(debug).unwrap().placed_as(image.sections()).unwrap();
     let debug_info = DebugInfo::new(&sections).expect("there is debug information");
     let codes = codes(image, linked);
     let frames = debug_info.frames(&codes, Path::new("/nonexistent/image"), &|_| {});
     let faults = frames.faults().iter().map(ToString::to_string).collect();
-    (chain::of_frames(&frames, codes.len()), faults)
+    (chains::of_frames(&frames, codes.len()), faults)
 }
 
 fn demand_declared(spec: &ImageSpec, linked: &Linked, module: &[u8], debug: &[u8]) {
     let image = Image::parse(module).unwrap();
-    let wanted = declared::chains(spec, linked);
+    let wanted = chains::declared(spec, linked);
     assert_eq!(wanted.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4, 2, 2]);
     let what = format!("{:?} {:?}", spec.machine, spec.dwarf);
     assert_eq!(look_up(&image, linked, debug), (wanted, Vec::new()), "{what}");
 }
 
 #[test]
-fn each_site_of_a_module_has_the_chain_that_was_declared() {
+fn each_site_of_a_module_has_the_declared_chain() {
     for spec in variants() {
         let mut linked = spec.link();
         let plain = linked.bytes();
         demand_declared(&spec, &linked, &plain, &plain);
-        // Without its relocations the same file knows nothing of these addresses.
+        // Without its relocations, the file does not have these addresses.
         let image = Image::parse(&plain).unwrap();
         let mut bare = linked.elf.clone();
         bare.sections.retain(|section| !section.name.starts_with(".rela.debug"));
@@ -112,8 +112,8 @@ fn installed(elf: &Elf) -> Vec<u8> {
     module.write()
 }
 
-/// The debug file as `objcopy --only-keep-debug` could leave it: no bytes in
-/// what is loaded but notes, sections in another order, one more and one less.
+/// A debug file as from `objcopy --only-keep-debug`: loaded sections other than notes have no bytes,
+/// the order of sections differs, one section is added and one removed.
 fn debug_file(elf: &Elf) -> Elf {
     let mut debug = elf.clone();
     for section in debug.sections.iter_mut().filter(|section| section.is_loaded()) {
@@ -180,7 +180,7 @@ fn install(
     let debug_path = root.join(modules).join(RELEASE).join("kernel/drivers").join(debug_name);
     for (path, bytes) in [(&path, module), (&debug_path, debug)] {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // What it is compressed with is not looked at here.
+        // The test does not read the compressed module.
         fs::write(path, bytes).unwrap();
     }
     (path, [root])
@@ -213,7 +213,7 @@ fn debug_files_of_other_builds_and_odd_releases_are_not_found() {
     let (module, debug) = (installed(&linked.elf), debug_file(&linked.elf).write());
     let other = ImageSpec { build_id: Some(vec![9; 20]), ..sound.clone() };
     let other = debug_file(&other.link().elf).write();
-    // A path in place of a release, which leads to the debug file all the same.
+    // A path instead of a release, which leads to the debug file.
     let outside = ImageSpec { release: format!("x/../{RELEASE}"), ..sound };
     let outside = installed(&outside.link().elf);
     for (module, debug) in [(&module, &other), (&outside, &debug)] {
@@ -263,7 +263,7 @@ fn damaged(edit: impl FnOnce(&mut Vec<Relocation>)) -> (Linked, Vec<u8>) {
 
 #[test]
 fn relocations_that_cannot_be_applied_are_counted() {
-    let whole = declared::chains(&spec(Machine::Aarch64, 5), &spec(Machine::Aarch64, 5).link());
+    let whole = chains::declared(&spec(Machine::Aarch64, 5), &spec(Machine::Aarch64, 5).link());
     let extra = |offset, kind, symbol| {
         let relocation = Relocation { offset, kind, symbol: SymbolRef::Number(symbol), addend: 0 };
         damaged(move |list| list.extend(vec![relocation; 3000]))
@@ -297,7 +297,7 @@ fn relocations_that_cannot_be_applied_are_counted() {
 }
 
 #[test]
-fn relocation_sections_without_sense_are_reported() {
+fn invalid_relocation_sections_are_reported() {
     let edited = |edit: &dyn Fn(&mut Elf)| {
         let mut linked = spec(Machine::Aarch64, 5).link();
         edit(&mut linked.elf);

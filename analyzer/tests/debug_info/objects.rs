@@ -1,4 +1,4 @@
-//! Paths to the keys in objects, through types that are written for the purpose.
+//! Paths to the keys in objects, through types written for these tests.
 
 use super::types::{Draft, file};
 use gimli::constants;
@@ -23,7 +23,7 @@ fn ask(bytes: &[u8], queries: &[ObjectQuery<'_>]) -> ObjectPaths {
     debug_info.object_paths(queries, Path::new("/nonexistent/image"))
 }
 
-/// Path and type of each query; nothing may be wrong.
+/// The path and type of each query; asserts that there are no faults.
 fn paths(bytes: &[u8], queries: &[ObjectQuery<'_>]) -> Vec<Option<(String, Option<String>)>> {
     let found = ask(bytes, queries);
     assert_eq!(found.faults, []);
@@ -80,7 +80,7 @@ fn members_elements_and_the_object_itself_are_named() {
             query("table", DATA, 16 * 64),
             query("holders", DATA, 80 * 2 + 8),
             query("itself", DATA, 0),
-            // Not at a key, behind the object, and no such object.
+            // An address that is no key, one after the object, and an unknown object.
             query("object", DATA, 4),
             query("row", DATA, 16 * 77),
             query("row", DATA, 8),
@@ -128,7 +128,7 @@ fn the_state_chooses_among_members_of_a_union() {
 }
 
 #[test]
-fn locations_decide_and_static_variables_of_functions_are_found() {
+fn locations_select_variables_and_static_ones_of_functions_are_found() {
     each_format(|version, endian| {
         let mut draft = Draft::new(version, CODE);
         let keys = draft.keys();
@@ -143,7 +143,7 @@ fn locations_decide_and_static_variables_of_functions_are_found() {
             draft.variable(Some(block), "descriptor", r#type, Some(address));
             draft.variable(Some(function), "parameter", keys.int, None);
         }
-        // Declared in a function alone; then a definition with a specification.
+        // A declaration in a function; then a definition with a specification.
         let function = draft.add(None, constants::DW_TAG_subprogram, "h");
         draft.unit.get_mut(function).set_sibling(true);
         draft.variable(Some(function), "declared_inside", first, None);
@@ -158,7 +158,7 @@ fn locations_decide_and_static_variables_of_functions_are_found() {
             query("g.descriptor", DATA + 32, 16),
             query("declared_inside", DATA + 96, 16),
             query("spec", DATA + 64, 16),
-            // The name is right, but that object is elsewhere.
+            // The name matches, and the object has another address.
             query("descriptor", DATA + 128, 16),
         ];
         let expected = [
@@ -174,7 +174,7 @@ fn locations_decide_and_static_variables_of_functions_are_found() {
 }
 
 #[test]
-fn each_unit_has_its_own_variables_and_others_are_asked_in_turn() {
+fn units_are_searched_in_turn() {
     let unit = |code, r#type: &str, member: &str, address| {
         let mut draft = Draft::new(5, code);
         let keys = draft.keys();
@@ -227,7 +227,7 @@ fn a_declared_type_leads_to_its_definition() {
 }
 
 #[test]
-fn types_that_contain_themselves_end() {
+fn recursive_types_terminate() {
     let mut draft = Draft::new(5, CODE);
     draft.keys();
     let record = draft.structure("endless", 16, &[]);
@@ -250,7 +250,7 @@ fn types_that_contain_themselves_end() {
 }
 
 #[test]
-fn damage_is_reported_and_ends() {
+fn damaged_types_are_reported() {
     let mut draft = Draft::new(5, CODE);
     let keys = draft.keys();
     let holder = draft.structure("holder", 24, &[("key", 8, keys.plain)]);
@@ -259,7 +259,7 @@ fn damage_is_reported_and_ends() {
     let sound = file(Endian::Little, vec![draft]);
     let asked = [query("object", DATA, 8)];
     assert!(paths(&sound, &asked)[0].is_some());
-    // Every byte of the file, one after the other: no panic, no hang.
+    // Damage of any byte of the file causes no panic and no hang.
     for at in 0..sound.len() {
         for damage in [0x01, 0x80, 0xff] {
             let mut bytes = sound.clone();

@@ -1,13 +1,12 @@
-//! Split debug information that a real compiler made: rustc, which is there
-//! whenever this test is built.
+//! Split debug information from a real compiler: rustc, which every build of this test has.
 
-use super::{chain, chains};
+use super::chains;
 use object::{Object, ObjectSymbol, SymbolKind};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Three levels of inlining, in two functions that stay.
+/// Three levels of inlining, in two functions that are not inlined.
 const SOURCE: &str = "
 use std::hint::black_box;
 
@@ -39,13 +38,13 @@ fn main() {
 }
 ";
 
-/// The compiler beside the cargo that runs the test, or the one in the path.
+/// The compiler beside the cargo that runs the test, or the one in the search path.
 fn rustc() -> PathBuf {
     let beside = std::env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
     beside.filter(|path| path.exists()).unwrap_or_else(|| "rustc".into())
 }
 
-/// Compiles [`SOURCE`] in `directory` and gives the program's path.
+/// Compiles [`SOURCE`] in `directory`, and returns the program's path.
 fn compile(directory: &Path, version: u8, style: &str) -> PathBuf {
     let source = directory.join("split_demo.rs");
     fs::write(&source, SOURCE).expect("the source can be written");
@@ -59,7 +58,7 @@ fn compile(directory: &Path, version: u8, style: &str) -> PathBuf {
     program
 }
 
-/// Every byte of the functions that [`SOURCE`] names.
+/// The addresses of all bytes of the functions that [`SOURCE`] names.
 fn addresses(program: &[u8]) -> Vec<u64> {
     let file = object::read::elf::ElfFile64::<object::Endianness>::parse(program);
     let file = file.expect("the program can be read");
@@ -77,12 +76,12 @@ fn split_objects(directory: &Path) -> usize {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "dwo")).count()
 }
 
-fn deepest(chains: &[chain::Chain]) -> usize {
+fn deepest(chains: &[chains::Chain]) -> usize {
     chains.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 #[test]
-fn split_objects_say_what_addr2line_says() {
+fn split_objects_give_the_frames_of_addr2line() {
     for version in [4, 5] {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let program = compile(directory.path(), version, "unpacked");
@@ -98,8 +97,8 @@ fn split_objects_say_what_addr2line_says() {
     }
 }
 
-/// Split, packed and whole information of one program agree: the oracle of the
-/// test above cannot be wrong in the same way.
+/// Split, packed and whole information of one program agree.  This does not depend on the oracle of
+/// the test above.
 #[test]
 fn split_packed_and_whole_information_agree() {
     for version in [4, 5] {
@@ -119,15 +118,15 @@ fn split_packed_and_whole_information_agree() {
 }
 
 /// The two programs were compiled in different directories.
-fn without_files(chains: Vec<chain::Chain>) -> Vec<chain::Chain> {
-    let plain = |chain: chain::Chain| {
+fn without_files(chains: Vec<chains::Chain>) -> Vec<chains::Chain> {
+    let plain = |chain: chains::Chain| {
         chain.into_iter().map(|(name, _, line, column)| (name, None, line, column)).collect()
     };
     chains.into_iter().map(plain).collect()
 }
 
 #[test]
-fn a_moved_tree_is_still_found_and_a_missing_object_is_said() {
+fn objects_of_a_moved_tree_are_found_and_missing_ones_reported() {
     let built = tempfile::tempdir().expect("a temporary directory");
     let program = compile(built.path(), 5, "unpacked");
     let bytes = fs::read(&program).expect("the program is there");
@@ -139,7 +138,8 @@ fn a_moved_tree_is_still_found_and_a_missing_object_is_said() {
     assert_eq!(chains::of_jlctl(&bytes, &moved.join("split_demo"), &addresses), before);
 
     let sections = jlctl_analyzer::image::Image::parse_sections(&bytes).expect("it is readable");
-    let debug_info = jlctl_analyzer::debug_info::DebugInfo::new(&sections).expect("there is some");
+    let debug_info =
+        jlctl_analyzer::debug_info::DebugInfo::new(&sections).expect("there is an entry");
     let code: Vec<_> = addresses.iter().copied().map(jlctl_analyzer::addr::Svma).collect();
     let frames = debug_info.frames(&code, Path::new("/nonexistent/image"), &|_| {});
     let faults: Vec<String> = frames.faults().iter().map(ToString::to_string).collect();

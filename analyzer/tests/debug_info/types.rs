@@ -7,13 +7,13 @@ use gimli::write::{
 use gimli::{DwAt, DwTag, Encoding, Format, RunTimeEndian, constants};
 use jlctl_synthetic::elf::{Elf, Endian, Section, consts};
 
-/// One unit in the making.
+/// A unit that is being written.
 pub(crate) struct Draft {
     pub(crate) unit: Unit,
 }
 
 impl Draft {
-    /// A unit whose code lies at `code..code + 0x100`.
+    /// A unit whose code is at `code..code + 0x100`.
     pub(crate) fn new(version: u16, code: u64) -> Self {
         let encoding = Encoding { format: Format::Dwarf32, version, address_size: 8 };
         let mut unit = Unit::new(encoding, LineProgram::none());
@@ -69,7 +69,7 @@ impl Draft {
         members: &[(&str, u64, UnitEntryId)],
     ) -> UnitEntryId {
         let record = self.add(None, tag, name);
-        // So that whatever stands behind it can be jumped to.
+        // A sibling attribute, with which readers skip to the next entry.
         self.unit.get_mut(record).set_sibling(true);
         self.number(record, constants::DW_AT_byte_size, size);
         for (name, offset, r#type) in members {
@@ -134,7 +134,7 @@ impl Draft {
     }
 }
 
-/// Types of every unit that uses static keys.
+/// The types of a unit that uses static keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keys {
     pub(crate) int: UnitEntryId,
@@ -143,7 +143,7 @@ pub(crate) struct Keys {
     pub(crate) off: UnitEntryId,
 }
 
-/// A file with nothing but the debug information of `units`.
+/// A file that contains the debug information of `units` alone.
 pub(crate) fn file(endian: Endian, units: Vec<Draft>) -> Vec<u8> {
     let mut dwarf = Dwarf::new();
     for draft in units {

@@ -1,13 +1,13 @@
-//! What unwrapping and the reader of signatures must survive: the fuzz target
-//! `container` and the tests of damaged input run this one function.
+//! The invariants of unwrapping and of the reader of signatures, for any input.  The fuzz target
+//! `container` and the tests of damaged input share this function.
 
 use jlctl_analyzer::image::container::{Limits, unwrap};
 use jlctl_analyzer::image::module_signature;
 use std::borrow::Cow;
 
-/// So that a small input cannot make much work.
+/// Limits that keep the work for a small input small.
 const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_layers: 4 };
-/// Descriptor and marker of a signature.
+/// The size of the descriptor and the marker of a signature.
 const SIGNATURE_END: u64 = 12 + 28;
 
 /// Unwraps `bytes`; panics if an answer contradicts another one or the library

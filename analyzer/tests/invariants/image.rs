@@ -1,5 +1,5 @@
-//! What every input must survive: the fuzz target and the tests of damaged
-//! input run this one function.
+//! The invariants of the readers of images, tables and debug information, for any input.  The fuzz
+//! target and the tests of damaged input share this function.
 
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::{DebugInfo, Frames};
@@ -7,11 +7,11 @@ use jlctl_analyzer::image::{Image, SymbolKind};
 use jlctl_analyzer::jump_table::JumpTable;
 use std::path::Path;
 
-/// Addresses that are looked up in the debug information of one input.
+/// The greatest number of addresses that are looked up in the debug information of one input.
 const MOST_ADDRESSES: usize = 1024;
 
-/// Reads everything that can be read of `bytes`; panics if an answer
-/// contradicts another one or the library itself panics.
+/// Reads everything that is readable in `bytes`; panics if an answer contradicts another one or the
+/// library itself panics.
 pub(crate) fn check(bytes: &[u8]) {
     let mut addresses = Vec::new();
     if let Ok(mut image) = Image::parse(bytes) {
@@ -40,7 +40,7 @@ fn check_image(image: &Image<'_>, bytes: &[u8], addresses: &mut Vec<Svma>) {
         }
     }
     for (id, symbol) in image.symbols().iter() {
-        // A name takes a copy where it is no UTF-8: not for each of thousands.
+        // A name that is not UTF-8 is copied, which is too slow for thousands of symbols.
         if addresses.len() < MOST_ADDRESSES / 2 {
             let _ = (image.symbols().name(id), image.symbols().file(id));
             if symbol.kind == SymbolKind::Function {
@@ -82,7 +82,7 @@ fn check_table(image: &Image<'_>, table: &JumpTable<'_>, addresses: &mut Vec<Svm
 fn check_debug_info(bytes: &[u8], addresses: &[Svma]) {
     let Ok(sections) = Image::parse_sections(bytes) else { return };
     let Ok(debug_info) = DebugInfo::new(&sections) else { return };
-    // No file lies beside this path, so that no split debug information is read.
+    // There is no file beside this path, so that no split debug information is read.
     let frames = debug_info.frames(addresses, Path::new("/nonexistent/image"), &|_| {});
     check_frames(&frames, addresses.len());
 }

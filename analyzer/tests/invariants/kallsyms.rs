@@ -1,5 +1,5 @@
-//! What every input to the search for kallsyms must survive: the fuzz target and
-//! the tests of damaged input run this one function.
+//! The invariants of the search for kallsyms, for any input.  The fuzz target and the tests of
+//! damaged input share this function.
 
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::kallsyms::{AddressBase, FlatImage, Kallsyms};
@@ -27,7 +27,7 @@ fn check_found(found: &Kallsyms, image: FlatImage<'_>) {
     let tables = [layout.num_syms, layout.names, layout.markers, layout.token_table];
     assert!(tables.is_sorted() && tables.iter().all(|table| table.0 < size));
     assert_eq!(layout.addresses_last, layout.addresses > layout.token_table);
-    // Each has at least its length and one byte in the names.
+    // Each symbol takes at least its length and one byte in the names.
     assert!(found.symbols().len() as u64 * 2 <= layout.markers.0 - layout.names.0);
     for symbol in found.symbols() {
         let name = found.name(symbol);

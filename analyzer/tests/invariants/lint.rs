@@ -1,5 +1,5 @@
-//! What every input of the lint must survive: the fuzz target and the tests of damaged
-//! programs run this one function.
+//! The invariants of the lint, for any input.  The fuzz target and the tests of damaged programs
+//! share this function.
 
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
@@ -16,6 +16,6 @@ pub(crate) fn check(bytes: &[u8]) {
     assert_eq!(fingerprints.len(), report.findings.len(), "one finding for one cause");
     assert!(report.findings.iter().all(|finding| !finding.message.is_empty()));
     assert!(report.coverage.undecoded <= report.coverage.instructions);
-    // What a module is told of the image must not make it fall over either.
+    // The summary that a module gets of its kernel must not make the lint panic either.
     let _ = lint_in(&image, table.as_ref(), &Config::default(), Some(&summary));
 }

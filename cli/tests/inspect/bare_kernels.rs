@@ -1,16 +1,17 @@
-//! Kernels without a symbol table, as a user has them.
+//! Kernels without a symbol table, as distributions install them.
 
-use crate::command::inspect;
+use crate::command::{inspect, utf8};
+use crate::directory::Directory;
 use jlctl_synthetic::{demo, flat, split};
 use serde_json::{Value, json};
 use std::fs;
 
-/// The report on a file of these bytes: exit status, JSON, text.
+/// The report on a file with these bytes: exit status, JSON, text.
 fn report(bytes: &[u8]) -> (i32, Value, String) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("vmlinuz");
-    fs::write(&path, bytes).expect("it can be written");
-    let path = path.to_str().expect("it is UTF-8");
+    let directory = Directory::new();
+    let path = directory.path("vmlinuz");
+    fs::write(&path, bytes).expect("the file is written");
+    let path = utf8(&path);
     let run = inspect(&[path, "--format", "json"]);
     let record = serde_json::from_str(&run.stdout).unwrap_or_else(|error| {
         panic!("{error}: {:?} {}", run.stdout, run.stderr);

@@ -1,12 +1,13 @@
-//! The JSON report has every field of schema jlctl.inspect/1, of the right
-//! type, null only where the schema allows it; the filters and lists.
+//! The JSON report has every field of the schema jlctl.inspect/1, of the right type, and null only
+//! where the schema allows it; filters and lists.
 
-use crate::command::{DEMO, inspect, report};
+use crate::command::{DEMO, inspect, report, utf8};
+use crate::directory::Directory;
 use jlctl_synthetic::broken::{self, debug};
 use jlctl_synthetic::{demo, spec::ImageSpec};
 use serde_json::Value;
 
-/// What a field may hold.
+/// The type of a field.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Text,
@@ -159,7 +160,7 @@ fn check_report(json: &Value) {
     let [file] = elements(json, "images") else { panic!("one file was read") };
     check(file, &FILE);
     for part in ["image", "table", "summary"] {
-        assert_eq!(file[part], json[part], "of one file, both are the same");
+        assert_eq!(file[part], json[part], "the list has the same record");
     }
     elements(json, "keys").iter().for_each(|key| check(key, &KEY));
     for site in elements(json, "sites") {
@@ -172,18 +173,18 @@ fn check_report(json: &Value) {
 
 fn json(args: &[&str]) -> Value {
     let text = report(&[&["--format", "json"], args].concat());
-    let json = serde_json::from_str(&text).expect("JSON");
+    let json = serde_json::from_str(&text).expect("the report is JSON");
     check_report(&json);
     json
 }
 
 #[test]
-fn nothing_is_null_in_the_demo_but_its_container() {
+fn the_demo_has_a_value_in_nearly_every_field() {
     let json = json(&[]);
     for name in ["build_id", "release"] {
         assert!(!json["image"][name].is_null(), "{name}");
     }
-    // Keys that live here are not unresolved, and most sites are not special.
+    // Keys that the image defines are not unresolved, and most sites are not special.
     let may_be_null = ["unresolved", "special", "object_type", "dynamic_debug"];
     let filled = |element: &Value| {
         for (name, value) in element.as_object().expect("an object") {
@@ -209,22 +210,22 @@ fn nothing_is_null_in_the_demo_but_its_container() {
     assert_eq!(counts.iter().sum::<u64>(), 12);
 }
 
-/// What nobody can know of a broken image is null, and the rest is there.
+/// Fields that a broken image leaves unknown are null, and the others have values.
 #[test]
-fn reports_of_broken_images_keep_the_contract() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+fn reports_on_broken_images_keep_the_contract() {
+    let directory = Directory::new();
     let mut images = [broken::sites::all(), broken::table::all(), broken::headers::all()].concat();
     let bare = ImageSpec { build_id: None, dwarf: None, ..broken::base() };
     images.push(("bare", bare.build()));
     let mut reports = 0;
     for (name, bytes) in images {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes).expect("it can be written");
-        let run = inspect(&[path.to_str().expect("it is UTF-8"), "--format", "json"]);
+        let path = directory.path(name);
+        std::fs::write(&path, bytes).expect("the file is written");
+        let run = inspect(&[utf8(&path), "--format", "json"]);
         if run.code >= 2 {
             continue;
         }
-        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let json: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
         check_report(&json);
         reports += 1;
         if name == "bare" {
@@ -239,7 +240,8 @@ fn reports_of_broken_images_keep_the_contract() {
         }
         if name == "key_outside_sections" {
             let is = |key: &&Value| key["enabled"].is_null();
-            let key = elements(&json, "keys").iter().find(is).expect("nothing is known of it");
+            let key =
+                elements(&json, "keys").iter().find(is).expect("the key outside the sections");
             for field in ["symbol", "offset", "section", "initial"] {
                 assert!(key[field].is_null(), "{field}: {key}");
             }
@@ -249,7 +251,7 @@ fn reports_of_broken_images_keep_the_contract() {
 }
 
 #[test]
-fn lists_are_null_when_they_are_not_asked_for() {
+fn lists_that_are_not_requested_are_null() {
     for (args, keys, sites) in [
         (&[][..], true, true),
         (&["--keys"], true, false),
@@ -264,14 +266,14 @@ fn lists_are_null_when_they_are_not_asked_for() {
 }
 
 #[test]
-fn without_source_there_is_none() {
+fn no_source_leaves_the_source_out() {
     let json = json(&["--no-source"]);
     assert!(elements(&json, "sites").iter().all(|site| site["source"].is_null()));
-    assert_eq!(json["image"]["debug_info"], true, "it is there all the same");
+    assert_eq!(json["image"]["debug_info"], true, "the image has debug information");
 }
 
 #[test]
-fn filters_leave_the_sites_that_match_all_of_them() {
+fn filters_select_the_sites_that_match_all_of_them() {
     for (args, sites, keys) in [
         (&["--key", "demo_true_key"][..], &[1, 2][..], 1),
         (&["--key", "demo_*_key"], &[0, 1, 2, 3, 7, 8, 10, 11], 4),
@@ -310,7 +312,7 @@ fn filters_leave_the_sites_that_match_all_of_them() {
 }
 
 #[test]
-fn filters_that_match_together_nothing_leave_empty_lists() {
+fn filters_that_together_match_nothing_give_empty_lists() {
     let json = json(&["--function", "demo_open", "--section", ".init.text"]);
     assert_eq!((elements(&json, "sites").len(), elements(&json, "keys").len()), (0, 0));
     assert!(json["sites"].is_array() && json["selection"]["sites"] == 0);
@@ -324,12 +326,12 @@ fn the_path_is_reported_as_it_was_given() {
 
 #[test]
 fn unreadable_debug_information_is_a_warning_of_its_own() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("bomb");
+    let directory = Directory::new();
+    let path = directory.path("bomb");
     std::fs::write(&path, debug::compression_bomb()).expect("the image is written");
-    let path = path.to_str().expect("it is UTF-8");
+    let path = utf8(&path);
     let run = inspect(&[path, "--sites", "--format", "json"]);
-    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let report: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
     let found = &report["diagnostics"][0];
     assert_eq!((&found["code"], &found["severity"]), (&"JT102".into(), &"warning".into()));
     assert!(report["sites"][0]["source"].is_null());

@@ -1,73 +1,55 @@
 //! Reports of the demo image in every format, compared with testdata/golden/expect.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats` rewrites them.
 
-use crate::command::{inspect, report, root};
+use crate::command::{inspect, report, utf8};
+use crate::directory::Directory;
+use crate::golden::expect;
 use serde_json::Value;
-
-/// Compares a report with the committed one, or replaces that.
-fn expect(name: &str, args: &[&str]) {
-    let found = report(args);
-    let path = root().join("testdata/golden/expect").join(name);
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, found).expect("the expected report can be written");
-        return;
-    }
-    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
-    let line = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
-    let line = line.unwrap_or_else(|| found.lines().count().min(wanted.lines().count()));
-    assert!(
-        found == wanted,
-        "{name} differs from line {}: expected {:?}, found {:?}; if that is right, run \
-         UPDATE_EXPECT=1 cargo test -p jlctl inspect::formats",
-        line + 1,
-        wanted.lines().nth(line),
-        found.lines().nth(line)
-    );
-}
 
 #[test]
 fn text_reports() {
-    expect("inspect.txt", &[]);
-    expect("inspect-keys.txt", &["--keys"]);
-    expect("inspect-sites.txt", &["--sites"]);
-    expect("inspect-sites-no-source.txt", &["--sites", "--no-source"]);
+    expect("inspect.txt", &report(&[]));
+    expect("inspect-keys.txt", &report(&["--keys"]));
+    expect("inspect-sites.txt", &report(&["--sites"]));
+    expect("inspect-sites-no-source.txt", &report(&["--sites", "--no-source"]));
 }
 
 #[test]
 fn json_reports() {
-    expect("inspect.json", &["--format", "json"]);
-    expect("inspect.jsonl", &["--format", "jsonl"]);
+    expect("inspect.json", &report(&["--format", "json"]));
+    expect("inspect.jsonl", &report(&["--format", "jsonl"]));
 }
 
 #[test]
 fn csv_reports() {
-    expect("inspect-sites.csv", &["--format", "csv"]);
-    expect("inspect-keys.csv", &["--format", "csv", "--keys"]);
+    expect("inspect-sites.csv", &report(&["--format", "csv"]));
+    expect("inspect-keys.csv", &report(&["--format", "csv", "--keys"]));
 }
 
 #[test]
-fn text_lists_one_line_for_each_element() {
+fn text_has_one_line_for_each_element() {
     let keys = report(&["--keys"]);
     let sites = report(&["--sites"]);
     let both = report(&["--keys", "--sites"]);
     for key in ["demo_bss_key", "__tracepoint_demo_event+0x8", "cpu_hwcap_keys+0x20"] {
         assert!(keys.lines().any(|line| line.split_whitespace().last() == Some(key)), "{key}");
     }
-    for place in ["demo_open+0x8", "demo_net_exit+0x8", "demo_has_feature+0x10"] {
-        let holds = |line: &str| line.split_whitespace().any(|word| word == place);
-        assert_eq!(sites.lines().filter(|line| holds(line)).count(), 1, "{place}");
+    for location in ["demo_open+0x8", "demo_net_exit+0x8", "demo_has_feature+0x10"] {
+        let holds = |line: &str| line.split_whitespace().any(|word| word == location);
+        assert_eq!(sites.lines().filter(|line| holds(line)).count(), 1, "{location}");
         assert!(both.lines().any(holds) && !keys.lines().any(holds));
     }
-    // The frame outside jump_label.h is what a person looks for.
+    // The report shows the frame outside jump_label.h.
     assert!(sites.contains("trace/events/demo.h:33") && !sites.contains("jump_label.h"));
 }
 
 #[test]
 fn json_lines_are_the_lists_of_json_one_by_one() {
-    let json: Value = serde_json::from_str(&report(&["--format", "json"])).expect("JSON");
+    let json: Value =
+        serde_json::from_str(&report(&["--format", "json"])).expect("the report is JSON");
     let lines = report(&["--format", "jsonl"]);
     let lines: Vec<Value> =
-        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        lines.lines().map(|line| serde_json::from_str(line).expect("the report is JSON")).collect();
     let of = |record: &str| -> Vec<Value> {
         let is = |line: &&Value| line["record"] == record;
         let mut found: Vec<Value> = lines.iter().filter(is).cloned().collect();
@@ -108,13 +90,13 @@ fn csv_has_a_header_and_a_line_for_each_element() {
 
 #[test]
 fn findings_make_the_exit_status_1() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::new();
     for (name, bytes) in jlctl_synthetic::broken::sites::all() {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes).expect("it can be written");
-        let path = path.to_str().expect("it is UTF-8");
+        let path = directory.path(name);
+        std::fs::write(&path, bytes).expect("the file is written");
+        let path = utf8(&path);
         let run = inspect(&[path, "--format", "json"]);
-        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let json: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
         let found = json["diagnostics"].as_array().expect("a list");
         let failing = found.iter().any(|found| found["severity"] == "error");
         assert_eq!((run.code, run.stderr.as_str()), (i32::from(failing), ""), "{name}");

@@ -1,13 +1,14 @@
-//! Inputs and options that cannot be used: the exit status, and a message that
-//! names the file and says what was expected.
+//! Refused inputs and options: the exit status, and a message that names the file and the
+//! expectation.
 
-use crate::command::{DEMO, Run, inspect, jlctl, of_program, run};
+use crate::command::{DEMO, Run, inspect, jlctl, of_program, run, utf8};
+use crate::directory::Directory;
 use jlctl_synthetic::broken::{headers, table};
 use jlctl_synthetic::demo;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const USAGE: i32 = 2;
@@ -15,47 +16,23 @@ const INPUT: i32 = 3;
 const REFUSED: i32 = 4;
 const SYSTEM: i32 = 5;
 
-struct Directory(tempfile::TempDir);
-
-impl Directory {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.join(name);
-        fs::write(&path, bytes).expect("it can be written");
-        path
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("it is UTF-8")
-}
-
-/// The run failed with `code`, says nothing on stdout, and one thing on stderr.
+/// Asserts that the run fails with `code`, and that its complaint has `words` and the form of
+/// jlctl's messages.
 fn demand(run: &Run, code: i32, words: &[&str]) {
-    assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{}", run.stderr);
-    for word in words {
-        assert!(run.stderr.contains(word), "expected {word:?} in {:?}", run.stderr);
-    }
+    run.fails(code, words);
     assert!(run.stderr.starts_with("jlctl: ") && run.stderr.ends_with('\n'), "{}", run.stderr);
 }
 
 fn demand_of_file(path: &Path, code: i32, words: &[&str]) {
     for format in ["text", "json", "jsonl", "csv"] {
-        let run = inspect(&[text(path), "--format", format]);
-        demand(&run, code, &[&[text(path)], words].concat());
-        assert_eq!(run.stderr.matches(text(path)).count(), 1, "named once: {}", run.stderr);
+        let run = inspect(&[utf8(path), "--format", format]);
+        demand(&run, code, &[&[utf8(path)], words].concat());
+        assert_eq!(run.stderr.matches(utf8(path)).count(), 1, "named once: {}", run.stderr);
     }
 }
 
 #[test]
-fn files_that_are_no_image() {
+fn files_of_other_formats_are_refused() {
     let directory = Directory::new();
     for (name, bytes, found) in [
         ("empty", &b""[..], "found an empty file"),
@@ -66,56 +43,53 @@ fn files_that_are_no_image() {
         let path = directory.write(name, bytes);
         demand_of_file(&path, INPUT, &["expected an ELF file", found]);
     }
-    let cut = directory.write("gzip", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    let cut = directory.write("gzip", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
     demand_of_file(&cut, INPUT, &["gzip: expected the stream to go on", "the file was cut off"]);
 }
 
 #[test]
-fn paths_that_are_no_file() {
+fn missing_files_directories_and_devices_are_refused() {
     let directory = Directory::new();
     let file = directory.write("file", b"x");
-    demand_of_file(directory.0.path(), INPUT, &["no images found", "1 other file"]);
-    demand_of_file(&directory.join("missing"), INPUT, &["cannot open", "No such file"]);
+    demand_of_file(directory.root(), INPUT, &["no images found", "1 other file"]);
+    demand_of_file(&directory.path("missing"), INPUT, &["cannot open", "No such file"]);
     demand_of_file(&file.join("vmlinux"), INPUT, &["cannot open", "Not a directory"]);
     demand_of_file(Path::new("/dev/null"), INPUT, &["expected an ELF file, found a pipe"]);
 }
 
-/// Nobody writes to the FIFO: opening it would wait for ever.
+/// No process writes to the FIFO, so that opening it would block for ever.
 #[test]
 fn a_fifo_does_not_hang() {
     let directory = Directory::new();
-    let fifo = directory.join("fifo");
+    let fifo = directory.path("fifo");
     let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
     assert!(made.success());
     demand_of_file(&fifo, INPUT, &["expected an ELF file, found a pipe"]);
 }
 
-/// Root may read everything: as root, the program runs as another user.
+/// Root may read every file, so that jlctl runs as another user if the test runs as root.
 #[test]
-fn no_permission() {
+fn a_file_without_read_permission_is_refused() {
     const NOBODY: u32 = 65534;
     let directory = Directory::new();
-    let image = directory.write("secret", &demo::vmlinux());
-    let program = directory.join("jlctl");
-    // Not fs::copy: a child of another test would inherit the file that it
-    // writes, and a file that is open for writing cannot be run.
-    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_jlctl")).arg(&program).status();
-    assert!(copied.expect("cp runs").success());
+    let image = directory.write("secret", demo::vmlinux());
+    let program = directory.path("jlctl");
+    fs::copy(env!("CARGO_BIN_EXE_jlctl"), &program).expect("the program is copied");
     let mode = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the file is ours");
     };
-    mode(directory.0.path(), 0o755);
+    mode(directory.root(), 0o755);
     mode(&image, 0o000);
-    let mut command = of_program(&program, &["inspect", text(&image)]);
-    command.current_dir(directory.0.path());
-    if fs::metadata(&image).expect("it is there").uid() == 0 {
+    let mut command = of_program(&program, &["inspect", utf8(&image)]);
+    command.current_dir(directory.root());
+    if fs::metadata(&image).expect("the file is there").uid() == 0 {
         command.uid(NOBODY).gid(NOBODY);
     }
-    demand(&run(&mut command), INPUT, &[text(&image), "cannot open", "Permission denied"]);
+    demand(&run(&mut command), INPUT, &[utf8(&image), "cannot open", "Permission denied"]);
 }
 
 #[test]
-fn images_of_other_machines_and_damaged_headers() {
+fn other_machines_and_damaged_headers_are_refused() {
     let directory = Directory::new();
     for (name, bytes, words) in [
         ("i386", headers::i386(), &["expected a 64-bit image", "EI_CLASS"][..]),
@@ -133,12 +107,12 @@ fn images_of_other_machines_and_damaged_headers() {
         ("half", headers::truncated(), &["section headers", "truncated?"]),
         ("magic", b"\x7fELF".to_vec(), &["expected an ELF header of 64 bytes", "4 bytes"]),
     ] {
-        demand_of_file(&directory.write(name, &bytes), INPUT, words);
+        demand_of_file(&directory.write(name, bytes), INPUT, words);
     }
 }
 
 #[test]
-fn the_demo_truncated_at_every_page() {
+fn images_truncated_at_any_page_are_refused() {
     let directory = Directory::new();
     let whole = demo::vmlinux();
     assert!(whole.len() > 2 * 4096);
@@ -157,28 +131,28 @@ fn images_without_a_table_are_refused() {
         ("stop_missing", table::stop_missing(), &["but not __stop___jump_table"]),
         ("start_missing", table::start_missing(), &["but not __start___jump_table"]),
     ] {
-        demand_of_file(&directory.write(name, &bytes), REFUSED, words);
+        demand_of_file(&directory.write(name, bytes), REFUSED, words);
     }
 }
 
-/// Without its symbols an image that has lost them cannot be told from one that
-/// never had a table; it is damaged all the same.
+/// Without symbols, an image with a damaged symbol table looks like one without a jump table; the
+/// damage decides.
 #[test]
-fn an_image_that_lost_its_symbols_is_unreadable() {
+fn an_image_with_a_damaged_symbol_table_is_unreadable() {
     let directory = Directory::new();
-    let path = directory.write("lost", &headers::symtab_outside_file());
+    let path = directory.write("lost", headers::symtab_outside_file());
     demand_of_file(&path, INPUT, &["no jump table found", "section .symtab: expected"]);
 }
 
-/// The section ends with the file; what is there is reported, with findings.
+/// The table is cut at the end of the file; the entries before it are reported, with findings.
 #[test]
 fn a_table_of_2_to_the_58_entries_is_read_as_far_as_it_goes() {
     let directory = Directory::new();
     for (name, bytes) in
         [("section", table::section_claims_too_much()), ("symbols", table::stop_at_top())]
     {
-        let path = directory.write(name, &bytes);
-        let run = inspect(&[text(&path)]);
+        let path = directory.write(name, bytes);
+        let run = inspect(&[utf8(&path)]);
         assert_eq!((run.code, run.stderr.as_str()), (1, ""));
         assert!(run.stdout.contains("JT011"), "{}", run.stdout);
     }
@@ -197,7 +171,7 @@ fn filters_that_match_nothing_are_refused() {
 }
 
 #[test]
-fn wrong_usage() {
+fn usage_errors_exit_with_2() {
     for (args, word) in [
         (&["--key", "/(/"][..], "--key /(/: expected a glob or /REGEX/"),
         (&["--function", "["], "--function [: expected a glob or /REGEX/"),
@@ -217,20 +191,20 @@ fn wrong_usage() {
 }
 
 #[test]
-fn no_image_at_all() {
+fn a_missing_image_argument_is_a_usage_error() {
     let directory = Directory::new();
-    let run = run(jlctl(&["inspect"]).current_dir(directory.0.path()));
+    let run = run(jlctl(&["inspect"]).current_dir(directory.root()));
     demand(&run, USAGE, &["no IMAGE given", "JLCTL_IMAGE", "./vmlinux"]);
 }
 
 #[test]
-fn results_that_cannot_be_written() {
+fn unwritable_outputs_are_system_errors() {
     let directory = Directory::new();
     let file = directory.write("file", b"x");
-    for path in [directory.join("missing/report"), file.join("report"), directory.0.path().into()] {
-        let run = inspect(&[DEMO, "-o", text(&path)]);
-        demand(&run, SYSTEM, &[text(&path), "cannot write"]);
+    for path in [directory.path("missing/report"), file.join("report"), directory.root().into()] {
+        let run = inspect(&[DEMO, "-o", utf8(&path)]);
+        demand(&run, SYSTEM, &[utf8(&path), "cannot write"]);
     }
-    let run = run(&mut jlctl(&["man", text(&directory.join("missing"))]));
-    demand(&run, SYSTEM, &[text(&directory.join("missing")), "cannot write"]);
+    let run = run(&mut jlctl(&["man", utf8(&directory.path("missing"))]));
+    demand(&run, SYSTEM, &[utf8(&directory.path("missing")), "cannot write"]);
 }

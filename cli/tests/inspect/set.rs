@@ -1,6 +1,7 @@
 //! A kernel and its modules, read together.
 
 use crate::command::{Run, inspect};
+use crate::directory::Directory;
 use jlctl_synthetic::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec, TextSection};
 use jlctl_synthetic::{broken, wrap};
 use serde_json::Value;
@@ -19,8 +20,8 @@ fn kernel() -> Vec<u8> {
         .build()
 }
 
-/// A module that uses keys of the kernel, one of the module `first`, one that
-/// nobody defines, and its own.
+/// A module that uses keys of the kernel, a key of the module `first`, a key that no image
+/// defines, and its own key.
 fn second() -> Vec<u8> {
     ImageSpec::module("second")
         .undefined("shared_key")
@@ -52,12 +53,12 @@ fn without_table() -> Vec<u8> {
 }
 
 /// A tree like that of `/lib/modules`, with the kernel beside it.
-fn tree() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+fn tree() -> Directory {
+    let directory = Directory::new();
     let put = |name: &str, bytes: &[u8]| {
-        let path = directory.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("it can be made");
-        std::fs::write(path, bytes).expect("it can be written");
+        let path = directory.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("the directory is made");
+        std::fs::write(path, bytes).expect("the file is written");
     };
     put("vmlinux", &kernel());
     put("modules/modules.dep", b"kernel/net/first.ko.xz:\n");
@@ -95,14 +96,14 @@ fn key<'a>(json: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn keys_are_found_in_the_kernel_and_in_other_modules() {
     let directory = tree();
-    let (json, code) = json(directory.path(), &["vmlinux", "modules"], &[]);
+    let (json, code) = json(directory.root(), &["vmlinux", "modules"], &[]);
     assert_eq!(code, 0, "{:#}", json["diagnostics"]);
     let images = json["images"].as_array().expect("a list");
     let containers: Vec<&Value> = images.iter().map(|file| &file["image"]["container"]).collect();
     assert_eq!(containers, [&Value::Null, &"xz".into(), &"gz".into(), &"zst".into()]);
     assert_eq!(images[1]["image"]["signature"]["signed_bytes"], first().len());
-    assert!(images[3]["table"].is_null(), "a module without keys is in the set all the same");
-    assert!(json["image"].is_null() && json["table"].is_null(), "there is not one image");
+    assert!(images[3]["table"].is_null(), "a module without keys is part of the set");
+    assert!(json["image"].is_null() && json["table"].is_null(), "a set has no single image");
 
     for (name, image, sites, enabled) in [
         ("shared_key", 0, 2, 1),
@@ -129,9 +130,9 @@ fn keys_are_found_in_the_kernel_and_in_other_modules() {
 }
 
 #[test]
-fn a_module_alone_says_what_it_lacks() {
+fn unresolved_keys_of_a_single_module_are_reported() {
     let directory = tree();
-    let (json, code) = json(directory.path(), &["modules/kernel/net/second.ko.gz"], &[]);
+    let (json, code) = json(directory.root(), &["modules/kernel/net/second.ko.gz"], &[]);
     assert_eq!(code, 0);
     assert_eq!(json["image"]["container"], "gz");
     let key = key(&json, "shared_key");
@@ -140,9 +141,9 @@ fn a_module_alone_says_what_it_lacks() {
 }
 
 #[test]
-fn text_says_who_signed_a_module() {
+fn text_names_the_signer_of_a_module() {
     let directory = tree();
-    let run = run(directory.path(), &["modules/kernel/net/first.ko.xz"], &[]);
+    let run = run(directory.root(), &["modules/kernel/net/first.ko.xz"], &[]);
     let signed = run.stdout.lines().find(|line| line.starts_with("signature "));
     assert_eq!(signed, Some("signature   by Demo key (sha512); not verified"), "{}", run.stdout);
 }
@@ -159,13 +160,13 @@ fn filters_apply_to_the_whole_set() {
         (&["--function", "second_fn", "--key", "/_key$/"], 5, 5),
         (&["--section", ".text"], 8, 6),
     ] {
-        let (json, _) = json(directory.path(), &set, options);
+        let (json, _) = json(directory.root(), &set, options);
         let len = |list: &str| json[list].as_array().map_or(0, Vec::len);
         assert_eq!((len("sites"), len("keys")), (sites, keys), "{options:?}");
         assert_eq!(json["selection"]["sites"], sites);
         assert_eq!(json["summary"]["entries"], 8, "the summary is of the whole set");
     }
-    let misspelt = run(directory.path(), &set, &["--key", "shred_key"]);
+    let misspelt = run(directory.root(), &set, &["--key", "shred_key"]);
     assert_eq!(misspelt.code, 4);
     assert!(misspelt.stderr.contains("nearest: shared_key"), "{}", misspelt.stderr);
 }
@@ -173,7 +174,7 @@ fn filters_apply_to_the_whole_set() {
 #[test]
 fn text_is_a_summary_of_the_set() {
     let directory = tree();
-    let run = run(directory.path(), &["vmlinux", "modules"], &[]);
+    let run = run(directory.root(), &["vmlinux", "modules"], &[]);
     for line in [
         "set         4 files: 3 with a jump table, 1 without; 1 other file is no image",
         "sites       8: 6 nop, 2 jmp",
@@ -189,8 +190,8 @@ fn text_is_a_summary_of_the_set() {
 fn one_damaged_file_does_not_hide_the_others() {
     let directory = tree();
     let cut = &wrap::xz(&first(), 1 << 16)[..60];
-    std::fs::write(directory.path().join("modules/kernel/cut.ko.xz"), cut).expect("written");
-    let (json, code) = json(directory.path(), &["vmlinux", "modules"], &[]);
+    directory.write("modules/kernel/cut.ko.xz", cut);
+    let (json, code) = json(directory.root(), &["vmlinux", "modules"], &[]);
     assert_eq!(code, 1, "the others were read");
     let failed: Vec<&Value> = json["images"]
         .as_array()
@@ -216,12 +217,12 @@ fn one_damaged_file_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_set_without_anything_is_refused() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+fn a_set_without_images_or_tables_is_refused() {
+    let directory = Directory::new();
     let put = |name: &str, bytes: &[u8]| {
-        std::fs::write(directory.path().join(name), bytes).expect("it can be written");
+        directory.write(name, bytes);
     };
-    let of = |names: &[&str]| run(directory.path(), names, &[]);
+    let of = |names: &[&str]| run(directory.root(), names, &[]);
     let empty = of(&["."]);
     assert_eq!(empty.code, 3, "{}", empty.stderr);
     assert!(empty.stderr.contains("no images found"), "{}", empty.stderr);
@@ -239,14 +240,14 @@ fn a_set_without_anything_is_refused() {
 
 #[test]
 fn a_key_that_two_modules_define_is_reported() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::new();
     let put = |name: &str, bytes: &[u8]| {
-        std::fs::write(directory.path().join(name), bytes).expect("it can be written");
+        directory.write(name, bytes);
     };
     put("one.ko", &first());
     put("two.ko", &first());
     put("user.ko", &second());
-    let (json, code) = json(directory.path(), &["."], &[]);
+    let (json, code) = json(directory.root(), &["."], &[]);
     assert_eq!(code, 0, "a warning");
     let found = &json["diagnostics"][0];
     assert_eq!(found["code"], "JT104", "{found}");
@@ -256,20 +257,20 @@ fn a_key_that_two_modules_define_is_reported() {
     let unresolved = keys
         .iter()
         .find(|key| key["name"] == "first_key" && key["image"].is_null())
-        .expect("the user's stays open");
+        .expect("the key of the user is unresolved");
     assert!(unresolved["unresolved"].as_str().is_some_and(|why| why.contains("one.ko")));
 }
 
-/// Whatever is wrong with a module, the kernel beside it is reported.
+/// The kernel is reported, whatever the damage to a module in the set.
 #[test]
 fn broken_modules_leave_the_rest_of_the_set() {
     let directory = tree();
     for (name, bytes) in broken::modules::all() {
         let path = format!("{name}.ko");
-        std::fs::write(directory.path().join(&path), bytes).expect("it can be written");
-        let run = run(directory.path(), &["vmlinux", &path], &["--format", "json"]);
+        directory.write(&path, bytes);
+        let run = run(directory.root(), &["vmlinux", &path], &["--format", "json"]);
         assert!(run.code <= 1, "{name}: {} {}", run.code, run.stderr);
-        let json: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let json: Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
         assert_eq!(json["images"].as_array().map(Vec::len), Some(2), "{name}");
         assert!(json["summary"]["entries"].as_u64() >= Some(1), "{name}");
     }

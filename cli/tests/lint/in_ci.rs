@@ -1,20 +1,20 @@
-//! The workflow and the hook in the section LINT IN CI of jlctl-guide(7): their commands, run
-//! as they stand there.
+//! The commands of the workflow and of the hook in the README's section "Lint in CI", run as the
+//! README shows them.
 
 use crate::command::{Run, jlctl, root, run};
+use crate::directory::Directory;
 use jlctl_a64::lint_cases;
 use std::fs;
 use std::path::Path;
 
-/// The section of the guide that the commands are taken from.
+/// The section of the README.
 fn section() -> String {
-    let path = root().join("man/src/jlctl-guide.7.md");
-    let guide = fs::read_to_string(path).expect("there is a guide");
-    let (_, rest) = guide.split_once("\n# LINT IN CI\n").expect("the section is there");
-    rest.split("\n# ").next().expect("it has a text").to_owned()
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let (_, behind) = readme.split_once("\n## Lint in CI\n").expect("the section is there");
+    behind.split("\n## ").next().expect("it has a text").to_owned()
 }
 
-/// The words of the command behind `begin`, with the lines that are folded into it.
+/// The words of the command after `begin`, including its continuation lines.
 fn command(section: &str, begin: &str) -> Vec<String> {
     let (_, behind) = section.split_once(begin).unwrap_or_else(|| panic!("no {begin:?}"));
     let lines = behind.lines().take_while(|line| !line.trim_start().starts_with("- uses"));
@@ -23,11 +23,11 @@ fn command(section: &str, begin: &str) -> Vec<String> {
     words.skip(1).map(str::to_owned).collect()
 }
 
-/// A repository whose build has a program with an error of JL001; the suppressions are
-/// the guide's own file.
-fn repository(section: &str) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    fs::create_dir(directory.path().join("build")).expect("a directory");
+/// A repository whose build contains a program with an error of JL001, with the README's
+/// configuration file.
+fn repository(section: &str) -> Directory {
+    let directory = Directory::new();
+    fs::create_dir(directory.path("build")).expect("a directory");
     let all = lint_cases::all();
     let buggy = all.iter().find(|case| {
         let is_error =
@@ -35,10 +35,10 @@ fn repository(section: &str) -> tempfile::TempDir {
         case.kernel.is_none() && case.expected.iter().any(is_error)
     });
     let bytes = &buggy.expect("a case of JL001").bytes;
-    fs::write(directory.path().join("build/buggy.ko"), bytes).expect("it can be written");
+    directory.write("build/buggy.ko", bytes);
     let toml = section.split("```toml\n").nth(1).expect("a configuration");
     let toml = toml.split("```").next().expect("its end");
-    fs::write(directory.path().join("lint.toml"), toml).expect("it can be written");
+    directory.write("lint.toml", toml);
     directory
 }
 
@@ -47,11 +47,11 @@ fn run_in(directory: &Path, words: &[String]) -> Run {
 }
 
 #[test]
-fn the_workflow_fails_for_what_is_new_and_reports_it() {
+fn the_workflow_fails_on_new_findings_and_reports_them() {
     let section = section();
     let directory = repository(&section);
-    let here = directory.path();
-    // As the text before it says: start with what is there.
+    let here = directory.root();
+    // The text before the workflow starts with a baseline.
     let known: Vec<String> = ["lint", "build/", "--write-baseline", "lint-baseline.json"]
         .into_iter()
         .map(str::to_owned)
@@ -63,35 +63,35 @@ fn the_workflow_fails_for_what_is_new_and_reports_it() {
     assert_eq!((passed.code, passed.stdout.as_str()), (0, ""), "{passed:?}");
     let states = |run: &str| {
         let sarif = fs::read_to_string(here.join("lint.sarif")).expect("a report");
-        let sarif: serde_json::Value = serde_json::from_str(&sarif).expect("JSON");
+        let sarif: serde_json::Value = serde_json::from_str(&sarif).expect("the report is JSON");
         let results = sarif["runs"][0]["results"].as_array().expect(run).clone();
         results.iter().map(|result| result["baselineState"].clone()).collect::<Vec<_>>()
     };
     assert!(states("known").iter().all(|state| state == "unchanged"));
-    fs::copy(here.join("build/buggy.ko"), here.join("build/new.ko")).expect("it can be copied");
+    fs::copy(here.join("build/buggy.ko"), here.join("build/new.ko")).expect("the file is copied");
     let failed = run_in(here, &step);
     assert_eq!((failed.code, failed.stdout.as_str()), (1, ""), "{failed:?}");
     assert!(states("new").iter().any(|state| state == "new"));
 }
 
 #[test]
-fn the_hook_fails_for_a_file_with_an_error() {
+fn the_hook_fails_on_a_file_with_an_error() {
     let section = section();
     let directory = repository(&section);
-    let here = directory.path();
+    let here = directory.root();
     let hook = command(&section, "entry:");
-    let empty = tempfile::tempdir().expect("a directory");
+    let empty = Directory::new();
     let baseline = here.join("lint-baseline.json");
     let write = ["lint", "build/", "--write-baseline", "lint-baseline.json"].map(str::to_owned);
     assert_eq!(run_in(here, &write).code, 0);
     let files = [hook, vec!["build/buggy.ko".to_owned()]].concat();
     let passed = run_in(here, &files);
     assert_eq!(passed.code, 0, "{passed:?}");
-    // Without what was known before.
-    fs::rename(&baseline, empty.path().join("old")).expect("it can be moved");
+    // Without the baseline.
+    fs::rename(&baseline, empty.root().join("old")).expect("the file is moved");
     let nothing =
         lint_cases::all().into_iter().find(lint_cases::LintCase::is_sound).expect("a case");
-    fs::write(here.join("sound"), nothing.bytes).expect("it can be written");
+    fs::write(here.join("sound"), nothing.bytes).expect("the file is written");
     let write = ["lint", "sound", "--write-baseline", "lint-baseline.json"].map(str::to_owned);
     assert_eq!(run_in(here, &write).code, 0);
     let failed = run_in(here, &files);

@@ -1,7 +1,8 @@
-//! `jlctl lint`: what is read and what is not, exit status, options that are refused, the
-//! rules' pages. What findings look like in reports is tested beside the reports.
+//! `jlctl lint`: its inputs, exit status, refused options and rule pages.  The form of findings
+//! in reports is tested beside the reports.
 
-use crate::command::{DEMO, Run, jlctl, root, run};
+use crate::command::{DEMO, Run, jlctl, root, run, utf8};
+use crate::directory::Directory;
 use jlctl_a64::lint_cases::{self, LintCase};
 use jlctl_synthetic::spec::{FunctionSpec, ImageSpec, KeySpec, Machine, SiteSpec};
 use rayon::prelude::*;
@@ -13,14 +14,6 @@ fn lint(args: &[&str]) -> Run {
     run(jlctl(&["lint"]).args(args))
 }
 
-fn json(run: &Run) -> Value {
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
 /// An image for `machine` with a site and a function.
 fn image(machine: Machine) -> Vec<u8> {
     let spec = ImageSpec { machine, ..ImageSpec::kernel() };
@@ -29,11 +22,11 @@ fn image(machine: Machine) -> Vec<u8> {
 }
 
 #[test]
-fn every_file_has_a_line_in_every_format() {
-    let directory = tempfile::tempdir().expect("a directory");
-    fs::write(directory.path().join("a"), image(Machine::Aarch64)).expect("it can be written");
-    fs::write(directory.path().join("notes.txt"), "no image").expect("it can be written");
-    let args = [DEMO, text(directory.path()), "--fail-on", "error", "--jobs", "1"];
+fn every_file_is_listed_in_every_format() {
+    let directory = Directory::new();
+    directory.write("a", image(Machine::Aarch64));
+    directory.write("notes.txt", "no image");
+    let args = [DEMO, utf8(directory.root()), "--fail-on", "error", "--jobs", "1"];
     let report = lint(&args);
     assert_eq!(report.code, 0, "{report:?}");
     assert_eq!(report.stdout.matches("coverage  ").count(), 2, "{}", report.stdout);
@@ -42,60 +35,60 @@ fn every_file_has_a_line_in_every_format() {
     {
         assert!(report.stdout.contains(words), "{words:?} in {}", report.stdout);
     }
-    let report = json(&lint(&[&args[..], &["--format", "json"]].concat()));
+    let report = lint(&[&args[..], &["--format", "json"]].concat()).json();
     assert_eq!(report["schema"], "jlctl.lint/1");
     assert_eq!(report["files"].as_array().map(Vec::len), Some(2));
     assert_eq!(report["files"][0]["path"], DEMO);
     assert_eq!(report["summary"]["passed"], 1);
-    let sarif = json(&lint(&[&args[..], &["--format", "sarif"]].concat()));
+    let sarif = lint(&[&args[..], &["--format", "sarif"]].concat()).json();
     assert_eq!(sarif["version"], "2.1.0");
     assert_eq!(sarif["runs"][0]["artifacts"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]
-fn the_number_of_jobs_changes_no_byte() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn the_report_does_not_depend_on_the_number_of_jobs() {
+    let directory = Directory::new();
     for name in ["a", "b", "c", "d"] {
-        fs::write(directory.path().join(name), image(Machine::Aarch64)).expect("it can be written");
+        directory.write(name, image(Machine::Aarch64));
     }
-    let report = |jobs| lint(&[text(directory.path()), "--format", "json", "--jobs", jobs]).stdout;
+    let report = |jobs| lint(&[utf8(directory.root()), "--format", "json", "--jobs", jobs]).stdout;
     assert_eq!(report("1"), report("3"));
 }
 
 #[test]
 fn a_file_that_cannot_be_read_fails_the_run() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let bad = directory.path().join("bad.ko");
-    fs::write(&bad, &image(Machine::Aarch64)[..70]).expect("it can be written");
-    let beside = lint(&[DEMO, text(&bad), "missing"]);
+    let directory = Directory::new();
+    let bad = directory.path("bad.ko");
+    fs::write(&bad, &image(Machine::Aarch64)[..70]).expect("the file is written");
+    let beside = lint(&[DEMO, utf8(&bad), "missing"]);
     assert_eq!(beside.code, 1, "{beside:?}");
     assert!(beside.stdout.contains("coverage") && beside.stdout.contains("not read"));
     assert!(beside.stdout.contains("2 files could not be read"), "{}", beside.stdout);
     assert_eq!(beside.stderr.matches("not linted").count(), 2, "{}", beside.stderr);
-    let alone = lint(&[text(&bad), "missing"]);
+    let alone = lint(&[utf8(&bad), "missing"]);
     assert_eq!((alone.code, alone.stdout.as_str()), (3, ""), "{alone:?}");
     assert!(alone.stderr.contains("bad.ko") && alone.stderr.contains("missing"));
-    let empty = tempfile::tempdir().expect("a directory");
-    let nothing = lint(&[text(empty.path())]);
+    let empty = Directory::new();
+    let nothing = lint(&[utf8(empty.root())]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (3, ""), "{nothing:?}");
     assert!(nothing.stderr.contains("no images found"), "{}", nothing.stderr);
 }
 
 #[test]
-fn other_instruction_sets_are_not_sound_but_refused() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let other = directory.path().join("other");
-    fs::write(&other, image(Machine::X86_64)).expect("it can be written");
-    let alone = lint(&[text(&other)]);
+fn other_instruction_sets_are_refused() {
+    let directory = Directory::new();
+    let other = directory.path("other");
+    fs::write(&other, image(Machine::X86_64)).expect("the file is written");
+    let alone = lint(&[utf8(&other)]);
     assert_eq!((alone.code, alone.stdout.as_str()), (4, ""), "{alone:?}");
     assert!(alone.stderr.contains("expected code for arm64, found x86_64"), "{}", alone.stderr);
-    let beside = lint(&[DEMO, text(&other)]);
+    let beside = lint(&[DEMO, utf8(&other)]);
     assert_eq!(beside.code, 0, "{beside:?}");
     assert!(beside.stdout.contains("not applicable"), "{}", beside.stdout);
 }
 
 #[test]
-fn rules_are_explained() {
+fn explain_prints_the_page_of_a_rule() {
     let page = lint(&["--explain", "JL001"]);
     assert_eq!((page.code, page.stderr.as_str()), (0, ""));
     for words in ["JL001", "Algorithm", "False positives", "False negatives", "History", "Fix"] {
@@ -112,7 +105,7 @@ fn rules_are_explained() {
 }
 
 #[test]
-fn options_that_make_no_sense_together_are_refused() {
+fn conflicting_options_are_refused() {
     for args in [
         &[DEMO, "--explain", "JL001"][..],
         &[DEMO, "--against", DEMO, "--baseline", "x"],
@@ -128,27 +121,30 @@ fn options_that_make_no_sense_together_are_refused() {
 
 #[test]
 fn a_baseline_is_written_and_read() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("baseline.json");
-    let written = lint(&[DEMO, "--write-baseline", text(&path)]);
+    let directory = Directory::new();
+    let path = directory.path("baseline.json");
+    let written = lint(&[DEMO, "--write-baseline", utf8(&path)]);
     assert_eq!((written.code, written.stderr.as_str()), (0, ""));
-    let document: Value =
-        serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
+    let document: Value = serde_json::from_slice(&fs::read(&path).expect("the file is there"))
+        .expect("the report is JSON");
     assert_eq!(document["schema"], "jlctl.lint-baseline/1");
-    // With all that is known nothing fails, whatever there is.
-    let again = lint(&[DEMO, "--baseline", text(&path), "--fail-on", "note", "--format", "json"]);
+    // Known findings do not fail the run, at whatever level.
+    let again = lint(&[DEMO, "--baseline", utf8(&path), "--fail-on", "note", "--format", "json"]);
     assert_eq!(again.code, 0, "{again:?}");
-    assert_eq!(json(&again)["baseline"]["absent"], serde_json::json!([]));
+    assert_eq!(again.json()["baseline"]["absent"], serde_json::json!([]));
     let gone = "{\"schema\":\"jlctl.lint-baseline/1\",\"findings\":[{\"file\":\"vmlinux\",\
         \"rule\":\"JL001\",\"level\":\"error\",\"function\":\"gone\",\"fingerprint\":\"x\"}]}";
-    fs::write(&path, gone).expect("it can be written");
-    let report = lint(&[DEMO, "--baseline", text(&path)]);
+    fs::write(&path, gone).expect("the file is written");
+    let report = lint(&[DEMO, "--baseline", utf8(&path)]);
     assert!(report.stdout.contains("gone, vmlinux: not found any more"), "{}", report.stdout);
-    let others = lint(&[DEMO, "--baseline", text(&path), "--rules", "JL002"]);
-    assert!(!others.stdout.contains("not found any more"), "its rule was left out");
+    let others = lint(&[DEMO, "--baseline", utf8(&path), "--rules", "JL002"]);
+    assert!(
+        !others.stdout.contains("not found any more"),
+        "findings of other rules are not compared"
+    );
     for wrong in ["", "{\"schema\":\"jlctl.lint/1\"}"] {
-        fs::write(&path, wrong).expect("it can be written");
-        let run = lint(&[DEMO, "--baseline", text(&path)]);
+        fs::write(&path, wrong).expect("the file is written");
+        let run = lint(&[DEMO, "--baseline", utf8(&path)]);
         assert_eq!((run.code, run.stdout.as_str()), (3, ""));
         assert!(run.stderr.contains("baseline.json"), "{}", run.stderr);
     }
@@ -157,12 +153,12 @@ fn a_baseline_is_written_and_read() {
 }
 
 #[test]
-fn suppressions_need_a_reason_and_a_use() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("lint.toml");
+fn suppressions_need_a_reason_and_unused_ones_are_reported() {
+    let directory = Directory::new();
+    let path = directory.path("lint.toml");
     let config = |toml: &str, more: &[&str]| {
-        fs::write(&path, toml).expect("it can be written");
-        lint(&[&[DEMO, "--config", text(&path)], more].concat())
+        fs::write(&path, toml).expect("the file is written");
+        lint(&[&[DEMO, "--config", utf8(&path)], more].concat())
     };
     let unused = "[[suppress]]\nfunction = \"no_such_*\"\nreason = \"it was there once\"\n";
     let run = config(unused, &[]);
@@ -170,7 +166,8 @@ fn suppressions_need_a_reason_and_a_use() {
     for report in [&run.stdout, &run.stderr] {
         assert!(report.contains("no_such_*"), "{report}");
     }
-    let report = json(&config(unused, &["--format", "json"]));
+    let report = config(unused, &["--format", "json"]);
+    let report: Value = serde_json::from_str(&report.stdout).expect("the report is JSON");
     assert_eq!(report["unused_suppressions"][0]["reason"], "it was there once");
     for toml in ["[[suppress]]\nfunction = \"f\"\n", "what\n"] {
         let run = config(toml, &[]);
@@ -192,28 +189,28 @@ fn a_build_is_compared_with_itself() {
 
 #[test]
 fn a_report_goes_into_a_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("lint.sarif");
-    let run = lint(&[DEMO, "--format", "sarif", "-o", text(&path)]);
+    let directory = Directory::new();
+    let path = directory.path("lint.sarif");
+    let run = lint(&[DEMO, "--format", "sarif", "-o", utf8(&path)]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
-    let sarif = fs::read_to_string(path).expect("it is there");
-    assert!(!sarif.contains(text(&root())), "no paths of this machine");
+    let sarif = fs::read_to_string(path).expect("the file is there");
+    assert!(!sarif.contains(utf8(&root())), "the log has no paths of this machine");
 }
 
 /// The fixture `name`, written into `directory`.
 fn case(directory: &Path, name: &str) -> (String, LintCase) {
     let case = lint_cases::all().into_iter().find(|case| case.name == name).expect("the case");
     let path = directory.join(name);
-    fs::write(&path, &case.bytes).expect("it can be written");
-    (text(&path).to_owned(), case)
+    fs::write(&path, &case.bytes).expect("the file is written");
+    (utf8(&path).to_owned(), case)
 }
 
 #[test]
-fn a_finding_fails_the_run_until_it_is_known_or_explained() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (buggy, _) = case(directory.path(), "jl001-transform");
-    let (fixed, _) = case(directory.path(), "jl001-transform-fixed");
-    let [baseline, config] = ["baseline.json", "lint.toml"].map(|name| directory.path().join(name));
+fn a_finding_fails_the_run_unless_a_baseline_or_a_suppression_has_it() {
+    let directory = Directory::new();
+    let (buggy, _) = case(directory.root(), "jl001-transform");
+    let (fixed, _) = case(directory.root(), "jl001-transform-fixed");
+    let [baseline, config] = ["baseline.json", "lint.toml"].map(|name| directory.path(name));
     let found = lint(&[&buggy]);
     assert_eq!((found.code, found.stderr.as_str()), (1, ""), "{found:?}");
     for words in
@@ -223,19 +220,19 @@ fn a_finding_fails_the_run_until_it_is_known_or_explained() {
     }
     assert_eq!(lint(&[&fixed]).code, 0);
     assert_eq!(lint(&[&buggy, "--rules", "JL002,JL003"]).code, 0);
-    let written = lint(&[&buggy, "--write-baseline", text(&baseline)]);
+    let written = lint(&[&buggy, "--write-baseline", utf8(&baseline)]);
     assert_eq!(written.code, 0, "{written:?}");
-    let known = lint(&[&buggy, "--baseline", text(&baseline), "--format", "sarif"]);
+    let known = lint(&[&buggy, "--baseline", utf8(&baseline), "--format", "sarif"]);
     assert_eq!(known.code, 0, "{known:?}");
-    assert_eq!(json(&known)["runs"][0]["results"][0]["baselineState"], "unchanged");
-    let absent = lint(&[&fixed, "--baseline", text(&baseline), "--format", "json"]);
-    let absent = json(&absent)["baseline"]["absent"].clone();
+    assert_eq!(known.json()["runs"][0]["results"][0]["baselineState"], "unchanged");
+    let absent = lint(&[&fixed, "--baseline", utf8(&baseline), "--format", "json"]);
+    let absent = absent.json()["baseline"]["absent"].clone();
     assert_eq!(absent[0]["function"], "arch_jump_label_transform");
     let toml = "[[suppress]]\nrule = \"JL001\"\nfunction = \"arch_*\"\nreason = \"a test\"\n";
-    fs::write(&config, toml).expect("it can be written");
-    let explained = lint(&[&buggy, "--config", text(&config), "--format", "sarif"]);
+    fs::write(&config, toml).expect("the file is written");
+    let explained = lint(&[&buggy, "--config", utf8(&config), "--format", "sarif"]);
     assert_eq!((explained.code, explained.stderr.as_str()), (0, ""));
-    let suppression = json(&explained)["runs"][0]["results"][0]["suppressions"][0].clone();
+    let suppression = explained.json()["runs"][0]["results"][0]["suppressions"][0].clone();
     assert_eq!(
         (&suppression["kind"], &suppression["justification"]),
         (&Value::from("external"), &Value::from("a test"))
@@ -243,38 +240,38 @@ fn a_finding_fails_the_run_until_it_is_known_or_explained() {
 }
 
 #[test]
-fn builds_differ_in_the_syncs_that_they_lost() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (buggy, _) = case(directory.path(), "jl001-transform");
-    let (fixed, _) = case(directory.path(), "jl001-transform-fixed");
+fn lost_and_gained_syncs_are_reported() {
+    let directory = Directory::new();
+    let (buggy, _) = case(directory.root(), "jl001-transform");
+    let (fixed, _) = case(directory.root(), "jl001-transform-fixed");
     let lost = lint(&[&buggy, "--against", &fixed]);
     assert_eq!(lost.code, 1, "{lost:?}");
     assert!(lost.stdout.contains("Syncs lost: 1"), "{}", lost.stdout);
     let gained = lint(&[&fixed, "--against", &buggy, "--format", "json"]);
     assert_eq!(gained.code, 0, "{gained:?}");
-    assert_eq!(json(&gained)["against"]["gained"][0]["against"], "gained");
+    assert_eq!(gained.json()["against"]["gained"][0]["against"], "gained");
     assert_eq!(lint(&[&buggy, "--against", &buggy]).code, 0);
 }
 
 #[test]
 fn modules_are_linted_with_their_kernel() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (module, case) = case(directory.path(), "jl001-module-of-kernel");
-    let kernel = directory.path().join("vmlinux");
-    fs::write(&kernel, case.kernel.expect("a kernel")).expect("it can be written");
-    // In whatever order they are named.
-    for files in [[text(&kernel), &module], [&module, text(&kernel)]] {
-        let report = json(&lint(&[&files[..], &["--format", "json"]].concat()));
+    let directory = Directory::new();
+    let (module, case) = case(directory.root(), "jl001-module-of-kernel");
+    let kernel = directory.path("vmlinux");
+    fs::write(&kernel, case.kernel.expect("a kernel")).expect("the file is written");
+    // The order of the arguments does not matter.
+    for files in [[utf8(&kernel), &module], [&module, utf8(&kernel)]] {
+        let report = lint(&[&files[..], &["--format", "json"]].concat()).json();
         let findings = report["findings"].as_array().expect("findings");
         let of = |file: &str| -> Vec<&str> {
             let of_file = findings.iter().filter(|finding| finding["file"] == file);
             of_file.filter_map(|finding| finding["function"].as_str()).collect()
         };
         assert_eq!(of(&module), ["demo_open"], "{report}");
-        assert_eq!(of(text(&kernel)), ["arch_jump_label_transform"], "{report}");
+        assert_eq!(of(utf8(&kernel)), ["arch_jump_label_transform"], "{report}");
         assert_eq!(report["files"][0]["path"], files[0], "in the order of the arguments");
     }
-    let alone = json(&lint(&[&module, "--format", "json"]));
+    let alone = lint(&[&module, "--format", "json"]).json();
     assert_eq!(alone["findings"], serde_json::json!([]));
 }
 
@@ -294,28 +291,27 @@ fn results(sarif: &Value) -> Vec<[String; 3]> {
     found
 }
 
-/// What is found in each fixture is what must be, in a log that has its schema.
 #[test]
-fn every_case_is_a_log_with_its_schema() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn sarif_logs_of_every_case_match_the_schema_and_the_expected_findings() {
+    let directory = Directory::new();
     let schema =
         fs::read(root().join("testdata/golden/schemas/sarif-2.1.0.json")).expect("the schema");
-    let schema: Value = serde_json::from_slice(&schema).expect("JSON");
+    let schema: Value = serde_json::from_slice(&schema).expect("the report is JSON");
     let validator = jsonschema::validator_for(&schema).expect("it is a schema");
     lint_cases::all().par_iter().for_each(|case| {
-        let image = directory.path().join(&case.name);
-        fs::write(&image, &case.bytes).expect("it can be written");
-        let mut files = vec![text(&image).to_owned()];
+        let image = directory.path(&case.name);
+        fs::write(&image, &case.bytes).expect("the file is written");
+        let mut files = vec![utf8(&image).to_owned()];
         if let Some(kernel) = &case.kernel {
-            let vmlinux = directory.path().join(format!("{}.vmlinux", case.name));
-            fs::write(&vmlinux, kernel).expect("it can be written");
-            files.push(text(&vmlinux).to_owned());
+            let vmlinux = directory.path(&format!("{}.vmlinux", case.name));
+            fs::write(&vmlinux, kernel).expect("the file is written");
+            files.push(utf8(&vmlinux).to_owned());
         }
         let files = files.iter().map(String::as_str);
         let args: Vec<&str> = files.chain(["--format", "sarif", "--fail-on", "note"]).collect();
         let run = lint(&args);
         assert_eq!(run.code, i32::from(!case.is_sound()), "{}: {}", case.name, run.stderr);
-        let sarif = json(&run);
+        let sarif = run.json();
         let errors: Vec<String> = validator
             .iter_errors(&sarif)
             .map(|error| format!("{}: {error}", error.instance_path))

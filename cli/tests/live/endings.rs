@@ -1,5 +1,5 @@
-//! `jlctl ctl` by ptrace when its writes fail, when it is interrupted or killed in the middle,
-//! or its target is: strace makes them, at each write in turn.
+//! `jlctl ctl` by ptrace when a write fails, when jlctl is interrupted or killed, and when its
+//! target dies.  strace injects each event at each write in turn.
 
 use crate::process::{OFF, ON, Process, shim_keys};
 use std::fs;
@@ -10,17 +10,17 @@ use std::time::Duration;
 /// Writes of a flip of LIVE_FALSE: two sites, and the key's count.
 const WRITES: usize = 3;
 
-/// A flip under strace, which does `injection` to its writes into the process.
+/// A flip under strace, which injects `injection` into its writes to the process.
 fn flipping(target: &Process, injection: &str) -> Child {
     Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject=pwrite64:{injection}")])
         .args([env!("CARGO_BIN_EXE_jlctl"), "ctl", &target.pid(), "enable", "LIVE_FALSE"])
         .stderr(Stdio::piped())
         .spawn()
-        .expect("this test needs strace")
+        .expect("strace starts")
 }
 
-/// How jlctl ended, none if by a signal, and what it told.
+/// The exit code of jlctl, unless a signal ended it, and its messages.
 fn end(flip: Child) -> (Option<i32>, String) {
     let output = flip.wait_with_output().expect("a child");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -37,7 +37,7 @@ fn set(target: &Process, action: &str) {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
-fn a_write_that_fails_is_taken_back() {
+fn a_failed_write_is_rolled_back() {
     let mut target = Process::start_ready(&mut shim_keys());
     for write in 1..=WRITES {
         let (code, told) = flip(&target, &format!("error=EIO:when={write}"));
@@ -46,7 +46,7 @@ fn a_write_that_fails_is_taken_back() {
         assert_eq!(target.audit().code, 0, "{write}");
         assert_eq!(target.ask("?"), OFF, "{write}");
     }
-    // Where taking back fails too, that is said, found, and mended by the same command.
+    // A failed rollback is reported, found by the audit, and repaired by the same command.
     let (code, told) = flip(&target, "error=EIO:when=2+");
     assert_eq!(code, Some(5), "{told}");
     assert!(told.contains("taking back failed too"), "{told}");
@@ -59,12 +59,12 @@ fn a_write_that_fails_is_taken_back() {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
-fn whoever_is_killed_leaves_whole_sites_and_running_threads() {
+fn a_killed_jlctl_leaves_whole_sites_and_running_threads() {
     let mut target = Process::start_ready(&mut shim_keys());
     for write in 1..=WRITES {
         let (code, told) = flip(&target, &format!("signal=KILL:when={write}"));
         assert_eq!((code, told.as_str()), (None, ""), "{write}: jlctl is killed");
-        // It answers, so that no thread is left stopped; the count is not published.
+        // The target answers, so that no thread is left stopped; the count is not published.
         assert!(target.ask("?").contains(" false true"), "{write}");
         let found = target.audit();
         assert!([0, 1].contains(&found.code), "{write}: {found:?}");
@@ -79,7 +79,7 @@ fn whoever_is_killed_leaves_whole_sites_and_running_threads() {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
-fn whoever_is_interrupted_takes_back() {
+fn an_interrupted_jlctl_rolls_back() {
     let mut target = Process::start_ready(&mut shim_keys());
     let flip = flipping(&target, "delay_enter=500000:when=1+");
     let kill = format!("kill -INT {}", tracer(&target));
@@ -91,11 +91,11 @@ fn whoever_is_interrupted_takes_back() {
     assert_eq!(target.ask("?"), OFF);
 }
 
-/// Who traces the target, once somebody does.
+/// Waits until a process traces the target, and returns its id.
 fn tracer(target: &Process) -> String {
     let status = format!("/proc/{}/status", target.pid());
     loop {
-        let status = fs::read_to_string(&status).expect("it runs");
+        let status = fs::read_to_string(&status).expect("the process runs");
         let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:\t"));
         match tracer.expect("a line of every process") {
             "0" => thread::yield_now(),
@@ -106,14 +106,14 @@ fn tracer(target: &Process) -> String {
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs strace: testdata/check runs it")]
-fn a_target_that_is_killed_is_told_to_be_gone() {
+fn a_target_that_dies_during_the_flip_is_reported() {
     for write in 1..=WRITES {
         let mut target = Process::start_ready(&mut shim_keys());
         let flip = flipping(&target, &format!("delay_enter=2000000:when={write}"));
         tracer(&target);
-        // Long enough for the write to begin, and not to end.
+        // Long enough for the write to begin, and too short for it to end.
         thread::sleep(Duration::from_millis(500));
-        target.child.kill().expect("it runs");
+        target.child.kill().expect("the process runs");
         let (code, told) = end(flip);
         assert!(told.contains("there is none; it has ended"), "{write}: {code:?} {told}");
         assert_eq!(code, Some(3), "{write}: {told}");

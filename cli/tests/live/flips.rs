@@ -1,17 +1,17 @@
-//! `jlctl ctl`, `jlctl audit` and `jlctl apply --pid`, on programs of this very file: each test
-//! starts itself again as a program with static keys, and flips them from outside.
+//! `jlctl ctl`, `jlctl audit` and `jlctl apply --pid` on a program with keys of jlctl's runtime.
 //!
-//! Natively, and under a real arm64 kernel in the virtual machine; an emulator's process is not
-//! its guest's.  There no other programs are: tests that need some are in `live_endings` and
-//! `live_refusals`.
+//! These tests run natively, and under an arm64 kernel in the virtual machine.  A user-mode
+//! emulator does not do: its process is not that of the emulated program.  The virtual machine has
+//! no other programs; tests that need some are in `endings` and `refusals`.
 
 use super::emulator::rounds;
-use crate::command::{jlctl, run};
-use crate::process::{Process, json, program, shim_keys};
+use crate::command::{jlctl, run, utf8};
+use crate::directory::Directory;
+use crate::process::{Process, program, shim_keys};
 use jlctl_patch_engine::process::{Memory, MemoryEdit, MemoryEdits, apply};
 use serde_json::Value;
 
-/// The pattern of a key's name, whatever stands around it.
+/// A pattern for keys whose names contain `name`.
 fn pattern(name: &str) -> String {
     format!("/{name}/")
 }
@@ -21,12 +21,12 @@ fn keys_are_listed_and_flipped_by_name() {
     let mut target = Process::start_ready(&mut shim_keys());
     let (off, on) = (pattern("LIVE_FALSE"), pattern("LIVE_TRUE"));
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
-    let listed = json(&target.ctl(&["list", "--format", "json"]));
+    let listed = target.ctl(&["list", "--format", "json"]).json();
     assert_eq!(
         (listed["schema"].as_str(), listed["keys"].as_array().map(Vec::len)),
         (Some("jlctl.ctl/1"), Some(2))
     );
-    let flipped = json(&target.ctl(&["enable", &off, "--format", "json"]));
+    let flipped = target.ctl(&["enable", &off, "--format", "json"]).json();
     assert_eq!(
         (&flipped["way"], &flipped["synchronised_by"]),
         (&"ptrace".into(), &"ptrace-stop".into())
@@ -39,7 +39,7 @@ fn keys_are_listed_and_flipped_by_name() {
         (&0.into(), &1.into(), &2.into())
     );
     assert_eq!(target.ask("?"), "[1, 1, 1, 1] true true");
-    let again = json(&target.ctl(&["enable", &off, "--format", "json"]));
+    let again = target.ctl(&["enable", &off, "--format", "json"]).json();
     assert_eq!((&again["synchronised_by"], &again["threads"]), (&Value::Null, &Value::Null));
     let text = target.ctl(&["disable", &on]);
     assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
@@ -52,7 +52,7 @@ fn keys_are_listed_and_flipped_by_name() {
 }
 
 #[test]
-fn the_program_flips_what_was_flipped_from_outside() {
+fn the_program_flips_keys_that_jlctl_flipped() {
     let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
     assert_eq!(target.ask("flip"), "[1, 1, 1, 1] true true");
@@ -63,19 +63,19 @@ fn the_program_flips_what_was_flipped_from_outside() {
 }
 
 #[test]
-fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
+fn a_stale_site_is_found_and_repaired() {
     let mut target = Process::start_ready(&mut shim_keys());
     let off = pattern("LIVE_FALSE");
-    let listed = json(&target.ctl(&["list", &off, "--format", "json"]));
+    let listed = target.ctl(&["list", &off, "--format", "json"]).json();
     let address = listed["keys"][0]["address"].as_str().expect("an address");
     let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).expect("a number");
-    // The word alone says that the key is on.
+    // The count alone says that the key is on.
     let memory = std::fs::File::options().write(true).open(format!("/proc/{}/mem", target.pid()));
     std::os::unix::fs::FileExt::write_all_at(&memory.expect("it opens"), &[1], address)
-        .expect("it can be written");
+        .expect("the file is written");
     let found = target.audit();
     assert_eq!(found.code, 1, "{found:?}");
-    let stale = json(&found);
+    let stale = found.json();
     assert_eq!(stale["stale"].as_array().map(Vec::len), Some(2), "{stale}");
     let mut expected: Vec<_> =
         [0, 1].map(|at| stale["stale"][at]["expected"].as_str().map(str::to_owned)).to_vec();
@@ -88,19 +88,19 @@ fn a_site_that_does_not_follow_its_key_is_found_and_mended() {
 }
 
 #[test]
-fn a_plan_is_applied_and_taken_back() {
+fn a_plan_is_applied_and_reversed() {
     let mut target = Process::start_ready(&mut shim_keys());
     let exe = program("shim_keys");
-    let exe = exe.to_str().expect("UTF-8");
-    let directory = tempfile::tempdir().expect("a directory");
-    let plan = directory.path().join("plan.json");
-    let plan = plan.to_str().expect("UTF-8");
+    let exe = utf8(&exe);
+    let directory = Directory::new();
+    let plan = directory.path("plan.json");
+    let plan = utf8(&plan);
     let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
     assert_eq!(made.code, 0, "{made:?}");
     let apply = |args: &[&str]| {
         run(jlctl(&["apply", plan, "--pid", &target.pid(), "--format", "json"]).args(args))
     };
-    let applied = json(&apply(&[]));
+    let applied = apply(&[]).json();
     let process = &applied["process"];
     assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
     assert_eq!(process["synchronised_by"], "ptrace-stop");
@@ -115,17 +115,17 @@ fn a_plan_is_applied_and_taken_back() {
     assert_eq!(target.audit().code, 0);
 }
 
-/// A plan that turns both keys as the program has them at first, as edits of its memory, and
-/// what takes it back.
-fn both_ways(target: &Process) -> [MemoryEdits; 2] {
+/// A plan that flips both keys from their initial state, as edits of the program's memory, and
+/// the plan that reverses it.
+fn there_and_back(target: &Process) -> [MemoryEdits; 2] {
     let exe = program("shim_keys");
-    let made = ["plan", exe.to_str().expect("UTF-8"), "--flip", "/LIVE_/", "--no-source"];
-    let plan = json(&run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())));
+    let made = ["plan", utf8(&exe), "--flip", "/LIVE_/", "--no-source"];
+    let plan = run(&mut jlctl(&[&made[..], &["--format", "json"]].concat())).json();
     let number = |value: &Value| {
         let text = value.as_str().expect("text").trim_start_matches("0x");
         u64::from_str_radix(text, 16).expect("hex")
     };
-    let bias = number(&json(&target.audit())["images"][0]["bias"]);
+    let bias = number(&target.audit().json()["images"][0]["bias"]);
     let bytes = |value: &Value| -> Vec<u8> {
         let digits = value.as_str().expect("text").as_bytes();
         let byte = |pair: &[u8]| {
@@ -154,14 +154,14 @@ fn both_ways(target: &Process) -> [MemoryEdits; 2] {
     [there, back]
 }
 
-/// Flips both keys of `target` so many times; of all threads, how many were stopped at least
-/// and at most.
+/// Flips both keys of `target` `count` times.  Returns the least and the greatest number of
+/// threads that a flip stopped.
 fn flip(target: &mut Process, count: usize) -> [usize; 2] {
-    let ways = both_ways(target);
+    let plans = there_and_back(target);
     let memory = Memory::open(target.child.id().cast_signed(), true).expect("it may");
     let mut stopped = [usize::MAX, 0];
     for flip in 0..count {
-        let pause = apply(&memory, &ways[flip % 2], &|| false).expect("it is written");
+        let pause = apply(&memory, &plans[flip % 2], &|| false).expect("it is written");
         stopped = [stopped[0].min(pause.threads), stopped[1].max(pause.threads)];
         if flip % 100 < 2 {
             let wanted = ["[1, 1, 0, 0] true false", "[0, 0, 1, 1] false true"][flip % 2];
@@ -178,9 +178,9 @@ fn ten_thousand_flips_under_load() {
 }
 
 #[test]
-fn threads_that_begin_and_end_meanwhile_are_stopped_too() {
+fn threads_that_start_and_exit_during_a_flip_are_stopped() {
     let mut target = Process::start_ready(shim_keys().envs([("JLCTL_TEST_SPAWNS", "1")]));
-    // Those of the other tests, one that begins others, and at times one of these.
+    // The threads of every target, one that starts others, and at times one of those.
     let [least, most] = flip(&mut target, rounds(1_000, 50));
     assert!(least >= 9 && most >= 10, "{least} to {most}");
     assert_eq!(target.audit().code, 0);

@@ -1,7 +1,8 @@
-//! A library whose file was replaced while a program has it mapped: the kernel's link to what is
-//! mapped still leads to it, for root.
+//! A library whose file was replaced while a program has it mapped.  The kernel's link to the
+//! mapping still leads to the old file, for root.
 
-use crate::command::{Run, jlctl, root, run};
+use crate::command::{Run, jlctl, root, run, utf8};
+use crate::directory::Directory;
 use crate::process::Process;
 use serde_json::{Value, json};
 use std::fs;
@@ -35,14 +36,14 @@ fn start(directory: &Path) -> Process {
 
 fn parsed(run: &Run) -> Value {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
-    serde_json::from_str(&run.stdout).expect("it is JSON")
+    serde_json::from_str(&run.stdout).expect("the report is JSON")
 }
 
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
 fn a_library_whose_file_was_replaced_is_flipped() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let directory = directory.path();
+    let directory = Directory::new();
+    let directory = directory.root();
     build(directory);
     let mut host = start(directory);
     let pid = host.pid();
@@ -59,46 +60,46 @@ fn a_library_whose_file_was_replaced_is_flipped() {
     assert_eq!(host.ask(""), "0");
 }
 
-/// What may open the kernel's links to what is mapped (proc_pid_map_files(5)), and files that
-/// can only be executed.
+/// The capabilities to open the kernel's links to mapped files (proc_pid_map_files(5)) and files
+/// without read permission.
 const CAPABILITIES: &str = "-sys_admin,-checkpoint_restore,-dac_override,-dac_read_search";
 
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root and setpriv: testdata/check runs it")]
-fn who_cannot_open_it_is_told() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let directory = directory.path();
+fn libraries_that_cannot_be_opened_are_reported() {
+    let directory = Directory::new();
+    let directory = directory.root();
     build(directory);
     let mut host = start(directory);
     let pid = host.pid();
     let library = directory.join("library.so");
-    fs::remove_file(&library).expect("it is ours");
-    let library = library.to_str().expect("UTF-8");
+    fs::remove_file(&library).expect("the file is ours");
+    let library = utf8(&library);
     let without = |args: &[&str]| {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES]);
         run(setpriv.arg(env!("CARGO_BIN_EXE_jlctl")).args(args))
     };
     let replaced = "it was replaced or removed since it was mapped, and only root can open it";
-    let told = format!("process {pid}: keys and sites in {library} are left out: {replaced}");
+    let warning = format!("process {pid}: keys and sites in {library} are left out: {replaced}");
     for args in [&["ctl", &pid, "enable", "kept_key"][..], &["audit", "--pid", &pid]] {
         let done = without(&[args, &["--format", "json"]].concat());
         assert_eq!(done.code, 0, "{done:?}");
-        assert!(done.stderr.starts_with(&format!("jlctl: warning: {told}")), "{}", done.stderr);
-        let report: Value = serde_json::from_str(&done.stdout).expect("it is JSON");
+        assert!(done.stderr.starts_with(&format!("jlctl: warning: {warning}")), "{}", done.stderr);
+        let report: Value = serde_json::from_str(&done.stdout).expect("the report is JSON");
         assert_eq!(report["unread"], json!([{ "path": library, "reason": replaced }]), "{report}");
     }
     let kept = directory.join("kept.so");
-    let named = ["--image", kept.to_str().expect("UTF-8"), "--format", "json"];
+    let named = ["--image", utf8(&kept), "--format", "json"];
     let named = parsed(&without(&[&["ctl", &pid, "list"], &named[..]].concat()));
     assert_eq!((&named["keys"][0]["enabled"], &named["unread"]), (&json!(1), &Value::Null));
-    // With nothing left that could be read.
-    fs::set_permissions(&kept, fs::Permissions::from_mode(0o111)).expect("it is ours");
+    // No mapped file with keys is readable.
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o111)).expect("the file is ours");
     let refused = without(&["ctl", &pid, "enable", "library_key"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (4, ""), "{refused:?}");
-    for (path, why) in [(library, replaced), (kept.to_str().expect("UTF-8"), "")] {
-        let told = format!("; {path} could not be read: {why}");
-        assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    for (path, why) in [(library, replaced), (utf8(&kept), "")] {
+        let reason = format!("; {path} could not be read: {why}");
+        assert!(refused.stderr.contains(&reason), "{}", refused.stderr);
     }
     assert!(refused.stderr.contains("Permission denied"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("it has no static keys"), "{}", refused.stderr);

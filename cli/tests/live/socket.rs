@@ -1,9 +1,10 @@
-//! `jlctl ctl` and `jlctl apply --pid` by the control socket of a process: it flips its keys
-//! itself, and none of its threads is stopped.
+//! `jlctl ctl` and `jlctl apply --pid` over the control socket of a process, which flips its keys
+//! itself without stopping a thread.
 
 use super::emulator::rounds;
-use crate::command::{jlctl, of_program, run};
-use crate::process::{Process, json, program, shim_keys};
+use crate::command::{jlctl, of_program, run, utf8};
+use crate::directory::Directory;
+use crate::process::{Process, program, shim_keys};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -13,23 +14,21 @@ use std::path::Path;
 const NOBODY: u32 = 65_534;
 
 /// A program with a control socket in a directory of its own.
-fn start() -> (Process, tempfile::TempDir) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let control = directory.path().join("%p");
-    let target = Process::start_ready(
-        shim_keys().envs([("JLSHIM_CONTROL", control.to_str().expect("UTF-8"))]),
-    );
+fn start() -> (Process, Directory) {
+    let directory = Directory::new();
+    let control = directory.path("%p");
+    let target = Process::start_ready(shim_keys().envs([("JLSHIM_CONTROL", utf8(&control))]));
     (target, directory)
 }
 
-fn socket(target: &Process, directory: &tempfile::TempDir) -> String {
-    directory.path().join(target.pid()).to_str().expect("UTF-8").to_owned()
+fn socket(target: &Process, directory: &Directory) -> String {
+    utf8(&directory.path(&target.pid())).to_owned()
 }
 
 #[test]
-fn keys_are_flipped_without_a_stop() {
+fn keys_are_flipped_without_stopping_threads() {
     let (mut target, _directory) = start();
-    let flipped = json(&target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]));
+    let flipped = target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]).json();
     assert_eq!(
         [&flipped["way"], &flipped["sync_level"], &flipped["threads"], &flipped["pause_ns"]],
         [&"control-socket".into(), &"strict".into(), &Value::Null, &Value::Null]
@@ -57,42 +56,42 @@ fn keys_are_flipped_without_a_stop() {
 }
 
 #[test]
-fn a_plan_is_applied_by_the_process_itself() {
+fn a_plan_is_applied_by_the_process() {
     let (mut target, directory) = start();
     let exe = program("shim_keys");
-    let plan = directory.path().join("plan.json");
-    let (exe, plan) = (exe.to_str().expect("UTF-8"), plan.to_str().expect("UTF-8"));
+    let plan = directory.path("plan.json");
+    let (exe, plan) = (utf8(&exe), utf8(&plan));
     let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
     assert_eq!(made.code, 0, "{made:?}");
     let apply = |args: &[&str]| {
         run(jlctl(&["apply", plan, "--pid", &target.pid(), "--format", "json"]).args(args))
     };
-    let applied = json(&apply(&[]));
+    let applied = apply(&[]).json();
     let process = &applied["process"];
     assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
     assert_eq!(process["way"], "control-socket");
-    // The process is not what the plan is for any more.
+    // The keys no longer have the state that the plan expects.
     let twice = apply(&[]);
     assert_eq!((twice.code, twice.stdout.as_str()), (4, ""), "{twice:?}");
     assert!(twice.stderr.contains("must have the count"), "{}", twice.stderr);
-    let back = json(&apply(&["--reverse"]));
+    let back = apply(&["--reverse"]).json();
     assert_eq!(back["process"]["sites"], 4);
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
 }
 
 #[test]
-fn a_socket_that_is_another_process_s_is_not_used() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("one");
-    let variable = [("JLSHIM_CONTROL", path.to_str().expect("UTF-8"))];
+fn the_socket_of_another_process_is_not_used() {
+    let directory = Directory::new();
+    let path = directory.path("one");
+    let variable = [("JLSHIM_CONTROL", utf8(&path))];
     let mut first = Process::start_ready(shim_keys().envs(variable));
     let mut second = Process::start_ready(shim_keys().envs(variable));
-    let flipped = json(&second.ctl(&["enable", "LIVE_FALSE", "--format", "json"]));
+    let flipped = second.ctl(&["enable", "LIVE_FALSE", "--format", "json"]).json();
     assert_eq!(flipped["way"], "ptrace");
     assert_eq!(second.ask("?"), "[1, 1, 1, 1] true true");
     assert_eq!(first.ask("?"), "[0, 0, 1, 1] false true");
-    let told = second.ctl(&["-v", "disable", "LIVE_FALSE"]);
-    assert!(told.stderr.contains("serves it, and not"), "{told:?}");
+    let verbose = second.ctl(&["-v", "disable", "LIVE_FALSE"]);
+    assert!(verbose.stderr.contains("serves it, and not"), "{verbose:?}");
     let named = second.ctl(&["--socket", variable[0].1, "enable", "LIVE_FALSE"]);
     assert_eq!(named.code, 5, "{named:?}");
     assert!(named.stderr.contains(&format!("process {} serves it", first.pid())), "{named:?}");
@@ -100,38 +99,38 @@ fn a_socket_that_is_another_process_s_is_not_used() {
     assert_eq!(nowhere.code, 5, "{nowhere:?}");
 }
 
-/// A copy of jlctl that anybody may execute.
+/// A copy of jlctl that every user may execute.
 fn for_all(directory: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = directory.join("jlctl");
-    fs::copy(env!("CARGO_BIN_EXE_jlctl"), &copy).expect("it can be copied");
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::copy(env!("CARGO_BIN_EXE_jlctl"), &copy).expect("the file is copied");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("the file is ours");
     copy
 }
 
 #[test]
 #[cfg_attr(not(feature = "privileged"), ignore = "needs root: testdata/check runs it")]
-fn another_user_is_refused() {
+fn another_user_is_refused_by_the_socket() {
     let (mut target, directory) = start();
-    let program = for_all(directory.path());
+    let program = for_all(directory.root());
     let socket = socket(&target, &directory);
     let as_nobody = |args: &[&str]| {
         let mut command = of_program(&program, &["ctl", &target.pid()]);
         run(command.args(args).current_dir("/").uid(NOBODY).gid(NOBODY))
     };
-    // Neither finds its way to the socket, nor past the permissions of its file.
+    // The user neither finds the socket nor has permission to open it.
     let refused = as_nobody(&["enable", "LIVE_FALSE"]);
-    assert!(refused.code == 5 && refused.stdout.is_empty(), "only root can test this: {refused:?}");
+    assert!(refused.code == 5 && refused.stdout.is_empty(), "{refused:?}");
     let refused = as_nobody(&["--socket", &socket, "enable", "LIVE_FALSE"]);
     assert!(refused.code == 5 && refused.stderr.contains("ermission denied"), "{refused:?}");
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
 }
 
 #[test]
-fn ten_thousand_flips_by_jlctl_s_own_client() {
+fn ten_thousand_flips_over_the_socket() {
     use jlctl_patch_engine::process::{Control, ControlOp};
     let (mut target, directory) = start();
-    let listed = json(&target.ctl(&["list", "--format", "json"]));
+    let listed = target.ctl(&["list", "--format", "json"]).json();
     let keys = listed["keys"].as_array().expect("a list");
     let address = |name: &str| {
         let key =
@@ -141,8 +140,8 @@ fn ten_thousand_flips_by_jlctl_s_own_client() {
     };
     let (off, on) = (address("LIVE_FALSE"), address("LIVE_TRUE"));
     let pid = target.child.id().cast_signed();
-    let mut control =
-        Control::connect(pid, Path::new(&socket(&target, &directory))).expect("it listens");
+    let mut control = Control::connect(pid, Path::new(&socket(&target, &directory)))
+        .expect("the process listens");
     for flip in 0..rounds(10_000, 400) {
         let is_back = flip % 2 == 1;
         let op = |address, is_on: bool| ControlOp {

@@ -1,5 +1,5 @@
-//! What Yama's setting forbids, under a kernel with that security module: only the virtual
-//! machine's tests ask for this file, since it changes the setting for all.
+//! Tracing under the settings of the security module Yama.  The tests change the setting of the
+//! machine, and are built for the virtual machine alone.
 
 use crate::command::{Run, jlctl, run};
 use crate::process::{OFF, ON, Process, shim_keys};
@@ -12,13 +12,13 @@ const SETTING: &str = "/proc/sys/kernel/yama/ptrace_scope";
 const NOBODY: u32 = 65_534;
 
 fn flip(target: &Process, scope: u32) -> Run {
-    fs::write(SETTING, scope.to_string()).expect("only root can test this, and with Yama");
+    fs::write(SETTING, scope.to_string()).expect("the test needs root and a kernel with Yama");
     let mut command = jlctl(&["ctl", &target.pid(), "enable", "LIVE_FALSE"]);
     run(command.uid(NOBODY).gid(NOBODY))
 }
 
 #[test]
-fn the_setting_that_forbids_it_is_named() {
+fn yama_s_setting_is_named_where_it_forbids_tracing() {
     let mut target =
         Process::start_ready(shim_keys().env("JLCTL_TEST_KEEPS_YAMA", "1").uid(NOBODY).gid(NOBODY));
     for (scope, words) in [

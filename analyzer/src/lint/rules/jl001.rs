@@ -83,7 +83,7 @@ pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
         `kick_all_cpus_sync()` in a kernel, `membarrier(SYNC_CORE)` in a program.",
 };
 
-/// The finding that `root` is, if its obligation gets out.
+/// The finding of `root`, if its obligation reaches an entry point.
 pub(in crate::lint) fn finding(
     subject: &Subject<'_, '_>,
     syncs: &Syncs,
@@ -96,7 +96,7 @@ pub(in crate::lint) fn finding(
         return None;
     }
     let tolerated = known.filter(|known| known.role == FunctionRole::Tolerated);
-    // What upstream argues for is shown even where nobody is seen to enter it.
+    // A tolerated root is shown even if no entry point is known.
     let itself = || {
         let is_shown = tolerated.is_some() && !reach.functions.is_empty();
         is_shown.then_some((root.function, EntryKind::Uncalled))
@@ -116,7 +116,7 @@ pub(in crate::lint) fn finding(
     let level = match (root.patches, kind) {
         _ if kernel_root.is_some() => Level::Warning,
         (false, _) => Level::Note,
-        _ if root.is_supposed || !reach.is_certain(entry) => Level::Warning,
+        _ if root.is_assumed || !reach.is_certain(entry) => Level::Warning,
         (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };
@@ -130,24 +130,26 @@ pub(in crate::lint) fn finding(
     let source = source.unwrap_or_else(|| "a store into executable memory".to_owned());
     let what = match (root.patches, rule.code) {
         (false, _) => format!("writes code and maintains caches ({source})"),
-        (true, "JL004") => format!("patches instructions behind its synchronisation ({source})"),
+        (true, "JL004") => format!("patches instructions after its synchronisation ({source})"),
         (true, _) => format!("patches instructions ({source})"),
     };
     let but = match rule.code {
         "JL005" => "and executes an ISB for this CPU alone",
         _ => "and returns without a synchronisation of the other CPUs",
     };
-    // A module only calls what is to be mended in its kernel: one cause, one finding.
+    // A module only calls the function of its kernel that has the defect: one cause, one finding.
     let fingerprint = match &kernel_root {
         Some(kernel) => format!("{}:kernel:{kernel}", rule.code),
         None => format!("{}:{}", rule.code, chain(&witness)),
     };
-    let of_kernel = kernel_root.map_or_else(String::new, |kernel| {
-        format!("; it is {kernel} of the kernel that is to be mended")
-    });
+    let of_kernel = kernel_root
+        .map_or_else(String::new, |kernel| format!("; the defect is in {kernel} of the kernel"));
     let count = affected.functions;
     let more = if reach.is_cut { "at least " } else { "" };
-    let message = format!("{name} {what} {but}; {more}{count} functions may return so{of_kernel}");
+    let functions = if count == 1 { "function" } else { "functions" };
+    let message = format!(
+        "{name} {what} {but}; {more}{count} {functions} may return unsynchronised{of_kernel}"
+    );
     Some(Finding {
         rule: rule.code,
         level: level_of(tolerated.is_some(), level),
@@ -161,12 +163,14 @@ pub(in crate::lint) fn finding(
     })
 }
 
-/// Why readers need nothing from who patches, if they synchronise on their own side: as a
-/// model says, or as they are seen to.
+/// The reason why the patcher need not synchronise, if the readers synchronise on their own side:
+/// by a model, or by their instructions.
 fn own_side(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> Option<String> {
     if let Some(consumer) = subject.consumer() {
         let name = subject.name(consumer);
-        return Some(format!("readers synchronise on their own side ({name}), as a model says"));
+        return Some(format!(
+            "readers synchronise on their own side ({name}), according to a model"
+        ));
     }
     let readers = consumers::readers(subject, root, reach);
     let name = subject.name(*readers.first()?);
@@ -176,7 +180,7 @@ fn own_side(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> Option<Str
     };
     Some(format!(
         "readers synchronise on their own side: {name}{more} acquires the pointer that is \
-         published behind the patch and executes an ISB before it goes there; that nobody comes \
-         to the code by another way is not shown"
+         published after the patch and executes an ISB before the branch; it is not shown that \
+         no other path leads to the code"
     ))
 }

@@ -52,7 +52,7 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
         return executable_memory(subject);
     }
     let mut found = raw_writers(subject);
-    found.extend(kept_line_sizes(subject));
+    found.extend(line_sizes_from_data(subject));
     found
 }
 
@@ -86,29 +86,29 @@ fn raw_writers(subject: &Subject<'_, '_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Loops over lines of a size that was kept.
-fn kept_line_sizes(subject: &Subject<'_, '_>) -> Vec<Finding> {
+/// Cache-maintenance loops whose line size comes from data.
+fn line_sizes_from_data(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let program = &subject.program;
     let is_line = |event: &&Event| event.insn == Insn::Cache(CacheOp::InvalidateInsn);
     let lines = program.events().iter().filter(is_line);
-    let mut places: Vec<(FuncId, Svma)> =
+    let mut loops: Vec<(FuncId, Svma)> =
         lines.filter_map(|event| Some((program.function_at(event.at)?, event.at))).collect();
-    places.dedup_by_key(|(function, _)| *function);
-    places.retain(|(function, at)| {
+    loops.dedup_by_key(|(function, _)| *function);
+    loops.retain(|(function, at)| {
         is_in_loop(&subject.cfg(*function), *at)
             && !reads_size(program, *function)
             && !program.callers(*function).any(|call| reads_size(program, call.caller))
             && loads_word(subject, *function)
     });
-    places
+    loops
         .into_iter()
-        .map(|place| {
-            let name = subject.name(place.0);
+        .map(|found| {
+            let name = subject.name(found.0);
             let message = format!(
-                "{name} maintains caches line by line, of a size that is kept in data and not read \
-                 from CTR_EL0: on a CPU with shorter lines some are skipped"
+                "{name} maintains caches line by line, with a line size from data instead of \
+                 CTR_EL0: on a CPU with shorter lines some lines are skipped"
             );
-            Finding::at(subject, &JL002, JL002.level, place, "line", message)
+            Finding::at(subject, &JL002, JL002.level, found, "line", message)
         })
         .collect()
 }
@@ -171,7 +171,7 @@ fn executable_memory(subject: &Subject<'_, '_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a function stores elsewhere than to its stack.
+/// Whether a function stores to memory other than its stack.
 fn stores(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     let range = subject.program.function(id).range;
     let mut at = range.start();

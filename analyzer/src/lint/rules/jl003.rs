@@ -52,10 +52,10 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
         .filter_map(|event| program.function_at(event.at))
         .collect();
     functions.dedup();
-    functions.into_iter().flat_map(|id| of_function(subject, id)).collect()
+    functions.into_iter().flat_map(|id| check_function(subject, id)).collect()
 }
 
-fn of_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
+fn check_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
     let cfg = subject.cfg(id);
     let analysis = MaintenanceOrder { subject, found: RefCell::default() };
     let Ok(before) = solve(&cfg, &analysis) else { return Vec::new() };
@@ -74,8 +74,10 @@ fn of_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
         .into_iter()
         .map(|(is_after, at)| {
             let (detail, what) = match is_after {
-                true => ("after", "does not wait for IC (no DSB behind it)"),
-                false => ("before", "invalidates the instruction cache before DC has completed"),
+                true => ("after", "does not wait for the IC (no DSB after it)"),
+                false => {
+                    ("before", "invalidates the instruction cache before the DC has completed")
+                }
             };
             let level = level_of(tolerated, JL003.level);
             let message = format!("{name} {what}");
@@ -109,7 +111,7 @@ impl Analysis for MaintenanceOrder<'_, '_, '_> {
                     }
                     state.join(&INVALIDATED);
                 }
-                // A call may do it; what does not is not known here.
+                // The callee may execute the DSB.
                 Insn::Barrier(Barrier::Dsb) | Insn::Call { .. } => *state = Bits::NONE,
                 Insn::Barrier(Barrier::Isb) if state.meets(INVALIDATED) => {
                     self.found.borrow_mut().insert((true, event.at));

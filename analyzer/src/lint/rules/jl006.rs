@@ -40,8 +40,8 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
         .map(|(caller, at, callback, patch)| {
             let (name, source) = (subject.name(callback), subject.name(patch));
             let message = format!(
-                "{name} patches ({source}) while all CPUs are stopped for it, and none of them \
-                 executes an ISB before it goes on"
+                "{name} patches ({source}) while all CPUs are stopped, and none of them \
+                 executes an ISB before it continues"
             );
             let step =
                 |role, function: &str, address, callee: Option<&str>, evidence| WitnessStep {

@@ -38,18 +38,18 @@ pub(in crate::lint) static JL007: RuleDescriptor = RuleDescriptor {
         or stop all threads first.",
 };
 
-/// Instructions of the longest function that is taken for a patcher.
+/// Instructions of the longest function that is taken for a patcher and not for a code generator.
 const LONGEST: u64 = 96;
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, roots: &[Root]) -> Vec<Finding> {
-    roots.iter().filter_map(|root| of_root(subject, root)).collect()
+    roots.iter().filter_map(|root| check_root(subject, root)).collect()
 }
 
-fn of_root(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
+fn check_root(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
     by_argument(subject, root).or_else(|| by_templates(subject, root))
 }
 
-/// A constant word that a patching primitive is given and that may not be modified.
+/// A patching primitive is called with a constant word that may not be modified concurrently.
 fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
     let id = root.function;
     let cfg = subject.cfg(id);
@@ -65,8 +65,8 @@ fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
         }
         let (name, source) = (subject.name(id), subject.name(*source));
         let message = format!(
-            "{name} patches in the word {word:#010x} ({source}), which may not be modified while \
-             others execute it"
+            "{name} writes the instruction word {word:#010x} ({source}), which may not be modified \
+             while other CPUs execute it"
         );
         Some(Finding::at(subject, &JL007, JL007.level, (id, *at), "word", message))
     })
@@ -83,14 +83,14 @@ fn by_templates(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
     let may_not = words.iter().find_map(|word| may_not_be_modified(*word))?;
     let name = subject.name(id);
     let message = format!(
-        "{name} writes {may} and {may_not} over each other: {may_not} may not be modified while \
-         others execute it"
+        "{name} exchanges {may} and {may_not}: {may_not} may not be modified while other CPUs \
+         execute it"
     );
     Some(Finding::at(subject, &JL007, JL007.level, (id, store), may_not, message))
 }
 
-/// Words that constants of the function make, both halves of doublewords, and the last
-/// store through a pointer.
+/// The instruction words that the constants of a function contain, in both halves of doublewords,
+/// and the last store through a pointer.
 fn templates(subject: &Subject<'_, '_>, id: FuncId) -> (Vec<u32>, Option<Svma>) {
     let range = subject.program.function(id).range;
     let mut registers = [None::<u64>; 32];
@@ -99,15 +99,15 @@ fn templates(subject: &Subject<'_, '_>, id: FuncId) -> (Vec<u32>, Option<Svma>) 
     while at < range.end() {
         match subject.program.word(at).map(|word| decode(word, at)) {
             Some(Insn::Constant { register, value, .. }) => {
-                let place = &mut registers[usize::from(register.number())];
-                *place = match value {
+                let held = &mut registers[usize::from(register.number())];
+                *held = match value {
                     Constant::Value(value) => Some(value),
                     Constant::Keep { bits, shift } => {
-                        place.map(|old| old & !(0xffff << shift) | bits << shift)
+                        held.map(|old| old & !(0xffff << shift) | bits << shift)
                     }
                     _ => None,
                 };
-                if let Some(value) = *place {
+                if let Some(value) = *held {
                     let halves = [value & 0xffff_ffff, value >> 32];
                     words.extend(halves.into_iter().filter_map(|half| u32::try_from(half).ok()));
                 }
@@ -129,7 +129,7 @@ fn may_be_modified(word: u32) -> Option<&'static str> {
     }
 }
 
-/// Templates with their operands empty or of a single register.
+/// Templates with empty operands, or with a single register.
 fn may_not_be_modified(word: u32) -> Option<&'static str> {
     match word {
         _ if word & 0xffff_ffe0 == 0x9000_0000 => Some("ADRP"),
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_are_told_apart() {
+    fn templates_are_classified() {
         assert_eq!(may_not_be_modified(0x9000_001e), Some("ADRP"));
         assert_eq!(may_not_be_modified(0x9100_03de), Some("ADD"));
         assert_eq!(may_not_be_modified(0x1400_0000), None);

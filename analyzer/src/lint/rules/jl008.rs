@@ -47,13 +47,13 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
         .collect();
     callers.sort_unstable();
     callers.dedup();
-    callers.into_iter().filter_map(|id| of_function(subject, syncs, id)).collect()
+    callers.into_iter().filter_map(|id| check_function(subject, syncs, id)).collect()
 }
 
-fn of_function(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Option<Finding> {
+fn check_function(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Option<Finding> {
     let cfg = subject.cfg(id);
     let program = &subject.program;
-    // (block, place, patches, synchronises)
+    // (block, address, patches, synchronises)
     let mut calls: Vec<(usize, Svma, bool, bool)> = Vec::new();
     for (block, of_block) in cfg.blocks.iter().enumerate() {
         for event in &program.events()[of_block.events.clone()] {

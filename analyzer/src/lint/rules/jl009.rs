@@ -35,8 +35,8 @@ pub(in crate::lint) static JL009: RuleDescriptor = RuleDescriptor {
         result of both.",
 };
 
-/// Commands that make threads run a barrier for data: GLOBAL, GLOBAL_EXPEDITED,
-/// PRIVATE_EXPEDITED, and the RSEQ variant.
+/// Commands that order memory accesses only: GLOBAL, GLOBAL_EXPEDITED, PRIVATE_EXPEDITED, and the
+/// RSEQ variant.
 const FOR_DATA: [u64; 4] = [1 << 0, 1 << 1, 1 << 3, 1 << 7];
 
 pub(in crate::lint) fn findings(
@@ -48,7 +48,7 @@ pub(in crate::lint) fn findings(
         return Vec::new();
     }
     let has = |command| syncs.membarriers.iter().any(|call| call.command == Some(command));
-    let place = |call: &crate::lint::syncs::Membarrier| (call.function, call.at);
+    let location = |call: &crate::lint::syncs::Membarrier| (call.function, call.at);
     let mut found = Vec::new();
     if has(SYNC_CORE) && !has(REGISTER_SYNC_CORE) {
         found.extend(syncs.membarriers.iter().find(|call| call.command == Some(SYNC_CORE)).map(
@@ -57,7 +57,7 @@ pub(in crate::lint) fn findings(
                     "{} calls membarrier(SYNC_CORE), and nothing in the file registers for it",
                     subject.name(call.function)
                 );
-                Finding::at(subject, &JL009, JL009.level, place(call), "unregistered", message)
+                Finding::at(subject, &JL009, JL009.level, location(call), "unregistered", message)
             },
         ));
     }
@@ -72,7 +72,7 @@ pub(in crate::lint) fn findings(
                  expected SYNC_CORE ({SYNC_CORE:#x})",
                 subject.name(call.function)
             );
-            Finding::at(subject, &JL009, JL009.level, place(call), "command", message)
+            Finding::at(subject, &JL009, JL009.level, location(call), "command", message)
         }));
     }
     found

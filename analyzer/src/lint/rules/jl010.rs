@@ -29,7 +29,7 @@ pub(in crate::lint) fn findings(image: &Image<'_>, table: &JumpTable<'_>) -> Vec
         .iter()
         .map(|found| {
             let level = match (&found.defect, found.defect.severity()) {
-                // What is damaged or unknown of the file, and no entry's fault.
+                // The diagnostic concerns the file and not an entry.
                 (Defect::Image(_) | Defect::DebugInfo(_), _) | (_, Severity::Note) => Level::Note,
                 (_, Severity::Warning) => Level::Warning,
                 (_, Severity::Error) => Level::Error,

@@ -1,4 +1,5 @@
-//! The rules, each in a file of its own.
+//! The rules, one file each. A new rule is a file with a descriptor and a `findings` function,
+//! and a line in [`RULES`] and in [`findings`].
 
 pub(super) mod jl001;
 pub(super) mod jl002;
@@ -33,14 +34,14 @@ pub static RULES: &[&RuleDescriptor] = &[
     &jl011::JL011,
 ];
 
-/// The pages of all rules in Markdown, in the order of their codes; the heading of a rule has
+/// The pages of all rules in Markdown, in the order of [`RULES`]. The heading of a rule has
 /// `depth` number signs.
 #[must_use]
 pub fn rules_markdown(depth: usize) -> String {
     RULES.iter().map(|rule| rule.markdown(depth)).collect::<Vec<_>>().join("\n")
 }
 
-/// Findings of the rules that look at code and follow no obligation.
+/// The findings of the rules that follow no obligation.
 pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs, roots: &[Root]) -> Vec<Finding> {
     [
         jl002::findings(subject),

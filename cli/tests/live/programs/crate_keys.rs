@@ -28,7 +28,7 @@ fn main() {
     println!("ready");
     for line in std::io::stdin().lines() {
         match line.expect("a line").as_str() {
-            // SAFETY: the keys are initialised, and no other thread passes their sites.
+            // SAFETY: the keys are initialised, and no other thread executes their sites.
             "enable" => unsafe { CRATE_OFF.enable() },
             // SAFETY: as above.
             "disable" => unsafe { CRATE_OFF.disable() },

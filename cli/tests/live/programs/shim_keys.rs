@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "modules of the runtime's tests have more than it uses")]
 #![allow(unsafe_code, reason = "sites, and a system call")]
 
-// Of the runtime's tests: what an emulated machine takes.
+// Modules of the runtime's tests, for emulated machines.
 #[path = "../../../../runtime-shim/tests/common/emulator.rs"]
 mod emulator;
 #[path = "../../../../runtime-shim/tests/common/memory.rs"]
@@ -27,7 +27,7 @@ use std::{env, thread};
 define_static_key_false!(static LIVE_FALSE);
 define_static_key_true!(static LIVE_TRUE);
 
-/// A variable that makes the program begin and end threads all the time.
+/// The variable that makes the program start threads, one after the other, which exit at once.
 const SPAWNS: &str = "JLCTL_TEST_SPAWNS";
 
 #[inline(never)]
@@ -40,13 +40,13 @@ fn sees() -> [bool; 4] {
     ]
 }
 
-/// Threads that pass the sites beside the main one.
+/// Threads that execute the sites, beside the main thread.
 const WORKERS: usize = 7;
 
-/// How often the main thread has asked the others what they see.
+/// The number of questions that the main thread has asked the others.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 
-/// Passes the sites all the time; what it sees after it was asked goes to `answers`.
+/// Executes the sites in a loop, and sends what it sees after each question to `answers`.
 fn work(answers: &mpsc::Sender<[bool; 4]>) {
     let mut answered = 0;
     loop {
@@ -56,7 +56,7 @@ fn work(answers: &mpsc::Sender<[bool; 4]>) {
             return;
         }
         if asked == answered {
-            // A thread in the middle of its sleep is stopped as well.
+            // Flips meet sleeping threads as well.
             thread::sleep(Duration::from_micros(seen.map(u64::from).iter().sum::<u64>() * 10));
         }
         answered = asked;

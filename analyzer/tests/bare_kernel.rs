@@ -6,13 +6,13 @@ use jlctl_synthetic::kallsyms::{KallsymsSpec, KallsymsSymbol, Release};
 use jlctl_synthetic::link::Linked;
 use jlctl_synthetic::spec::ImageSpec;
 
-/// Where the tables of kallsyms lie in the image.
+/// The location of the tables of kallsyms in the image.
 const ROOM: &str = "kallsyms_room";
-/// Bytes that they take at most.
+/// The room for the tables, in bytes.
 const ROOM_BYTES: u64 = 1 << 17;
-/// What the kernel relocates itself by.
+/// The relocations by which the kernel relocates itself.
 const R_AARCH64_RELATIVE: u64 = 1027;
-/// Symbols besides those of the image: tables of few do not prove themselves.
+/// Symbols besides those of the image: tables with few symbols are not recognised.
 const FILLERS: usize = 2000;
 
 /// `spec`, linked, with kallsyms of the symbols `kept` by kind and name, and with
@@ -36,7 +36,7 @@ pub(crate) fn with_kallsyms(
     });
     symbols.sort_by_key(|symbol| symbol.address);
     let before = usize::try_from(room - load).expect("a test image is small");
-    // Offsets from their own places say nothing of where the image lies.
+    // Self-relative offsets do not give the load address.
     let relocation = (is_relocated && release == Release::V7_0).then_some(R_AARCH64_RELATIVE);
     let spec = KallsymsSpec { symbols, relocation, load, before, ..KallsymsSpec::new(release, 0) };
     let mut tables = spec.build().split_off(before);
@@ -47,8 +47,8 @@ pub(crate) fn with_kallsyms(
     linked
 }
 
-/// Makes the records fill words of the room at `room`: they are there to say where
-/// the image lies, and are not to change the rest of it.
+/// Moves the targets of the records to words of the room at `room`: the records give the load
+/// address, and must not change the rest of the image.
 fn move_records(tables: &mut [u8], room: u64) {
     let kind = R_AARCH64_RELATIVE.to_le_bytes();
     let mut place = room;
@@ -60,7 +60,7 @@ fn move_records(tables: &mut [u8], room: u64) {
     }
 }
 
-/// Every named symbol as nm prints it.
+/// The named symbols, as nm prints them.
 fn symbols(elf: &Elf) -> Vec<KallsymsSymbol> {
     let kind = |address: u64| {
         let section = elf.sections.iter().find(|section| section.contains(address));

@@ -33,7 +33,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn cut_at_every_byte() {
+fn containers_cut_at_any_byte_are_survived() {
     for seed in seeds() {
         for len in 0..=seed.len() {
             check(&seed[..len]);
@@ -42,10 +42,10 @@ fn cut_at_every_byte() {
 }
 
 #[test]
-fn every_byte_of_headers_and_ends_overwritten() {
+fn overwritten_headers_and_ends_are_survived() {
     for seed in seeds() {
         let from_end = seed.len().saturating_sub(64);
-        // The header of boot images, where it is not zero, is 0x250 bytes long.
+        // The nonzero part of the header of boot images is 0x250 bytes long.
         let start = (0..from_end.min(0x250)).filter(|at| *at < 64 || seed[*at] != 0);
         for at in start.chain(from_end..seed.len()) {
             for value in [0, 1, 0x7f, 0x80, 0xff, seed[at] ^ 1, seed[at].wrapping_add(1)] {
@@ -88,14 +88,14 @@ proptest! {
 }
 
 #[test]
-fn every_kept_input_survives() {
+fn kept_inputs_are_survived() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/regressions");
     let entries = fs::read_dir(&directory).expect("the inputs are committed");
     let paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
     assert!(!paths.is_empty(), "no inputs in {}", directory.display());
     for path in paths {
-        // Shown if it fails.
+        // The test harness prints the path if the test fails.
         println!("{}", path.display());
-        check(&fs::read(&path).expect("it can be read"));
+        check(&fs::read(&path).expect("the file is readable"));
     }
 }

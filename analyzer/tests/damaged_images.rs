@@ -6,10 +6,11 @@ use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_synthetic::spec::{ImageSpec, Machine};
 use jlctl_synthetic::{broken, demo};
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Far more than any input of a few kilobytes takes, even unoptimised on a
-/// loaded machine.
+/// Far longer than any input of a few kilobytes takes, even unoptimised on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn check_within(bytes: &[u8], what: impl Fn() -> String) {
@@ -19,12 +20,12 @@ fn check_within(bytes: &[u8], what: impl Fn() -> String) {
 }
 
 #[test]
-fn the_demo_cut_at_every_byte() {
+fn the_demo_is_read_when_cut_at_any_byte() {
     let whole = demo::vmlinux();
     for length in 0..whole.len() {
         let cut = &whole[..length];
         check_within(cut, || format!("cut at {length}"));
-        // The section headers stand at the end: without them nothing is known.
+        // The section headers are at the end of the file; without them nothing can be read.
         match Image::parse(cut) {
             Err(error) => assert!(!error.to_string().is_empty()),
             Ok(image) => {
@@ -39,9 +40,9 @@ fn the_demo_cut_at_every_byte() {
     }
 }
 
-/// A file whose headers come first keeps being readable when its end is cut.
+/// A file whose headers come first stays readable when its end is cut.
 #[test]
-fn every_broken_image_cut_at_steps() {
+fn broken_images_are_read_when_cut() {
     for (name, bytes) in broken::all() {
         let step = (bytes.len() / 64).max(1);
         for length in (0..bytes.len()).step_by(step) {
@@ -50,7 +51,7 @@ fn every_broken_image_cut_at_steps() {
     }
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// SplitMix64, which gives the same values on every machine.
 struct Random(u64);
 
 impl Random {
@@ -66,7 +67,7 @@ impl Random {
         usize::try_from(self.next() % bound as u64).expect("the bound is a usize")
     }
 
-    /// A value that damages: anything, or one at a boundary.
+    /// A random value, or one at a boundary.
     fn value(&mut self) -> u64 {
         let boundaries = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, u64::from(u32::MAX), u64::MAX];
         let at = self.below(2 * boundaries.len());
@@ -85,7 +86,7 @@ fn damage(bytes: &mut [u8], random: &mut Random, most: usize) {
 }
 
 #[test]
-fn random_bytes_anywhere() {
+fn random_bytes_anywhere_are_survived() {
     let sound = [demo::vmlinux(), broken::base().build(), broken::headers::big_endian()];
     for seed in 0..3000u64 {
         let mut random = Random(seed);
@@ -97,7 +98,7 @@ fn random_bytes_anywhere() {
 
 /// Damage in modules, whose debug sections are relocated before they are read.
 #[test]
-fn random_bytes_in_modules() {
+fn random_bytes_in_modules_are_survived() {
     let module = |machine| {
         let spec = broken::modules::base().on(machine);
         ImageSpec { dwarf: Some(5), ..spec }.build()
@@ -111,9 +112,9 @@ fn random_bytes_in_modules() {
     }
 }
 
-/// Damage in the section headers alone reaches deeper than anywhere else.
+/// Damage in the section headers alone reaches deeper into the reader than elsewhere.
 #[test]
-fn random_section_headers() {
+fn random_section_headers_are_survived() {
     let sound = demo::vmlinux();
     let offset = u64::from_le_bytes(sound[40..48].try_into().expect("eight bytes"));
     let headers = usize::try_from(offset).expect("the image is small");
@@ -125,9 +126,9 @@ fn random_section_headers() {
     }
 }
 
-/// Damage in the debug sections alone, which lie behind what is loaded.
+/// Damage in the debug sections alone, which follow the loaded sections.
 #[test]
-fn random_debug_sections() {
+fn random_debug_sections_are_survived() {
     let sound = demo::vmlinux();
     let offset = u64::from_le_bytes(sound[40..48].try_into().expect("eight bytes"));
     let headers = usize::try_from(offset).expect("the image is small");
@@ -138,5 +139,20 @@ fn random_debug_sections() {
         let mut bytes = sound.clone();
         damage(&mut bytes[debug..headers], &mut random, 12);
         check_within(&bytes, || format!("seed {seed}"));
+    }
+}
+
+/// Inputs that once made a reader panic or hang, as the fuzzer found them.
+#[test]
+fn kept_inputs_are_survived() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/regressions");
+    let entries = fs::read_dir(&directory).expect("the inputs are committed");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no inputs in {}", directory.display());
+    for path in paths {
+        // The test harness prints the path if the test fails.
+        println!("{}", path.display());
+        check(&fs::read(&path).expect("the file is readable"));
     }
 }
