@@ -35,12 +35,12 @@ pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> 
     }
     let is_indirect =
         |event: &Event| matches!(event.insn, Insn::CallRegister { .. } | Insn::JumpRegister { .. });
-    let mentions = AddressFilter::of(subject.image, &published);
+    let filter = AddressFilter::of(subject.image, &published);
     let left = &subject.reader_budget;
     let mut found = Vec::new();
     for id in subject.program.ids() {
         if !subject.program.events_of(id).iter().any(is_indirect)
-            || !mentions.can_be_in(&subject.program, subject.image, id)
+            || !filter.can_be_in(&subject.program, subject.image, id)
         {
             continue;
         }

@@ -66,12 +66,13 @@ pub(super) fn stores(subject: &Subject<'_, '_>) -> Vec<ExecutableStores> {
         let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
         let values = RegisterAnalysis { image: subject.image, body };
         let found = RefCell::default();
-        let regions = MemoryAnalysis { subject, values, setters: &setters, copies: &copies, found };
-        let solved = solve(&cfg, &regions);
+        let analysis =
+            MemoryAnalysis { subject, values, setters: &setters, copies: &copies, found };
+        let solved = solve(&cfg, &analysis);
         if !solved.is_ok_and(|before| before.iter().flatten().all(|(_, memory)| memory.is_all)) {
             subject.unfollowed.set(subject.unfollowed.get() + 1);
         }
-        let found = regions.found.into_inner();
+        let found = analysis.found.into_inner();
         let is_assumed = found.values().all(|is_assumed| *is_assumed);
         let addresses: Vec<Svma> = found.into_keys().collect();
         (!addresses.is_empty()).then_some(ExecutableStores { function: id, addresses, is_assumed })
@@ -97,21 +98,21 @@ const LONGEST: u64 = 256;
 fn setters(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
     let mut all = HashMap::new();
     for (id, name) in imports(subject, &["mmap", "mmap64", "mprotect"]) {
-        let setting = match name {
+        let setter = match name {
             "mprotect" => ProtectionSetter::Sets { memory: 0, protection: 2 },
             _ => ProtectionSetter::Maps,
         };
-        all.insert(id, setting);
+        all.insert(id, setter);
     }
     for _ in 0..LAYERS {
-        let calls = all.iter().flat_map(|(id, setting)| {
-            subject.program.callers(*id).map(move |call| (call, *setting))
-        });
+        let calls = all
+            .iter()
+            .flat_map(|(id, setter)| subject.program.callers(*id).map(move |call| (call, *setter)));
         let new: Vec<(FuncId, ProtectionSetter)> =
-            calls.filter_map(|(call, setting)| forwarding(subject, call, setting)).collect();
+            calls.filter_map(|(call, setter)| forwarding(subject, call, setter)).collect();
         let before = all.len();
-        for (id, setting) in new {
-            all.entry(id).or_insert(setting);
+        for (id, setter) in new {
+            all.entry(id).or_insert(setter);
         }
         if all.len() == before {
             break;
@@ -121,16 +122,16 @@ fn setters(subject: &Subject<'_, '_>) -> HashMap<FuncId, ProtectionSetter> {
 }
 
 /// The effect of the caller, if it passes its parameters on to a function with the effect
-/// `setting`.
+/// `setter`.
 fn forwarding(
     subject: &Subject<'_, '_>,
     call: CallSite,
-    setting: ProtectionSetter,
+    setter: ProtectionSetter,
 ) -> Option<(FuncId, ProtectionSetter)> {
     if subject.program.function(call.caller).range.size() > LONGEST * INSN_BYTES {
         return None;
     }
-    let (memory, protection) = match setting {
+    let (memory, protection) = match setter {
         ProtectionSetter::Maps => return None,
         ProtectionSetter::Sets { memory, protection } => (memory, Err(protection)),
         ProtectionSetter::SetsTo { memory, protection } => (memory, Ok(protection)),
@@ -141,14 +142,14 @@ fn forwarding(
         _ => None,
     };
     let memory = parameter(memory)?;
-    let setting = match protection {
+    let setter = match protection {
         Ok(protection) => ProtectionSetter::SetsTo { memory, protection },
         Err(number) => match registers.argument(number)?.as_number() {
             Some(protection) => ProtectionSetter::SetsTo { memory, protection },
             None => ProtectionSetter::Sets { memory, protection: parameter(number)? },
         },
     };
-    Some((call.caller, setting))
+    Some((call.caller, setter))
 }
 
 /// The registers before the instruction at `at` in `id`.

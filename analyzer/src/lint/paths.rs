@@ -7,7 +7,7 @@
 //! data in two states: one for the paths on which the obligation is pending, one for the others
 //! (property simulation: M. Das, S. Lerner, M. Seigle, "ESP: path-sensitive program verification
 //! in polynomial time", PLDI 2002). A branch on a known value is followed only along feasible
-//! paths. The cost is linear in the size of the function, and the analysis understands:
+//! paths. The cost is linear in the size of the function. The analysis understands:
 //!
 //! - `if (patch()) sync()`: a result that is zero if nothing was patched;
 //! - a count or flag in a register that is not zero once something was patched;
@@ -316,23 +316,22 @@ fn holds(guard: Guard, path: &PathState) -> bool {
 
 /// Applies a call at `at` of a function with `outcomes` to `state`.
 fn after(outcomes: &Outcomes, at: Svma, state: &PathStates) -> PathStates {
-    let leave = |path: &Option<PathState>, effect_of: &Option<ReturnState>| -> Option<PathState> {
-        let (path, effect_of) = (path.as_ref()?, effect_of.as_ref()?);
-        let words =
-            if effect_of.preserves_data { path.words.clone() } else { effect_of.words.clone() };
+    let apply = |path: &Option<PathState>, effect: &Option<ReturnState>| -> Option<PathState> {
+        let (path, effect) = (path.as_ref()?, effect.as_ref()?);
+        let words = if effect.preserves_data { path.words.clone() } else { effect.words.clone() };
         let mut after_call = path.clone();
         after_call.call(at);
-        after_call.registers.set_argument(0, effect_of.result.or(after_call.registers.argument(0)));
+        after_call.registers.set_argument(0, effect.result.or(after_call.registers.argument(0)));
         Some(PathState {
             words,
-            preserves_data: path.preserves_data && effect_of.preserves_data,
+            preserves_data: path.preserves_data && effect.preserves_data,
             ..after_call
         })
     };
-    let mut pending = leave(&state.clear, &outcomes.pending);
-    join(&mut pending, leave(&state.pending, &outcomes.clear));
-    join(&mut pending, leave(&state.pending, &outcomes.pending));
-    PathStates { clear: leave(&state.clear, &outcomes.clear), pending }
+    let mut pending = apply(&state.clear, &outcomes.pending);
+    join(&mut pending, apply(&state.pending, &outcomes.clear));
+    join(&mut pending, apply(&state.pending, &outcomes.pending));
+    PathStates { clear: apply(&state.clear, &outcomes.clear), pending }
 }
 
 impl Analysis for Paths<'_, '_, '_> {

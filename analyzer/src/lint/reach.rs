@@ -25,7 +25,7 @@ pub(super) struct Reach {
     /// The state where the root returns.
     pub(super) at_root: AtReturn,
     /// Whether the limit of functions was reached.
-    pub(super) is_cut: bool,
+    pub(super) is_truncated: bool,
 }
 
 impl Reach {
@@ -56,10 +56,10 @@ pub(super) fn reach(
     let order = subject.call_order();
     summarize(&subject.program, order, [root.function], &mut returns);
     *given_up += returns.given_up.len();
-    let is_cut = returns.is_enough();
+    let is_truncated = returns.is_enough();
     let at_root = returns.known.get(&root.function).cloned().unwrap_or_default();
     let (functions, certain) = returns.nearest_first();
-    Reach { functions, certain, at_root, is_cut }
+    Reach { functions, certain, at_root, is_truncated }
 }
 
 /// Whether a function does not pass the obligation on, because it runs before the other CPUs are

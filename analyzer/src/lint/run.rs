@@ -151,7 +151,7 @@ fn merge_by_fingerprint(findings: Vec<Finding>) -> Vec<Finding> {
 
 /// Warnings about functions that should synchronise by their model, but reach nothing that could.
 fn model_doubts(subject: &Subject<'_, '_>) -> Vec<String> {
-    let is_said_to = |id: &FuncId| {
+    let should_sync = |id: &FuncId| {
         matches!(subject.role(*id), Some(FunctionRole::Syncs | FunctionRole::ConsumerSyncs))
     };
     let may_sync = |id: FuncId| {
@@ -168,7 +168,7 @@ fn model_doubts(subject: &Subject<'_, '_>) -> Vec<String> {
     subject
         .program
         .ids()
-        .filter(is_said_to)
+        .filter(should_sync)
         .filter(|id| subject.program.import_name(*id).is_none())
         .filter(|id| !subject.callees(*id, 3).into_iter().any(may_sync))
         .map(|id| {
@@ -209,8 +209,9 @@ fn cover(
     coverage.patchers = roots.len() + primitives;
     coverage.syncs = syncs.count(subject);
     if given_up > 0 {
-        let what = "were not analysed to the end (too many steps, or too much state to track)";
-        coverage.caps.push(format!("{given_up} functions {what}"));
+        let functions = if given_up == 1 { "function was" } else { "functions were" };
+        let why = "too many steps, or too much state to track";
+        coverage.caps.push(format!("{given_up} {functions} not analysed to the end ({why})"));
     }
     report.is_applicable = !roots.is_empty() || primitives > 0;
     report.model_warnings = model_doubts(subject);

@@ -140,7 +140,7 @@ impl<'a, 'data> Flow<'a, 'data> {
 
     fn gather(
         &self,
-        question: Property,
+        property: Property,
         root: Query,
         seen: &mut HashSet<Query>,
     ) -> Option<PathValue> {
@@ -151,12 +151,12 @@ impl<'a, 'data> Flow<'a, 'data> {
                 continue;
             }
             let (block, location, add) = query;
-            let known = match question {
+            let known = match property {
                 Property::Constant => self.constants.borrow().get(&query).copied(),
                 Property::Bound => None,
             };
             if let Some(known) = known {
-                found = found.join(question, known)?;
+                found = found.join(property, known)?;
                 continue;
             }
             // The arguments of a function are unknown.
@@ -164,10 +164,10 @@ impl<'a, 'data> Flow<'a, 'data> {
                 return None;
             }
             for from in self.before.get(block)? {
-                match self.after_block(question, (*from, block), location)? {
+                match self.after_block(property, (*from, block), location)? {
                     BlockAnswer::Number(number) => {
                         found =
-                            found.join(question, PathValue::Number(number.wrapping_add(add)))?;
+                            found.join(property, PathValue::Number(number.wrapping_add(add)))?;
                     }
                     BlockAnswer::Same(location, by) => {
                         queue.push((*from, location, by.wrapping_add(add)));
@@ -181,7 +181,7 @@ impl<'a, 'data> Flow<'a, 'data> {
     /// The answer for a storage location on the edge from one block to the next.
     fn after_block(
         &self,
-        question: Property,
+        property: Property,
         (from, to): (usize, usize),
         location: Storage,
     ) -> Option<BlockAnswer> {
@@ -192,9 +192,9 @@ impl<'a, 'data> Flow<'a, 'data> {
         let look = || {
             let mut trace = Trace::new();
             self.pass(&mut trace, from, to)?;
-            answer(&trace, question, location)
+            answer(&trace, property, location)
         };
-        match question {
+        match property {
             Property::Bound => look(),
             // A comparison adds nothing to a constant, so the edge does not matter.
             Property::Constant => {
@@ -260,8 +260,8 @@ pub(super) enum PathValue {
 }
 
 impl PathValue {
-    fn join(self, question: Property, other: Self) -> Option<Self> {
-        match (self, other, question) {
+    fn join(self, property: Property, other: Self) -> Option<Self> {
+        match (self, other, property) {
             (Self::Unknown, ..) | (_, Self::Unknown, _) => None,
             (Self::Unreachable, found, _) | (found, Self::Unreachable, _) => Some(found),
             (Self::Number(one), Self::Number(other), Property::Constant) => {
@@ -282,7 +282,7 @@ enum BlockAnswer {
     Same(Storage, u64),
 }
 
-fn answer(trace: &Trace, question: Property, location: Storage) -> Option<BlockAnswer> {
+fn answer(trace: &Trace, property: Property, location: Storage) -> Option<BlockAnswer> {
     let Some(value) = trace.kept_at(location) else {
         let Storage::Stack(base, _) = location else { return None };
         return (!trace.is_moved(base)).then_some(BlockAnswer::Same(location, 0));
@@ -291,11 +291,11 @@ fn answer(trace: &Trace, question: Property, location: Storage) -> Option<BlockA
         SymbolicValue::Constant(value) => return Some(BlockAnswer::Number(value)),
         value => trace.known(trace.id(value)?),
     };
-    match (question, known.bound) {
+    match (property, known.bound) {
         (Property::Bound, Some(bound)) => Some(BlockAnswer::Number(bound)),
-        (question, _) => {
+        (property, _) => {
             let (from, by) = known.origin?;
-            (question == Property::Constant || by == 0).then_some(BlockAnswer::Same(from, by))
+            (property == Property::Constant || by == 0).then_some(BlockAnswer::Same(from, by))
         }
     }
 }

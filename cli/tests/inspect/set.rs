@@ -364,7 +364,7 @@ fn filters_select_the_same_of_one_file_and_of_a_set() {
 fn files_of_a_key_are_those_with_selected_sites() {
     let directory = tree();
     let options = ["--key", "shared_key", "--function", "kernel_fn"];
-    let run = run(directory.path(), &["vmlinux", "modules"], &options);
+    let run = run(directory.root(), &["vmlinux", "modules"], &options);
     let row = run.stdout.lines().find(|line| line.contains("shared_key  vmlinux"));
     assert_eq!(
         row.map(str::trim_start),

@@ -44,9 +44,10 @@ pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
         The level depends on what is proven:\n\n\
         - error: existing code is patched, and the obligation reaches an exported function, a \
         system call or a function without a visible caller.\n\
-        - warning: the function at the start of the path is entered only through a pointer, or \
-        never returns; the lint assumes that the code exists already; a limit of the analysis was \
-        reached on the path; or a module calls the function of its kernel that has the defect.\n\
+        - warning: the function at the start of the path is entered only through a pointer or \
+        from functions that never return; the lint assumes that the code exists already; a limit \
+        of the analysis was reached on the path; or a module calls the function of its kernel \
+        that has the defect.\n\
         - note: the function only maintains caches, which is taken for fresh code; upstream \
         argues that no synchronisation is needed; or the readers synchronise on their own side. \
         Readers do so if every branch through a pointer that is published after the patch \
@@ -145,7 +146,7 @@ pub(in crate::lint) fn finding(
     let of_kernel = kernel_root
         .map_or_else(String::new, |kernel| format!("; the defect is in {kernel} of the kernel"));
     let count = affected.functions;
-    let more = if reach.is_cut { "at least " } else { "" };
+    let more = if reach.is_truncated { "at least " } else { "" };
     let functions = if count == 1 { "function" } else { "functions" };
     let message = format!(
         "{name} {what} {but}; {more}{count} {functions} may return unsynchronised{of_kernel}"

@@ -27,12 +27,13 @@ pub(in crate::lint) static JL003: RuleDescriptor = RuleDescriptor {
         alone does not count either, because it completes no maintenance. The outer shareable \
         domain and the full system include the inner shareable domain, so `DSB OSH` and `DSB SY` \
         count.",
-    false_positives: "- The DSB is in the caller, after the return.\n\
+    false_positives: "- The DSB is in the caller, after the return, or in a function that is \
+        called through a pointer.\n\
         - The maintained code is not executed before another DSB.",
     false_negatives: "- A function that invalidates the whole instruction cache (`IC IALLU`, `IC \
         IALLUIS`) and no line.\n\
-        - A function that is called between the DC and the IC, or after the IC, is taken to \
-        execute the DSB.",
+        - A function that is called directly between the DC and the IC, or after the IC, is taken \
+        to execute the DSB.",
     history: "- The Arm ARM (B2.4.4) gives the sequence DC, DSB, IC, DSB, ISB. Simner et al. \
         (ESOP 2020) show by litmus tests which barrier prevents which outcome.\n\
         - box64 0.3.4 lacks the DSB; 0.4.3 has it.\n\

@@ -20,8 +20,8 @@ pub(in crate::lint) static JL009: RuleDescriptor = RuleDescriptor {
         another. The rule reports the commands for data (`GLOBAL`, `GLOBAL_EXPEDITED`, \
         `PRIVATE_EXPEDITED` and the RSEQ variant) if the file never calls `SYNC_CORE`, and it \
         reports `SYNC_CORE` if the file never registers for it. A finding of JL009 replaces the \
-        finding of JL001 in the same function and takes its level, because both have the same \
-        cause.",
+        finding of JL001 in the same function and has the higher level of the two, because both \
+        have the same cause.",
     false_positives: "- A program that uses membarrier for its data and writes code beside it, as \
         OpenJDK does.\n\
         - A registration in another file of the same program.",
