@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_patterns_are_errors_that_show_them() {
+    fn bad_patterns_are_reported() {
         for bad in ["/(/", "[", "a{b"] {
             let error = Pattern::parse(bad).unwrap_err();
             assert!(error.to_string().contains(bad), "{error}");

@@ -64,7 +64,7 @@ fn line(a: &TableModel<'_>, b: &TableModel<'_>, pair: &KeyPair) -> String {
         (what.enabled, "enabled"),
         (what.storage, "storage"),
         (what.kind, "kind"),
-        (what.place, "place"),
+        (what.position, "place"),
     ] {
         line += &if is { format!(" {name}") } else { String::new() };
     }
@@ -216,7 +216,7 @@ fn shifted_elements_of_an_array_are_matched() {
             "Sites feat[2] > feat[3] place +h",
         ],
     );
-    demand(&["feat[0]: f", "feat[1]: g"], &["feat[0]: f", "feat[1]: k"], &["Place feat[1] g>k"]);
+    demand(&["feat[0]: f", "feat[1]: g"], &["feat[0]: f", "feat[1]: k"], &["Position feat[1] g>k"]);
     // Other elements moved, so that the position is no evidence.
     demand(
         &["feat[0]: f", "feat[1]: g"],
@@ -378,7 +378,7 @@ proptest! {
             prop_assert_eq!(sites.pairs.len() + sites.removed.len(), count(&a, pair.a));
             prop_assert_eq!(sites.pairs.len() + sites.added.len(), count(&b, pair.b));
             if matches!(pair.identity, KeyMatch::Name) {
-                prop_assert!(!pair.changes.place);
+                prop_assert!(!pair.changes.position);
             }
         }
     }

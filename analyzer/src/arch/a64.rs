@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn short_reads_are_other() {
+    fn truncated_instructions_are_other() {
         let other = SiteDecode { insn: SiteInsn::Other, len: 4 };
         assert_eq!(A64.decode_site(CODE, &[0x1f, 0x20, 0x03]), other);
         assert_eq!(A64.disassemble(CODE, &[]), None);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn markers() {
+    fn marker_symbols() {
         for (name, is_marker) in [
             ("", true),
             ("$x", true),

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_found_by_its_number() {
+    fn architectures_are_found_by_elf_machine() {
         for (machine, name) in [(183, "arm64"), (62, "x86_64"), (243, "riscv64")] {
             assert_eq!(of_elf_machine(machine).map(Architecture::name), Some(name));
         }

@@ -86,7 +86,7 @@ pub enum RelocationError {
         size: usize,
     },
     /// The symbol index is beyond the end of the symbol table.
-    #[error("expected an index into the symbol table, found {index}, which is behind its end")]
+    #[error("expected an index into the symbol table, found {index}, which is beyond its end")]
     NoSymbol {
         /// The index.
         index: usize,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn values_that_do_not_fit_are_refused() {
         use Relocation::{Absolute, Branch, Relative, Unknown};
         for (relocation, bytes, value) in [
             (Absolute { bytes: 4 }, 4, 0xffff_ffff_8000_0000u64),
@@ -294,7 +294,7 @@ mod tests {
     proptest! {
         /// ADD and SUB of any width, in either order, store the difference.
         #[test]
-        fn pairs_make_differences(a in any::<u64>(), b in any::<u64>(), big in any::<bool>()) {
+        fn add_and_sub_store_a_difference(a in any::<u64>(), b in any::<u64>(), big in any::<bool>()) {
             for bytes in [1usize, 2, 4, 8] {
                 let mut field = vec![0; bytes];
                 Relocation::Sub { bytes }.apply(&mut field, big, Svma(0), b).unwrap();

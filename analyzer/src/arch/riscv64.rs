@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_are_encoded_within_what_the_kernel_patches() {
+    fn sites_are_encoded_in_the_range_that_the_kernel_patches() {
         let jump =
             |to: i64, len| Riscv64.encode(JumpLabelType::Jmp, CODE, CODE.wrapping_offset(to), len);
         assert_eq!(jump(2, 4).unwrap().as_slice(), 0x0020_006fu32.to_le_bytes());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn markers() {
+    fn marker_symbols() {
         for (name, is_marker) in [
             ("$x", true),
             ("$d", true),

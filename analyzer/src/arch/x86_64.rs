@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn markers() {
+    fn marker_symbols() {
         for (name, is_marker) in
             [("", true), (".L0", true), (".LFB12", true), ("$x", false), ("main", false)]
         {

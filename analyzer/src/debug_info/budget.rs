@@ -109,7 +109,7 @@ impl std::fmt::Display for UnitFailure {
         match self {
             Self::Dwarf(error) => write!(f, "{error}"),
             Self::Spent => f.write_str(
-                "reading it takes more steps than sound debug information of this size can need",
+                "reading it takes more steps than valid debug information of this size needs",
             ),
         }
     }

@@ -232,7 +232,7 @@ impl<'a> Cursor<'a> {
     /// The sibling of the entry whose abbreviation was just read; `None` if the entry has no
     /// children, states no sibling, or states one that does not lie after the reference.
     fn sibling(&self, shape: EntryShape<'a>) -> Result<Option<UnitOffset<usize>>, gimli::Error> {
-        let (sibling, behind) = match shape.sibling {
+        let (sibling, after) = match shape.sibling {
             None => return Ok(None),
             Some(Sibling::Ref4(bytes)) => {
                 let mut input = self.input;
@@ -246,7 +246,7 @@ impl<'a> Cursor<'a> {
                 (sibling_of(&entries.read_attribute(specs[at])?), entries.next_offset().0)
             }
         };
-        Ok(sibling.filter(|sibling| sibling.0 > behind))
+        Ok(sibling.filter(|sibling| sibling.0 > after))
     }
 
     pub(super) fn skip_attributes(&mut self, shape: EntryShape<'a>) -> Result<(), gimli::Error> {
@@ -255,7 +255,7 @@ impl<'a> Cursor<'a> {
         }
         let mut entries = self.entries();
         entries.skip_attributes(shape.abbreviation.attributes())?;
-        self.go_on_behind(&entries)
+        self.continue_after(&entries)
     }
 
     /// Moves to the sibling of an entry at `depth`.  The cursor stays at the first child if
@@ -278,7 +278,7 @@ impl<'a> Cursor<'a> {
         EntriesRaw::new(self.input, unit.header.encoding(), &unit.abbreviations, self.offset())
     }
 
-    fn go_on_behind(&mut self, entries: &EntriesRaw<'a, Slice<'a>>) -> Result<(), gimli::Error> {
+    fn continue_after(&mut self, entries: &EntriesRaw<'a, Slice<'a>>) -> Result<(), gimli::Error> {
         self.input.skip(entries.next_offset().0 - self.offset().0)
     }
 }

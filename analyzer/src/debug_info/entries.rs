@@ -34,7 +34,7 @@ impl EntryId {
 /// The attributes of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DebugEntry<'a> {
-    pub(super) place: EntryId,
+    pub(super) id: EntryId,
     pub(super) tag: DwTag,
     pub(super) name: Option<Slice<'a>>,
     pub(super) byte_size: Option<u64>,
@@ -85,15 +85,15 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
     }
 
     /// The unit of an entry.
-    pub(super) fn unit_of(&self, place: EntryId) -> UnitRef<'_, 'a> {
-        unit_of(self.dwarf, self.unit, &self.others, place)
+    pub(super) fn unit_of(&self, id: EntryId) -> UnitRef<'_, 'a> {
+        unit_of(self.dwarf, self.unit, &self.others, id)
     }
 
     /// The entry at `place`; `None` if there is none.
-    pub(super) fn read(&mut self, place: EntryId) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
+    pub(super) fn read(&mut self, id: EntryId) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
         self.spend()?;
-        let unit = self.unit_of(place);
-        read_next(unit, place.unit, &mut unit.entries_raw(Some(UnitOffset(place.at)))?)
+        let unit = self.unit_of(id);
+        read_next(unit, id.unit, &mut unit.entries_raw(Some(UnitOffset(id.at)))?)
     }
 
     /// The direct children of `parent` that have one of `tags`.
@@ -106,16 +106,16 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         if !parent.has_children {
             return Ok(found);
         }
-        let unit = unit_of(self.dwarf, self.unit, &self.others, parent.place);
-        let mut entries = unit.entries_raw(Some(UnitOffset(parent.place.at)))?;
-        read_next(unit, parent.place.unit, &mut entries)?;
+        let unit = unit_of(self.dwarf, self.unit, &self.others, parent.id);
+        let mut entries = unit.entries_raw(Some(UnitOffset(parent.id.at)))?;
+        read_next(unit, parent.id.unit, &mut entries)?;
         while !entries.is_empty() && entries.next_depth() > 0 {
             self.purse.spend()?;
             let is_child = entries.next_depth() == 1;
             let mut peeked = entries.clone();
             let Some(abbreviation) = entries.read_abbreviation()? else { continue };
             if is_child && tags.contains(&abbreviation.tag()) {
-                found.extend(read_next(unit, parent.place.unit, &mut peeked)?);
+                found.extend(read_next(unit, parent.id.unit, &mut peeked)?);
             }
             entries.skip_attributes(abbreviation.attributes())?;
         }
@@ -128,7 +128,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         &mut self,
         entry: &DebugEntry<'a>,
     ) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
-        self.follow(entry.place.unit, entry.r#type)
+        self.follow(entry.id.unit, entry.r#type)
     }
 
     /// `entry`, followed by the chain of its specifications and abstract origins.
@@ -139,7 +139,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         let mut chain = vec![entry];
         while chain.len() < REFERENCES
             && let Some(last) = chain.last().copied()
-            && let Some(origin) = self.follow(last.place.unit, last.origin)?
+            && let Some(origin) = self.follow(last.id.unit, last.origin)?
         {
             chain.push(origin);
         }
@@ -167,12 +167,12 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         &mut self,
         declaration: DebugEntry<'a>,
     ) -> Result<DebugEntry<'a>, UnitFailure> {
-        if let Some(known) = self.definitions.get(&declaration.place) {
+        if let Some(known) = self.definitions.get(&declaration.id) {
             return Ok(*known);
         }
         let mut definition = declaration;
-        let index = declaration.place.unit;
-        let unit = unit_of(self.dwarf, self.unit, &self.others, declaration.place);
+        let index = declaration.id.unit;
+        let unit = unit_of(self.dwarf, self.unit, &self.others, declaration.id);
         let mut entries = unit.entries_raw(None)?;
         while !entries.is_empty() {
             self.purse.spend()?;
@@ -188,7 +188,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
             }
             entries.skip_attributes(abbreviation.attributes())?;
         }
-        self.definitions.insert(declaration.place, definition);
+        self.definitions.insert(declaration.id, definition);
         Ok(definition)
     }
 
@@ -197,12 +197,12 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         unit: usize,
         reference: Option<Reference>,
     ) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
-        let place = match reference {
+        let id = match reference {
             None => None,
             Some(Reference::Here(at)) => Some(EntryId { unit, at }),
             Some(Reference::Anywhere(at)) => self.anywhere(DebugInfoOffset(at))?,
         };
-        place.map_or(Ok(None), |place| self.read(place))
+        id.map_or(Ok(None), |id| self.read(id))
     }
 
     /// The position of an entry of any unit; opens the unit if necessary.
@@ -233,9 +233,9 @@ fn unit_of<'b, 'a>(
     dwarf: &'b Dwarf<'a>,
     own: &'b Unit<'a>,
     others: &'b [(UnitStart, Unit<'a>)],
-    place: EntryId,
+    id: EntryId,
 ) -> UnitRef<'b, 'a> {
-    let other = place.unit.checked_sub(1).and_then(|index| others.get(index));
+    let other = id.unit.checked_sub(1).and_then(|index| others.get(index));
     UnitRef::new(dwarf, other.map_or(own, |(_, unit)| unit))
 }
 
@@ -255,10 +255,10 @@ fn read_next<'a>(
     unit_index: usize,
     entries: &mut EntriesRaw<'_, Slice<'a>>,
 ) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
-    let place = EntryId { unit: unit_index, at: entries.next_offset().0 };
+    let id = EntryId { unit: unit_index, at: entries.next_offset().0 };
     let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(None) };
     let mut entry = DebugEntry {
-        place,
+        id,
         tag: abbreviation.tag(),
         name: None,
         byte_size: None,

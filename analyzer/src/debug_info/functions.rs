@@ -230,7 +230,7 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         let mut callee = Callee::default();
         let unit = self.unit;
         attributes.read(
-            |name| !is_of_place(name),
+            |name| !is_location_attribute(name),
             |attribute| {
                 take_call_site(unit, attribute, &mut callee.site);
                 callee.name.take(attribute);
@@ -254,7 +254,7 @@ impl<'a> FunctionSearch<'a, '_, '_> {
         let mut sibling = None;
         let unit = self.unit;
         let attributes = cursor.attributes(shape);
-        let end = attributes.read(is_of_place, |attribute| {
+        let end = attributes.read(is_location_attribute, |attribute| {
             if attribute.name() == gimli::DW_AT_sibling {
                 sibling = sibling_of(attribute);
                 return Ok(());
@@ -281,7 +281,7 @@ impl<'a> FunctionSearch<'a, '_, '_> {
 }
 
 /// Attributes that state an entry's code ranges and its sibling.
-fn is_of_place(name: gimli::DwAt) -> bool {
+fn is_location_attribute(name: gimli::DwAt) -> bool {
     matches!(
         name,
         gimli::DW_AT_low_pc | gimli::DW_AT_high_pc | gimli::DW_AT_ranges | gimli::DW_AT_sibling

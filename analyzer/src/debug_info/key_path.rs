@@ -53,7 +53,7 @@ impl MemberPaths {
         offset: u64,
         initially_true: Option<bool>,
     ) -> Result<Option<MemberPath>, UnitFailure> {
-        let query = (object_type.place, offset, initially_true);
+        let query = (object_type.id, offset, initially_true);
         if let Some(known) = self.known.get(&query) {
             return Ok(known.clone());
         }
@@ -68,11 +68,11 @@ impl MemberPaths {
         entries: &mut Entries<'a, '_, '_>,
         r#type: DebugEntry<'a>,
     ) -> Result<Option<String>, UnitFailure> {
-        if let Some(known) = self.descriptions.get(&r#type.place) {
+        if let Some(known) = self.descriptions.get(&r#type.id) {
             return Ok(known.clone());
         }
         let description = describe(entries, r#type)?;
-        self.descriptions.insert(r#type.place, description.clone());
+        self.descriptions.insert(r#type.id, description.clone());
         Ok(description)
     }
 }

@@ -93,7 +93,7 @@ impl<'data> DebugInfo<'data> {
         };
         let starts = UnitStarts::default();
         let shared = Lookup { dwarf: &dwarf, starts: &starts, budget: &budget, image };
-        let look_up = |work: &[(UnitStart, Vec<Probe>)]| -> Vec<UnitFrames> {
+        let resolve_all = |work: &[(UnitStart, Vec<Probe>)]| -> Vec<UnitFrames> {
             // The cost of units varies widely: they are scheduled one by one to balance the
             // cores.
             work.par_iter()
@@ -112,7 +112,7 @@ impl<'data> DebugInfo<'data> {
             if work.is_empty() {
                 break;
             }
-            frames.extend(look_up(&work));
+            frames.extend(resolve_all(&work));
         }
         // Units that are missing from .debug_aranges are found by their roots.
         if !frames.open().is_empty() {
@@ -123,7 +123,7 @@ impl<'data> DebugInfo<'data> {
                 if work.is_empty() {
                     break;
                 }
-                frames.extend(look_up(&work));
+                frames.extend(resolve_all(&work));
             }
         }
         frames.finish()
@@ -136,6 +136,6 @@ impl<'data> DebugInfo<'data> {
     /// `image` is the path of the file: split debug information is searched for next to it.
     #[must_use]
     pub fn object_paths(&self, queries: &[ObjectQuery<'_>], image: &Path) -> ObjectPaths {
-        objects::look_up(&self.sections.dwarf(), queries, image)
+        objects::find_paths(&self.sections.dwarf(), queries, image)
     }
 }

@@ -48,13 +48,13 @@ pub(super) struct NameAttributes<'a> {
 impl<'a> NameAttributes<'a> {
     /// Takes an attribute if it is one of these.
     pub(super) fn take(&mut self, attribute: &gimli::Attribute<Slice<'a>>) {
-        let place = match attribute.name() {
+        let slot = match attribute.name() {
             gimli::DW_AT_linkage_name | gimli::DW_AT_MIPS_linkage_name => &mut self.linkage,
             gimli::DW_AT_name => &mut self.plain,
             gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => &mut self.origin,
             _ => return,
         };
-        *place = Some(attribute.value());
+        *slot = Some(attribute.value());
     }
 }
 

@@ -74,7 +74,11 @@ pub struct ObjectPaths {
 }
 
 /// Answers all `queries`.
-pub(super) fn look_up(dwarf: &Dwarf<'_>, queries: &[ObjectQuery<'_>], image: &Path) -> ObjectPaths {
+pub(super) fn find_paths(
+    dwarf: &Dwarf<'_>,
+    queries: &[ObjectQuery<'_>],
+    image: &Path,
+) -> ObjectPaths {
     let budget = Budget::new(dwarf);
     let starts = UnitStarts::default();
     let shared = Lookup { dwarf, starts: &starts, budget: &budget, image };
@@ -280,12 +284,12 @@ impl<'a> ObjectReader<'a, '_, '_> {
     fn declaration(&mut self, chain: &[DebugEntry<'a>]) -> Option<Declaration> {
         let line = chain.iter().find_map(|entry| entry.line)?;
         let (entry, file) = chain.iter().find_map(|entry| Some((entry, entry.file?)))?;
-        let unit = self.entries.unit_of(entry.place);
+        let unit = self.entries.unit_of(entry.id);
         let path = || {
             let header = unit.line_program.as_ref().map(gimli::IncompleteLineProgram::header);
             lines::path_of(unit, header?, file)
         };
-        let file = match entry.place.is_own() {
+        let file = match entry.id.is_own() {
             true => self.files.entry(file).or_insert_with(path).clone(),
             false => path(),
         };

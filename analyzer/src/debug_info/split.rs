@@ -14,24 +14,24 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Why the split unit cannot be read.
 pub(super) fn with_full_unit<T>(
-    look_up: &Lookup<'_>,
+    lookup: &Lookup<'_>,
     skeleton: &Unit<'_>,
     read: impl FnOnce(&Dwarf<'_>, &Unit<'_>) -> T,
 ) -> Result<T, String> {
-    let Some((id, name)) = reference(look_up.dwarf, skeleton) else {
-        return Ok(read(look_up.dwarf, skeleton));
+    let Some((id, name)) = reference(lookup.dwarf, skeleton) else {
+        return Ok(read(lookup.dwarf, skeleton));
     };
-    let package = with_suffix(look_up.image, ".dwp");
+    let package = with_suffix(lookup.image, ".dwp");
     if let Ok(file) = MappedFile::open(&package) {
-        return in_package(&file, look_up.dwarf, skeleton, id, read)
+        return in_package(&file, lookup.dwarf, skeleton, id, read)
             .map_err(|error| format!("{}: {error}", package.display()));
     }
-    let candidates = candidates(look_up, skeleton, &name);
+    let candidates = candidates(lookup, skeleton, &name);
     let Some(file) = candidates.iter().find_map(|path| MappedFile::open(path).ok()) else {
         let tried: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
         return Err(format!("split debug information not found, tried {}", tried.join(", ")));
     };
-    in_object(&file, look_up.dwarf, skeleton, id, read)
+    in_object(&file, lookup.dwarf, skeleton, id, read)
         .map_err(|error| format!("{}: {error}", file.path().display()))
 }
 
@@ -44,9 +44,9 @@ fn reference(dwarf: &Dwarf<'_>, skeleton: &Unit<'_>) -> Option<(DwoId, String)> 
 
 /// Paths at which a `.dwo` may lie: the recorded one, and next to the image if the tree was
 /// moved.
-fn candidates(look_up: &Lookup<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<PathBuf> {
+fn candidates(lookup: &Lookup<'_>, skeleton: &Unit<'_>, name: &str) -> Vec<PathBuf> {
     let name = Path::new(name);
-    let beside = look_up.image.parent().unwrap_or(Path::new(""));
+    let beside = lookup.image.parent().unwrap_or(Path::new(""));
     let recorded = skeleton.comp_dir.map(|directory| directory.to_string_lossy().into_owned());
     let mut all = vec![Path::new(recorded.as_deref().unwrap_or_default()).join(name)];
     all.push(beside.join(name));
@@ -95,7 +95,7 @@ fn in_package<T>(
     let dwarf = package
         .find_cu(id, parent)
         .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("expected the unit {:#018x}, found none of that id", id.0))?;
+        .ok_or_else(|| format!("expected a unit with the id {:#018x}, found none", id.0))?;
     with_unit(&dwarf, skeleton, id, read)
 }
 
@@ -118,5 +118,5 @@ fn with_unit<'a, T>(
             return Ok(read(dwarf, &unit));
         }
     }
-    Err(format!("expected the unit {:#018x}, found none of that id", id.0))
+    Err(format!("expected a unit with the id {:#018x}, found none", id.0))
 }

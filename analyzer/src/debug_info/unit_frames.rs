@@ -37,11 +37,11 @@ pub(super) struct LocalFrame {
 }
 
 /// Finds the frames of `probes`, in ascending order of address, in the unit at `start`.
-pub(super) fn resolve(look_up: &Lookup<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {
+pub(super) fn resolve(lookup: &Lookup<'_>, start: UnitStart, probes: &[Probe]) -> UnitFrames {
     let mut found = UnitFrames::default();
     let fault = |error: String| DebugFault { unit: Some(start.0 as u64), error };
-    let header = look_up.dwarf.unit_header(start);
-    let unit = match header.and_then(|header| look_up.dwarf.unit(header)) {
+    let header = lookup.dwarf.unit_header(start);
+    let unit = match header.and_then(|header| lookup.dwarf.unit(header)) {
         Ok(unit) => unit,
         Err(error) => {
             found.faults.push(fault(error.to_string()));
@@ -50,8 +50,8 @@ pub(super) fn resolve(look_up: &Lookup<'_>, start: UnitStart, probes: &[Probe]) 
     };
     let addresses: Vec<u64> = probes.iter().map(|probe| probe.address.0).collect();
     let mut failures = Vec::new();
-    let (functions, names) = split::with_full_unit(look_up, &unit, |dwarf, unit| {
-        functions(look_up, dwarf, unit, &addresses, &mut failures)
+    let (functions, names) = split::with_full_unit(lookup, &unit, |dwarf, unit| {
+        functions(lookup, dwarf, unit, &addresses, &mut failures)
     })
     .unwrap_or_else(|error| {
         found.faults.push(fault(error));
@@ -61,7 +61,7 @@ pub(super) fn resolve(look_up: &Lookup<'_>, start: UnitStart, probes: &[Probe]) 
     let rows = header.map_or_else(
         || vec![None; addresses.len()],
         |header| {
-            let mut purse = look_up.budget.purse();
+            let mut purse = lookup.budget.purse();
             let (rows, failure) = lines::rows_of(header, &addresses, &mut purse);
             failures.extend(failure);
             rows
@@ -69,13 +69,13 @@ pub(super) fn resolve(look_up: &Lookup<'_>, start: UnitStart, probes: &[Probe]) 
     );
     found.faults.extend(failures.iter().map(|failure| fault(failure.to_string())));
     let strings = Strings { known: HashMap::new(), all: Vec::new() };
-    let unit = UnitRef::new(look_up.dwarf, &unit);
+    let unit = UnitRef::new(lookup.dwarf, &unit);
     Assembly { unit, header, files: HashMap::new(), strings, known: HashMap::new(), found }
         .assemble(probes, &functions, &names, &rows)
 }
 
 fn functions(
-    look_up: &Lookup<'_>,
+    lookup: &Lookup<'_>,
     dwarf: &Dwarf<'_>,
     unit: &Unit<'_>,
     addresses: &[u64],
@@ -84,9 +84,9 @@ fn functions(
     // References of a split unit stay in its own file.
     let own = UnitStarts::default();
     let is_split = dwarf.file_type == gimli::DwarfFileType::Dwo;
-    let starts = if is_split { &own } else { look_up.starts };
+    let starts = if is_split { &own } else { lookup.starts };
     let mut names = EntryNames::new(dwarf, starts, unit, language(unit));
-    let mut purse = look_up.budget.purse();
+    let mut purse = lookup.budget.purse();
     let (functions, failure) =
         UnitFunctions::find(UnitRef::new(dwarf, unit), addresses, &mut names, &mut purse);
     failures.extend(failure);
@@ -132,14 +132,14 @@ impl Assembly<'_, '_> {
                 line: row.line,
                 column: row.column,
             });
-            let mut place = row.unwrap_or_default();
+            let mut position = row.unwrap_or_default();
             // The position of an outer frame is that of the call inlined into it.
             for call in functions.chain(at) {
-                self.push(call.function.map(|name| names[name.index()]), place);
-                place = call.site;
+                self.push(call.function.map(|name| names[name.index()]), position);
+                position = call.site;
             }
             if self.found.ids.len() == start && row.is_some() {
-                self.push(None, place);
+                self.push(None, position);
             }
             self.found.chains.push((probe.index, start..self.found.ids.len()));
         }

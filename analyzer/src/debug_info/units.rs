@@ -45,8 +45,8 @@ impl UnitStarts {
                 .filter_map(|header| header.debug_info_offset())
                 .collect()
         });
-        let behind = starts.partition_point(|start| start.0 <= reference.0);
-        starts[..behind].last().copied()
+        let after = starts.partition_point(|start| start.0 <= reference.0);
+        starts[..after].last().copied()
     }
 }
 
@@ -171,9 +171,9 @@ impl UnitIndex {
 
     /// Units that cover an address, in order of distance of their begin.
     pub(super) fn covering(&self, address: u64) -> impl Iterator<Item = UnitStart> {
-        let behind = self.ranges.partition_point(|range| range.begin <= address);
+        let after = self.ranges.partition_point(|range| range.begin <= address);
         let mut last = None;
-        self.ranges[..behind]
+        self.ranges[..after]
             .iter()
             .rev()
             .take(4 * CANDIDATES)

@@ -66,7 +66,7 @@ struct VariableSearch<'a, 'q, 'b, 'c> {
     by_address: HashMap<u64, Vec<usize>>,
     by_name: HashMap<&'q [u8], Vec<usize>>,
     /// Offsets of the wanted locations, ascending.
-    places: Vec<usize>,
+    locations: Vec<usize>,
     found: Vec<VariableEntries>,
     /// Number of variables not found yet.
     open: usize,
@@ -97,22 +97,23 @@ impl<'a, 'q, 'b, 'c> VariableSearch<'a, 'q, 'b, 'c> {
             }
         }
         let mut found = vec![VariableEntries::default(); wanted.len()];
-        let places = places(unit, |address| {
+        let locations = locations(unit, |address| {
             let wanted = by_address.get(&address);
             wanted.into_iter().flatten().for_each(|index| found[*index].is_located = true);
             wanted.is_some()
         });
         let open = found.len();
-        Self { unit, purse, by_address, by_name, places, found, open }
+        Self { unit, purse, by_address, by_name, locations, found, open }
     }
 
     fn walk(&mut self, depth: WalkDepth) -> Result<(), UnitFailure> {
         let mut cursor = Cursor::new(self.unit.unit, None, 0)?;
         // The walk only moves forward, and so does the next location.
-        let (places, mut next) = (std::mem::take(&mut self.places), 0);
+        let (locations, mut next) = (std::mem::take(&mut self.locations), 0);
         let mut enters = |shape: &EntryShape<'_>, range: Range<usize>| {
-            next += places[next..].iter().take_while(|place| **place < range.start).count();
-            let is_located = places.get(next).is_some_and(|place| *place < range.end);
+            next +=
+                locations[next..].iter().take_while(|location| **location < range.start).count();
+            let is_located = locations.get(next).is_some_and(|location| *location < range.end);
             is_located
                 || match depth {
                     WalkDepth::Located => {
@@ -127,7 +128,7 @@ impl<'a, 'q, 'b, 'c> VariableSearch<'a, 'q, 'b, 'c> {
         {
             self.variable(&mut cursor, at, shape)?;
         }
-        self.places = places;
+        self.locations = locations;
         Ok(())
     }
 
@@ -165,11 +166,11 @@ impl<'a, 'q, 'b, 'c> VariableSearch<'a, 'q, 'b, 'c> {
         for index in matches.into_iter().flatten() {
             let found = &mut self.found[*index];
             let was_open = found.is_open();
-            let place = match variable.location {
+            let location = match variable.location {
                 Some(_) => &mut found.by_location,
                 None => &mut found.by_name,
             };
-            place.get_or_insert(at);
+            location.get_or_insert(at);
             self.open -= usize::from(was_open && !found.is_open());
         }
     }
@@ -217,18 +218,18 @@ const DW_OP_ADDR: u8 = 0x03;
 
 /// Offsets in a unit at which a wanted address is the only operation of an expression,
 /// ascending.
-fn places(unit: UnitRef<'_, '_>, mut is_wanted: impl FnMut(u64) -> bool) -> Vec<usize> {
+fn locations(unit: UnitRef<'_, '_>, mut is_wanted: impl FnMut(u64) -> bool) -> Vec<usize> {
     let root = unit.header.root_offset();
     let Ok(entries) = unit.header.range_from(root..) else { return Vec::new() };
     let address_size = unit.encoding().address_size;
     // The length of the expression, then the operation.
     let needle = [address_size.wrapping_add(1), DW_OP_ADDR];
-    let places = memchr::memmem::find_iter(entries.slice(), &needle).filter(|at| {
+    let locations = memchr::memmem::find_iter(entries.slice(), &needle).filter(|at| {
         let mut operand = entries;
         operand.skip(at + needle.len()).is_ok()
             && operand.read_address(address_size).is_ok_and(&mut is_wanted)
     });
-    places.map(|at| root.0 + at).collect()
+    locations.map(|at| root.0 + at).collect()
 }
 
 #[cfg(test)]
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn symbols_are_traced_back_to_names() {
+    fn names_of_symbols() {
         let names = |symbol| names(symbol).collect::<Vec<_>>();
         assert_eq!(names("netstamp_needed_key"), ["netstamp_needed_key"]);
         assert_eq!(names("descriptor.12"), ["descriptor.12", "descriptor"]);

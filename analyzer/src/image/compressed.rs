@@ -19,7 +19,7 @@ pub enum CompressedError {
     },
     /// The header states more bytes than a section of this size can plausibly hold.
     #[error(
-        "section {name}: {compressed} compressed bytes announce {announced} bytes, more than jlctl inflates ({limit})"
+        "section {name}: expected at most {limit} bytes out of {compressed} compressed bytes, found a header that states {announced}"
     )]
     TooLarge {
         /// Name of the section.

@@ -133,7 +133,7 @@ fn looks_like(data: &[u8]) -> &'static str {
     if data.is_empty() {
         "an empty file"
     } else if data.get(ARM64_IMAGE_MAGIC..ARM64_IMAGE_MAGIC + 4) == Some(b"ARM\x64") {
-        "a raw arm64 kernel Image that ends in its header"
+        "a raw arm64 kernel Image that ends inside its header"
     } else if data.starts_with(&[0x1f, 0x8b]) {
         "gzip data (unpack it first)"
     } else if data.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {

@@ -72,7 +72,7 @@ pub enum ImageError {
     },
     /// The sections of a debug file differ from those of the module that it belongs to.
     #[error(
-        "debug file: expected {expected:#x} bytes in section {name}, as the module has, found {found:#x}: were both made by one build?"
+        "debug file: expected {expected:#x} bytes in section {name}, as in the module, found {found:#x}: are both from one build?"
     )]
     OtherLayout {
         /// Name of the section.
@@ -133,7 +133,7 @@ pub enum ImageFault {
     },
     /// A section of a relocatable file is larger than any section of a real module.
     #[error(
-        "section {name}: expected at most {placed:#x} bytes, found {size:#x}; what lies behind is not read"
+        "section {name}: expected at most {placed:#x} bytes, found {size:#x}; the bytes after these are not read"
     )]
     SectionTooLarge {
         /// Name of the section.
@@ -164,7 +164,7 @@ pub enum ImageFault {
         found: String,
     },
     /// A relocation in the jump table cannot be applied.
-    #[error("relocation {} (type {kind}) at {at}: {error}", name.unwrap_or("of no known name"))]
+    #[error("relocation {} (type {kind}) at {at}: {error}", name.unwrap_or("of unknown name"))]
     Relocation {
         /// The relocated address.
         at: Svma,
@@ -178,7 +178,7 @@ pub enum ImageFault {
     /// Relocations of a debug section cannot be applied.
     #[error(
         "{count} relocation(s) of {section} not applied; the first, {} (type {kind}) at {section}+{at:#x}: {error}",
-        name.unwrap_or("of no known name")
+        name.unwrap_or("of unknown name")
     )]
     Relocations {
         /// Name of the section.
@@ -216,7 +216,7 @@ pub enum ImageFault {
     },
     /// The PE header of a raw image is not readable.
     #[error(
-        "boot image header: expected a PE header at file offset {offset} with sections that lie in the file as in memory, found none; it is not used"
+        "boot image header: expected a PE header at file offset {offset} with sections at the same offsets in the file and in memory, found none; the PE header is not used"
     )]
     PeHeader {
         /// Offset of the PE header in the file.
@@ -232,7 +232,7 @@ pub enum ImageFault {
     },
     /// The load address of a raw image is not known.
     #[error(
-        "nothing says where the kernel lies in memory: all addresses count from the first byte of the file ({reason})"
+        "the load address of the kernel is not known: all addresses count from the first byte of the file ({reason})"
     )]
     NoLoadAddress {
         /// The reason.

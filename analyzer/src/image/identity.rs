@@ -49,7 +49,7 @@ impl<'data> ImageIdentity<'data> {
 
     /// Adds the release that a module's vermagic states.
     pub(super) fn with_vermagic(mut self, sections: &[Section<'data>]) -> Self {
-        self.release = word_behind(sections, ".modinfo", VERMAGIC);
+        self.release = word_after(sections, ".modinfo", VERMAGIC);
         self
     }
 
@@ -92,8 +92,8 @@ fn debug_link<'data>(sections: &[Section<'data>], big_endian: bool) -> Option<De
 
 fn release<'data>(sections: &[Section<'data>], symbols: &Symbols<'data>) -> Option<&'data str> {
     banner_by_symbol(sections, symbols)
-        .or_else(|| word_behind(sections, ".rodata", BANNER))
-        .or_else(|| word_behind(sections, ".modinfo", VERMAGIC))
+        .or_else(|| word_after(sections, ".rodata", BANNER))
+        .or_else(|| word_after(sections, ".modinfo", VERMAGIC))
 }
 
 fn banner_by_symbol<'data>(
@@ -108,7 +108,7 @@ fn banner_by_symbol<'data>(
     })
 }
 
-fn word_behind<'data>(sections: &[Section<'data>], name: &str, key: &[u8]) -> Option<&'data str> {
+fn word_after<'data>(sections: &[Section<'data>], name: &str, key: &[u8]) -> Option<&'data str> {
     let section = sections.iter().find(|section| section.name == name)?;
     let at = memmem::find(section.data, key)?;
     // Programs can contain the text of a banner too, followed by a format.

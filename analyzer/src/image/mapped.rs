@@ -57,14 +57,14 @@ impl MappedFile {
         let file = File::open(path).map_err(io("cannot open"))?;
         let mut map = map_private(&file).map_err(io("cannot map"))?;
         for (offset, bytes) in edits {
-            let place = usize::try_from(offset.0)
+            let target = usize::try_from(offset.0)
                 .ok()
                 .and_then(|start| map.get_mut(start..start.checked_add(bytes.len())?));
-            let Some(place) = place else {
+            let Some(target) = target else {
                 let error = std::io::ErrorKind::UnexpectedEof.into();
-                return Err(io("cannot find bytes to replace in")(error));
+                return Err(io("cannot replace bytes beyond the end")(error));
             };
-            place.copy_from_slice(bytes);
+            target.copy_from_slice(bytes);
         }
         Ok(Self { map: Map::Private(map), ..plain })
     }

@@ -192,7 +192,7 @@ impl<'data> Image<'data> {
     /// The addresses at which the image's relocations write, for many queries.
     #[must_use]
     pub fn relocated_addresses(&self) -> RelocatedAddresses {
-        self.relocations.places()
+        self.relocations.addresses()
     }
 
     /// The slots that the dynamic linker fills with the address of a symbol: the address of

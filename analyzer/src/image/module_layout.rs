@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn externals_are_told_apart(index in 0usize..100_000, offset in -0x8000_0000i64..0x8000_0000) {
+        fn external_addresses_are_unambiguous(index in 0usize..100_000, offset in -0x8000_0000i64..0x8000_0000) {
             let address = external_address(index).wrapping_offset(offset);
             prop_assert_eq!(external_at(address, 100_000), Some((index, offset)));
             prop_assert_eq!(external_at(address, index), None);
@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn sections_are_no_externals(address in 0u64..(1 << 62)) {
+        fn section_addresses_are_not_external(address in 0u64..(1 << 62)) {
             prop_assert_eq!(external_at(Svma(address), 100_000), None);
         }
     }

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_filled_and_odd_types_reported() {
+    fn words_are_filled_and_other_types_reported() {
         let range = AddrRange::sized(Svma(0x100), 16);
         let rela =
             |at, kind, symbol, addend| Rela { at: Svma(at), kind, symbol: Ok(symbol), addend };

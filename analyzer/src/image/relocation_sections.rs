@@ -28,15 +28,15 @@ const SHT_RELR: u32 = 19;
 #[derive(Debug)]
 pub struct RelocatedAddresses {
     /// First bytes, ascending.
-    places: Vec<Svma>,
+    addresses: Vec<Svma>,
 }
 
 impl RelocatedAddresses {
     /// Whether a relocation begins in `range`.
     #[must_use]
     pub fn any_in(&self, range: AddrRange) -> bool {
-        let first = self.places.partition_point(|place| *place < range.start());
-        self.places.get(first).is_some_and(|place| range.contains(*place))
+        let first = self.addresses.partition_point(|address| *address < range.start());
+        self.addresses.get(first).is_some_and(|address| range.contains(*address))
     }
 }
 
@@ -130,17 +130,17 @@ impl<'data> Relocations<'data> {
     }
 
     /// The addresses at which relocations write.
-    pub(super) fn places(&self) -> RelocatedAddresses {
+    pub(super) fn addresses(&self) -> RelocatedAddresses {
         let of_table = |table: &RelaTable<'_>| {
             let base = table.target.start();
             table.offsets().map(move |offset| base.wrapping_add(offset)).collect::<Vec<_>>()
         };
-        let mut places: Vec<Svma> = self.rela.iter().flat_map(of_table).collect();
-        places.extend(self.relr_addresses());
-        if !places.is_sorted() {
-            places.par_sort_unstable();
+        let mut addresses: Vec<Svma> = self.rela.iter().flat_map(of_table).collect();
+        addresses.extend(self.relr_addresses());
+        if !addresses.is_sorted() {
+            addresses.par_sort_unstable();
         }
-        RelocatedAddresses { places }
+        RelocatedAddresses { addresses }
     }
 
     fn relr_addresses(&self) -> impl Iterator<Item = Svma> {
@@ -196,7 +196,7 @@ fn table_of_section<'data>(
     };
     let Some(target) = sections.get(section.info as usize).filter(|_| section.info != 0) else {
         fault(
-            "sh_info to name the section that is relocated",
+            "sh_info to name the relocated section",
             format!("section {} of {}", section.info, sections.len()),
         );
         return None;
@@ -219,7 +219,7 @@ fn table_of_section<'data>(
     if outside > 0 {
         faults.push(ImageFault::RelocationSection {
             name: section.name.to_owned(),
-            expected: "offsets inside the section that is relocated",
+            expected: "offsets inside the relocated section",
             found: format!("{outside} beyond the {size:#x} bytes of {}", target.name),
         });
     }

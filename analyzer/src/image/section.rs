@@ -95,8 +95,8 @@ impl SectionIndex {
     /// The section that covers `address`.  If damaged headers make several do so, the one that
     /// starts last.
     pub(super) fn find(&self, address: Svma) -> Option<SectionId> {
-        let behind = self.pieces.partition_point(|(start, _)| *start <= address);
-        self.pieces[..behind].last().and_then(|(_, section)| *section)
+        let after = self.pieces.partition_point(|(start, _)| *start <= address);
+        self.pieces[..after].last().and_then(|(_, section)| *section)
     }
 
     /// Neighbouring sections, in address order, that overlap.

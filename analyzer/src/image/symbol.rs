@@ -277,9 +277,9 @@ impl AddressIndex {
     /// The innermost symbol with a size around `address`, or else the nearest symbol without a
     /// size before it in the same section.
     fn covering(&self, table: &Symbols<'_>, address: Svma) -> Option<SymbolOffset> {
-        let behind = self.by_start.partition_point(|(start, ..)| *start <= address);
+        let after = self.by_start.partition_point(|(start, ..)| *start <= address);
         let mut nearest_unsized = None;
-        for (start, highest_end, symbol) in self.by_start[..behind].iter().rev().take(NESTING) {
+        for (start, highest_end, symbol) in self.by_start[..after].iter().rev().take(NESTING) {
             let (size, offset) = (table.get(*symbol).size, address.0 - start.0);
             let found = SymbolOffset { symbol: *symbol, offset };
             if offset < size {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_goes_before_what_a_compiler_merged_it_into() {
+    fn a_variable_is_preferred_to_a_merged_object() {
         use SymbolKind::Object;
         let table = table(&[
             (".L_MergedGlobals", 0x100, 0x60, Object, Binding::Local),

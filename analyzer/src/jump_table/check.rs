@@ -29,9 +29,9 @@ pub(super) fn check_site(
     mut found: impl FnMut(Defect),
 ) {
     let code = entry.code;
-    match place(image, code) {
+    match content_at(image, code) {
         AddressContent::Code => {}
-        found_place => found(Defect::SiteNotExecutable { code, found: found_place }),
+        content => found(Defect::SiteNotExecutable { code, found: content }),
     }
     if let Some(defect) = check_insn(entry, site, key) {
         found(defect);
@@ -78,21 +78,21 @@ fn check_key(image: &Image<'_>, code: Svma, key: &Key, mut found: impl FnMut(Def
         return;
     }
     let section = image.section_at(key.address).map(|id| image.section(id));
-    let place = match section {
+    let content = match section {
         Some(section) if section.is_data() => {
             key.enabled().is_none().then_some(AddressContent::EndOfSection)
         }
-        _ => Some(place(image, key.address)),
+        _ => Some(content_at(image, key.address)),
     };
-    if let Some(place) = place {
-        found(Defect::KeyNotInData { code, key: key.address, found: place });
+    if let Some(content) = content {
+        found(Defect::KeyNotInData { code, key: key.address, found: content });
     }
     if !key.address.is_aligned(StaticKey::ALIGN as u64) {
         found(Defect::KeyMisaligned { code, key: key.address, align: StaticKey::ALIGN });
     }
 }
 
-fn place(image: &Image<'_>, address: Svma) -> AddressContent {
+fn content_at(image: &Image<'_>, address: Svma) -> AddressContent {
     match image.section_at(address).map(|id| image.section(id)) {
         None => AddressContent::Nowhere,
         Some(section) if section.is_executable() => AddressContent::Code,

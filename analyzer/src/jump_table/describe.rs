@@ -60,7 +60,7 @@ impl KeyDescriptions {
             keys.iter().map(|key| kind(&classifier, image, key, None)).collect();
         let mut described = Self { kinds, ..Self::default() };
         let objects = match debug {
-            Some(debug) => described.look_up(image, keys, sites, debug),
+            Some(debug) => described.look_up_objects(image, keys, sites, debug),
             None => vec![None; keys.len()],
         };
         described.types = objects
@@ -79,7 +79,7 @@ impl KeyDescriptions {
     }
 
     /// The object of each key, if it is needed and known.
-    fn look_up(
+    fn look_up_objects(
         &mut self,
         image: &Image<'_>,
         keys: &[Key],
@@ -107,8 +107,8 @@ impl KeyDescriptions {
         self.faults = found.faults;
         let mut objects = vec![None; keys.len()];
         for (group, path) in groups.iter().zip(found.paths) {
-            for (place, at) in group.iter().enumerate() {
-                objects[*at] = path.as_ref().map(|path| KeyObject::new(path, place == 0));
+            for (rank, at) in group.iter().enumerate() {
+                objects[*at] = path.as_ref().map(|path| KeyObject::new(path, rank == 0));
             }
         }
         objects

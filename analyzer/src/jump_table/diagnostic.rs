@@ -62,7 +62,7 @@ pub enum Defect {
     },
     /// JT004
     #[error(
-        "site {code}: key {key} is {} and the branch {}, which demands a {}; found a {}",
+        "site {code}: key {key} is {} and the branch {}, which requires a {}; found a {}",
         if *on { "on" } else { "off" },
         if *likely { "likely" } else { "unlikely" },
         if *found_jump { "NOP" } else { "branch" },
@@ -122,7 +122,7 @@ pub enum Defect {
     },
     /// JT010
     #[error(
-        "table: expected a multiple of {entry_size} bytes, found {size:#x}: the last {rest} bytes are no entry"
+        "table: expected a multiple of {entry_size} bytes, found {size:#x}: the last {rest} bytes are not an entry"
     )]
     OddSize {
         /// Size of an entry in bytes.
@@ -164,7 +164,7 @@ pub enum Defect {
     },
     /// JT014
     #[error(
-        "key {key}: defined {}, but `enabled` is {enabled}, and not all of its sites follow that",
+        "key {key}: defined {}, but `enabled` is {enabled}, and not all of its sites agree",
         if *initially_true { "true" } else { "false" }
     )]
     KeyHalfFlipped {
@@ -177,7 +177,7 @@ pub enum Defect {
     },
     /// JT015
     #[error(
-        "table: expected entries that point into code and data, found none among {tried} in either layout; taken for {entry_size}-byte entries"
+        "table: expected entries that point into code and data, found none among {tried} in either layout; read as {entry_size}-byte entries"
     )]
     LayoutUnclear {
         /// Number of entries tried.
@@ -205,8 +205,8 @@ pub enum Defect {
     },
     /// JT018
     #[error(
-        "table: the kernel's own symbols say {named}; by structure it is {}",
-        scanned.map_or_else(|| "nowhere".to_owned(), |range| range.to_string())
+        "table: the kernel's own symbols state {named}; a scan by structure finds {}",
+        scanned.map_or_else(|| "nothing".to_owned(), |range| range.to_string())
     )]
     SymbolsDisagree {
         /// The range that the symbols state; it is the one that is read.
@@ -230,7 +230,7 @@ pub enum Defect {
     #[error(
         "key object {symbol}: expected one file of the set to define it, found {}{}",
         files.join(" and "),
-        if *more == 0 { String::new() } else { format!("; so are {more} more") }
+        if *more == 0 { String::new() } else { format!("; the same holds for {more} more") }
     )]
     DefinedTwice {
         /// The symbol.

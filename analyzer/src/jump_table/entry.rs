@@ -66,16 +66,16 @@ impl JumpEntry {
     }
 
     fn static_keys(image: &Image<'_>, address: Svma, bytes: &[u8]) -> Option<Self> {
-        let place = |at: usize| {
+        let resolved = |at: usize| {
             let displacement = image.u64_from(bytes.get(at..)?)?;
             Some(address.wrapping_add(at as u64).wrapping_add(displacement))
         };
         // The assembler adds the flag to the key's address before it subtracts the field's
         // address, and the crate extracts the flag from the sum.
-        let key = place(AbsoluteEntry::KEY)?;
+        let key = resolved(AbsoluteEntry::KEY)?;
         Some(Self {
-            code: place(AbsoluteEntry::CODE)?,
-            target: place(AbsoluteEntry::TARGET)?,
+            code: resolved(AbsoluteEntry::CODE)?,
+            target: resolved(AbsoluteEntry::TARGET)?,
             key: Svma(key.0 & !ENTRY_BRANCH),
             branch: key.0 & ENTRY_BRANCH != 0,
             init: false,
@@ -83,15 +83,15 @@ impl JumpEntry {
     }
 
     fn relative(image: &Image<'_>, address: Svma, bytes: &[u8]) -> Option<Self> {
-        let half = |at: usize| {
+        let resolved = |at: usize| {
             let displacement = image.u32_from(bytes.get(at..)?)?.cast_signed();
             Some(address.wrapping_add(at as u64).wrapping_offset(displacement.into()))
         };
         let key = image.u64_from(bytes.get(RelativeEntry::KEY..)?)?;
         let key_field = address.wrapping_add(RelativeEntry::KEY as u64);
         Some(Self {
-            code: half(RelativeEntry::CODE)?,
-            target: half(RelativeEntry::TARGET)?,
+            code: resolved(RelativeEntry::CODE)?,
+            target: resolved(RelativeEntry::TARGET)?,
             // The flags are cleared before the field's address is added.
             key: key_field.wrapping_add(key & !ENTRY_FLAGS),
             branch: key & ENTRY_BRANCH != 0,

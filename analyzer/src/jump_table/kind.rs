@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_kinds() {
+    fn kinds_by_name() {
         for (symbol, expected) in [
             ("__tracepoint_kmalloc", KeyKind::Tracepoint),
             ("__UNIQUE_ID_ddebug419.14", KeyKind::DynamicDebug),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_type_decides_against_the_name() {
+    fn a_known_type_overrides_the_name() {
         let symbol = Some("__tracepoint_fake");
         let object_type = Some("struct tracepoint");
         let holder = Holder { symbol, object_type, ..Holder::default() };
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_and_bounds_tell_descriptors() {
+    fn descriptors_by_section_and_bounds() {
         let of_section = |section| kind(Holder { section: Some(section), ..Holder::default() });
         assert_eq!(of_section("__dyndbg"), KeyKind::DynamicDebug);
         assert_eq!(of_section("__verbose"), KeyKind::DynamicDebug);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_reports_lead_back() {
+    fn names_in_reports_round_trip() {
         for kind in KeyKind::ALL {
             assert_eq!(KeyKind::from_name(kind.name()), Some(kind));
         }

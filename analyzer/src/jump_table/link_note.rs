@@ -23,13 +23,13 @@ fn read<'data>(image: &Image<'data>) -> Option<HashMap<Svma, &'data str>> {
     let descriptor = section.data.get(at..)?.get(..Linked::SIZE)?;
     let start = section.range.start().wrapping_add(at as u64);
     let field = |offset: usize| u64_at(descriptor, offset);
-    let place =
+    let address_at =
         |offset: usize| Some(start.wrapping_add(offset as u64).wrapping_add(field(offset)?));
     let count = field(offset_of!(Linked, names_count))?;
-    let table_at = place(offset_of!(Linked, names))?;
+    let table_at = address_at(offset_of!(Linked, names))?;
     let table = image.read(table_at, count.checked_mul(Name::SIZE as u64)?).ok()?;
     let text_len = field(offset_of!(Linked, text_len))?;
-    let text = image.read(place(offset_of!(Linked, text))?, text_len).ok()?;
+    let text = image.read(address_at(offset_of!(Linked, text))?, text_len).ok()?;
     decode(table, table_at, text)
 }
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_names_nothing() {
+    fn a_damaged_note_yields_no_names() {
         let text = [b"name".as_slice(), &[0xff]].concat();
         for table in [
             entry(0, 3, 3),

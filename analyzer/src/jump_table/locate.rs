@@ -65,7 +65,7 @@ pub enum LocateError {
     },
     /// The image has no symbols that could name a table, and no data that look like one.
     #[error(
-        "no jump table found: the image has no symbols {START_SYMBOL} and {STOP_SYMBOL} and no section {SECTION}, and none of its {searched:#x} bytes of data are at least {MIN_CHAIN} entries in a row that lead to a NOP or a branch and to a key (the most are {longest}); use an image with symbols, such as vmlinux of a debug package"
+        "no jump table found: the image has no symbols {START_SYMBOL} and {STOP_SYMBOL} and no section {SECTION}, and its {searched:#x} bytes of data contain no run of at least {MIN_CHAIN} entries that lead to a NOP or a branch and to a key (the longest run has {longest}); use an image with symbols, such as vmlinux of a debug package"
     )]
     NoChain {
         /// Number of bytes searched.
@@ -91,7 +91,7 @@ pub enum LocateError {
     },
     /// No relocation fills the table of a relocatable file.
     #[error(
-        "no jump table: expected relocations for the {size:#x} bytes of {SECTION}, found none; a relocatable file (ET_REL) states its table in them alone: was it stripped of them?"
+        "no jump table: expected relocations for the {size:#x} bytes of {SECTION}, found none; the table of a relocatable file (ET_REL) consists of relocations: were they stripped?"
     )]
     NoRelocations {
         /// Size of the section in bytes.

@@ -75,9 +75,9 @@ impl KeyName {
             Some((file, rest)) if !rest.starts_with(':') => (Some(file), rest),
             _ => (None, left),
         };
-        let (symbol, place) = rest.split_at(rest.find('+').unwrap_or(rest.len()));
+        let (symbol, location) = rest.split_at(rest.find('+').unwrap_or(rest.len()));
         let path = demangled(symbol);
-        let (mut full, mangled) = spell(symbol, path.as_deref(), place);
+        let (mut full, mangled) = spell(symbol, path.as_deref(), location);
         let unqualified = file.map_or(0, |file| {
             full.insert_str(0, &format!("{file}:"));
             file.len() + 1

@@ -168,16 +168,16 @@ impl<'a, 'data> TableSearch<'a, 'data> {
 
     /// Rejects nearly all positions with a few instructions.
     fn may_be_relative(&self, at: u64, entry: &[u8]) -> bool {
-        let half = |field: usize| {
+        let resolved = |field: usize| {
             let displacement = self.image.u32_from(entry.get(field..)?)?.cast_signed();
             Some(at.wrapping_add(field as u64).wrapping_add_signed(displacement.into()))
         };
-        let Some(code) = half(RelativeEntry::CODE) else { return false };
+        let Some(code) = resolved(RelativeEntry::CODE) else { return false };
         // A displacement of 0 is typical of zeros.
         if code == at || !self.is_code(code) {
             return false;
         }
-        let Some(target) = half(RelativeEntry::TARGET) else { return false };
+        let Some(target) = resolved(RelativeEntry::TARGET) else { return false };
         self.is_code(target) && code.abs_diff(target) < FARTHEST
     }
 
@@ -205,12 +205,12 @@ impl<'a, 'data> TableSearch<'a, 'data> {
         let is_object = |section: &Section<'_>| {
             section.is_data() && section.range.contains_bytes(entry.key, size)
         };
-        let is_placed = in_code(entry.code)
+        let is_plausible = in_code(entry.code)
             && in_code(entry.target)
             && entry.code != entry.target
             && entry.key.is_aligned(StaticKey::ALIGN as u64)
             && section(entry.key).is_some_and(is_object);
-        if !is_placed {
+        if !is_plausible {
             return false;
         }
         let bytes = image.read_up_to(entry.code, arch.max_insn_bytes() as u64).unwrap_or_default();

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_of_sites() {
+    fn special_sites() {
         for (section, function, special) in [
             (".text", "schedule", None),
             (".text.unlikely", "schedule.cold", None),

@@ -187,7 +187,7 @@ fn deeply_nested_entries_terminate() {
 #[test]
 fn a_compression_bomb_is_refused() {
     for (bytes, wanted) in [
-        (debug::compression_bomb(), "announce 1125899906842624 bytes, more than jlctl inflates"),
+        (debug::compression_bomb(), "found a header that states 1125899906842624"),
         (debug::compressed_truncated(), "section .debug_"),
     ] {
         let sections = Image::parse_sections(&bytes).expect("the sections can be read");

@@ -157,7 +157,7 @@ fn a_debug_file_of_another_size_is_refused() {
     assert!(matches!(error, ImageError::OtherLayout { .. }));
     assert_eq!(
         error.to_string(),
-        "debug file: expected 0x40 bytes in section .init.text, as the module has, found 0x50: were both made by one build?"
+        "debug file: expected 0x40 bytes in section .init.text, as in the module, found 0x50: are both from one build?"
     );
     let directory = tempfile::tempdir().unwrap();
     let (path, roots) = install(directory.path(), &module, "lib/modules", "demo.ko", &debug);
@@ -271,11 +271,11 @@ fn relocations_that_cannot_be_applied_are_counted() {
     for ((linked, bytes), wanted) in [
         (
             extra(0, 0x3fff, 0),
-            "of no known name (type 16383) at .debug_info+0x0: expected a type that fills a word of data",
+            "of unknown name (type 16383) at .debug_info+0x0: expected a type that fills a word of data",
         ),
         (
             extra(8, 257, 0x00ff_ffff),
-            "R_AARCH64_ABS64 (type 257) at .debug_info+0x8: expected an index into the symbol table, found 16777215, which is behind its end",
+            "R_AARCH64_ABS64 (type 257) at .debug_info+0x8: expected an index into the symbol table, found 16777215, which is beyond its end",
         ),
         (
             extra(1 << 40, 257, 0),

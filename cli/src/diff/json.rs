@@ -147,7 +147,7 @@ fn pair<'a>(
         (changes.enabled, "enabled"),
         (changes.kind, "kind"),
         (changes.storage, "storage"),
-        (changes.place, "place"),
+        (changes.position, "place"),
         (pair.sites.is_different(), "sites"),
     ];
     let SiteChanges { moved, turned, removed, added } = SiteChanges::new(comparison, pair);

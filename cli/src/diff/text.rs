@@ -217,7 +217,7 @@ impl<'a> Report<'a> {
 
     /// Elements of arrays that have another index, and members that moved.
     fn places(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
-        let pairs = self.pairs(|pair| pair.changes.place);
+        let pairs = self.pairs(|pair| pair.changes.position);
         page.list("At another place in their object", &pairs, |pair| self.name(pair))
     }
 
@@ -259,7 +259,7 @@ impl<'a> Report<'a> {
         if pair.identity.is_renamed() {
             return format!("{} → {}", printable(&a.name), printable(&b.name));
         }
-        if pair.changes.place && of_a.holder == of_b.holder {
+        if pair.changes.position && of_a.holder == of_b.holder {
             return format!("{} → {}", printable(&a.name), printable(of_b.path));
         }
         // A number says nothing; the function does.

@@ -103,7 +103,7 @@ impl Totals {
             (changes.enabled && !changes.initial, &mut keys.enabled_alone),
             (changes.kind, &mut keys.kind),
             (changes.storage, &mut keys.storage),
-            (changes.place, &mut keys.place),
+            (changes.position, &mut keys.place),
             (pair.sites.is_different(), &mut keys.sites),
         ] {
             *count += usize::from(is);

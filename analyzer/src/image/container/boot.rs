@@ -91,12 +91,18 @@ impl Field {
         let start = usize::try_from(self.base + self.value).ok().filter(|start| *start < len);
         let Some(start) = start else {
             let room = (len as u64).saturating_sub(self.base);
-            return Err(fault(self, format!("an offset below the {room:#x} bytes that follow")));
+            return Err(fault(
+                self,
+                format!("an offset below {room:#x}, the number of bytes that follow"),
+            ));
         };
         let room = len - start;
         match usize::try_from(size.value) {
             Ok(size) if size > 0 && size <= room => Ok(start..start + size),
-            _ => Err(fault(size, format!("a size from 1 to the {room:#x} bytes that are there"))),
+            _ => Err(fault(
+                size,
+                format!("a size from 1 to {room:#x}, the number of bytes that follow"),
+            )),
         }
     }
 }

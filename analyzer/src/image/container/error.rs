@@ -48,11 +48,11 @@ impl fmt::Display for UnpackProgress {
 pub enum ContainerFault {
     /// The data end before the stream does.
     #[error(
-        "expected the stream to go on, found the end of the data ({0}): the file was cut off, get it again"
+        "expected more of the stream, found the end of the data ({0}): the file is truncated, get it again"
     )]
     Truncated(UnpackProgress),
     /// The data are not a valid stream, or a checksum differs.
-    #[error("expected sound compressed data, found: {found} ({progress}): get the file again")]
+    #[error("expected valid compressed data, found: {found} ({progress}): get the file again")]
     Damaged {
         /// How far unpacking got.
         progress: UnpackProgress,
@@ -61,7 +61,7 @@ pub enum ContainerFault {
     },
     /// The unpacked data exceed the limit.
     #[error(
-        "expected at most {limit} bytes in all layers, found more ({progress}): if this is no decompression bomb, unpack the file first"
+        "expected at most {limit} bytes in all layers, found more ({progress}): unless this is a decompression bomb, unpack the file first"
     )]
     TooLarge {
         /// How far unpacking got.
@@ -80,7 +80,7 @@ pub enum ContainerFault {
         limit: u64,
     },
     /// The operating system provides no more memory.
-    #[error("expected memory to unpack into, found none left ({0}): unpack the file first")]
+    #[error("expected memory for the unpacked data, found none left ({0}): unpack the file first")]
     OutOfMemory(UnpackProgress),
     /// The file has too many consecutive streams.
     #[error(
@@ -100,7 +100,7 @@ pub enum ContainerFault {
     },
     /// A known format that jlctl does not unpack.
     #[error(
-        "expected gzip, xz, lzma, zstd or no compression, found {format}: unpack it with {tool} first (out of a boot image, with scripts/extract-vmlinux of the kernel's source)"
+        "expected gzip, xz, lzma, zstd or no compression, found {format}: unpack it with {tool} first (for a boot image, use scripts/extract-vmlinux of the kernel's source)"
     )]
     Unsupported {
         /// Name of the format.

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_more_is_not_and_memory_stays_bounded() {
+    fn an_excess_is_refused_and_memory_stays_bounded() {
         for (limit, stated) in [(0, None), (1, Some(1)), (100_000, None), (100_000, Some(1 << 40))]
         {
             let (output, filled) = fill(limit, u64::MAX, stated);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stated_is_kept_free_only_if_plausible() {
+    fn a_stated_size_is_reserved_only_if_plausible() {
         assert_eq!(Output::new(1 << 30, 1000, Some(16_000)).bytes.capacity(), 16_001);
         assert_eq!(Output::new(1 << 30, 1000, Some(16_001)).bytes.capacity(), 0);
         assert_eq!(Output::new(9_999, 1000, Some(16_000)).bytes.capacity(), 10_000);

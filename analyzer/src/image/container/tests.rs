@@ -37,7 +37,7 @@ fn demand(data: &[u8], layers: &[Layer], bytes: &[u8], trailing: u64) {
 }
 
 #[test]
-fn what_is_not_wrapped_is_borrowed() {
+fn plain_images_are_borrowed() {
     let mut arm64_image = vec![0; 0x2000];
     arm64_image[..2].copy_from_slice(b"MZ");
     arm64_image[0x38..0x3c].copy_from_slice(b"ARM\x64");
@@ -81,7 +81,7 @@ fn streams_in_a_row_are_one_file() {
 }
 
 #[test]
-fn what_follows_is_counted() {
+fn trailing_bytes_are_counted() {
     for (layer, data) in packed() {
         demand(&[&data[..], b"\0\0garbage"].concat(), &[layer], &image(), 9);
         // Only the build of a boot image appends the size.
@@ -113,7 +113,7 @@ fn boot_images_hold_their_payload_in_any_compression() {
 }
 
 #[test]
-fn boot_images_that_lie_are_refused() {
+fn boot_images_with_invalid_headers_are_refused() {
     let zboot = wrap::zboot(&wrap::gzip(b"kernel"), "gzip");
     let bz_image = wrap::bz_image(&wrap::gzip(b"kernel"), 27);
     let lies: [(&[u8], Layer, usize, u32, &str); 7] = [
@@ -144,7 +144,7 @@ fn boot_images_that_lie_are_refused() {
 }
 
 #[test]
-fn compressions_that_are_not_read_are_named() {
+fn unsupported_compressions_are_named() {
     let bzip2 = b"BZh91AY&SYrest";
     let lzo = b"\x89LZO\0\r\n\x1a\nrest";
     let data = [b"\x02\x21\x4c\x18rest", b"\x04\x22\x4d\x18rest", &bzip2[..], lzo];
@@ -160,7 +160,7 @@ fn compressions_that_are_not_read_are_named() {
 }
 
 #[test]
-fn every_cut_is_noticed() {
+fn every_truncation_is_reported() {
     for (layer, data) in packed() {
         // The length of the signature.
         let known = if layer == Layer::Lzma { 14 } else { 6 };
@@ -179,8 +179,8 @@ fn every_cut_is_noticed() {
     let error = unwrap(&twice[..twice.len() - 1], Limits::default()).expect_err("one is missing");
     assert_eq!(
         error.to_string(),
-        "gzip: expected the stream to go on, found the end of the data (at byte 45 of 45, 6 bytes \
-         unpacked): the file was cut off, get it again"
+        "gzip: expected more of the stream, found the end of the data (at byte 45 of 45, 6 bytes \
+         unpacked): the file is truncated, get it again"
     );
 }
 
@@ -240,7 +240,7 @@ fn bombs_fail_fast() {
 }
 
 #[test]
-fn layers_and_streams_without_end_are_refused() {
+fn too_many_layers_and_streams_are_refused() {
     let layers = |count| (0..count).fold(b"x".to_vec(), |inner, _| wrap::gzip(&inner));
     assert_eq!(*unwrap(&layers(8), Limits::default()).expect("8 layers").bytes, *b"x");
     let (found, many) = fault(&layers(9), Limits::default());

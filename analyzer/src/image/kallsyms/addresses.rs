@@ -44,7 +44,7 @@ pub(super) struct AddressTable {
     /// Offset of `kallsyms_seqs_of_names`.
     pub(super) sequence_at: Option<usize>,
     /// Whether the table follows the tokens (Linux 6.4).
-    pub(super) is_behind_tokens: bool,
+    pub(super) is_after_tokens: bool,
 }
 
 impl AddressTable {
@@ -57,14 +57,14 @@ impl AddressTable {
         let gap = Gap::read(names, tokens)?;
         let mut tables = Self::before(names, gap);
         if gap == Gap::Padding {
-            tables.extend(Self::behind(names.count, tokens.end));
+            tables.extend(Self::after(names.count, tokens.end));
         }
         tables.retain(|table| table.is_sound(bytes));
         if tables.is_empty() {
             return Err(KallsymsError::NoAddresses {
                 count: names.count,
                 before: offset(names.count_at),
-                behind: offset(tokens.end),
+                after: offset(tokens.end),
             });
         }
         Ok(tables)
@@ -76,35 +76,28 @@ impl AddressTable {
             Gap::Padding => None,
             Gap::Sequence(at) => Some(at),
         };
-        let (count, is_behind_tokens) = (names.count, false);
+        let (count, is_after_tokens) = (names.count, false);
         let mut tables = Vec::new();
         let base_at = names.count_at.checked_sub(8);
         let size = count.saturating_mul(4).next_multiple_of(8);
         if let Some(start) = base_at.and_then(|at| at.checked_sub(size)) {
             for encoding in [AddressEncoding::Offsets, AddressEncoding::OffsetsAbsolutePercpu] {
-                tables.push(Self {
-                    encoding,
-                    start,
-                    count,
-                    base_at,
-                    sequence_at,
-                    is_behind_tokens,
-                });
+                tables.push(Self { encoding, start, count, base_at, sequence_at, is_after_tokens });
             }
         }
         if let Some(start) = names.count_at.checked_sub(count.saturating_mul(8)) {
             let encoding = AddressEncoding::Addresses;
             let base_at = None;
-            tables.push(Self { encoding, start, count, base_at, sequence_at, is_behind_tokens });
+            tables.push(Self { encoding, start, count, base_at, sequence_at, is_after_tokens });
         }
         tables
     }
 
     /// The possible locations after the tokens.
-    fn behind(count: usize, tokens_end: usize) -> Vec<Self> {
+    fn after(count: usize, tokens_end: usize) -> Vec<Self> {
         let start = tokens_end;
         let base = start + count.saturating_mul(4).next_multiple_of(8);
-        let places = [
+        let tables = [
             (AddressEncoding::Offsets, Some(base), base + 8),
             (AddressEncoding::OffsetsAbsolutePercpu, Some(base), base + 8),
             (AddressEncoding::Addresses, None, start + count.saturating_mul(8)),
@@ -116,9 +109,9 @@ impl AddressTable {
             count,
             base_at,
             sequence_at: Some(sequence),
-            is_behind_tokens: true,
+            is_after_tokens: true,
         };
-        places.map(table).into()
+        tables.map(table).into()
     }
 
     /// The addresses.  `base` is the value of the base or, for place-relative addresses, the
@@ -138,11 +131,11 @@ impl AddressTable {
             }
             AddressEncoding::PlaceRelative => {
                 let first = base.wrapping_add(self.start as u64);
-                let places = (0u64..).map(|index| first.wrapping_add(index * 4));
-                let relative = |(offset, place): (u32, u64)| {
-                    place.wrapping_add_signed(offset.cast_signed().into())
+                let locations = (0u64..).map(|index| first.wrapping_add(index * 4));
+                let relative = |(offset, location): (u32, u64)| {
+                    location.wrapping_add_signed(offset.cast_signed().into())
                 };
-                offsets.zip(places).map(relative).collect()
+                offsets.zip(locations).map(relative).collect()
             }
         }
     }

@@ -37,7 +37,7 @@ pub(super) struct ResolvedAddresses {
 }
 
 /// The addresses of the symbols in `table`.  `name` gives their names by index.
-pub(super) fn place<'names>(
+pub(super) fn resolve<'names>(
     image: FlatImage<'_>,
     bytes: Bytes<'_>,
     table: AddressTable,
@@ -133,9 +133,9 @@ fn banner<'names>(
 ) -> Option<Svma> {
     let object = named(addresses, name, &["linux_banner"]).next()?;
     let heads: Vec<u64> = named(addresses, name, &HEADS).collect();
-    let places = memmem::find_iter(bytes.all(), BANNER).take(MOST_BANNERS);
-    places
-        .filter_map(|place| object.checked_sub(place as u64))
+    let offsets = memmem::find_iter(bytes.all(), BANNER).take(MOST_BANNERS);
+    offsets
+        .filter_map(|offset| object.checked_sub(offset as u64))
         .find(|load| load.is_multiple_of(PAGE) && heads.contains(load))
         .map(Svma)
 }

@@ -29,7 +29,7 @@ pub enum KallsymsError {
     },
     /// No names before the markers.
     #[error(
-        "kallsyms: expected compressed names, preceded by their number, that lie as the {markers} markers at {at} say; found none"
+        "kallsyms: expected compressed names, preceded by their number, at the offsets that the {markers} markers at {at} state; found none"
     )]
     NoNames {
         /// Start of the markers.
@@ -49,7 +49,7 @@ pub enum KallsymsError {
     },
     /// No addresses in any known order of the tables.
     #[error(
-        "kallsyms: expected {count} ascending offsets or addresses before the number of names at {before} or behind the token index at {behind}, found neither"
+        "kallsyms: expected {count} ascending offsets or addresses before the number of names at {before} or after the token index at {after}, found neither"
     )]
     NoAddresses {
         /// Number of symbols.
@@ -57,7 +57,7 @@ pub enum KallsymsError {
         /// Start of `kallsyms_num_syms`.
         before: FileOffset,
         /// First byte after `kallsyms_token_index`.
-        behind: FileOffset,
+        after: FileOffset,
     },
     /// `kallsyms_seqs_of_names` contradicts the names.
     #[error(
@@ -75,7 +75,7 @@ pub enum KallsymsError {
     },
     /// The bytes between markers and tokens are neither padding nor a sequence of names.
     #[error(
-        "kallsyms: expected the token table or {expected} bytes of kallsyms_seqs_of_names behind the markers at {at}, found {found} bytes"
+        "kallsyms: expected the token table or {expected} bytes of kallsyms_seqs_of_names after the markers at {at}, found {found} bytes"
     )]
     Gap {
         /// First byte after the markers.

@@ -113,7 +113,10 @@ impl CompressedNames {
                 return Err(error("a kind and at most 512 bytes", size));
             };
             if size == 0 || size >= LONGEST_NAME || pool.len() > most {
-                return Err(error("a kind and 1 to 511 bytes, 16 for each compressed one", size));
+                return Err(error(
+                    "a kind and 1 to 511 bytes, at most 16 for each compressed byte",
+                    size,
+                ));
             }
             let start = u32::try_from(start).map_err(|_| error("below 4 GiB", start))?;
             names.push(ExpandedName { kind, start, length });

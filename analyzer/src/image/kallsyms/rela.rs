@@ -134,8 +134,9 @@ impl<'data> RelativeRelocations<'data> {
             .collect();
         rated.sort_unstable_by_key(|(rating, _)| *rating);
         let (rating, place) = rated.pop()?;
-        let rival =
-            rated.iter().any(|(other, other_place)| *other == rating && *other_place != place);
+        let rival = rated
+            .iter()
+            .any(|(other, other_placement)| *other == rating && *other_placement != place);
         (!rival).then_some(place)
     }
 
@@ -174,10 +175,10 @@ fn rate(place: Placement, evidence: PlacementEvidence<'_>, samples: &[u64]) -> (
 fn runs(bytes: Bytes<'_>, kind: u64) -> Vec<(usize, usize)> {
     let pattern = if bytes.is_big_endian() { kind.to_be_bytes() } else { kind.to_le_bytes() };
     let mut runs = Vec::new();
-    let mut behind = 0;
+    let mut after = 0;
     for place in memmem::find_iter(bytes.all(), &pattern) {
         let Some(start) = place.checked_sub(8) else { continue };
-        if start < behind || !start.is_multiple_of(8) {
+        if start < after || !start.is_multiple_of(8) {
             continue;
         }
         let more = (start + RECORD..).step_by(RECORD);
@@ -186,7 +187,7 @@ fn runs(bytes: Bytes<'_>, kind: u64) -> Vec<(usize, usize)> {
         let count = if bytes.u64(start + count * RECORD - 8).is_some() { count } else { count - 1 };
         if count >= FEWEST {
             runs.push((start, count));
-            behind = start + count * RECORD;
+            after = start + count * RECORD;
         }
     }
     runs

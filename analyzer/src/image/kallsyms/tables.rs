@@ -195,7 +195,7 @@ impl Tables {
     /// Resolves the addresses of the symbols, as far as the image determines them.
     fn placed(self, image: FlatImage<'_>, bytes: Bytes<'_>) -> Kallsyms {
         let name = |index: usize| self.expanded.get(index).map_or("", |at| name(&self.pool, *at));
-        let placed = base::place(image, bytes, self.addresses, &name);
+        let placed = base::resolve(image, bytes, self.addresses, &name);
         let symbol = |(address, name)| KallsymsSymbol { address: Svma(address), name };
         let addresses = placed.addresses.into_iter();
         Kallsyms {
@@ -218,7 +218,7 @@ impl Tables {
             seqs_of_names: self.addresses.sequence_at.map(offset),
             encoding: self.addresses.encoding,
             marker_size: self.names.markers.width,
-            addresses_last: self.addresses.is_behind_tokens,
+            addresses_last: self.addresses.is_after_tokens,
         }
     }
 }

@@ -16,7 +16,7 @@ const DIGITS: &[u8; 20] = b"0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00";
 /// Index of the first digit.
 const FIRST_DIGIT: usize = b'0' as usize;
 /// Most occurrences that are tried; a kernel has one.
-const MOST_PLACES: usize = 256;
+const MOST_OCCURRENCES: usize = 256;
 /// Offsets in the index have 16 bits.
 const LONGEST_TABLE: usize = 1 << 16;
 
@@ -35,8 +35,8 @@ impl<'data> Tokens<'data> {
     pub(super) fn find(bytes: Bytes<'data>) -> (Vec<Self>, usize) {
         let mut found = Vec::new();
         let mut look_alikes = 0;
-        for place in memmem::find_iter(bytes.all(), DIGITS).take(MOST_PLACES) {
-            match Self::around(bytes, place) {
+        for offset in memmem::find_iter(bytes.all(), DIGITS).take(MOST_OCCURRENCES) {
+            match Self::around(bytes, offset) {
                 Some(tokens) => found.push(tokens),
                 None => look_alikes += 1,
             }

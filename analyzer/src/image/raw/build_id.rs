@@ -48,13 +48,13 @@ fn elf_files(data: &[u8], big_endian: bool) -> Vec<std::ops::Range<usize>> {
     let starts = (0..data.len()).step_by(PAGE).filter(|at| data[*at..].starts_with(b"\x7fELF"));
     let files = starts.filter_map(|start| {
         let header = &data[start..];
-        let half = |at: usize| {
-            let half = *header.get(at..)?.first_chunk()?;
-            Some(if big_endian { u16::from_be_bytes(half) } else { u16::from_le_bytes(half) })
+        let u16_at = |at: usize| {
+            let word = *header.get(at..)?.first_chunk()?;
+            Some(if big_endian { u16::from_be_bytes(word) } else { u16::from_le_bytes(word) })
         };
         let word = *header.get(E_SHOFF..)?.first_chunk()?;
         let sections = if big_endian { u64::from_be_bytes(word) } else { u64::from_le_bytes(word) };
-        let size = u64::from(half(E_SHENTSIZE)?) * u64::from(half(E_SHNUM)?);
+        let size = u64::from(u16_at(E_SHENTSIZE)?) * u64::from(u16_at(E_SHNUM)?);
         let end = usize::try_from(sections.checked_add(size)?).ok()?;
         // A 32-bit file has other offsets: one page of it is excluded.
         let end = if end < header.len() { end.max(PAGE) } else { PAGE };

@@ -102,7 +102,7 @@ impl Header {
             fault(
                 self.flags & !known_flags != 0,
                 "flags",
-                format!("no bits but those of {known_flags:#x}"),
+                format!("no bits outside {known_flags:#x}"),
                 self.flags,
             ),
         ]

@@ -102,7 +102,7 @@ fn placed_kallsyms(
             None => {
                 let symbols = kallsyms.symbols().len();
                 let is_from_places = kallsyms.layout().encoding == AddressEncoding::PlaceRelative;
-                let reason = format!("kallsyms: {symbols} symbols of unknown base");
+                let reason = format!("kallsyms: {symbols} symbols relative to an unknown base");
                 (Some(kallsyms).filter(|_| is_from_places), reason)
             }
         },

@@ -85,22 +85,22 @@ fn by_symbols<'data>(evidence: &RegionEvidence<'_, 'data>) -> Option<Vec<Mark<'d
     };
     let exit_text_end = first(&["__exittext_end"]);
     let init_text_end = first(&["_einittext"]);
-    let behind_init_text = match exit_text_end.or(init_data).or(writable) {
+    let after_init_text = match exit_text_end.or(init_data).or(writable) {
         // If the init text ends earlier, the few data after it count as text.
         Some(_) => (init_text_end, ".exit.text", Code),
         None => (init_text_end, UNKNOWN, Mixed),
     };
     // Linux 5.10 keeps the code for the identity mapping in .text.
-    let behind_text = |at: &u64| *at > text_end;
+    let is_after_text = |at: &u64| *at > text_end;
     let marks = [
         (Some(0), ".head.text", Code),
         (Some(text), ".text", Code),
         (Some(text_end), ".rodata", Data),
         (first(&["__start_rodata"]), ".rodata", Data),
-        (first(&["__idmap_text_start"]).filter(behind_text), ".rodata.text", Code),
-        (first(&["__idmap_text_end"]).filter(behind_text), ".rodata", Data),
+        (first(&["__idmap_text_start"]).filter(is_after_text), ".rodata.text", Code),
+        (first(&["__idmap_text_end"]).filter(is_after_text), ".rodata", Data),
         (first(&["_sinittext"]), ".init.text", Code),
-        behind_init_text,
+        after_init_text,
         (exit_text_end, ".init.data", Data),
         (init_data, ".init.data", Data),
         (writable, ".data", Data),

@@ -10,7 +10,7 @@ fn message() -> Vec<u8> {
 }
 
 #[test]
-fn a_signature_says_who_signed() {
+fn signers_are_read() {
     let file = wrap::sign(MODULE, &message());
     let found = module_signature(&file).expect("it is sound").expect("there is one");
     assert_eq!(found.content_len, MODULE.len() as u64);
@@ -31,7 +31,7 @@ fn a_signature_says_who_signed() {
 }
 
 #[test]
-fn most_files_have_none() {
+fn files_without_a_marker_have_no_signature() {
     let file = wrap::sign(MODULE, &message());
     for file in [&b""[..], MODULE, &file[..file.len() - 1], &[&file[..], b"\n"].concat()] {
         assert_eq!(module_signature(file), Ok(None));
@@ -71,7 +71,7 @@ fn damaged_descriptors_are_faults() {
 }
 
 #[test]
-fn a_damaged_message_leaves_the_sizes() {
+fn a_damaged_message_keeps_the_sizes() {
     let message = message();
     for len in 0..message.len() {
         let file = wrap::sign(MODULE, &message[..len]);

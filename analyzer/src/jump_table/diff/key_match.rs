@@ -44,7 +44,7 @@ impl KeyMatch {
 /// Least overlap, in thousandths, of keys at different offsets in a holder.
 const SHIFTED: u32 = 400;
 /// Added to an overlap for the same offset in the holder, and for the same file.
-const SAME_PLACE: u32 = 250;
+const SAME_POSITION: u32 = 250;
 /// Least similarity, in thousandths, of the names of a renamed key.
 const SIMILAR_NAME: u32 = 500;
 /// Least overlap of keys with similar names, and least sum of overlap and similarity.
@@ -104,13 +104,13 @@ impl KeyFamily<'_> {
     fn finish(mut self, pairs: &mut Vec<Pair>) {
         let is_one = self.in_a.len() == 1 && self.in_b.len() == 1;
         let has_name = !self.a.names[self.in_a[0]].holder.is_empty();
-        if is_one && has_name && self.is_same_place(self.in_a[0], self.in_b[0]) {
+        if is_one && has_name && self.is_same_position(self.in_a[0], self.in_b[0]) {
             self.take(&[(self.in_a[0], self.in_b[0])], KeyMatch::Name);
         } else {
             self.by_everything();
             self.by_signature();
             self.by_functions();
-            self.by_place();
+            self.by_position();
         }
         pairs.append(&mut self.pairs);
     }
@@ -121,7 +121,7 @@ impl KeyFamily<'_> {
         remove(&mut self.in_b, found.iter().map(|pair| pair.1));
     }
 
-    fn is_same_place(&self, a: usize, b: usize) -> bool {
+    fn is_same_position(&self, a: usize, b: usize) -> bool {
         self.a.names[a].path == self.b.names[b].path
     }
 
@@ -144,11 +144,15 @@ impl KeyFamily<'_> {
         };
         let found = equal_pairs(&self.in_a, &self.in_b, |key| placed(a, key), |key| placed(b, key));
         self.take(&found, KeyMatch::Sites);
-        let at_place = |side: &Prepared<'_>, key: usize| {
+        let at_position = |side: &Prepared<'_>, key: usize| {
             Some((side.names[key].path.to_owned(), side.signature(key)?))
         };
-        let found =
-            equal_pairs(&self.in_a, &self.in_b, |key| at_place(a, key), |key| at_place(b, key));
+        let found = equal_pairs(
+            &self.in_a,
+            &self.in_b,
+            |key| at_position(a, key),
+            |key| at_position(b, key),
+        );
         self.take(&found, KeyMatch::Sites);
         let found =
             equal_pairs(&self.in_a, &self.in_b, |key| a.signature(key), |key| b.signature(key));
@@ -167,13 +171,13 @@ impl KeyFamily<'_> {
             let (key_a, key_b) = (self.in_a[a], self.in_b[b]);
             let (name_a, name_b) = (self.a.names[key_a], self.b.names[key_b]);
             let overlap = overlap(shared, of_a[a], of_b[b]);
-            let is_same_place = name_a.path == name_b.path;
+            let is_same_position = name_a.path == name_b.path;
             let is_same_file = name_a.file.is_some() && name_a.file == name_b.file;
-            let bonus = SAME_PLACE * (u32::from(is_same_place) + u32::from(is_same_file));
+            let bonus = SAME_POSITION * (u32::from(is_same_position) + u32::from(is_same_file));
             // The same offset alone is no evidence for a repeated name.
             let is_numbered = name_a.is_numbered || name_b.is_numbered;
-            let is_shifted = overlap >= SHIFTED && (is_same_place || is_same_shape);
-            let is_likely = is_shifted || (is_same_place && !is_numbered);
+            let is_shifted = overlap >= SHIFTED && (is_same_position || is_same_shape);
+            let is_likely = is_shifted || (is_same_position && !is_numbered);
             is_likely.then_some(PairCandidate { score: overlap + bonus, a, b })
         };
         let candidates = sharing(&of_a, &of_b).into_iter().filter_map(candidate).collect();
@@ -182,8 +186,8 @@ impl KeyFamily<'_> {
         self.take(&found, KeyMatch::Sites);
     }
 
-    fn by_place(&mut self) {
-        if self.pairs.iter().any(|(a, b, _)| !self.is_same_place(*a, *b)) {
+    fn by_position(&mut self) {
+        if self.pairs.iter().any(|(a, b, _)| !self.is_same_position(*a, *b)) {
             return;
         }
         let (a, b) = (self.a, self.b);
@@ -198,11 +202,11 @@ impl KeyFamily<'_> {
         let has_name = |side: &Prepared<'_>, key: usize| !side.names[key].is_numbered;
         let in_a: Vec<usize> = is_unique(a, &self.in_a);
         let in_b: Vec<usize> = is_unique(b, &self.in_b);
-        let place = |side: &Prepared<'_>, key: usize| {
+        let position = |side: &Prepared<'_>, key: usize| {
             has_name(side, key)
                 .then(|| (side.names[key].path.to_owned(), side.names[key].file.map(str::to_owned)))
         };
-        let found = equal_pairs(&in_a, &in_b, |key| place(a, key), |key| place(b, key));
+        let found = equal_pairs(&in_a, &in_b, |key| position(a, key), |key| position(b, key));
         self.take(&found, KeyMatch::Position);
     }
 }

@@ -58,25 +58,27 @@ pub struct KeyChanges {
     /// Its kind.
     pub kind: bool,
     /// Its offset in the object that holds it.
-    pub place: bool,
+    pub position: bool,
 }
 
 impl KeyChanges {
     /// Whether anything differs.
     #[must_use]
     pub const fn any(self) -> bool {
-        self.initial || self.enabled || self.storage || self.kind || self.place
+        self.initial || self.enabled || self.storage || self.kind || self.position
     }
 
     fn between(a: &KeyModel<'_>, b: &KeyModel<'_>, identity: KeyMatch) -> Self {
-        let place = NameParts::parse(&a.name).path != NameParts::parse(&b.name).path;
+        let position = NameParts::parse(&a.name).path != NameParts::parse(&b.name).path;
         Self {
             initial: differ(a.initial, b.initial),
             enabled: differ(a.enabled, b.enabled),
             storage: a.storage != b.storage || differ(a.section, b.section),
             kind: differ(a.kind, b.kind),
             // A renamed key is reported as such, and an address is not an offset in an object.
-            place: place && !identity.is_renamed() && !NameParts::parse(&a.name).holder.is_empty(),
+            position: position
+                && !identity.is_renamed()
+                && !NameParts::parse(&a.name).holder.is_empty(),
         }
     }
 }

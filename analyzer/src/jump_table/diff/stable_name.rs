@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_apart() {
+    fn names_are_split() {
         for (text, file, holder, path, is_numbered) in [
             ("key", None, "key", "", false),
             ("___once_key.4", None, "___once_key", "", true),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_lose_what_compilers_append() {
+    fn functions_without_compiler_suffixes() {
         for (name, base) in [
             ("f", "f"),
             ("f.cold", "f"),
