@@ -2,12 +2,10 @@
 
 use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
-use super::units::UnitStarts;
+use super::units::{REFERENCES, Reference, UnitStarts};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwTag, EntriesRaw, Operation, UnitOffset};
 
-/// Most references that are followed from one entry; real chains have two or three.
-const REFERENCES: usize = 16;
 /// Most units that are opened for references from one unit (link-time optimisation).
 const UNITS: usize = 64;
 
@@ -51,13 +49,6 @@ pub(super) struct DebugEntry<'a> {
     has_children: bool,
 }
 
-/// The target of a reference: in the same unit, or anywhere in `.debug_info`.
-#[derive(Debug, Clone, Copy)]
-enum Reference {
-    Here(usize),
-    Anywhere(usize),
-}
-
 /// Reads entries of a unit, and of other units that references lead to.
 pub(super) struct Entries<'a, 'b, 'c> {
     dwarf: &'a Dwarf<'a>,
@@ -89,7 +80,7 @@ impl<'a, 'b, 'c> Entries<'a, 'b, 'c> {
         unit_of(self.dwarf, self.unit, &self.others, id)
     }
 
-    /// The entry at `place`; `None` if there is none.
+    /// The entry at `id`; `None` if there is none.
     pub(super) fn read(&mut self, id: EntryId) -> Result<Option<DebugEntry<'a>>, UnitFailure> {
         self.spend()?;
         let unit = self.unit_of(id);
@@ -310,16 +301,6 @@ impl<'a> DebugEntry<'a> {
                 self.line = number().and_then(|line| u32::try_from(line).ok());
             }
             _ => {}
-        }
-    }
-}
-
-impl Reference {
-    fn of(value: &AttributeValue<Slice<'_>>) -> Option<Self> {
-        match value {
-            AttributeValue::UnitRef(at) => Some(Self::Here(at.0)),
-            AttributeValue::DebugInfoRef(at) => Some(Self::Anywhere(at.0)),
-            _ => None,
         }
     }
 }

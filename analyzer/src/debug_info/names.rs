@@ -2,12 +2,9 @@
 
 use super::budget::{Purse, UnitFailure};
 use super::dwarf::{Dwarf, Slice, Unit, UnitRef};
-use super::units::UnitStarts;
+use super::units::{REFERENCES, Reference, UnitStarts};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DebugInfoOffset, DwLang, UnitOffset};
-
-/// Most references that are followed from one entry; real chains have two or three.
-const REFERENCES: usize = 16;
 
 /// Resolves and caches names within one unit.
 pub(super) struct EntryNames<'a> {
@@ -16,7 +13,7 @@ pub(super) struct EntryNames<'a> {
     unit: &'a Unit<'a>,
     language: Option<DwLang>,
     /// By the target of the reference.
-    known: HashMap<Origin, Option<NameId>>,
+    known: HashMap<Reference, Option<NameId>>,
     all: Vec<String>,
 }
 
@@ -28,13 +25,6 @@ impl NameId {
     pub(super) const fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// The target of a reference: in the same unit, or anywhere in `.debug_info`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Origin {
-    Here(usize),
-    Anywhere(usize),
 }
 
 /// The attributes of an entry that lead to its name.
@@ -108,8 +98,8 @@ impl<'a> EntryNames<'a> {
                 return Ok(Some(self.demangle(name)));
             }
             let at = match attributes.origin() {
-                Some(Origin::Here(at)) => UnitOffset(at),
-                Some(Origin::Anywhere(reference)) => {
+                Some(Reference::Here(at)) => UnitOffset(at),
+                Some(Reference::Anywhere(reference)) => {
                     let reference = DebugInfoOffset(reference);
                     let Some(start) = self.starts.unit_of(self.dwarf, reference) else {
                         return Ok(None);
@@ -157,11 +147,7 @@ impl<'a> NameAttributes<'a> {
             .find_map(|name| unit.attr_string(name).ok())
     }
 
-    fn origin(&self) -> Option<Origin> {
-        match self.origin? {
-            AttributeValue::UnitRef(at) => Some(Origin::Here(at.0)),
-            AttributeValue::DebugInfoRef(at) => Some(Origin::Anywhere(at.0)),
-            _ => None,
-        }
+    fn origin(&self) -> Option<Reference> {
+        Reference::of(&self.origin?)
     }
 }

@@ -7,15 +7,12 @@
 //! has a variable of that name, at least a declaration.
 
 use super::budget::{Budget, UnitFailure};
-use super::dwarf::DebugFault;
-use super::dwarf::{Dwarf, Unit, UnitRef, UnitStart};
+use super::dwarf::{DebugFault, Dwarf, Unit, UnitRef, UnitStart};
 use super::entries::{DebugEntry, Entries, EntryId};
 use super::key_path::MemberPaths;
 use super::lines;
 use super::split;
-use super::units::Lookup;
-use super::units::UnitStarts;
-use super::units::{CANDIDATES, UnitIndex};
+use super::units::{CANDIDATES, Lookup, UnitIndex, UnitStarts};
 use super::variables::{self, WantedVariable};
 use crate::addr::Svma;
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};

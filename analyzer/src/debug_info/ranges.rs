@@ -1,8 +1,7 @@
 //! Address ranges of an entry: low and high pc, or a list.
 
 use super::budget::{Purse, UnitFailure};
-use super::dwarf::Slice;
-use super::dwarf::UnitRef;
+use super::dwarf::{Slice, UnitRef};
 use gimli::{AttributeValue, RangeListsOffset};
 
 /// The range attributes of one entry, as read.

@@ -1,8 +1,7 @@
 //! Split debug information: `.dwo` files next to the objects, or one `.dwp` package next to the
 //! image (DWARF 5, 7.3.2; GNU extensions before it).
 
-use super::dwarf::DwarfSections;
-use super::dwarf::{Dwarf, Slice, Unit};
+use super::dwarf::{Dwarf, DwarfSections, Slice, Unit};
 use super::units::Lookup;
 use crate::image::{DebugSections, Image, MappedFile};
 use gimli::{DwarfPackage, DwoId, UnitType};

@@ -1,14 +1,12 @@
 //! The frames that one unit contributes to a lookup.
 
 use super::budget::UnitFailure;
-use super::dwarf::DebugFault;
-use super::dwarf::{Dwarf, Slice, Unit, UnitRef, UnitStart};
+use super::dwarf::{DebugFault, Dwarf, Slice, Unit, UnitRef, UnitStart};
 use super::functions::{InlineSite, UnitFunctions};
 use super::lines::{self, LineRow};
 use super::names::EntryNames;
 use super::split;
-use super::units::UnitStarts;
-use super::units::{Lookup, Probe};
+use super::units::{Lookup, Probe, UnitStarts};
 use foldhash::{HashMap, HashMapExt as _};
 use gimli::{AttributeValue, DwLang, LineProgramHeader};
 use std::ops::Range;

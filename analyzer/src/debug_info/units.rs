@@ -2,15 +2,17 @@
 //! units.
 
 use super::budget::{Budget, UnitFailure};
-use super::dwarf::DebugFault;
-use super::dwarf::{Dwarf, Unit, UnitRef, UnitStart};
+use super::dwarf::{DebugFault, Dwarf, Slice, Unit, UnitRef, UnitStart};
 use super::ranges::RangeAttributes;
 use crate::addr::Svma;
 use foldhash::HashSet;
+use gimli::AttributeValue;
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::OnceLock;
 
+/// Most references that are followed from one entry; real chains have two or three.
+pub(super) const REFERENCES: usize = 16;
 /// Most units that are asked about one address.
 pub(super) const CANDIDATES: usize = 8;
 
@@ -47,6 +49,24 @@ impl UnitStarts {
         });
         let after = starts.partition_point(|start| start.0 <= reference.0);
         starts[..after].last().copied()
+    }
+}
+
+/// The target of a reference: in the same unit, or anywhere in `.debug_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reference {
+    Here(usize),
+    Anywhere(usize),
+}
+
+impl Reference {
+    /// The target that an attribute states; `None` if its form is not a reference.
+    pub(super) fn of(value: &AttributeValue<Slice<'_>>) -> Option<Self> {
+        match value {
+            AttributeValue::UnitRef(at) => Some(Self::Here(at.0)),
+            AttributeValue::DebugInfoRef(at) => Some(Self::Anywhere(at.0)),
+            _ => None,
+        }
     }
 }
 

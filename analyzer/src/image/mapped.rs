@@ -85,7 +85,7 @@ impl MappedFile {
     }
 }
 
-#[allow(unsafe_code, reason = "mapping is unsafe by nature; this is the one place")]
+#[allow(unsafe_code, reason = "mapping is unsafe by nature, and confined to this file")]
 fn map(file: &File) -> std::io::Result<Mmap> {
     // SAFETY: the mapping is private and read-only, and no reference into it outlives `Mmap`.
     // The remaining risk is another process that changes the file: a write could change bytes
@@ -96,7 +96,7 @@ fn map(file: &File) -> std::io::Result<Mmap> {
     unsafe { Mmap::map(file) }
 }
 
-#[allow(unsafe_code, reason = "mapping is unsafe by nature; this is the one place")]
+#[allow(unsafe_code, reason = "mapping is unsafe by nature, and confined to this file")]
 fn map_private(file: &File) -> std::io::Result<MmapMut> {
     // SAFETY: as for `map`.  The mapping is private (MAP_PRIVATE), so that no other process
     // sees writes to it, and `MmapMut` owns it.  Another process that changes the file can

@@ -1,6 +1,6 @@
 //! Entries of the table, and the choice of their layout.
 //!
-//! # Layouts are told apart by evidence
+//! # Evidence decides the layout
 //! Both layouts are tried on a sample of entries, and the one whose entries point at code and
 //! data wins.  No option and no version of the kernel takes part in the decision.
 

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn names_are_found_by_the_addresses_of_their_keys() {
         let table = [entry(0x100, 0, 2), entry(-0x10, 2, 3)].concat();
-        let names = decode(&table, Svma(0x1000), b"oneon").expect("it is sound");
+        let names = decode(&table, Svma(0x1000), b"oneon").expect("it is valid");
         assert_eq!(names.get(&Svma(0x1100)), Some(&"on"));
         assert_eq!(names.get(&Svma(0x1000)), Some(&"eon"));
     }

@@ -30,7 +30,7 @@ fn fault(data: &[u8], limits: Limits) -> (Vec<Layer>, ContainerFault) {
 
 #[track_caller]
 fn demand(data: &[u8], layers: &[Layer], bytes: &[u8], trailing: u64) {
-    let unwrapped = unwrap(data, Limits::default()).expect("it is sound");
+    let unwrapped = unwrap(data, Limits::default()).expect("it is valid");
     assert_eq!(unwrapped.layers, layers);
     assert!(unwrapped.bytes == bytes, "{layers:?}: the bytes differ");
     assert_eq!(unwrapped.trailing, trailing, "{layers:?}");

@@ -12,7 +12,7 @@ fn message() -> Vec<u8> {
 #[test]
 fn signers_are_read() {
     let file = wrap::sign(MODULE, &message());
-    let found = module_signature(&file).expect("it is sound").expect("there is one");
+    let found = module_signature(&file).expect("it is valid").expect("there is one");
     assert_eq!(found.content_len, MODULE.len() as u64);
     assert_eq!(found.message, message());
     let signer = |key| Signer {
@@ -76,7 +76,7 @@ fn a_damaged_message_keeps_the_sizes() {
     for len in 0..message.len() {
         let file = wrap::sign(MODULE, &message[..len]);
         let found =
-            module_signature(&file).expect("the descriptor is sound").expect("there is one");
+            module_signature(&file).expect("the descriptor is valid").expect("there is one");
         assert_eq!((found.content_len, found.message.len()), (MODULE.len() as u64, len));
         assert!(found.signers.is_err(), "cut at {len}");
     }
