@@ -98,3 +98,26 @@ fn pages_refer_to_pages() {
         }
     }
 }
+
+#[test]
+fn the_architecture_names_functions_that_exist() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the architecture");
+    let steps = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next().filter(|word| word.ends_with(".rs"))?, words.next()?))
+    });
+    let mut count = 0;
+    for (path, function) in steps {
+        let source = std::fs::read_to_string(root().join(path))
+            .unwrap_or_else(|error| panic!("ARCHITECTURE.md: {path}: {error}"));
+        let definition = format!("fn {function}");
+        let follows = |(at, _): (usize, &str)| {
+            source[at + definition.len()..].starts_with(['(', '<'])
+        };
+        let is_defined = source.match_indices(&definition).any(follows);
+        assert!(is_defined, "ARCHITECTURE.md: {path} has no function {function}");
+        count += 1;
+    }
+    assert!(count > 30, "four walks, of which {count} steps were read");
+    assert!(text.len() <= 8 * 1024, "ARCHITECTURE.md has {} bytes, of at most 8 KiB", text.len());
+}
