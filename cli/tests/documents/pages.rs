@@ -34,6 +34,15 @@ fn sessions_of_the_readme() {
 }
 
 #[test]
+fn the_readme_names_the_minimum_version_of_rust() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
+    let (_, rest) = manifest.split_once("rust-version = \"").expect("a minimum version");
+    let version = rest.split('"').next().expect("its end");
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    assert!(readme.contains(&format!("Rust {version} or newer")), "it is {version}");
+}
+
+#[test]
 fn sessions_of_the_guide() {
     check("man/src/jlctl-guide.7.md");
 }
