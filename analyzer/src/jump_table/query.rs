@@ -1,23 +1,23 @@
-//! The one grammar by which people name keys, in every option and command:
+//! The grammar by which options and commands name keys:
 //!
-//! | form | fits |
+//! | form | matches |
 //! |---|---|
 //! | `symbol` | the key of that name, or every key inside that object |
 //! | `crate::module::NAME`, `module::NAME`, `NAME` | in Rust and C++: the path, or its end |
 //! | `symbol+0x8`, `symbol.member`, `symbol[5]` | a key inside a larger object |
 //! | `file:` before one of these | only keys of that source file (or the end of its path) |
 //! | `0xADDRESS` | the key at that address |
-//! | a glob (`*`, `?`, `[…]`, `{…}`) | all whose name, or symbol, it matches whole |
-//! | `/REGEX/` | all whose name has a match in it |
+//! | a glob (`*`, `?`, `[…]`, `{…}`) | all keys whose complete name or symbol it matches |
+//! | `/REGEX/` | all keys whose name contains a match |
 //!
-//! What names a key to the letter is that key, even where it could be read as a
-//! glob: `cpu_hwcap_keys[5]` is the fifth element.
+//! A literal name takes precedence over a pattern: `cpu_hwcap_keys[5]` is the element at index
+//! 5, although it is also a glob.
 
 use super::name::KeyName;
 use crate::addr::Svma;
 use crate::pattern::{Pattern, PatternError};
 
-/// A name as a person wrote it.
+/// A name of keys as entered by the user.
 #[derive(Debug)]
 pub struct KeyQuery {
     text: String,
@@ -31,10 +31,10 @@ enum Form {
     Pattern(Pattern),
 }
 
-/// Why a query does not name what it should.
+/// Why a query does not lead to the expected keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// No key fits.
+    /// No key matches.
     #[error(
         "{text}: no key has this name{}{}",
         if nearest.is_empty() { "" } else { "; nearest: " }, nearest.join(", ")
@@ -42,36 +42,36 @@ pub enum QueryError {
     Unknown {
         /// The query.
         text: String,
-        /// Names that are spelt alike, nearest first.
+        /// Names with a similar spelling, most similar first.
         nearest: Vec<String>,
     },
-    /// Several keys fit where one is needed.
+    /// Several keys match where one is required.
     #[error("{text}: expected one key, found {}: {}", candidates.len(), candidates.join(", "))]
     Ambiguous {
         /// The query.
         text: String,
-        /// The names of all that fit.
+        /// The names of all matching keys.
         candidates: Vec<String>,
     },
 }
 
-/// Names that are suggested at most.
+/// Most names that are suggested.
 const SUGGESTIONS: usize = 3;
-/// Similarity (0 to 1) from which a name is suggested.
+/// Least similarity (0 to 1) of a suggested name.
 const SIMILAR: f64 = 0.75;
 
 impl KeyQuery {
-    /// Reads a query.
+    /// Parses a query.
     ///
     /// # Errors
-    /// If it is a glob or a regular expression that cannot be compiled.
+    /// If the query is a glob or a regular expression that is not valid.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
         let form = match hex {
             Some(address) => Form::Address(Svma(address)),
             None if Pattern::is_pattern(text) => match Pattern::parse(text) {
                 Ok(pattern) => Form::Pattern(pattern),
-                // `keys[5` is no glob, but `keys[5]` may be a name.
+                // `keys[5` is not a valid glob, but it may be part of a name.
                 Err(error) if text.starts_with('/') => return Err(error),
                 Err(error) if !text.contains('[') => return Err(error),
                 Err(_) => Form::Name,
@@ -81,20 +81,20 @@ impl KeyQuery {
         Ok(Self { text: text.to_owned(), form })
     }
 
-    /// The query as it was written.
+    /// The query as entered.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is a glob or a regular expression, which may well fit several.
+    /// Whether the query is a glob or a regular expression, which may match several keys.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
         matches!(self.form, Form::Pattern(_))
     }
 
-    /// Indexes of all keys that fit.  `address` gives that of a key by its index,
-    /// `None` where it has none that a person knows.
+    /// Indexes of all matching keys.  `address` gives the address of a key by its index, `None`
+    /// for a key without an address that users know.
     #[must_use]
     pub fn find(&self, names: &[KeyName], address: impl Fn(usize) -> Option<Svma>) -> Vec<usize> {
         let all = |fits: &dyn Fn(usize, &KeyName) -> bool| -> Vec<usize> {
@@ -104,7 +104,7 @@ impl KeyQuery {
         if let Form::Address(wanted) = self.form {
             return all(&|at, _| address(at) == Some(wanted));
         }
-        // To the letter first, then objects as a whole, then patterns.
+        // Literal names first, then complete objects, then patterns.
         let found = all(&|_, name| self.names(name));
         if !found.is_empty() {
             return found;
@@ -122,10 +122,10 @@ impl KeyQuery {
         }
     }
 
-    /// As [`Self::find`], and at least one.
+    /// As [`Self::find`], but at least one key.
     ///
     /// # Errors
-    /// [`QueryError::Unknown`] if none fits.
+    /// [`QueryError::Unknown`] if no key matches.
     pub fn some(
         &self,
         names: &[KeyName],
@@ -139,10 +139,10 @@ impl KeyQuery {
         Ok(found)
     }
 
-    /// The one key that fits.
+    /// The only key that matches.
     ///
     /// # Errors
-    /// If none does, or more than one.
+    /// If no key or several keys match.
     pub fn one(
         &self,
         names: &[KeyName],
@@ -171,7 +171,7 @@ impl KeyQuery {
             && (rest == name.unqualified() || by_offset() == Some(true))
     }
 
-    /// Whether the query names the object that the key lies in.
+    /// Whether the query names the object that holds the key.
     fn names_object(&self, name: &KeyName) -> bool {
         let (file, rest) = self.split_file();
         file.is_none_or(|file| is_file(name, file)) && is_object(name, rest)
@@ -187,7 +187,7 @@ impl KeyQuery {
             && file.is_none_or(|file| is_file(name, file))
     }
 
-    /// `file:rest`; symbols have no colons, and paths two.
+    /// Splits `file:rest`.  Symbols contain no colon, and paths contain only double ones.
     fn split_file(&self) -> (Option<&str>, &str) {
         let is_single = |at: &usize| {
             let is_colon =
@@ -226,7 +226,7 @@ fn matches_pattern(pattern: &Pattern, name: &KeyName) -> bool {
         || name.symbol().is_some_and(|symbol| pattern.matches(symbol))
 }
 
-/// Whether `object` is the symbol, or its path, of the object that the key is or lies in.
+/// Whether `object` is the symbol, or its path, of the object that is or holds the key.
 fn is_object(name: &KeyName, object: &str) -> bool {
     [name.symbol(), name.path()].contains(&Some(object))
 }
@@ -236,7 +236,7 @@ fn is_file(name: &KeyName, file: &str) -> bool {
     let is_end_of = |path: &str, end: &str| {
         path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
     };
-    // Either may know more of the path.
+    // Either path may be the more complete one.
     name.file().is_some_and(|known| is_end_of(known, file) || is_end_of(file, known))
 }
 
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_name_one_key_is_refused_with_help() {
+    fn queries_without_a_unique_key_are_refused_with_suggestions() {
         let one = |text: &str| KeyQuery::parse(text).unwrap().one(&names(), |_| None);
         assert_eq!(one("plain"), Ok(0));
         let Err(QueryError::Ambiguous { candidates, .. }) = one("cpu_hwcap_keys") else { panic!() };
