@@ -1,14 +1,13 @@
 //! `jlctl simulate`: golden output, litmus tests, refusals.
 //! `UPDATE_EXPECT=1 cargo test -p jlctl simulate::` rewrites testdata/golden/expect.
 
-use crate::command::{DEMO, Run, jlctl, run, utf8};
+use crate::command::{DEMO, Run, jlctl, of_program, run, utf8};
 use crate::directory::Directory;
 use crate::golden::expect;
 use jlctl_synthetic::demo;
 use jlctl_synthetic::spec::FunctionSpec;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 fn simulate(args: &[&str]) -> Run {
     run(jlctl(&["simulate"]).args(args))
@@ -160,14 +159,12 @@ fn ctrl_c_ends_with_a_partial_result() {
         load.repeat(16)
     );
     fs::write(&path, long).expect("the file is written");
-    let args = ["simulate", "--max-states", "100000000", "--cache", "dic1-idc1", "--litmus"];
-    let mut command = jlctl(&args);
-    command.arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().expect("the program starts");
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill is there").success());
-    let output = child.wait_with_output().expect("the program ends");
+    let mut command = of_program(
+        Path::new("timeout"),
+        &["--preserve-status", "--signal=INT", "0.5", env!("CARGO_BIN_EXE_jlctl")],
+    );
+    command.args(["simulate", "--max-states", "100000000", "--cache", "dic1-idc1", "--litmus"]);
+    let output = command.arg(&path).output().expect("timeout starts");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(stdout.contains("Unknown"), "{stdout}");
