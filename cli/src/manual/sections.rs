@@ -488,3 +488,43 @@ fn help_text(command: &str, sections: &[Section]) -> String {
     let _ = write!(text, "\nSee {}.", see_also(command).join(", "));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a command line, as a shell splits it up to a pipe: quotes and `$(…)`
+    /// keep a word together.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word) = (Vec::new(), String::new());
+        let (mut is_quoted, mut depth) = (false, 0);
+        for character in line.chars() {
+            match character {
+                '\'' => is_quoted = !is_quoted,
+                '|' if !is_quoted => break,
+                ' ' if !is_quoted && depth == 0 => words.push(std::mem::take(&mut word)),
+                _ => {
+                    depth += i32::from(character == '(') - i32::from(character == ')');
+                    word.push(character);
+                }
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn examples_are_valid_command_lines() {
+        let commands = command();
+        let names = commands.get_subcommands().map(clap::Command::get_name);
+        let examples = names.flat_map(sections_of).filter(|section| section.heading == "Examples");
+        let lines: Vec<String> =
+            examples.flat_map(|section| section.items).map(|(line, _)| line).collect();
+        for line in &lines {
+            let parsed = command().try_get_matches_from(words(line));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+        assert!(lines.len() > 20, "{} examples", lines.len());
+    }
+}

@@ -97,6 +97,8 @@ fn pages_refer_to_pages() {
     let entries = std::fs::read_dir(man.join("src")).expect("pages");
     for path in entries.map(|entry| entry.expect("a readable entry").path()) {
         let text = std::fs::read_to_string(&path).expect("a page");
+        let is_moving = text.contains("+deb") || text.contains("bpo");
+        assert!(!is_moving, "{} shows a kernel that Debian replaces", path.display());
         let names = text.split("**").zip(text.split("**").skip(1));
         for (name, rest) in names.filter(|(name, _)| name.starts_with("jl")) {
             let Some(section) = rest.strip_prefix('(').and_then(|rest| rest.get(..1)) else {
@@ -120,9 +122,8 @@ fn the_architecture_names_functions_that_exist() {
         let source = std::fs::read_to_string(root().join(path))
             .unwrap_or_else(|error| panic!("ARCHITECTURE.md: {path}: {error}"));
         let definition = format!("fn {function}");
-        let follows = |(at, _): (usize, &str)| {
-            source[at + definition.len()..].starts_with(['(', '<'])
-        };
+        let follows =
+            |(at, _): (usize, &str)| source[at + definition.len()..].starts_with(['(', '<']);
         let is_defined = source.match_indices(&definition).any(follows);
         assert!(is_defined, "ARCHITECTURE.md: {path} has no function {function}");
         count += 1;
