@@ -12,8 +12,9 @@ fn pages(directory: &Path) -> BTreeMap<String, String> {
         panic!("{}: {error}: run `cargo run -- man man`", directory.display())
     });
     entries
+        .map(|entry| entry.expect("a readable entry"))
+        .filter(|entry| entry.file_type().expect("a type").is_file())
         .map(|entry| {
-            let entry = entry.expect("a readable entry");
             let name = entry.file_name().into_string().expect("the text is UTF-8");
             (name, std::fs::read_to_string(entry.path()).expect("a page is text"))
         })

@@ -1,5 +1,5 @@
-//! The commands of the workflow and of the hook in the README's section "Lint in CI", run as the
-//! README shows them.
+//! The commands of the workflow and of the hook in the section LINT IN CI of jlctl-guide(7), run
+//! as the guide shows them.
 
 use crate::command::{Run, jlctl, root, run};
 use crate::directory::Directory;
@@ -7,11 +7,12 @@ use jlctl_a64::lint_cases;
 use std::fs;
 use std::path::Path;
 
-/// The section of the README.
+/// The section of the guide.
 fn section() -> String {
-    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let (_, behind) = readme.split_once("\n## Lint in CI\n").expect("the section is there");
-    behind.split("\n## ").next().expect("it has a text").to_owned()
+    let path = root().join("man/src/jlctl-guide.7.md");
+    let guide = fs::read_to_string(path).expect("there is a guide");
+    let (_, rest) = guide.split_once("\n# LINT IN CI\n").expect("the section is there");
+    rest.split("\n# ").next().expect("it has a text").to_owned()
 }
 
 /// The words of the command after `begin`, including its continuation lines.
@@ -23,7 +24,7 @@ fn command(section: &str, begin: &str) -> Vec<String> {
     words.skip(1).map(str::to_owned).collect()
 }
 
-/// A repository whose build contains a program with an error of JL001, with the README's
+/// A repository whose build contains a program with an error of JL001, with the guide's
 /// configuration file.
 fn repository(section: &str) -> Directory {
     let directory = Directory::new();
