@@ -107,7 +107,7 @@ fn sites(elf: &Elf) -> Vec<(Vec<u8>, String, bool)> {
         let row = |id| {
             let (entry, site) = (table.entry(id), table.site(id));
             assert_eq!(site.bytes.map(<[u8]>::len), Some(site.len));
-            let listing = site.disassembly(image, entry.code).expect("it is an instruction");
+            let listing = site.disassembly(image, entry.code).expect("the site has an instruction");
             let jumps = site.insn == SiteInsn::Jmp { to: entry.target };
             assert!(jumps || site.insn == SiteInsn::Nop);
             (site.bytes.unwrap_or_default().to_vec(), listing, jumps)
@@ -216,7 +216,7 @@ fn wrong_x86_64_sites_are_reported() {
         let of_site = |site| {
             let mut all = table.diagnostics().iter();
             let found = all.find(|diagnostic| diagnostic.site.map(SiteId::index) == Some(site));
-            found.expect("it is wrong").defect.to_string()
+            found.expect("the site has a diagnostic").defect.to_string()
         };
         [0, 2, 4, 7].map(of_site)
     });

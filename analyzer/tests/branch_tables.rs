@@ -206,7 +206,7 @@ fn a_table_without_a_bound_ends_at_the_next_object() {
     let mut recovered = RecoveredProgram::recover(&parsed, None);
     recovered.resolve_jumps(&parsed);
     let demo = recovered.ids().find(|id| recovered.function(*id).range.size() > 64);
-    assert!(Cfg::new(&recovered, demo.expect("it is long")).has_guessed_edges);
+    assert!(Cfg::new(&recovered, demo.expect("the function exists")).has_guessed_edges);
 }
 
 /// In code with BTI, an address without BTI is no target.

@@ -1,5 +1,5 @@
-//! Cut off and overwritten containers and signatures: never panic, and end in
-//! bounded time and memory.
+//! Truncated and overwritten containers and signatures: the readers never panic, and end in bounded
+//! time and memory.
 
 use crate::invariants::container::check;
 use jlctl_synthetic::wrap;

@@ -1,5 +1,5 @@
-//! Cut off and overwritten images: read what can be read, never panic, and
-//! end in bounded time.
+//! Truncated and overwritten images: the readers return the readable part, never panic, and end in
+//! bounded time.
 
 use crate::invariants::image::check;
 use jlctl_analyzer::image::Image;

@@ -172,9 +172,12 @@ fn impossible_outputs_are_refused() {
     refused(&bench, &["apply", "plan", "--in-place"], 4, &["hard links"]);
 }
 
-/// Runs `script` on a file system of 24 KiB, with jlctl as `$1` and the file system's directory as
-/// `$2`, in a mount namespace of its own.
-fn on_a_small_disk(bench: &Directory, script: &str) -> (i32, String) {
+/// Runs `script` on a file system of 24 KiB, with a plan in the working directory, jlctl as `$1` and
+/// the file system's directory as `$2`, in a mount namespace of its own.  Asserts that the script
+/// exits with 5, and that it prints `words`.
+fn fails_on_a_small_disk(script: &str, words: &str) {
+    let bench = bench();
+    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let small = bench.path("small");
     fs::create_dir(&small).expect("the directory is made");
     let script = format!("set -e; mount -t tmpfs -o size=24k none \"$2\"\n{script}");
@@ -185,11 +188,12 @@ fn on_a_small_disk(bench: &Directory, script: &str) -> (i32, String) {
         .arg(&small)
         .current_dir(bench.root())
         .output()
-        .expect("unshare (package util-linux) runs");
+        .expect("unshare (package util-linux) starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("unshare failed"), "no mount namespace here: {text}");
-    (output.status.code().unwrap_or(-1), text)
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    assert!(text.contains(words), "{text}");
 }
 
 fn is_root() -> bool {
@@ -200,47 +204,35 @@ fn is_root() -> bool {
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
 fn a_full_disk_keeps_the_old_output() {
-    let bench = bench();
-    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
         echo precious >"$2/out"; head -c 12000 /dev/zero >"$2/fill"
         code=0; "$1" apply plan vmlinux -o "$2/out" || code=$?
         [ "$(cat "$2/out")" = precious ] || { echo "OUT is gone"; exit 9; }
         [ "$(ls -A "$2" | wc -l)" = 2 ] || { ls -A "$2"; exit 9; }
         exit $code"#;
-    let (code, text) = on_a_small_disk(&bench, script);
-    assert_eq!(code, 5, "{text}");
-    assert!(text.contains("No space left on device"), "{text}");
+    fails_on_a_small_disk(script, "No space left on device");
 }
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
 fn an_image_is_unchanged_if_there_is_no_room_for_the_journal() {
-    let bench = bench();
-    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
         cp vmlinux "$2/vmlinux"; cat /dev/zero >"$2/fill" 2>/dev/null || true
         code=0; "$1" apply plan "$2/vmlinux" --in-place || code=$?
         cmp vmlinux "$2/vmlinux" || exit 9
         [ "$(ls -A "$2" | wc -l)" = 2 ] || { ls -A "$2"; exit 9; }
         exit $code"#;
-    let (code, text) = on_a_small_disk(&bench, script);
-    assert_eq!(code, 5, "{text}");
-    assert!(text.contains("No space left on device"), "{text}");
+    fails_on_a_small_disk(script, "No space left on device");
 }
 
 #[test]
 #[cfg_attr(not(feature = "tools"), ignore = "needs unshare and mount: testdata/check runs it")]
 fn a_read_only_disk_is_reported() {
-    let bench = bench();
-    plan(&bench, &["vmlinux", "--flip", "demo_false_key"]);
     let script = r#"
         cp vmlinux "$2/vmlinux"; mount -o remount,ro "$2"
         code=0; "$1" apply plan "$2/vmlinux" --in-place || code=$?
         exit $code"#;
-    let (code, text) = on_a_small_disk(&bench, script);
-    assert_eq!(code, 5, "{text}");
-    assert!(text.contains("read-only"), "{text}");
+    fails_on_a_small_disk(script, "read-only");
 }
 
 #[test]

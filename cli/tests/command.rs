@@ -85,7 +85,7 @@ pub(crate) fn run(command: &mut Command) -> Run {
     let stderr = reader(child.stderr.take());
     let code = wait(&mut child, &format!("{command:?}"));
     let text = |bytes: std::thread::JoinHandle<Vec<u8>>| {
-        String::from_utf8(bytes.join().expect("the pipe is readable")).expect("it is UTF-8")
+        String::from_utf8(bytes.join().expect("the pipe is readable")).expect("the output is UTF-8")
     };
     let run = Run { code, stdout: text(stdout), stderr: text(stderr) };
     assert!(!run.stderr.contains("panicked"), "{command:?}: {}", run.stderr);
@@ -116,6 +116,13 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<V
         pipe.read_to_end(&mut bytes).expect("the pipe is readable");
         bytes
     })
+}
+
+/// Sends SIGINT to a process.
+pub(crate) fn interrupt(pid: &str) {
+    let kill = format!("kill -INT {pid}");
+    let done = Command::new("sh").args(["-c", &kill]).status();
+    assert!(done.expect("sh starts").success());
 }
 
 /// The exit code; panics on a signal and on a hang.

@@ -27,9 +27,6 @@ mod lint {
     mod reports;
 }
 mod live {
-    #[allow(dead_code, reason = "a module of the runtime's tests, of which these use a part")]
-    #[path = "../../../runtime-shim/tests/common/emulator.rs"]
-    mod emulator;
     mod endings;
     mod flips;
     mod library;

@@ -49,7 +49,7 @@ fn plans_match_the_schema() {
     let run = plan(&["--schema"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let schema: serde_json::Value = serde_json::from_str(&run.stdout).expect("the report is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is valid");
     let mut plan = json(&[DEMO, "--flip", "*"]);
     let errors: Vec<String> = validator.iter_errors(&plan).map(|error| error.to_string()).collect();
     assert_eq!(errors, [""; 0]);

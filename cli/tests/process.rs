@@ -1,6 +1,7 @@
 //! A running program that answers each line of its standard input with a line.
 
-use crate::command::{Run, jlctl, run, spawn};
+use crate::command::{Run, jlctl, run, spawn, utf8};
+use crate::directory::Directory;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -57,6 +58,11 @@ impl Process {
         run(jlctl(&["ctl", &self.pid()]).args(args))
     }
 
+    /// `jlctl apply --pid` of a plan.
+    pub(crate) fn apply(&self, plan: &str, args: &[&str]) -> Run {
+        run(jlctl(&["apply", plan, "--pid", &self.pid(), "--format", "json"]).args(args))
+    }
+
     /// `jlctl audit` of the process.
     pub(crate) fn audit(&self) -> Run {
         run(&mut jlctl(&["audit", "--pid", &self.pid(), "--format", "json"]))
@@ -88,3 +94,19 @@ pub(crate) fn shim_keys() -> Command {
 pub(crate) const OFF: &str = "[0, 0, 1, 1] false true";
 /// The answer of the same program while LIVE_FALSE is on as well.
 pub(crate) const ON: &str = "[1, 1, 1, 1] true true";
+
+/// The number of rounds of a long test: `natively`, or `emulated` in an emulated machine, where
+/// a round takes a thousand times as long.
+pub(crate) fn rounds(natively: usize, emulated: usize) -> usize {
+    let is_emulated = std::env::var_os("JLSHIM_TEST_EMULATED_MACHINE").is_some();
+    if is_emulated { emulated } else { natively }
+}
+
+/// Writes a plan that flips the keys of `program` into `directory`, and returns its path.
+pub(crate) fn plan_flips(program: &Path, directory: &Directory) -> String {
+    let plan = directory.path("plan.json");
+    let plan = utf8(&plan);
+    let args = ["plan", utf8(program), "--flip", "/LIVE_/", "--no-source", "-o", plan];
+    run(&mut jlctl(&args)).ok();
+    plan.to_owned()
+}

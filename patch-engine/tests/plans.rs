@@ -13,7 +13,7 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn demo() -> PlanDocument {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/expect/plan.json");
-    plan_file::read(&std::fs::read(path).expect("the file is there")).expect("it is a plan")
+    plan_file::read(&std::fs::read(path).expect("the file is there")).expect("the file is a plan")
 }
 
 /// A plan has the same verdict whether it is checked op by op or by classes.
@@ -24,7 +24,7 @@ fn classes_have_the_verdicts_of_their_ops() {
     assert!(classes.len() < ops.len(), "{} of {}", classes.len(), ops.len());
     assert_eq!(classes.iter().map(|class| class.ops).sum::<usize>(), document.ops.len());
     for name in ["isb-self", "kick", "kick-before", "kick+no-ic", "kick+no-dc", "ipi"] {
-        let strategy = Strategy::named(name).expect("it is one");
+        let strategy = Strategy::named(name).expect("the strategy exists");
         for cache in CacheType::ALL {
             let of = |all| judge(all, strategy, 2, cache, Bounds::default(), &NEVER).expect("two");
             let (by_class, by_op) = (of(&classes).judgement, of(&ops).judgement);

@@ -57,7 +57,7 @@ fn load(bytes: &[u8], name: impl Fn(SectionId) -> Option<&'static str>) -> Dwarf
     };
     let section = |id| {
         let found = name(id).and_then(|name| file.section_by_name(name));
-        let data = found.map_or(&[][..], |found| found.data().expect("it is in the file"));
+        let data = found.map_or(&[][..], |found| found.data().expect("the section is in the file"));
         Ok::<_, std::convert::Infallible>(Slice::new(data.to_vec().leak(), order))
     };
     let Ok(dwarf) = Dwarf::load(section);

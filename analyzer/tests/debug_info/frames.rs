@@ -95,7 +95,8 @@ fn split_in(build_id: bool, debug: &str) -> (tempfile::TempDir, Linked) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     fs::write(directory.path().join("vmlinux"), files.stripped).expect("the file is written");
     let debug = directory.path().join(debug);
-    fs::create_dir_all(debug.parent().expect("it has one")).expect("it can be made");
+    fs::create_dir_all(debug.parent().expect("the path has a parent"))
+        .expect("the directory is made");
     fs::write(debug, files.debug).expect("the file is written");
     (directory, linked)
 }

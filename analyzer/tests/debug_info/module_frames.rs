@@ -200,7 +200,7 @@ fn debug_files_of_modules_are_found_by_path() {
         for name in ["demo.ko", "demo.ko.debug"] {
             let directory = tempfile::tempdir().unwrap();
             let (path, roots) = install(directory.path(), &module, modules, name, &debug);
-            let found = find(&path, &roots).expect("it is found");
+            let found = find(&path, &roots).expect("the debug file is found");
             assert!(found.ends_with(format!("{RELEASE}/kernel/drivers/{name}")));
         }
     }
@@ -234,8 +234,8 @@ fn symbols_are_adopted_by_section_name() {
     assert!(image.symbols().is_empty());
     assert!(image.adopt_symbols(&debug));
     let found = |image: &Image<'_>, name: &str| {
-        let symbol = *image.symbols().named(name).next().expect("it is adopted").1;
-        let section = image.section(symbol.section.expect("it is defined"));
+        let symbol = *image.symbols().named(name).next().expect("the symbol is adopted").1;
+        let section = image.section(symbol.section.expect("the symbol is defined"));
         assert!(section.range.contains(symbol.address), "{name}");
         (section.name.to_owned(), symbol.address.0 - section.range.start().0)
     };
@@ -254,7 +254,7 @@ fn symbols_are_adopted_by_section_name() {
 /// The module with relocations of `.debug_info` edited.
 fn damaged(edit: impl FnOnce(&mut Vec<Relocation>)) -> (Linked, Vec<u8>) {
     let mut linked = spec(Machine::Aarch64, 5).link();
-    let section = linked.elf.section_mut(".rela.debug_info").expect("it is relocated");
+    let section = linked.elf.section_mut(".rela.debug_info").expect("the section is relocated");
     let Content::Relocations(list) = &mut section.content else { panic!("relocations") };
     edit(list);
     let bytes = linked.bytes();

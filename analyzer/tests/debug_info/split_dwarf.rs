@@ -137,7 +137,8 @@ fn objects_of_a_moved_tree_are_found_and_missing_ones_reported() {
     fs::rename(built.path(), &moved).expect("the tree can be moved");
     assert_eq!(chains::of_jlctl(&bytes, &moved.join("split_demo"), &addresses), before);
 
-    let sections = jlctl_analyzer::image::Image::parse_sections(&bytes).expect("it is readable");
+    let sections =
+        jlctl_analyzer::image::Image::parse_sections(&bytes).expect("the file is readable");
     let debug_info =
         jlctl_analyzer::debug_info::DebugInfo::new(&sections).expect("there is an entry");
     let code: Vec<_> = addresses.iter().copied().map(jlctl_analyzer::addr::Svma).collect();

@@ -1,4 +1,4 @@
-/* Opens a library, flips its key if a runtime came with it, closes it and opens it again. */
+/* Opens a library, flips its key if the library brings a runtime, closes it and opens it again. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
-/* Threads that write code and have its caches cleared, as a JIT does. */
+/* Threads that write code and clear its caches, as a JIT does. */
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
-/* By its symbol: GCC leaves out what it knows to do nothing, as on x86-64. */
+/* Called by its symbol: GCC omits the builtin where it has no effect, as on x86-64. */
 extern void clear_cache(void *start, void *end) __asm__("__clear_cache");
 
 #define THREADS 4

@@ -1,4 +1,4 @@
-/* A library with a table and without a runtime. */
+/* A library with a jump table and without a runtime. */
 #define JLSHIM_LATER
 #include <jlctl/jump_label.h>
 

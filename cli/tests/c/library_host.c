@@ -1,4 +1,4 @@
-/* Answers each line with what its library's key says. */
+/* Answers each line with the value that its library's key selects. */
 #include <stdio.h>
 
 int library_value(void);

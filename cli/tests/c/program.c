@@ -1,24 +1,10 @@
-/* Sites without a runtime, unless one has been linked in: then the program flips its keys. */
+/* A program with sites, which flips its keys if a runtime has been linked in. */
 #define _GNU_SOURCE
-#define JLSHIM_LATER
-#include <jlctl/jump_label.h>
+#include "two_keys.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
-
-static DEFINE_STATIC_KEY_FALSE(off_key);
-DEFINE_STATIC_KEY_TRUE(on_key);
-
-__attribute__((noinline)) static int off_value(void)
-{
-	return static_branch_unlikely(&off_key) ? 1 : 0;
-}
-
-__attribute__((noinline)) static int on_value(void)
-{
-	return static_branch_likely(&on_key) ? 1 : 0;
-}
 
 int main(int argc, char **argv)
 {
@@ -28,14 +14,14 @@ int main(int argc, char **argv)
 		(int (*)(struct static_key *))dlsym(RTLD_DEFAULT, "jlshim_disable");
 	int first, second;
 
-	if (argc > 1 && strcmp(argv[1], "serve") == 0) { /* looks for each line */
+	if (argc > 1 && strcmp(argv[1], "serve") == 0) { /* prints its keys for each line */
 		while (fgetc(stdin) == '\n') {
 			printf("seen: %d %d\n", off_value(), on_value());
 			fflush(stdout);
 		}
 		return 0;
 	}
-	if (argc > 1) { /* only looks */
+	if (argc > 1) { /* prints its keys */
 		printf("seen: %d %d\n", off_value(), on_value());
 		return 0;
 	}

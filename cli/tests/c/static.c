@@ -1,25 +1,11 @@
 /* A static program with sites and without a runtime. */
-#define JLSHIM_LATER
-#include <jlctl/jump_label.h>
+#include "two_keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static DEFINE_STATIC_KEY_FALSE(off_key);
-DEFINE_STATIC_KEY_TRUE(on_key);
-
-__attribute__((noinline)) static int off_value(void)
-{
-	return static_branch_unlikely(&off_key) ? 1 : 0;
-}
-
-__attribute__((noinline)) static int on_value(void)
-{
-	return static_branch_likely(&on_key) ? 1 : 0;
-}
-
-/* The kernel's words on the stack are as they were, and there is memory behind the program. */
+/* Checks that the kernel's values on the stack are intact, and that the heap works. */
 int main(int argc, char **argv)
 {
 	char *text = malloc(1 << 20);

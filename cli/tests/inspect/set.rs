@@ -201,11 +201,11 @@ fn one_damaged_file_does_not_hide_the_others() {
         .collect();
     let [file] = failed[..] else { panic!("{failed:?}") };
     assert!(file["path"].as_str().is_some_and(|path| path.ends_with("cut.ko.xz")));
-    assert!(file["error"].as_str().is_some_and(|error| error.contains("cut off")), "{file}");
+    assert!(file["error"].as_str().is_some_and(|error| error.contains("truncated")), "{file}");
     for (name, file) in [("first_key", "first.ko.xz"), ("second_key", "second.ko.gz")] {
         let image =
             &json["images"][usize::try_from(key(&json, name)["image"].as_u64().expect("an index"))
-                .expect("it fits")];
+                .expect("the index fits")];
         assert!(image["path"].as_str().is_some_and(|path| path.ends_with(file)), "{name}: {image}");
     }
     let found = &json["diagnostics"][0];

@@ -28,7 +28,7 @@ fn flipped_by_socket(bench: &Bench, program: &str) {
     let mut command = bench.command(program);
     let mut process = Process::start(command.arg("serve").env("JLSHIM_CONTROL", &path));
     assert_eq!(process.ask(""), "seen: 0 1", "{program}");
-    let mut control = UnixStream::connect(&path).expect("it serves");
+    let mut control = UnixStream::connect(&path).expect("the process serves");
     control.write_all(b"enable off_key disable on_key\n").expect("the process listens");
     let reply = BufReader::new(control).lines().nth(2).expect("three lines").expect("text");
     assert!(reply.starts_with("ok 2 strict "), "{program}: {reply}");

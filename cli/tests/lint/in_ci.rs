@@ -12,7 +12,7 @@ fn section() -> String {
     let path = root().join("man/src/jlctl-guide.7.md");
     let guide = fs::read_to_string(path).expect("there is a guide");
     let (_, rest) = guide.split_once("\n# LINT IN CI\n").expect("the section is there");
-    rest.split("\n# ").next().expect("it has a text").to_owned()
+    rest.split("\n# ").next().expect("the section has a text").to_owned()
 }
 
 /// The words of the command after `begin`, including its continuation lines.

@@ -297,7 +297,7 @@ fn sarif_logs_of_every_case_match_the_schema_and_the_expected_findings() {
     let schema =
         fs::read(root().join("testdata/golden/schemas/sarif-2.1.0.json")).expect("the schema");
     let schema: Value = serde_json::from_slice(&schema).expect("the report is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is valid");
     lint_cases::all().par_iter().for_each(|case| {
         let image = directory.path(&case.name);
         fs::write(&image, &case.bytes).expect("the file is written");

@@ -1,6 +1,7 @@
 //! `jlctl ctl` by ptrace when a write fails, when jlctl is interrupted or killed, and when its
 //! target dies.  strace injects each event at each write in turn.
 
+use crate::command::interrupt;
 use crate::process::{OFF, ON, Process, shim_keys};
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -82,8 +83,7 @@ fn a_killed_jlctl_leaves_whole_sites_and_running_threads() {
 fn an_interrupted_jlctl_rolls_back() {
     let mut target = Process::start_ready(&mut shim_keys());
     let flip = flipping(&target, "delay_enter=500000:when=1+");
-    let kill = format!("kill -INT {}", tracer(&target));
-    assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh starts").success());
+    interrupt(&tracer(&target));
     let (code, told) = end(flip);
     assert!(told.contains("interrupted; what was written was taken back"), "{code:?} {told}");
     assert_eq!(code, Some(5), "{told}");

@@ -4,10 +4,9 @@
 //! emulator does not do: its process is not that of the emulated program.  The virtual machine has
 //! no other programs; tests that need some are in `endings` and `refusals`.
 
-use super::emulator::rounds;
 use crate::command::{jlctl, run, utf8};
 use crate::directory::Directory;
-use crate::process::{Process, program, shim_keys};
+use crate::process::{Process, plan_flips, program, rounds, shim_keys};
 use jlctl_patch_engine::process::{Memory, MemoryEdit, MemoryEdits, apply};
 use serde_json::Value;
 
@@ -71,7 +70,7 @@ fn a_stale_site_is_found_and_repaired() {
     let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).expect("a number");
     // The count alone says that the key is on.
     let memory = std::fs::File::options().write(true).open(format!("/proc/{}/mem", target.pid()));
-    std::os::unix::fs::FileExt::write_all_at(&memory.expect("it opens"), &[1], address)
+    std::os::unix::fs::FileExt::write_all_at(&memory.expect("the file is open"), &[1], address)
         .expect("the file is written");
     let found = target.audit();
     assert_eq!(found.code, 1, "{found:?}");
@@ -90,26 +89,17 @@ fn a_stale_site_is_found_and_repaired() {
 #[test]
 fn a_plan_is_applied_and_reversed() {
     let mut target = Process::start_ready(&mut shim_keys());
-    let exe = program("shim_keys");
-    let exe = utf8(&exe);
     let directory = Directory::new();
-    let plan = directory.path("plan.json");
-    let plan = utf8(&plan);
-    let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
-    assert_eq!(made.code, 0, "{made:?}");
-    let apply = |args: &[&str]| {
-        run(jlctl(&["apply", plan, "--pid", &target.pid(), "--format", "json"]).args(args))
-    };
-    let applied = apply(&[]).json();
+    let plan = plan_flips(&program("shim_keys"), &directory);
+    let applied = target.apply(&plan, &[]).json();
     let process = &applied["process"];
     assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
     assert_eq!(process["synchronised_by"], "ptrace-stop");
-    let twice = apply(&[]);
+    let twice = target.apply(&plan, &[]);
     assert_eq!(twice.code, 4, "{twice:?}");
     assert!(twice.stderr.contains("nothing was written"), "{}", twice.stderr);
-    let reversed = |target: &mut Process| target.ask("?");
-    assert_eq!(reversed(&mut target), "[1, 1, 0, 0] true false");
-    let back = run(&mut jlctl(&["apply", plan, "--pid", &target.pid(), "--reverse"]));
+    assert_eq!(target.ask("?"), "[1, 1, 0, 0] true false");
+    let back = target.apply(&plan, &["--reverse"]);
     assert_eq!(back.code, 0, "{back:?}");
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
     assert_eq!(target.audit().code, 0);
@@ -158,10 +148,10 @@ fn there_and_back(target: &Process) -> [MemoryEdits; 2] {
 /// threads that a flip stopped.
 fn flip(target: &mut Process, count: usize) -> [usize; 2] {
     let plans = there_and_back(target);
-    let memory = Memory::open(target.child.id().cast_signed(), true).expect("it may");
+    let memory = Memory::open(target.child.id().cast_signed(), true).expect("tracing is permitted");
     let mut stopped = [usize::MAX, 0];
     for flip in 0..count {
-        let pause = apply(&memory, &plans[flip % 2], &|| false).expect("it is written");
+        let pause = apply(&memory, &plans[flip % 2], &|| false).expect("the edits are written");
         stopped = [stopped[0].min(pause.threads), stopped[1].max(pause.threads)];
         if flip % 100 < 2 {
             let wanted = ["[1, 1, 0, 0] true false", "[0, 0, 1, 1] false true"][flip % 2];

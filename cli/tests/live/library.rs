@@ -48,8 +48,8 @@ fn a_library_whose_file_was_replaced_is_flipped() {
     let mut host = start(directory);
     let pid = host.pid();
     let other = directory.join("other");
-    fs::write(&other, "its successor").expect("it is written");
-    fs::rename(&other, directory.join("library.so")).expect("it is replaced");
+    fs::write(&other, "its successor").expect("the file is written");
+    fs::rename(&other, directory.join("library.so")).expect("the file is replaced");
     let flip = |action| run(&mut jlctl(&["ctl", &pid, action, "library_key", "--format", "json"]));
     let flipped = parsed(&flip("enable"));
     assert_eq!((&flipped["keys"][0]["enabled"], &flipped["unread"]), (&1.into(), &json!([])));

@@ -3,7 +3,7 @@
 
 use crate::command::{jlctl, of_program, root, run, utf8};
 use crate::directory::Directory;
-use crate::process::{OFF, ON, Process, program, shim_keys};
+use crate::process::{OFF, ON, Process, plan_flips, program, shim_keys};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -104,10 +104,10 @@ fn other_build(directory: &Directory) -> PathBuf {
     let header = [4_u32, 20, 3].map(u32::to_le_bytes).concat();
     let header = [&header[..], b"GNU\0"].concat();
     let at = bytes.windows(header.len()).position(|window| window == header);
-    let id = at.expect("it has a build id of 20 bytes") + header.len();
+    let id = at.expect("the program has a build id of 20 bytes") + header.len();
     bytes[id] ^= 1;
     let path = directory.path("other");
-    fs::write(&path, bytes).expect("it is written");
+    fs::write(&path, bytes).expect("the file is written");
     path
 }
 
@@ -116,7 +116,7 @@ fn a_program_whose_file_was_replaced_is_not_taken_for_the_new_file() {
     let directory = Directory::new();
     let path = copy(&program("shim_keys"), &directory, "program");
     let mut target = Process::start_ready(&mut Command::new(&path));
-    fs::rename(other_build(&directory), &path).expect("it is replaced");
+    fs::rename(other_build(&directory), &path).expect("the file is replaced");
     let named = target.ctl(&["enable", "LIVE_FALSE", "--image", utf8(&path)]);
     assert_eq!(named.code, 4, "{named:?}");
     assert!(named.stderr.contains("was replaced since it was started"), "{}", named.stderr);
@@ -132,12 +132,7 @@ fn a_program_whose_file_was_replaced_is_not_taken_for_the_new_file() {
 fn a_plan_for_another_build_is_refused() {
     let mut target = Process::start_ready(&mut shim_keys());
     let directory = Directory::new();
-    let (other, plan) = (other_build(&directory), directory.path("plan"));
-    let (other, plan) = (utf8(&other), utf8(&plan));
-    let made = run(&mut jlctl(&["plan", other, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
-    assert_eq!(made.code, 0, "{made:?}");
-    let refused = run(&mut jlctl(&["apply", plan, "--pid", &target.pid()]));
-    assert_eq!((refused.code, refused.stdout.as_str()), (4, ""), "{refused:?}");
-    assert!(refused.stderr.contains("is not mapped"), "{}", refused.stderr);
+    let plan = plan_flips(&other_build(&directory), &directory);
+    target.apply(&plan, &[]).fails(4, &["is not mapped"]);
     assert_eq!(target.ask("?"), OFF);
 }

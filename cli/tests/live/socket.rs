@@ -1,10 +1,9 @@
 //! `jlctl ctl` and `jlctl apply --pid` over the control socket of a process, which flips its keys
 //! itself without stopping a thread.
 
-use super::emulator::rounds;
 use crate::command::{jlctl, of_program, run, utf8};
 use crate::directory::Directory;
-use crate::process::{Process, program, shim_keys};
+use crate::process::{Process, plan_flips, program, rounds, shim_keys};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -58,23 +57,14 @@ fn keys_are_flipped_without_stopping_threads() {
 #[test]
 fn a_plan_is_applied_by_the_process() {
     let (mut target, directory) = start();
-    let exe = program("shim_keys");
-    let plan = directory.path("plan.json");
-    let (exe, plan) = (utf8(&exe), utf8(&plan));
-    let made = run(&mut jlctl(&["plan", exe, "--flip", "/LIVE_/", "--no-source", "-o", plan]));
-    assert_eq!(made.code, 0, "{made:?}");
-    let apply = |args: &[&str]| {
-        run(jlctl(&["apply", plan, "--pid", &target.pid(), "--format", "json"]).args(args))
-    };
-    let applied = apply(&[]).json();
+    let plan = plan_flips(&program("shim_keys"), &directory);
+    let applied = target.apply(&plan, &[]).json();
     let process = &applied["process"];
     assert_eq!((&process["sites"], &process["key_words"]), (&4.into(), &2.into()), "{applied}");
     assert_eq!(process["way"], "control-socket");
     // The keys no longer have the state that the plan expects.
-    let twice = apply(&[]);
-    assert_eq!((twice.code, twice.stdout.as_str()), (4, ""), "{twice:?}");
-    assert!(twice.stderr.contains("must have the count"), "{}", twice.stderr);
-    let back = apply(&["--reverse"]).json();
+    target.apply(&plan, &[]).fails(4, &["must have the count"]);
+    let back = target.apply(&plan, &["--reverse"]).json();
     assert_eq!(back["process"]["sites"], 4);
     assert_eq!(target.ask("?"), "[0, 0, 1, 1] false true");
 }
@@ -135,7 +125,7 @@ fn ten_thousand_flips_over_the_socket() {
     let address = |name: &str| {
         let key =
             keys.iter().find(|key| key["name"].as_str().is_some_and(|full| full.ends_with(name)));
-        let text = key.expect("it is listed")["address"].as_str().expect("an address");
+        let text = key.expect("the key is listed")["address"].as_str().expect("an address");
         u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a number")
     };
     let (off, on) = (address("LIVE_FALSE"), address("LIVE_TRUE"));
@@ -149,7 +139,8 @@ fn ten_thousand_flips_over_the_socket() {
             is_on: is_on != is_back,
             expected: Some(i32::from(is_on == is_back)),
         };
-        let done = control.apply(&[op(off, true), op(on, false)]).expect("it is applied");
+        let done =
+            control.apply(&[op(off, true), op(on, false)]).expect("the process applies the ops");
         assert_eq!(done.sites, 4, "{flip}");
         if flip % 100 < 2 {
             let wanted = ["[1, 1, 0, 0] true false", "[0, 0, 1, 1] false true"][flip % 2];

@@ -1,28 +1,18 @@
 //! A program with keys of jlctl's runtime, which tests flip from outside: threads that execute
 //! the sites all the time, and a main thread that answers each line with what all of them see
 //! from then on.
-#![allow(dead_code, reason = "modules of the runtime's tests have more than it uses")]
-#![allow(unsafe_code, reason = "sites, and a system call")]
+#![allow(unsafe_code, reason = "sites, the jump table, and a system call")]
 
-// Modules of the runtime's tests, for emulated machines.
-#[path = "../../../../runtime-shim/tests/common/emulator.rs"]
-mod emulator;
-#[path = "../../../../runtime-shim/tests/common/memory.rs"]
-mod memory;
-#[path = "../../../../runtime-shim/tests/common/refetch.rs"]
-mod refetch;
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "addresses of 64 bits")]
-#[path = "../../../../runtime-shim/tests/common/sites.rs"]
-mod sites;
-
+use jlctl_shim::abi::RelativeEntry;
 use jlctl_shim::{
     define_static_key_false, define_static_key_true, static_branch_likely, static_branch_unlikely,
 };
-use refetch::refetch;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, io, ptr, slice, thread};
 
 define_static_key_false!(static LIVE_FALSE);
 define_static_key_true!(static LIVE_TRUE);
@@ -63,6 +53,31 @@ fn work(answers: &mpsc::Sender<[bool; 4]>) {
     }
 }
 
+unsafe extern "C" {
+    #[link_name = "__start___jump_table"]
+    static START: RelativeEntry;
+    #[link_name = "__stop___jump_table"]
+    static STOP: RelativeEntry;
+}
+
+/// Has an emulated arm64 machine translate the sites anew, by storing each instruction again.  The
+/// CPUs of such a machine may keep a translation of the old code that was begun before a patch
+/// (`runtime-shim/tests/common/refetch.rs`).
+fn retranslate() -> io::Result<()> {
+    let (start, stop) = (&raw const START, &raw const STOP);
+    let count = (stop.addr() - start.addr()) / RelativeEntry::SIZE;
+    // SAFETY: the linker's bounds of one section.
+    let entries = unsafe { slice::from_raw_parts(start, count) };
+    let memory = File::options().read(true).write(true).open("/proc/self/mem")?;
+    for entry in entries {
+        let code = (ptr::from_ref(entry).addr() as u64).wrapping_add_signed(entry.code.into());
+        let mut insn = [0; 4];
+        memory.read_exact_at(&mut insn, code)?;
+        memory.write_all_at(&insn, code)?;
+    }
+    Ok(())
+}
+
 /// Lets any process of the user trace this one, where Yama restricts that to ancestors
 /// (`Documentation/admin-guide/LSM/Yama.rst`, Linux 6.12), unless the environment keeps it.
 fn allow_tracing() {
@@ -85,13 +100,16 @@ fn main() {
     if env::var_os(SPAWNS).is_some() {
         thread::spawn(|| while thread::spawn(sees).join().is_ok() {});
     }
+    let is_emulated = env::var_os("JLSHIM_TEST_EMULATED_MACHINE").is_some();
     println!("ready");
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
         if line == "flip" {
             LIVE_FALSE.enable().expect("the shim flips");
         }
-        refetch(&[&LIVE_FALSE, &LIVE_TRUE]);
+        if is_emulated {
+            retranslate().expect("the program's memory is accessible");
+        }
         let seen = sees();
         ASKED.fetch_add(1, Ordering::Release);
         let stale = answers.iter().take(WORKERS).filter(|other| *other != seen).count();
