@@ -19,8 +19,8 @@ use clap::FromArgMatches as _;
 use std::process::ExitCode;
 use terminal::exit;
 
-/// A look-up allocates from every thread at once; the system's allocator makes
-/// the threads wait for each other while it enlarges their heaps.
+/// Source lookups allocate from all threads at once; with the system's allocator the threads wait
+/// for each other while it grows their heaps.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,13 +1,13 @@
-//! Which command runs.
+//! Dispatches to the command.
 
 use crate::args::{Cli, Command};
 use crate::terminal::exit::Outcome;
 use crate::{apply, diff, inspect, link, lint, live, manual, plan, simulate};
 
-/// Runs the command that was asked for.
+/// Runs the requested command.
 ///
 /// # Errors
-/// Whatever kept it from its result.
+/// Errors of the command.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<Outcome> {
     match &cli.command {
         Command::Inspect(args) => inspect::run(&cli.global, args),

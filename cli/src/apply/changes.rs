@@ -1,5 +1,4 @@
-//! A plan as changes of files: which image is which file, what stands against it,
-//! which bytes.
+//! A plan as changes of files: the file of each image, the refusals, and the bytes to write.
 
 use crate::args::Apply;
 use crate::open::images::{self, Depth};
@@ -27,7 +26,7 @@ pub(crate) struct FileChange<'a> {
 }
 
 impl FileChange<'_> {
-    /// The change as the engine takes it.
+    /// The change as the patch engine applies it.
     pub(crate) fn patch(&self, args: &Apply, cut_to: Option<u64>) -> Patch<'_> {
         let Digests { sha256, xxh3 } = plan_document::digests(self.record);
         let sum = if args.sha256 { Sum::Sha256(sha256) } else { Sum::Xxh3(xxh3) };
@@ -36,7 +35,7 @@ impl FileChange<'_> {
     }
 }
 
-/// Refuses what a file cannot have, unless an option lifts that.
+/// Refuses a plan that cannot be applied to a file, unless an option lifts the refusal.
 ///
 /// # Errors
 /// All refusals that stand.
@@ -71,7 +70,7 @@ pub(crate) fn refuse(document: &PlanDocument, args: &Apply) -> anyhow::Result<()
 /// The files of the images that a plan changes.
 ///
 /// # Errors
-/// If files are not as many as images, or two writes have bytes in common.
+/// If the number of files is not the number of images, or two writes overlap.
 pub(crate) fn changes<'a>(
     document: &'a PlanDocument,
     named: &[PathBuf],
@@ -115,8 +114,8 @@ fn byte_write(offset: u64, old: &[u8], new: &[u8]) -> ByteWrite {
     ByteWrite { offset: FileOffset(offset), old: old.to_vec(), new: new.to_vec() }
 }
 
-/// Checks the plan against its images as they are before it is applied, which in
-/// reverse is as they will be.
+/// Checks the plan against its images as they are before the plan is applied; in reverse, as they
+/// are after it is reverted.
 ///
 /// # Errors
 /// All claims that do not hold.
@@ -140,7 +139,7 @@ pub(crate) fn verify(
     let images = images::images(&inputs, &quiet)?;
     let contents = images::contents(&inputs, &images, Depth::Tables, &quiet)?;
     let read = images::read_images(&inputs, &images, &contents);
-    // That the files have these sums is found out by whoever writes.
+    // The writer verifies that the files have these checksums.
     let sums: Vec<Digests> =
         changes.iter().map(|change| plan_document::digests(change.record)).collect();
     let findings = progress.phase("check the plan", 1, |_| check(document, &read, &sums));
@@ -159,10 +158,10 @@ pub(crate) fn verify(
     ))
 }
 
-/// Where the signature of a module begins.
+/// The offset at which the signature of a module begins.
 ///
 /// # Errors
-/// If the file has none that is sound.
+/// If the file has no valid signature.
 pub(crate) fn signature_start(path: &Path) -> anyhow::Result<u64> {
     let input = Input::open(path, &[], &Progress::none())?;
     let signature = input.file().signature().with_context(|| path.display().to_string());
@@ -172,8 +171,8 @@ pub(crate) fn signature_start(path: &Path) -> anyhow::Result<u64> {
     Ok(signature.map_or(input.file().file_bytes().len() as u64, |found| found.content_len))
 }
 
-/// `error` with what else tells the file from the image of the plan, if that is what
-/// is wrong.
+/// `error` with the differences between the file and the image of the plan, if the file is another
+/// image.
 pub(crate) fn with_identity(error: anyhow::Error, change: &FileChange<'_>) -> anyhow::Error {
     let is_other = matches!(
         error.downcast_ref(),
@@ -187,8 +186,8 @@ pub(crate) fn with_identity(error: anyhow::Error, change: &FileChange<'_>) -> an
     )
 }
 
-/// In what the identity of a file differs from that of its image; `None` if it has
-/// the same, and was changed.
+/// The differences between the identity of a file and that of its image; `None` if the identity is
+/// the same and only the content differs.
 fn difference(change: &FileChange<'_>) -> Option<String> {
     let quiet = Progress::none();
     let input = Input::open(&change.path, &[], &quiet).ok()?;

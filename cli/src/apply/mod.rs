@@ -1,4 +1,4 @@
-//! `jlctl apply`: writes what a plan says into files or a running process.
+//! `jlctl apply`: applies a plan to files or to a running process.
 
 mod changes;
 mod process;

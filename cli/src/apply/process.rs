@@ -1,4 +1,4 @@
-//! `jlctl apply --pid`: writes what a plan says into a running process.
+//! `jlctl apply --pid`: applies a plan to a running process.
 
 use super::changes::{changes, verify};
 use super::report::{Applied, AppliedProcess, write};
@@ -27,13 +27,13 @@ pub(crate) fn run(
     document: &PlanDocument,
 ) -> anyhow::Result<Outcome> {
     refuse(document)?;
-    // A plan's images are known by their sums as files, and by their build ids in memory.
+    // The images of a plan are identified by checksum in files, and by build id in memory.
     let all = changes(document, &args.images, args.reverse)?;
     let progress = Progress::new(global);
     verify(document, &all, false, &args.debug_dir, &progress)?;
     let paths: Vec<PathBuf> = all.iter().map(|change| change.path.clone()).collect();
     let mapped = mapped::open(pid, &paths, &args.debug_dir)?.mapped;
-    let by_socket = match control(global, pid, &args.way)? {
+    let by_socket = match control(global, pid, &args.reach)? {
         Some(mut control) => by_socket(&mut control, &mapped, document, args)?,
         None => None,
     };
@@ -48,7 +48,7 @@ pub(crate) fn run(
     Ok(Outcome::Clean)
 }
 
-/// With all threads stopped.
+/// Applies the plan with all threads stopped.
 fn by_ptrace(
     pid: i32,
     mapped: &[Mapped],
@@ -69,8 +69,8 @@ fn by_ptrace(
     Ok(AppliedProcess { pid, sites, key_words, reached: Reached::by_ptrace(pause) })
 }
 
-/// By its control socket; none where the plan asks for what a batch of its keys is not: sites
-/// without their key, or only some of them.
+/// Applies the plan by the control socket. `None` if the plan is not a batch of whole keys: if it
+/// patches sites without their key, or only some sites of a key.
 fn by_socket(
     control: &mut Control,
     mapped: &[Mapped],
@@ -83,7 +83,7 @@ fn by_socket(
         Ok(document.keys.iter().map(op).collect::<Option<Vec<_>>>())
     })?;
     let Some(ops) = ops.filter(|_| !document.keys.is_empty()) else {
-        return match args.way.socket {
+        return match args.reach.socket {
             None => Ok(None),
             Some(_) => Err(failure(
                 Kind::Refused,
@@ -100,7 +100,7 @@ fn by_socket(
     Ok(Some(AppliedProcess { pid, sites: done.sites, key_words, reached }))
 }
 
-/// What the plan has for a key, as a process takes it.
+/// The change of a key in the plan, as a request to the process.
 fn op(key: &KeyRecord, biases: &[Bias], known: &[ControlKey], reverse: bool) -> Option<ControlOp> {
     let address = u64::from_str_radix(key.address.strip_prefix("0x")?, 16).ok()?;
     let address = biases.get(key.image?)?.at_run_time(Svma(address));
@@ -113,7 +113,7 @@ fn op(key: &KeyRecord, biases: &[Bias], known: &[ControlKey], reverse: bool) -> 
     (is_flip || is_same).then_some(ControlOp { address, is_on, expected })
 }
 
-/// Refuses what a process cannot have.
+/// Refuses a plan that cannot be applied to a process.
 fn refuse(document: &PlanDocument) -> anyhow::Result<()> {
     let standing: Vec<String> = document
         .refusals
@@ -130,11 +130,11 @@ fn refuse(document: &PlanDocument) -> anyhow::Result<()> {
     }
 }
 
-/// The plan's ops and words at their addresses at run time.
+/// The ops and key words of the plan at their run-time addresses.
 fn edits(document: &PlanDocument, biases: &[Bias], reverse: bool) -> MemoryEdits {
     let edit = |image: usize, address: &str, old: &[u8], new: &[u8]| {
         let (old, new) = if reverse { (new, old) } else { (old, new) };
-        // The check of the plan has read them all.
+        // The check of the plan has parsed all of them.
         let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).ok()?;
         let address = biases.get(image)?.at_run_time(Svma(address));
         Some(MemoryEdit { address, old: old.to_vec(), new: new.to_vec() })

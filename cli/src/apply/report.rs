@@ -1,4 +1,4 @@
-//! Reports of `jlctl apply`: what was written where, and what that leaves.
+//! Reports of `jlctl apply`: the bytes written, and the state that results.
 
 use crate::args::ApplyFormat;
 use crate::live::reached::Reached;
@@ -11,7 +11,7 @@ use std::io::Write;
 /// Name and version of the schema.
 const SCHEMA: &str = "jlctl.apply/1";
 
-/// What was done to all images of a plan.
+/// The result for all images of a plan.
 #[derive(Serialize)]
 pub(crate) struct Applied {
     pub(crate) schema: &'static str,
@@ -19,13 +19,13 @@ pub(crate) struct Applied {
     pub(crate) mode: &'static str,
     pub(crate) reverse: bool,
     pub(crate) images: Vec<AppliedImage>,
-    /// What was done to a process; null for files.
+    /// The result for a process; null for files.
     pub(crate) process: Option<AppliedProcess>,
-    /// Keys whose code now says another thing than their counter.
+    /// Keys whose sites and count now disagree.
     pub(crate) split_keys: Vec<SplitKey>,
 }
 
-/// What was done to a process.
+/// The result for a process.
 #[derive(Serialize)]
 pub(crate) struct AppliedProcess {
     pub(crate) pid: i32,
@@ -35,17 +35,17 @@ pub(crate) struct AppliedProcess {
     pub(crate) reached: Reached,
 }
 
-/// A key whose sites were patched alone.
+/// A key whose sites were patched, but not its count.
 #[derive(Serialize)]
 pub(crate) struct SplitKey {
     pub(crate) name: String,
-    /// What the code says.
+    /// The state that the sites implement.
     pub(crate) code: &'static str,
-    /// What the counter says when the image starts.
+    /// The state of the count when the image starts.
     pub(crate) counter: &'static str,
 }
 
-/// What was done to one image.
+/// The result for one image.
 #[derive(Serialize)]
 pub(crate) struct AppliedImage {
     image: String,
@@ -59,7 +59,7 @@ pub(crate) struct AppliedImage {
     new_length: u64,
     copied: Option<&'static str>,
     on_disk: Option<bool>,
-    /// Whether the file is what its build id names; null without one.
+    /// Whether the file is the one that its build id identifies; null without a build id.
     build_id_matches: Option<bool>,
     /// `none`, `dropped`, `broken` or, in reverse, `sound` again.
     signature: &'static str,
@@ -108,10 +108,10 @@ impl Applied {
     }
 }
 
-/// Writes what was applied.
+/// Writes the report on an applied plan.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write(
     applied: &Applied,
     format: ApplyFormat,
@@ -191,10 +191,10 @@ fn image_text(
     }
 }
 
-/// Writes what a recovery did.
+/// Writes the report on a recovery.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write_recovery(
     image: &str,
     recovery: &Recovery,

@@ -1,4 +1,4 @@
-//! `jlctl apply`: writes what a plan says into files.
+//! `jlctl apply`: applies a plan to files.
 
 use super::changes::{FileChange, changes, refuse, signature_start, verify, with_identity};
 use super::process;
@@ -39,7 +39,7 @@ pub(crate) fn run(global: &Global, args: &Apply) -> anyhow::Result<Outcome> {
     let changing = all.iter().filter(|change| !change.writes.is_empty()).count();
     let mut checked = false;
     if changing != 1 {
-        // No file is written before all were recognised.
+        // No file is written before all files are verified.
         verify(&document, &all, args.reverse, &args.debug_dir, &progress)?;
         checked = true;
         for change in &all {
@@ -98,7 +98,7 @@ fn one(
     progress.phase("copy and patch", 1, |_| apply::copy(&patch, &out, durability, also))
 }
 
-/// Where the copy of an image goes: to OUT, or below it if several are written.
+/// The path of an image's copy: OUT, or a file in OUT if there are several.
 fn out(global: &Global, change: &FileChange<'_>, changing: usize) -> anyhow::Result<PathBuf> {
     let out = global.output.as_deref().unwrap_or(Path::new(""));
     if changing == 1 && !out.is_dir() {
@@ -126,7 +126,7 @@ fn signature(args: &Apply, change: &FileChange<'_>) -> &'static str {
     }
 }
 
-/// Keys whose words the file does not have, though their sites are in it.
+/// Keys whose sites are in the file, but not their words.
 fn split_keys(document: &PlanDocument, reverse: bool) -> Vec<SplitKey> {
     let state = |on: bool| if on { "on" } else { "off" };
     document

@@ -3,17 +3,17 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Compare two jump tables: keys and sites that came, went or changed.
+/// Compare two jump tables: keys and sites that were added, removed or changed.
 ///
-/// For two kernels, two modules or two builds of a program.  Keys are matched by
-/// name, without the numbers that compilers and macros make up (NAME.4,
-/// __UNIQUE_ID_NAME12); names that repeat and elements of arrays by the functions
-/// of their sites; keys of other names by their address, in builds with the same
-/// layout, or by their sites.  Sites are matched by function, without the suffixes
-/// .cold, .part.N, .isra.N, .constprop.N, .llvm.N and the like and without what an
-/// architecture puts before sys_NAME, and by their order in it.  Sites that a key
-/// has in another function than before moved there if the functions have similar
-/// names, or if the key has as many sites as before and all left or came to one.
+/// Compares two kernels, two modules or two builds of a program. Keys are matched by
+/// name, without the numbers that compilers and macros generate (NAME.4,
+/// __UNIQUE_ID_NAME12). Repeated names and elements of arrays are matched by the
+/// functions of their sites; renamed keys by their address, in builds with the same
+/// layout, or by their sites. Sites are matched by their function and their order in
+/// it. The suffixes .cold, .part.N, .isra.N, .constprop.N, .llvm.N and the like are
+/// ignored, and so is the prefix that an architecture gives to sys_NAME. The sites of a
+/// key moved to another function if the two functions have similar names, or if the key
+/// has as many sites as before and all of them left one function or arrived in one.
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The first image, usually the older
@@ -23,19 +23,19 @@ pub(crate) struct Diff {
     pub(crate) b: PathBuf,
 
     /// Only these keys of either image: a name, 0xADDRESS, a glob, or /REGEX/, as
-    /// for jlctl inspect
+    /// in jlctl inspect
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,
 
-    /// Only the images and how many keys and sites differ
+    /// Print only the images and the number of keys and sites that differ
     #[arg(long)]
     pub(crate) summary: bool,
 
-    /// List everything in text: no families, no limits
+    /// List every key and site in text, without families and limits
     #[arg(long, conflicts_with = "summary")]
     pub(crate) all: bool,
 
-    /// Exit with 1 if anything differs
+    /// Exit with status 1 if anything differs
     #[arg(long)]
     pub(crate) exit_code: bool,
 

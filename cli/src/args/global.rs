@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Write the result to FILE instead of standard output; FILE is replaced
-    /// only once the result is complete
+    /// only when the result is complete
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -15,11 +15,11 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 
-    /// Say nothing on standard error but errors
+    /// Print only errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say on standard error what is done and how long each phase took
+    /// Print the phases of the work and their times on standard error
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }

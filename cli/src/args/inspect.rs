@@ -5,22 +5,22 @@ use clap::{Args, ValueEnum};
 use jlctl_analyzer::jump_table::KeyKind;
 use std::path::PathBuf;
 
-/// Read a jump table: its entries, keys and sites, and what is wrong with them.
+/// Read a jump table: its entries, keys and sites, and their defects.
 ///
-/// Without --keys or --sites the text report is a summary: the image, the table,
-/// how many sites hold which instruction, the keys with most sites, and all
-/// diagnostics. JSON and JSON Lines carry keys and sites alike unless one of the
-/// two options asks for its list alone.
+/// Without --keys or --sites, the text report is a summary: the image, the table,
+/// the number of sites with each instruction, the keys with most sites, and all
+/// diagnostics. JSON and JSON Lines contain both keys and sites unless one of the two
+/// options selects one list.
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// Image: vmlinux or vmlinuz, a module, or a program or library with a jump table
     ///
-    /// Several, or a directory, are read as a set: a kernel and its modules.
-    /// Keys that a module uses are then looked for in the others, and each key
-    /// is reported once with all its sites. Files compressed with gzip, xz, lzma
-    /// or zstd are unpacked, EFI zboot images and bzImages too; kernels may be
-    /// stripped, or raw Images of arm64 and riscv64. May be left out where
-    /// JLCTL_IMAGE names an image or ./vmlinux exists.
+    /// Several images, or a directory, are read as a set: a kernel and its modules.
+    /// A key that a module imports is resolved in the other files, and each key is
+    /// reported once with all its sites. Files compressed with gzip, xz, lzma or
+    /// zstd, EFI zboot images and bzImages are unpacked. A kernel may be stripped, or
+    /// a raw Image of arm64 or riscv64. IMAGE may be omitted if JLCTL_IMAGE names an
+    /// image or ./vmlinux exists.
     #[arg(env = "JLCTL_IMAGE", hide_env_values = true, value_name = "IMAGE")]
     pub(crate) image: Vec<PathBuf>,
 
@@ -35,8 +35,8 @@ pub(crate) struct Inspect {
     /// Only these keys, and their sites: a name, 0xADDRESS, a glob, or /REGEX/
     ///
     /// A name is SYMBOL (the key, or all keys inside that object), SYMBOL+0xN,
-    /// SYMBOL.MEMBER or `SYMBOL[N]`, each with FILE: before it where only the keys
-    /// of one source file are meant.
+    /// SYMBOL.MEMBER or `SYMBOL[N]`. The prefix FILE: limits it to the keys of one
+    /// source file.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) key: Option<String>,
 
@@ -45,7 +45,8 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) kind: Vec<KindOption>,
 
-    /// Only sites in functions whose name matches: a glob, or /REGEX/
+    /// Only sites in functions whose symbol, or the path it is mangled from, matches: a
+    /// glob, or /REGEX/
     #[arg(long, value_name = "PATTERN")]
     pub(crate) function: Option<String>,
 
@@ -53,7 +54,7 @@ pub(crate) struct Inspect {
     #[arg(long, value_name = "NAME")]
     pub(crate) section: Option<String>,
 
-    /// Do not look for source lines; no debug information is read
+    /// Do not read debug information; no source lines are shown
     #[arg(long)]
     pub(crate) no_source: bool,
 
@@ -66,7 +67,7 @@ pub(crate) struct Inspect {
     pub(crate) format: InspectFormat,
 }
 
-/// Kind of keys, by the name that reports have.
+/// Kind of keys, by its name in reports.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KindOption(pub(crate) KeyKind);
 
@@ -89,14 +90,14 @@ impl ValueEnum for KindOption {
     }
 }
 
-/// Format of a result.
+/// Format of the result of `jlctl inspect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InspectFormat {
     /// For people
     Text,
     /// One JSON object, schema jlctl.inspect/1
     Json,
-    /// One JSON object a line: image, keys, sites, diagnostics
+    /// One JSON object per line: image, keys, sites, diagnostics
     Jsonl,
     /// Comma-separated values: the sites, or with --keys the keys
     Csv,

@@ -6,23 +6,25 @@ use jlctl_analyzer::lint::Level;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Find code that patches code and never tells the other CPUs.
+/// Find code that patches instructions without synchronising the other CPUs.
 ///
-/// Reads finished binaries for arm64: kernels, modules, programs and libraries. Does every
-/// path that patches instructions reach a cross-CPU synchronisation before it returns to
-/// someone who relies on it? A finding names the function to be mended and shows the way
-/// from an entry point to the patch and out again. Each file has a line that says what was
-/// looked at and what could not be; a file that patches no code is not applicable, which is
-/// not the same as sound. A finding fails the run if it is at or above --fail-on, and
-/// neither in the baseline nor suppressed by the configuration.
+/// Reads finished binaries for arm64: kernels, modules, programs and libraries, and checks
+/// that every path that patches instructions synchronises all CPUs before it returns to a
+/// caller that relies on the new code. A finding names the function to fix and shows the
+/// path from an entry point to the patch and back. The report has a line for each file with
+/// the code that was analysed and the code that could not be. A file that patches no code is
+/// "not applicable", which does not mean that it is correct. A finding fails the run if its
+/// level is at or above --fail-on and neither the baseline nor the configuration suppresses
+/// it.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
     /// Kernels, modules, programs or libraries; directories are searched for them
     ///
-    /// Modules are looked at with the kernel among the files that they are built for: what
-    /// they call is in it. Files in directories that are no images are passed over. A file that cannot
-    /// be read fails the run, though the others are reported. May be left out where
-    /// JLCTL_IMAGE names an image or ./vmlinux exists.
+    /// A module is analysed together with the kernel that it is built for, if that is among
+    /// the files: the kernel contains the functions that the module calls. In directories,
+    /// files that are not images are skipped. A file that cannot be read fails the run; the
+    /// other files are still reported. FILE may be omitted if JLCTL_IMAGE names an image or
+    /// ./vmlinux exists.
     #[arg(env = "JLCTL_IMAGE", hide_env_values = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
@@ -30,23 +32,23 @@ pub(crate) struct Lint {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: LintFormat,
 
-    /// The least level of findings that fails the run: note, warning or error
+    /// The lowest level of findings that fails the run: note, warning or error
     #[arg(long, value_name = "LEVEL", default_value = "error")]
     pub(crate) fail_on: FailOn,
 
-    /// Models of functions, and findings that are not to count, each with its reason (TOML)
+    /// Models of functions, and suppressed findings, each with its reason (TOML)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Findings that are known and fail no run, made by --write-baseline
+    /// Known findings, which do not fail the run; written by --write-baseline
     ///
-    /// They are marked and stay in the report; those that are no longer found are listed.
+    /// The report marks known findings, and lists those that are no longer found.
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
 
     /// Write all findings that are not suppressed as a baseline
     ///
-    /// The run then fails for none of them.
+    /// These findings do not fail this run.
     #[arg(long, value_name = "FILE")]
     pub(crate) write_baseline: Option<PathBuf>,
 
@@ -54,22 +56,24 @@ pub(crate) struct Lint {
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub(crate) rules: Vec<String>,
 
-    /// Compare with another build: which syncs did FILE… lose or gain since?
+    /// Compare with another build, a file or a directory: list the syncs that FILE… lost or
+    /// gained
     ///
-    /// Findings are matched by their fingerprints, which have no addresses in them. Only
-    /// what the other build, a file or a directory, does not have fails the run.
+    /// Findings are matched by their fingerprints, which contain no addresses. Only a
+    /// finding that the other build does not have fails the run.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["baseline", "write_baseline"])]
     pub(crate) against: Option<PathBuf>,
 
-    /// Print what a rule finds and how, what it gets wrong, and what mends the finding
+    /// Explain a rule: its algorithm, false positives and false negatives, and how to fix a
+    /// finding
     #[arg(long, value_name = "RULE", exclusive = true)]
     pub(crate) explain: Option<String>,
 
-    /// Do not look for source lines; no debug information is read
+    /// Do not read debug information; no source lines are shown
     #[arg(long)]
     pub(crate) no_source: bool,
 
-    /// Files that are read at once, at most; as many as there are processors by default
+    /// Number of files to read at once, at most; by default the number of processors
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
@@ -78,7 +82,7 @@ pub(crate) struct Lint {
     pub(crate) debug_dir: Vec<PathBuf>,
 }
 
-/// Format of a lint's result.
+/// Format of the result of `jlctl lint`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LintFormat {
     /// For people
@@ -89,7 +93,7 @@ pub(crate) enum LintFormat {
     Sarif,
 }
 
-/// A level, by the name that reports have.
+/// A level, by its name in reports.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FailOn(pub(crate) Level);
 

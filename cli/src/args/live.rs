@@ -1,18 +1,19 @@
-//! The command lines of what looks at running processes.
+//! The command lines of `jlctl ctl` and `jlctl audit`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// List and flip the static keys of a running process.
 ///
-/// A program with the runtime shim that was started with JLSHIM_CONTROL=PATH is asked by its
-/// control socket, and flips its keys itself: no thread is stopped. All threads of any other
-/// are stopped for it, which takes less than a millisecond for some: every old byte is verified,
-/// sites are written first and the counts of keys last, and the stop itself is the
-/// synchronisation of all CPUs. Either all of it happens, or nothing. Should jlctl be killed in
-/// between, sites that are written stay so, the counts say the old state, and the same command
-/// again completes it. Where the program flips the same keys itself at that moment, use its
-/// control socket: a batch that it has begun and not yet written cannot be seen from outside.
+/// A program with the runtime shim that was started with JLSHIM_CONTROL=PATH flips its keys
+/// itself, on request by its control socket, and no thread is stopped. Otherwise jlctl stops
+/// all threads of the process, which takes less than a millisecond for a few threads. It
+/// verifies every old byte, writes the sites first and the counts of the keys last; the stop
+/// itself synchronises all CPUs. Either all writes happen or none. If jlctl is killed between
+/// the writes, the sites written so far keep their new bytes and the counts still show the old
+/// state; the same command completes the flip. If the program may flip the same keys at the
+/// same time, use its control socket: from outside, jlctl cannot see a batch that the program
+/// has queued but not yet written.
 #[derive(Debug, Args)]
 pub(crate) struct Ctl {
     /// Id of the process
@@ -20,28 +21,28 @@ pub(crate) struct Ctl {
     pub(crate) pid: i32,
 
     #[command(flatten)]
-    pub(crate) way: Way,
+    pub(crate) reach: ReachOptions,
 
-    /// What to do
+    /// The action
     #[command(subcommand)]
     pub(crate) action: Action,
 }
 
-/// What is done to the keys of a process.
+/// An action on the keys of a process.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
     /// List keys with their state; nothing is stopped
-    List(Keys),
+    List(ListedKeys),
     /// Switch keys on
     Enable(WantedKeys),
     /// Switch keys off
     Disable(WantedKeys),
 }
 
-/// Keys that may be all.
+/// Keys to list; all if none is named.
 #[derive(Debug, Args)]
-pub(crate) struct Keys {
-    /// Only these: names, 0xADDRESS, globs, or /REGEX/
+pub(crate) struct ListedKeys {
+    /// Only these keys: names, 0xADDRESS, globs, or /REGEX/
     #[arg(value_name = "KEY")]
     pub(crate) keys: Vec<String>,
 
@@ -49,10 +50,10 @@ pub(crate) struct Keys {
     pub(crate) common: Common,
 }
 
-/// Keys that must be named.
+/// Keys to flip.
 #[derive(Debug, Args)]
 pub(crate) struct WantedKeys {
-    /// Names, 0xADDRESS, globs, or /REGEX/; a name must fit one key
+    /// Names, 0xADDRESS, globs, or /REGEX/; a name must match exactly one key
     #[arg(required = true, value_name = "KEY")]
     pub(crate) keys: Vec<String>,
 
@@ -60,14 +61,15 @@ pub(crate) struct WantedKeys {
     pub(crate) common: Common,
 }
 
-/// What all of them have.
+/// Options of every action.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// A file that the process has mapped (may be repeated); all that have a jump table if
-    /// none is named
+    /// A file that the process has mapped (may be repeated); by default all mapped files
+    /// that have a jump table
     ///
-    /// It is known by its build id, wherever it lies. Without a name, files that cannot be
-    /// read (libraries that were replaced since, but by root) are left out with a warning.
+    /// The file is matched by its build id, so that its path does not matter. By default,
+    /// mapped files that cannot be read (for example a library that was replaced since, which
+    /// only root can open) are skipped with a warning.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Vec<PathBuf>,
 
@@ -82,28 +84,29 @@ pub(crate) struct Common {
 
 /// How a process is reached.
 #[derive(Debug, Args)]
-pub(crate) struct Way {
-    /// Its control socket; the one of its JLSHIM_CONTROL, if left out
+pub(crate) struct ReachOptions {
+    /// Control socket of the process; by default the path in its JLSHIM_CONTROL
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
-    /// Stop it by ptrace, though it may have a control socket
+    /// Stop the process by ptrace even if it has a control socket
     #[arg(long, conflicts_with = "socket")]
     pub(crate) ptrace: bool,
 }
 
 /// Compare the code of a running process with its keys.
 ///
-/// Every site must hold what the present count of its key demands: a jump exactly if the key is
-/// on and the site unlikely, or off and likely. Exits with 1 and a list of those that do not.
-/// Nothing is stopped: what differs is looked at again, so that a flip under way is none.
+/// Every site must hold the instruction that the current count of its key requires: a jump
+/// exactly if the key is on and the site unlikely, or off and likely. Sites that do not are
+/// listed, and the exit status is 1. No thread is stopped; jlctl reads a site that differs
+/// again, so that a flip in progress is not reported.
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
     /// Id of the process
     #[arg(long, required = true, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pid: Option<i32>,
 
-    /// Files that the process has mapped; all that have a jump table if none is named
+    /// Files that the process has mapped; by default all that have a jump table
     #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Print a completion script.
 ///
-/// Source it, or put it where the shell looks: for bash as
+/// Source the script, or install it in the directory that the shell searches: for bash as
 /// ~/.local/share/bash-completion/completions/jlctl.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -15,7 +15,7 @@ pub(crate) struct Completions {
 
 /// Write the manual pages into a directory.
 ///
-/// One page for jlctl and one for each command; existing pages are replaced.
+/// Writes one page for jlctl and one for each command, and replaces existing pages.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// Directory to write into; it must exist

@@ -1,5 +1,5 @@
-//! The command line as the user wrote it; commands make their own validated
-//! configuration of it.
+//! The command line as the user wrote it; each command makes its own validated
+//! configuration from it.
 
 mod apply;
 mod diff;
@@ -18,7 +18,7 @@ pub(crate) use global::{Color, Global};
 pub(crate) use inspect::{Inspect, InspectFormat};
 pub(crate) use link::{Link, LinkFormat};
 pub(crate) use lint::{Lint, LintFormat};
-pub(crate) use live::{Action, Audit, Common, Ctl, LiveFormat, Way};
+pub(crate) use live::{Action, Audit, Common, Ctl, LiveFormat, ReachOptions};
 pub(crate) use manual::{Completions, Man};
 pub(crate) use plan::{Plan, PlanFormat};
 pub(crate) use simulate::{Cache, Simulate, SimulateFormat};
@@ -28,8 +28,8 @@ use clap::{Parser, Subcommand};
 /// Inspect, plan, simulate and lint code that is patched while it runs.
 ///
 /// jlctl reads the jump table of static keys in kernels and user programs for
-/// arm64, x86_64 and riscv64: every site, the key behind it, the instruction
-/// that stands there, and whatever is wrong with any of it.
+/// arm64, x86_64 and riscv64: every site, its key, the instruction at the site,
+/// and any defect of these.
 #[derive(Debug, Parser)]
 #[command(name = "jlctl", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {

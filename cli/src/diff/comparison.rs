@@ -1,4 +1,4 @@
-//! Two images with what differs between them.
+//! Two images and the differences between them.
 
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
@@ -14,11 +14,11 @@ pub(crate) struct Side<'a> {
     pub(crate) model: &'a TableModel<'a>,
 }
 
-/// Everything that a report is made of.
+/// The input of every report.
 pub(crate) struct Comparison<'a> {
     pub(crate) a: Side<'a>,
     pub(crate) b: Side<'a>,
-    /// As far as it is selected.
+    /// The selected differences.
     pub(crate) diff: &'a TableDiff,
     /// The pattern that selects keys.
     pub(crate) key: Option<&'a str>,

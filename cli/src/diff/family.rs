@@ -1,9 +1,9 @@
-//! Many keys as one line: arrays, names that repeat, names with a prefix.
+//! Groups of keys that text shows as one line: arrays, repeated names, names with a common prefix.
 
 use jlctl_analyzer::jump_table::diff::{NameParts, TableModel};
 use std::collections::BTreeMap;
 
-/// Holders with a prefix that make a family.
+/// Minimum number of holders with a common prefix in a family.
 const MIN_FAMILY: usize = 8;
 
 /// Keys that are shown as one.
@@ -15,7 +15,7 @@ pub(super) struct Family {
     pub(super) keys: Vec<usize>,
 }
 
-/// Families of keys: those of one holder, and holders with a common prefix.
+/// The families of keys: the keys of one holder, and of holders with a common prefix.
 pub(super) fn families(model: &TableModel<'_>, keys: &[usize]) -> Vec<Family> {
     let mut of_holder: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for &key in keys {
@@ -51,8 +51,8 @@ fn of_one_holder(model: &TableModel<'_>, holder: &str, keys: Vec<usize>) -> Vec<
     vec![Family { name: format!("{holder}*"), keys }]
 }
 
-/// The words by which holders are taken together: the first says it of
-/// tracepoints, else the first two; all of a shorter name.
+/// The words by which holders are grouped: the first word of a tracepoint, otherwise the first two
+/// words, or the whole of a shorter name.
 fn prefix(holder: &str) -> &str {
     let words = if holder.starts_with("__tracepoint_") { 1 } else { 2 };
     let skip = holder.len() - holder.trim_start_matches('_').len();
@@ -60,7 +60,7 @@ fn prefix(holder: &str) -> &str {
     underscores.nth(words - 1).map_or("", |(at, _)| &holder[..=at])
 }
 
-/// The longest prefix of all that ends behind a word.
+/// The longest common prefix that ends at the end of a word.
 fn common_prefix<'a>(names: &[&'a str]) -> &'a str {
     let Some((first, rest)) = names.split_first() else { return "" };
     let common = rest.iter().fold(first.len(), |length, name| {

@@ -1,4 +1,4 @@
-//! The head of a text report: both images, their tables, and how much differs.
+//! The head of a text report: both images, their tables, and the number of differences.
 
 use super::comparison::{Comparison, Side};
 use super::page::Page;

@@ -1,6 +1,6 @@
 //! JSON: schema `jlctl.diff/1`, one object, its lists with one element a line.
 //!
-//! Keys are in the order of their addresses; what is unknown is null.
+//! Keys are in the order of their addresses; an unknown value is null.
 
 use super::comparison::{Comparison, Side};
 use super::site_changes::{SiteChanges, by_function, identity_name, storage_name};
@@ -101,7 +101,7 @@ fn side<'a>(side: &Side<'a>) -> SideRecord<'a> {
     }
 }
 
-/// For each key its sites.
+/// The sites of each key.
 fn sites_of_keys(model: &TableModel<'_>) -> Vec<Vec<usize>> {
     let mut sites = vec![Vec::new(); model.keys.len()];
     for (index, site) in model.sites.iter().enumerate() {

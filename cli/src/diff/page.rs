@@ -11,7 +11,7 @@ const WIDTH: usize = 80;
 /// Lines of a list without --all.
 const LIMIT: usize = 12;
 
-/// Where text is written, and how much of it.
+/// The output of a text report, and the limits of its lists.
 pub(super) struct Page<'w> {
     out: &'w mut dyn Write,
     pub(super) palette: Palette,
@@ -33,7 +33,7 @@ impl<'w> Page<'w> {
     }
 
     pub(super) fn shown(&self, lines: usize) -> usize {
-        // One more line says as much as that there is one more.
+        // A line that reports one more line is as long as that line.
         if self.all || lines <= LIMIT + 1 { lines } else { LIMIT }
     }
 
@@ -93,7 +93,7 @@ impl<'w> Page<'w> {
     }
 }
 
-/// A line that is too long, broken before the new name.
+/// A line that is too long, broken before the new name of a key.
 pub(super) fn broken(line: String) -> String {
     match line.rsplit_once(" → ") {
         Some((old, new)) if line.chars().count() + 2 > WIDTH => {

@@ -19,11 +19,11 @@ pub(crate) fn run(global: &Global, args: &Diff) -> anyhow::Result<Outcome> {
     let query = args.key.as_deref().map(KeyQuery::parse).transpose();
     let query = query.map_err(|error| failure(Kind::Usage, format!("--key {error}")))?;
     let progress = Progress::new(global);
-    // The two are read at once, so that phases of one are not shown.
+    // Both images are read in parallel, so the phases of one are not shown.
     let quiet = Progress::none();
     let open = |path| Input::open(path, &args.debug_dir, &quiet);
     let (a, b) = both(rayon::join(|| open(&args.a), || open(&args.b)))?;
-    // Names are compared: what only one side could know of them is left out.
+    // Names are compared, so types are used only if both sides have debug information.
     let with_types = a.debug().is_some() && b.debug().is_some();
     let read = progress.phase("read the images", 1, |_| rayon::join(|| read(&a), || read(&b)));
     let ((image_a, table_a), (image_b, table_b)) = both(read)?;
@@ -77,7 +77,7 @@ fn describe(
     Ok(debug_info::describe_keys(debug_info.as_ref(), input, image, table, &quiet))
 }
 
-/// Both results, or what is wrong with which of the two.
+/// Both results, or an error that names the side that failed.
 fn both<T>(results: (anyhow::Result<T>, anyhow::Result<T>)) -> anyhow::Result<(T, T)> {
     match results {
         (Ok(a), Ok(b)) => Ok((a, b)),
@@ -91,7 +91,7 @@ fn both<T>(results: (anyhow::Result<T>, anyhow::Result<T>)) -> anyhow::Result<(T
     }
 }
 
-/// Leaves the keys that fit in either table.
+/// Keeps the keys that the query matches in either table.
 fn select(
     diff: &mut TableDiff,
     query: &KeyQuery,
@@ -117,7 +117,7 @@ fn select(
 /// Writes the report in a format.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 fn write(
     comparison: &Comparison<'_>,
     format: DiffFormat,

@@ -1,19 +1,19 @@
-//! Sites by function, and names of changes: what text and JSON share.
+//! Changes of sites by function, and names of changes, as text and JSON show them.
 
 use super::comparison::Comparison;
 use jlctl_analyzer::jump_table::diff::stable_name::without_numbering;
 use jlctl_analyzer::jump_table::diff::{KeyMatch, KeyPair, SitePair, StorageKind, TableModel};
 use std::collections::BTreeMap;
 
-/// Sites by function: how many of which.
+/// The number of sites in each function.
 pub(super) type ByFunction<'a> = Vec<(Option<&'a str>, usize)>;
 
-/// The function of a site, without what compilers append.
+/// The function of a site, without the suffix that compilers append.
 pub(super) fn function<'a>(model: &'a TableModel<'_>, site: usize) -> Option<&'a str> {
     model.sites[site].function.as_deref().map(without_numbering)
 }
 
-/// Counts of equal things, the most frequent first.
+/// The number of occurrences of each item, the most frequent first.
 fn counted<T: Ord>(things: impl Iterator<Item = T>) -> Vec<(T, usize)> {
     let mut counts: BTreeMap<T, usize> = BTreeMap::new();
     things.for_each(|thing| *counts.entry(thing).or_default() += 1);
@@ -31,14 +31,14 @@ pub(super) fn by_function<'a>(
     counted(sites.map(|site| function(model, site)))
 }
 
-/// Functions that sites moved between: from, to.
+/// The two functions between which sites moved: from, to.
 pub(super) type Move<'a> = (Option<&'a str>, Option<&'a str>);
 
-/// What became of the sites of a key, by function.
+/// The changes of the sites of a key, by function.
 pub(super) struct SiteChanges<'a> {
-    /// Between which functions, sites.
+    /// The two functions, and the number of sites.
     pub(super) moved: Vec<(Move<'a>, usize)>,
-    /// Function, whether it is likely now, sites.
+    /// The function, whether its sites are likely now, and their number.
     pub(super) turned: Vec<((Option<&'a str>, bool), usize)>,
     pub(super) removed: ByFunction<'a>,
     pub(super) added: ByFunction<'a>,

@@ -37,7 +37,7 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Keys of both tables whose state differs: the default, or that at start.
+    /// Keys of both tables whose default state or state at start differs.
     fn states(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
         let defaults = self.pairs(|pair| pair.changes.initial);
         let other: Vec<&KeyPair> = self.pairs(|pair| pair.changes.enabled && !pair.changes.initial);
@@ -50,7 +50,7 @@ impl<'a> Report<'a> {
             page.list(what, &pairs, |pair| {
                 let (a, b) = self.keys(pair);
                 let states = match (of(a), of(b)) {
-                    // Numbers where on and off do not tell them apart.
+                    // Counts, where "on" and "off" are the same.
                     (x, y) if x == y => {
                         let number = |key: &KeyModel<'_>| key.enabled.unwrap_or(0).to_string();
                         format!("{} → {}", number(a), number(b))
@@ -83,7 +83,7 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Keys of one table alone.
+    /// Keys of only one table.
     fn alone(
         &self,
         page: &mut Page<'_>,
@@ -142,7 +142,7 @@ impl<'a> Report<'a> {
         page.more(&format!("{} with {}", count(keys, "key"), count(sites, "site")))
     }
 
-    /// Functions that sites of several keys went to from one other.
+    /// Pairs of functions between which sites of several keys moved.
     fn functions(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
         let mut moves: BTreeMap<Move<'_>, (usize, usize)> = BTreeMap::new();
         for pair in self.pairs(|pair| pair.sites.is_different()) {
@@ -160,7 +160,7 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// What became of the sites of keys of both tables.
+    /// Changes of the sites of keys in both tables.
     fn sites(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
         let mut pairs = self.pairs(|pair| {
             let sites = &pair.sites;
@@ -215,7 +215,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Elements of arrays that have another index, and members that moved.
+    /// Elements of arrays with another index, and members with another offset.
     fn places(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
         let pairs = self.pairs(|pair| pair.changes.position);
         page.list("At another place in their object", &pairs, |pair| self.name(pair))
@@ -247,11 +247,11 @@ impl<'a> Report<'a> {
         (key(self.comparison.a.model, pair.a), key(self.comparison.b.model, pair.b))
     }
 
-    /// The name in both tables; numbering alone is no other name.
+    /// The name in both tables; names that differ only in numbering are the same.
     fn name(&self, pair: &KeyPair) -> String {
         let (a, b) = self.keys(pair);
         let place = match pair.identity {
-            // Only told apart by the place: what changed may be another key.
+            // Matched by position alone: the two may be different keys.
             KeyMatch::Position => " (by its place alone)",
             _ => "",
         };
@@ -262,7 +262,7 @@ impl<'a> Report<'a> {
         if pair.changes.position && of_a.holder == of_b.holder {
             return format!("{} → {}", printable(&a.name), printable(of_b.path));
         }
-        // A number says nothing; the function does.
+        // The number identifies nothing; the function does.
         let site = pair.sites.pairs.first().map(|site| site.b);
         let function = site.and_then(|site| function(self.comparison.b.model, site));
         let within = match function {

@@ -1,11 +1,11 @@
-//! How many keys and sites differ, and how.
+//! The number of keys and sites that differ, by kind of difference.
 
 use super::comparison::{Comparison, Side};
 use jlctl_analyzer::jump_table::diff::{KeyPair, SiteState, TableModel};
 use jlctl_analyzer::jump_table::{Key, Severity};
 use serde::Serialize;
 
-/// Numbers of one table, whole.
+/// Totals of one whole table.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct TableTotals {
     pub(super) keys: usize,
@@ -34,7 +34,7 @@ impl TableTotals {
     }
 }
 
-/// Numbers of keys; those of both tables may be counted under several changes.
+/// Numbers of keys; a key in both tables may count under several changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct KeyTotals {
     pub(super) same: usize,
@@ -44,7 +44,7 @@ pub(super) struct KeyTotals {
     pub(super) renamed: usize,
     pub(super) initial: usize,
     pub(super) enabled: usize,
-    /// With the same default.
+    /// Keys with another state at start and the same default.
     #[serde(skip)]
     pub(super) enabled_alone: usize,
     pub(super) kind: usize,
@@ -53,7 +53,7 @@ pub(super) struct KeyTotals {
     pub(super) sites: usize,
 }
 
-/// Numbers of sites; those of both tables may be counted under several changes.
+/// Numbers of sites; a site in both tables may count under several changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct SiteTotals {
     pub(super) same: usize,

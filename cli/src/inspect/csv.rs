@@ -52,14 +52,14 @@ pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Re
     } else {
         record(&mut csv, SITES)?;
         for at in 0..document.sites().unwrap_or(0) {
-            record(&mut csv, site(&document.site(at), document.interest(at).as_ref()))?;
+            record(&mut csv, site(&document.site(at), document.used_at(at).as_ref()))?;
         }
     }
     Ok(csv.flush()?)
 }
 
-/// Writes a line.  The only error is that of the output, which is handed on as
-/// itself: a `csv::Error` would hide that a pipe was closed.
+/// Writes a line.  The only error is that of the output, which is returned as an I/O error: a
+/// `csv::Error` would hide a closed pipe.
 fn record<const N: usize>(
     csv: &mut csv::Writer<&mut dyn Write>,
     fields: [impl AsRef<[u8]>; N],

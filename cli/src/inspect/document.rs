@@ -1,5 +1,4 @@
-//! What the machine-readable formats are made of, whether one image was read
-//! or a set of them.
+//! The content of the machine-readable formats, for one image or a set.
 
 use super::records::{
     DiagnosticRecord, FileRecord, ImageRecord, KeyRecord, SelectionRecord, SiteRecord,
@@ -24,18 +23,18 @@ pub(super) struct Head {
 pub(super) trait Document: Sync {
     fn head(&self) -> Head;
 
-    /// Number of keys in the report; `None` if they were not asked for.
+    /// Number of keys in the report; `None` if the report does not list them.
     fn keys(&self) -> Option<usize>;
 
     fn key(&self, at: usize) -> Cow<'_, KeyRecord<'_>>;
 
-    /// Number of sites in the report; `None` if they were not asked for.
+    /// Number of sites in the report; `None` if the report does not list them.
     fn sites(&self) -> Option<usize>;
 
     fn site(&self, at: usize) -> Cow<'_, SiteRecord<'_>>;
 
-    /// The frame of a site that a person looks for.
-    fn interest(&self, at: usize) -> Option<FrameRecord<'_>>;
+    /// The frame in which the key of a site is used.
+    fn used_at(&self, at: usize) -> Option<FrameRecord<'_>>;
 
     fn diagnostics(&self) -> Vec<DiagnosticRecord>;
 }

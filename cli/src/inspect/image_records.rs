@@ -1,4 +1,4 @@
-//! The records of one image, made while it is there.
+//! The records of one image, which borrow from it.
 
 use super::document::{Document, Head};
 use super::inspection::{Inspection, section_name};
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Makes records; what many records share is made once.
+/// Makes records; parts that many records share are made once.
 pub(crate) struct Records<'a> {
     inspection: &'a Inspection<'a>,
     /// Index of the image in its set.
@@ -117,15 +117,18 @@ impl<'a> Records<'a> {
             function,
             function_offset: site.function.map(|at| at.offset),
             source: frames.map(|frames| self.source(frames, id)),
+            used_at: frames
+                .and_then(|frames| frames.used_at(id))
+                .map(|id| Cow::Borrowed(&*self.frames[id.index()])),
         }
     }
 
-    pub(crate) fn interest_of(&self, id: SiteId) -> Option<FrameRecord<'_>> {
+    pub(crate) fn used_at_of(&self, id: SiteId) -> Option<FrameRecord<'_>> {
         let frames = self.inspection.frames?;
-        Some(frame_record(frames.all(), frames.of_interest(id)?))
+        Some(frame_record(frames.all(), frames.used_at_frame(id)?))
     }
 
-    /// The frames of a site, as the JSON objects made of them once.
+    /// The frames of a site, as JSON objects made once.
     fn source(&self, frames: &SiteFrames, id: SiteId) -> Vec<Cow<'_, RawValue>> {
         frames.of(id).iter().map(|id| Cow::Borrowed(&*self.frames[id.index()])).collect()
     }
@@ -174,8 +177,8 @@ impl Document for Records<'_> {
         Cow::Owned(self.site_of(self.inspection.selection.sites[at]))
     }
 
-    fn interest(&self, at: usize) -> Option<FrameRecord<'_>> {
-        self.interest_of(self.inspection.selection.sites[at])
+    fn used_at(&self, at: usize) -> Option<FrameRecord<'_>> {
+        self.used_at_of(self.inspection.selection.sites[at])
     }
 
     fn diagnostics(&self) -> Vec<DiagnosticRecord> {
@@ -183,7 +186,7 @@ impl Document for Records<'_> {
     }
 }
 
-/// What is said of a key of the image that has the index `image_index`.
+/// The record of a key of the image with the index `image_index`.
 pub(crate) fn key_record<'a>(
     image: &'a Image<'_>,
     key: &Key,
@@ -224,7 +227,7 @@ fn ddebug_record(site: DdebugSite<'_>) -> DdebugRecord {
 const UNDEFINED_HERE: &str =
     "undefined in this file: read it together with the kernel and the modules that it needs";
 
-/// What is said of an image, with a table or without.
+/// The record of an image, with or without a table.
 pub(crate) fn image_record(
     image: &Image<'_>,
     file: &ImageFile,
@@ -246,7 +249,7 @@ pub(crate) fn image_record(
     }
 }
 
-/// What the signature appended to a module says; `None` without one.
+/// The record of the signature appended to a module; `None` without one.
 pub(super) fn signature(file: &ImageFile) -> Option<SignatureRecord> {
     let (signed_bytes, signers) = match file.signature() {
         Ok(None) => return None,

@@ -1,4 +1,4 @@
-//! One image as a report of `jlctl inspect` has it.
+//! One image as `jlctl inspect` reports it.
 
 use super::filter::{Filter, Selectable, Selection};
 use crate::args::{Inspect, InspectFormat};
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Everything that a report of `jlctl inspect` is made of.
+/// The input of every report on one image.
 pub(crate) struct Inspection<'a> {
     pub(crate) file: &'a ImageFile,
     pub(crate) image: &'a Image<'a>,
@@ -78,15 +78,15 @@ impl Selectable for ImageTable<'_> {
     }
 }
 
-/// Which lists a report carries.
+/// The lists that a report contains.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lists {
     pub(crate) keys: bool,
     pub(crate) sites: bool,
 }
 
-/// The sites whose source lines a report shows: those that it lists, or else
-/// those that something is wrong with.
+/// The sites whose source lines a report shows: the sites that it lists, or else the sites with a
+/// diagnostic.
 pub(crate) fn wanted_sites(
     args: &Inspect,
     lists: Lists,
@@ -108,8 +108,8 @@ pub(crate) fn wanted_sites(
 }
 
 impl<'a> Inspection<'a> {
-    /// Number of selected-or-not sites in each section, by name; sites outside
-    /// any section are counted under the empty name.
+    /// Number of sites in each section, selected or not, by name; sites outside every section count
+    /// under the empty name.
     pub(super) fn sites_by_section(&self) -> BTreeMap<&'a str, usize> {
         let mut by_id: BTreeMap<Option<SectionId>, usize> = BTreeMap::new();
         for id in self.table.site_ids() {
@@ -123,7 +123,7 @@ impl<'a> Inspection<'a> {
         by_name
     }
 
-    /// Number of sites that are special in some way, by what is special.
+    /// Number of special sites, by kind.
     pub(super) fn special_sites(&self) -> BTreeMap<&'static str, usize> {
         let mut special = BTreeMap::new();
         for id in self.table.site_ids() {

@@ -1,5 +1,5 @@
-//! JSON: one object, its lists with one element a line, so that line tools and
-//! `diff` are of use too; and JSON Lines, with one record a line.
+//! JSON: one object, with one element of its lists per line for line tools and `diff`; and JSON
+//! Lines, with one record per line.
 
 use super::document::Document;
 use super::records::SCHEMA;
@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::io::Write;
 
-/// Records that one task turns into text.
+/// Number of records that one task serialises.
 const CHUNK: usize = 128;
-/// Chunks turned into text at a time.
+/// Number of chunks that are serialised in parallel.
 const WAVE: usize = 16;
 
 pub(super) fn write(document: &impl Document, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
@@ -40,9 +40,8 @@ fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> anyhow::Res
     Ok(serde_json::to_writer(out, value)?)
 }
 
-/// Writes a list of `items` elements, or null.  Elements are turned into text by
-/// all cores, one wave while the one before is written, in buffers that are used
-/// again: memory stays bounded, and in the cache.
+/// Writes a list of `items` elements, or null.  All cores serialise one wave of elements while the
+/// previous wave is written. The buffers are reused, so that memory stays bounded and in the cache.
 fn list(
     out: &mut (dyn Write + Send),
     name: &str,
@@ -76,7 +75,7 @@ fn list(
     Ok(write!(out, "]")?)
 }
 
-/// Writes chunks that all start with a comma; the first one goes without.
+/// Writes chunks that all start with a comma; the first comma of the list is dropped.
 fn write_all(out: &mut dyn Write, chunks: &[Vec<u8>], is_first: &mut bool) -> std::io::Result<()> {
     for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
         let comma = usize::from(std::mem::take(is_first));
@@ -93,7 +92,7 @@ struct Line<'a, T> {
     value: T,
 }
 
-/// Writes JSON Lines: one object a line, each with a `record` that says what it is.
+/// Writes JSON Lines: one object per line, each with its kind in `record`.
 pub(super) fn write_lines(document: &impl Document, out: &mut dyn Write) -> anyhow::Result<()> {
     line(out, "image", document.head())?;
     for at in 0..document.keys().unwrap_or(0) {

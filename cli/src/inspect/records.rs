@@ -1,8 +1,8 @@
 //! The records of the machine-readable formats: schema `jlctl.inspect/1`.
 //!
-//! Addresses are strings (`"0x…"`), since 64 bits do not fit the numbers of
-//! many JSON readers; what is unknown is null.  Records borrow from an image
-//! while it is there, and own their strings where they outlive it.
+//! Addresses are strings (`"0x…"`), since 64 bits do not fit the numbers of many JSON readers; an
+//! unknown value is null. Records borrow from an open image, and own their strings once the image
+//! is closed.
 
 use crate::schema::{Address, Hex, owned};
 use jlctl_analyzer::jump_table::Defect;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Name and version of the schema.
 pub(super) const SCHEMA: &str = "jlctl.inspect/1";
 
-/// One file that was named: what was in it, or why nothing could be read.
+/// One file that was named: its content, or why it could not be read.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FileRecord {
     pub(crate) path: String,
@@ -39,12 +39,12 @@ pub(crate) struct ImageRecord {
     pub(crate) signature: Option<SignatureRecord>,
 }
 
-/// The signature appended to a module: who says to have signed it.
+/// The signature appended to a module, with the signers that it names.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SignatureRecord {
     pub(crate) signed_bytes: Option<u64>,
     pub(crate) signers: Vec<SignerRecord>,
-    /// What is wrong with the signature.
+    /// Why the signature cannot be read.
     pub(crate) error: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct TableRecord {
     pub(crate) confidence: Option<ConfidenceRecord>,
 }
 
-/// What a search by structure came to; null without one.
+/// The result of a search by structure; null if there was no search.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct ConfidenceRecord {
     pub(crate) entries: usize,
@@ -80,7 +80,7 @@ pub(crate) struct SummaryRecord {
     pub(crate) jmp: usize,
     pub(crate) other: usize,
     pub(crate) keys: usize,
-    /// Keys whose count is not what they were defined with: flipped in the file.
+    /// Keys whose count in the file differs from their definition.
     pub(crate) flipped: usize,
     pub(crate) sections: BTreeMap<String, usize>,
     /// Sites in init text, in exit text, at EL2 and in unusual sections.
@@ -89,7 +89,7 @@ pub(crate) struct SummaryRecord {
     pub(crate) kinds: BTreeMap<&'static str, usize>,
 }
 
-/// What the filters leave of the table; null without filters.
+/// The selection by filters; null without filters.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SelectionRecord {
     pub(crate) key: Option<String>,
@@ -114,13 +114,13 @@ pub(crate) struct KeyRecord<'a> {
     pub(crate) object_type: Option<Cow<'a, str>>,
     pub(crate) dynamic_debug: Option<DdebugRecord>,
     pub(crate) sites: usize,
-    /// Index of the file that defines the key; null if none that was read does.
+    /// Index of the file that defines the key; null if no file that was read does.
     pub(crate) image: Option<usize>,
-    /// Why it is not known which file does.
+    /// Why the defining file is unknown.
     pub(crate) unresolved: Option<String>,
 }
 
-/// What a descriptor of dynamic debug says of its message.
+/// The message of a dynamic debug descriptor.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DdebugRecord {
     pub(crate) module: String,
@@ -147,7 +147,10 @@ pub(crate) struct SiteRecord<'a> {
     pub(crate) special: Option<&'static str>,
     pub(crate) function: Option<Cow<'a, str>>,
     pub(crate) function_offset: Option<u64>,
+    /// All frames, innermost first: the wrapper in `jump_label.h`, then its callers.
     pub(crate) source: Option<Vec<Cow<'a, RawValue>>>,
+    /// The frame of `source` in which the key is used: the first outside `jump_label.h`.
+    pub(crate) used_at: Option<Cow<'a, RawValue>>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -155,13 +158,13 @@ pub(crate) struct DiagnosticRecord {
     pub(crate) code: &'static str,
     pub(crate) severity: &'static str,
     pub(crate) message: String,
-    /// Index of the file; null if it concerns none.
+    /// Index of the file; null if the diagnostic concerns the set.
     pub(crate) image: Option<usize>,
     pub(crate) site: Option<usize>,
 }
 
 impl DiagnosticRecord {
-    /// What is wrong with a file as a whole, or with the set.
+    /// A defect of a whole file, or of the set.
     pub(crate) fn of_file(defect: &Defect, image: Option<usize>) -> Self {
         Self {
             code: defect.code(),
@@ -205,6 +208,7 @@ impl SiteRecord<'_> {
             section: owned(self.section),
             function: owned(self.function),
             source: self.source.map(own_frames),
+            used_at: self.used_at.map(|frame| Cow::Owned(frame.into_owned())),
             image: self.image,
             index: self.index,
             code: self.code,

@@ -58,7 +58,7 @@ fn one(
         let frames = debug_info.filter(|_| !sites.is_empty()).map(look_up);
         (frames, faults)
     };
-    // Without filters it is known before which sites are wanted.
+    // Without filters the wanted sites are known before the keys.
     let all = filter.is_empty() && lists.sites && !args.no_source;
     let (keys, frames) = rayon::join(
         || debug_info::describe_keys(debug_info, &input, &image, &table, progress),
@@ -89,8 +89,7 @@ fn one(
         output::write_result(global, |sink| write(&inspection, args.format, sink))
     })?;
     let failing = diagnostics.iter().any(|found| found.defect.severity() >= Severity::Error);
-    // The process ends here.  To give back a hundred thousand allocations one by
-    // one would take a tenth of the run.
+    // The process ends here.  Freeing a hundred thousand allocations would take a tenth of the run.
     std::mem::forget((frames, selection, keys, table, image));
     Ok(if failing { Outcome::Findings } else { Outcome::Clean })
 }
@@ -110,8 +109,8 @@ fn set(
     Ok(if set.has_errors() { Outcome::Findings } else { Outcome::Clean })
 }
 
-/// The lists that a report carries.  Text is a summary unless they are asked
-/// for; the others are whole unless one is asked for alone.
+/// The lists that a report contains. Text is a summary unless a list is requested; other formats
+/// contain both lists unless one is requested.
 fn lists(args: &Inspect) -> anyhow::Result<Lists> {
     let (keys, sites) = (args.keys, args.sites);
     match args.format {
@@ -131,7 +130,7 @@ fn lists(args: &Inspect) -> anyhow::Result<Lists> {
 /// Writes the report in a format.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 fn write(
     inspection: &Inspection<'_>,
     format: InspectFormat,
@@ -148,7 +147,7 @@ fn write(
 /// As [`write()`], of a set of files.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 fn write_set(set: &Set, format: InspectFormat, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     match format {
         InspectFormat::Text => set_text::write(set, sink),

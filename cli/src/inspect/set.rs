@@ -125,7 +125,7 @@ impl Set {
         }
     }
 
-    /// Whether anything is as wrong as to fail.
+    /// Whether a diagnostic is an error.
     pub(crate) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error.name())
     }
@@ -158,8 +158,8 @@ impl Document for Set {
         Cow::Borrowed(&self.sites[at].record)
     }
 
-    fn interest(&self, at: usize) -> Option<FrameRecord<'_>> {
-        self.sites[at].interest.clone()
+    fn used_at(&self, at: usize) -> Option<FrameRecord<'_>> {
+        self.sites[at].used_at.clone()
     }
 
     fn diagnostics(&self) -> Vec<DiagnosticRecord> {

@@ -1,5 +1,5 @@
-//! One file of a set, read whole and let go: what is kept of it owns itself, so
-//! that memory is bounded by the largest files, not by all of them.
+//! One file of a set. The file is closed once it is read; the records that remain own their
+//! strings, so that the largest files bound memory, not all of them.
 
 use super::filter::Filter;
 use super::image_records::{Records, image_record, key_record};
@@ -18,7 +18,7 @@ use jlctl_analyzer::jump_table::{
 };
 use std::path::{Path, PathBuf};
 
-/// What is kept of a file.
+/// The part of a file that is kept.
 pub(crate) struct SetFile {
     pub(crate) record: FileRecord,
     pub(crate) keys: Vec<FileKey>,
@@ -42,21 +42,21 @@ pub(crate) struct FileKey {
 /// A site of a file, with the index of its key there.
 pub(crate) struct FileSite {
     pub(crate) record: SiteRecord<'static>,
-    /// The frame that a person looks for.
-    pub(crate) interest: Option<FrameRecord<'static>>,
+    /// The frame in which the key is used.
+    pub(crate) used_at: Option<FrameRecord<'static>>,
     pub(crate) key: usize,
 }
 
-/// What became of a file.
+/// The result of reading a file.
 pub(crate) enum Reading {
     Read(Box<SetFile>),
-    /// Nothing could be read.
+    /// The file could not be read.
     Failed(Box<FileRecord>),
-    /// No image, but found in a directory: nobody asked for it.
+    /// The file was found in a directory and is not an image.
     NoImage,
 }
 
-/// Reads the file that gets the index `index` in the set.
+/// Reads a file, whose index in the set is `index`.
 pub(crate) fn read(candidate: &Candidate, index: usize, args: &Inspect, lists: Lists) -> Reading {
     match try_read(candidate, index, args, lists) {
         Ok(file) => Reading::Read(Box::new(file)),
@@ -101,7 +101,7 @@ fn try_read(
     };
     match JumpTable::read(&image) {
         Ok(table) => file.take(&input, &image, &table, index, args, lists)?,
-        // A module without static keys is as good as one with some.
+        // A module without static keys is a valid member of the set.
         Err(LocateError::NoTable { .. }) if image.faults().is_empty() => {}
         Err(error) => return Err(debug_info::no_table(&image, error)),
     }
@@ -163,21 +163,20 @@ impl SetFile {
             .site_ids()
             .map(|id| FileSite {
                 record: records.site_of(id).into_owned(),
-                interest: records.interest_of(id).map(FrameRecord::into_owned),
+                used_at: records.used_at_of(id).map(FrameRecord::into_owned),
                 key: table.key_of(id).index(),
             })
             .collect();
         Ok(())
     }
 
-    /// Whether addresses in the image mean something to a person.
+    /// Whether users know addresses in the image: those in relocatable files are made up.
     pub(crate) fn states_addresses(&self) -> bool {
         self.record.image.as_ref().is_some_and(|image| image.r#type != Some("rel"))
     }
 }
 
-/// The keys at some addresses of a file that was read before: those that only
-/// other files use.
+/// The keys at some addresses of a file that was read before: keys that only other files use.
 ///
 /// # Errors
 /// If the file cannot be read again.

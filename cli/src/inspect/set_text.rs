@@ -1,5 +1,4 @@
-//! Text for people about a set of files: what the kernel and its modules hold
-//! together.
+//! The text report on a set of files: a kernel and its modules together.
 
 use super::records::{FileRecord, KeyRecord};
 use super::set::Set;
@@ -206,11 +205,11 @@ impl Report<'_> {
         heading(out, &self.palette, "Sites")?;
         let columns = ["file", "code", "insn", "branch", "target", "key", "function", "source"];
         let mut table = aligned(&columns);
-        for FileSite { record: site, interest, .. } in &self.set.sites {
+        for FileSite { record: site, used_at, .. } in &self.set.sites {
             let function = site.function.as_deref().map(|name| {
                 format!("{}+{:#x}", function_name(name), site.function_offset.unwrap_or(0))
             });
-            let source = interest.as_ref().and_then(|frame| {
+            let source = used_at.as_ref().and_then(|frame| {
                 Some(format!("{}:{}", printable(frame.file.as_deref()?), frame.line?))
             });
             let insn = match site.insn {

@@ -1,4 +1,4 @@
-//! Text for people: a summary at a glance, lists on demand.
+//! The text report on one image: a summary, and lists on request.
 
 use super::image_records::signature;
 use super::inspection::Inspection;
@@ -18,7 +18,7 @@ use jlctl_analyzer::jump_table::{
 use std::fmt::Write as _;
 use std::io::Write;
 
-/// Keys that the summary lists.
+/// Number of keys that the summary lists.
 const BUSIEST: usize = 10;
 
 pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow::Result<()> {
@@ -41,11 +41,11 @@ pub(super) fn write(inspection: &Inspection<'_>, sink: &mut Sink<'_>) -> anyhow:
 struct Report<'a> {
     inspection: &'a Inspection<'a>,
     palette: Palette,
-    /// Directory that source paths are shown below, with its last slash.
+    /// Directory that source paths are relative to, with its last slash.
     root: &'a str,
 }
 
-/// Who says to have signed a module; whether it is true takes the signer's key.
+/// The signers that a signature names; verifying it would take their keys.
 fn signature_text(signature: &SignatureRecord) -> String {
     if let Some(error) = &signature.error {
         return printable(error);
@@ -61,7 +61,7 @@ fn signature_text(signature: &SignatureRecord) -> String {
     format!("by {}; not verified", signers.join(", "))
 }
 
-/// The directory that all source files lie in: shown once, not on every line.
+/// The common directory of all source files, which is shown once.
 fn source_root<'a>(inspection: &Inspection<'a>) -> &'a str {
     inspection.frames.map_or("", |frames| common_root(frames.files()))
 }
@@ -219,7 +219,7 @@ impl Report<'_> {
         let Inspection { image, table, selection, frames, .. } = *self.inspection;
         self.heading(out, "Sites")?;
         let columns = ["code", "insn", "branch", "target", "key", "function", "source"];
-        // Without debug information there is no column for it.
+        // Without debug information there is no source column.
         let columns = &columns[..columns.len() - usize::from(frames.is_none())];
         let mut rows = aligned(columns);
         for id in &selection.sites {
@@ -306,7 +306,7 @@ impl Report<'_> {
         if self.key(id).is_on() == Some(true) { self.palette.on } else { Style::new() }
     }
 
-    /// The key, and where its message stands if it is one of dynamic debug.
+    /// The key, and the location of its message if it is a dynamic debug key.
     fn key_with_message(&self, id: KeyId) -> String {
         let Inspection { image, keys, .. } = *self.inspection;
         let name = self.key_name(id);
@@ -337,10 +337,10 @@ impl Report<'_> {
         }
     }
 
-    /// File and line of the frame that a person looks for.
+    /// File and line of the frame in which the key is used.
     fn source(&self, id: SiteId) -> Option<String> {
         let frames = self.inspection.frames?;
-        let frame = frames.of_interest(id)?;
+        let frame = frames.used_at_frame(id)?;
         let path = frames.all().string(frame.file?);
         let file = printable(path.strip_prefix(self.root).unwrap_or(path));
         Some(frame.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}")))

@@ -1,4 +1,4 @@
-//! `jlctl link`: gives a finished program the runtime that flips its keys.
+//! `jlctl link`: adds the runtime that flips keys to a finished program.
 
 mod report;
 mod run;

@@ -1,4 +1,4 @@
-//! Reports of `jlctl link`: what was linked with what, or taken out.
+//! Reports of `jlctl link`: the program linked, or the link removed.
 
 use crate::args::LinkFormat;
 use crate::terminal::output::Sink;
@@ -12,7 +12,7 @@ use std::path::Path;
 /// Name and version of the schema.
 const SCHEMA: &str = "jlctl.link/1";
 
-/// What was done to a program; what does not apply is null.
+/// The result for a program; a field that does not apply is null.
 #[derive(Serialize)]
 pub(crate) struct Done {
     schema: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct Done {
     runpath: Option<String>,
     sync_icache: Option<bool>,
     moved_dynamic: Option<bool>,
-    /// Of a removal: whether the file is the one before the link.
+    /// After a removal: whether the file is identical to the one before the link.
     exact: Option<bool>,
     old_length: u64,
     new_length: u64,
@@ -99,10 +99,10 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Writes what was done.
+/// Writes the report.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write(done: &Done, format: LinkFormat, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     if format == LinkFormat::Json {
         serde_json::to_writer_pretty(&mut *sink.writer, done)?;

@@ -1,4 +1,4 @@
-//! `jlctl link`: gives a finished program its runtime.
+//! `jlctl link`: adds the runtime to a finished program, or removes it.
 
 use super::report::{Done, write};
 use crate::args::Global;
@@ -39,7 +39,7 @@ pub(crate) fn run(global: &Global, args: &Link) -> anyhow::Result<Outcome> {
     Ok(Outcome::Clean)
 }
 
-/// The library that was asked for, or the one installed with this program.
+/// The requested library, or the one installed with jlctl.
 fn shim(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = asked {
         return Ok(path.to_owned());

@@ -1,4 +1,4 @@
-//! Baselines: findings that are known, in a file.
+//! Baselines: files of known findings.
 
 use super::records::{BaselineState, FindingRecord, Known, Suppressed};
 use crate::terminal::exit::{Kind, failure};
@@ -20,7 +20,7 @@ struct Document {
 /// The findings of the baseline at `path`.
 ///
 /// # Errors
-/// If it cannot be read, or is none.
+/// If the file cannot be read, or is not a baseline.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Known>> {
     let wrong = |what: String| failure(Kind::Input, format!("{}: {what}", path.display()));
     let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -32,7 +32,7 @@ fn parse(text: &[u8]) -> Result<Vec<Known>, String> {
     struct Head {
         schema: Option<String>,
     }
-    // The version decides what the fields may be.
+    // The schema version determines the allowed fields.
     let head: Head = serde_json::from_slice(text)
         .map_err(|error| format!("expected a baseline, {SCHEMA}: {error}"))?;
     match head.schema.as_deref() {
@@ -60,8 +60,8 @@ pub(crate) fn accept(findings: &mut [FindingRecord]) {
     }
 }
 
-/// The same bytes for the same findings, one a line, so that versions of the file can be
-/// compared.
+/// The text of a baseline: identical for identical findings, with one finding per line, so that two
+/// versions can be compared.
 fn compose(findings: &[FindingRecord]) -> Result<String, serde_json::Error> {
     let counted = findings.iter().filter(|found| found.suppressed != Some(Suppressed::Config));
     let mut known: Vec<Known> = counted.map(known_of).collect();
@@ -82,11 +82,11 @@ fn known_of(finding: &FindingRecord) -> Known {
     }
 }
 
-/// Marks the findings that are in the baseline, and gives those of it that are not found.
+/// Marks the findings that are in the baseline, and returns the entries that no finding matches.
 ///
-/// Each entry stands for one finding: the same code in one more file is new.  Where there
-/// are several of a fingerprint, those of the same file go together, then those of the same
-/// file name, since builds differ in their directories.
+/// Each entry matches one finding: the same code in another file is new. Entries with the same
+/// fingerprint match findings of the same file first, then of the same file name, since builds
+/// differ in their directories.
 pub(crate) fn mark(findings: &mut [FindingRecord], known: Vec<Known>) -> Vec<Known> {
     let mut open: HashMap<String, Vec<Known>> = HashMap::new();
     for entry in known {
@@ -105,7 +105,7 @@ pub(crate) fn mark(findings: &mut [FindingRecord], known: Vec<Known>) -> Vec<Kno
             if let (Some(BaselineState::New), Some(place)) = (finding.baseline, place) {
                 entries.remove(place);
                 finding.baseline = Some(BaselineState::Unchanged);
-                // A reason that somebody wrote down says more.
+                // A suppression of the configuration has a reason, and takes precedence.
                 finding.suppressed = finding.suppressed.or(Some(Suppressed::Baseline));
             }
         }

@@ -8,7 +8,7 @@ use jlctl_analyzer::lint::{RuleDescriptor, without_markup};
 /// Writes the page, in lines of `width` columns.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write(
     rule: &RuleDescriptor,
     width: usize,

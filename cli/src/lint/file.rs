@@ -1,5 +1,5 @@
-//! One file that is linted, and let go: what is kept of it owns itself, so that memory is
-//! bounded by the files being read.
+//! One file that is linted. The file is closed once it is analysed; the records that remain own
+//! their strings, so that the files being read bound memory.
 
 use super::records::{CoverageRecord, FileRecord, FindingRecord, Place, StepRecord};
 use crate::args::Lint;
@@ -16,13 +16,13 @@ use jlctl_analyzer::lint::{Config, Coverage, Finding, KernelSummary, LintReport,
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What became of a file.
+/// The result of linting a file.
 pub(crate) enum Linting {
-    /// What it is, and what was found in it.
+    /// The file was analysed, or could not be read.
     Done(Box<Linted>),
-    /// A module, to be read once the kernels among the files are.
+    /// A module, which is read after the kernels among the files.
     Module,
-    /// No image, but found in a directory: nobody asked for it.
+    /// The file was found in a directory and is not an image.
     Passed,
 }
 
@@ -30,20 +30,20 @@ pub(crate) enum Linting {
 pub(crate) struct Linted {
     pub(crate) file: FileRecord,
     pub(crate) findings: Vec<FindingRecord>,
-    /// What its modules need to know, if it is a kernel.
+    /// The summary that its modules need, if the file is a kernel.
     pub(crate) kernel: Option<Kernel>,
 }
 
-/// A kernel, as its modules need to know it.
+/// The summary of a kernel that its modules need.
 pub(crate) struct Kernel {
     release: Option<String>,
     summary: KernelSummary,
 }
 
-/// The kernels that modules are linted with; none are known while kernels are read.
+/// The kernels that modules are linted with; `None` while the kernels are read.
 pub(crate) type Kernels<'a> = Option<&'a [Kernel]>;
 
-/// Whether a file is a module by its name, so that it need not be opened to know.
+/// Whether a file is a module by its name; the file is not opened.
 pub(crate) fn is_module_name(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     name.is_some_and(|name| name.ends_with(".ko") || name.contains(".ko."))
@@ -87,7 +87,7 @@ fn try_read(
     let table = progress.phase("read the jump table", 1, |_| JumpTable::read(&image));
     let table = match table {
         Ok(table) => Some(table),
-        // Most programs have none.
+        // Most programs have no jump table.
         Err(LocateError::NoTable { .. } | LocateError::NoChain { .. }) => None,
         Err(error) => {
             warnings.push(error.to_string());
@@ -113,7 +113,8 @@ fn try_read(
     Ok(Some(Linted { file, findings, kernel }))
 }
 
-/// The kernel that a module is loaded into: that of its release, or else the only one.
+/// The kernel that a module is loaded into: the kernel of the same release, or else the only
+/// kernel.
 fn kernel_of<'a>(module: &Image<'_>, kernels: &'a [Kernel]) -> Option<&'a KernelSummary> {
     let is_same = |kernel: &&Kernel| kernel.release.as_deref() == module.release();
     let only = kernels.first().filter(|_| kernels.len() == 1);
@@ -123,7 +124,7 @@ fn kernel_of<'a>(module: &Image<'_>, kernels: &'a [Kernel]) -> Option<&'a Kernel
 /// Source lines by address.
 type Sources = HashMap<Svma, FrameRecord<'static>>;
 
-/// Source lines of all places that findings speak of.
+/// Source lines of all addresses in findings.
 fn sources(
     input: &Input,
     image: &Image<'_>,
@@ -212,7 +213,7 @@ fn finding_record(
         rule: finding.rule,
         level: finding.level,
         file: path.to_owned(),
-        // Known once all files are there.
+        // Set once all files are read.
         file_index: 0,
         function: finding.function,
         address: finding.address.map(place),

@@ -1,4 +1,4 @@
-//! `jlctl lint`: finds code that patches code and never tells the other CPUs.
+//! `jlctl lint`: finds code that patches instructions without synchronising the other CPUs.
 
 mod baseline;
 mod explain;

@@ -1,7 +1,6 @@
-//! The records of `jlctl.lint/1`, which all formats are made from.
+//! The records of `jlctl.lint/1`, from which all formats are made.
 //!
-//! They own their strings: the file that a finding is about is let go before the next one
-//! is read.
+//! The records own their strings: the file of a finding is closed before the next file is read.
 
 use crate::schema::FrameRecord;
 use jlctl_analyzer::lint::{ARCHITECTURE, Affected, Evidence, Level, Role};
@@ -10,22 +9,22 @@ use serde::{Serialize, Serializer};
 /// Name and version of the schema.
 pub(super) const SCHEMA: &str = "jlctl.lint/1";
 
-/// Everything that a report is made of.
+/// The input of every report.
 #[derive(Debug)]
 pub(crate) struct Document {
     /// The files, in the order in which they were named.
     pub(crate) files: Vec<FileRecord>,
-    /// What was found in them, by file, the worst first.
+    /// The findings, by file, the most severe first.
     pub(crate) findings: Vec<FindingRecord>,
-    /// The least level that fails.
+    /// The lowest level that fails the run.
     pub(crate) fail_on: Level,
     /// The baseline, if one is given.
     pub(crate) baseline: Option<BaselineRecord>,
-    /// Suppressions that no finding fits.
+    /// Suppressions that match no finding.
     pub(crate) unused_suppressions: Vec<SuppressionRecord>,
     /// The other build, if one is given.
     pub(crate) against: Option<AgainstRecord>,
-    /// Files in directories that are no images.
+    /// Number of files in directories that are not images.
     pub(crate) passed: usize,
 }
 
@@ -46,25 +45,25 @@ impl Document {
 #[derive(Debug, Serialize)]
 pub(crate) struct FileRecord {
     pub(crate) path: String,
-    /// Why nothing could be read of it.
+    /// Why the file could not be read.
     pub(crate) error: Option<String>,
     pub(crate) arch: Option<&'static str>,
     pub(crate) build_id: Option<String>,
-    /// Whether it patches code at all; null where that was not looked at.
+    /// Whether the file patches code; null if it was not analysed.
     pub(crate) applicable: Option<bool>,
     pub(crate) functions: Option<usize>,
     pub(crate) instructions: Option<usize>,
     pub(crate) patchers: Option<usize>,
     pub(crate) syncs: Option<usize>,
-    /// What of it could not be looked at.
+    /// The code that could not be analysed.
     pub(crate) coverage: Option<CoverageRecord>,
     pub(crate) model_warnings: Vec<String>,
-    /// What else could not be read: parts of the debug information, a damaged table.
+    /// Other parts that could not be read: debug information, a damaged table.
     pub(crate) warnings: Vec<String>,
 }
 
 impl FileRecord {
-    /// A file of which nothing could be read.
+    /// A file that could not be read.
     pub(crate) fn failed(path: String, error: String) -> Self {
         Self {
             path,
@@ -82,13 +81,13 @@ impl FileRecord {
         }
     }
 
-    /// Whether there are rules for its instruction set.
+    /// Whether rules exist for the instruction set of the file.
     pub(crate) fn has_known_arch(&self) -> bool {
         self.arch.is_none_or(|arch| arch == ARCHITECTURE)
     }
 }
 
-/// What of a file could not be looked at.
+/// The code of a file that could not be analysed.
 #[derive(Debug, Serialize)]
 pub(crate) struct CoverageRecord {
     pub(crate) undecoded: usize,
@@ -99,7 +98,7 @@ pub(crate) struct CoverageRecord {
     pub(crate) caps: Vec<String>,
 }
 
-/// Something that was found.
+/// A finding.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FindingRecord {
     pub(crate) rule: &'static str,
@@ -119,11 +118,11 @@ pub(crate) struct FindingRecord {
     #[serde(serialize_with = "evidence_name")]
     pub(crate) confidence: Option<Evidence>,
     pub(crate) affected: AffectedRecord,
-    /// Why upstream holds it to be right.
+    /// Why upstream considers the code correct.
     pub(crate) tolerated: Option<String>,
     pub(crate) fingerprint: String,
     pub(crate) suppressed: Option<Suppressed>,
-    /// Why it is suppressed.
+    /// Why the finding is suppressed.
     pub(crate) reason: Option<String>,
     /// Null if there is no baseline.
     pub(crate) baseline: Option<BaselineState>,
@@ -132,7 +131,7 @@ pub(crate) struct FindingRecord {
 }
 
 impl FindingRecord {
-    /// Whether it fails a run that fails on findings of `level` and above.
+    /// Whether the finding fails a run whose failing level is `level`.
     pub(crate) fn fails(&self, level: Level) -> bool {
         self.level >= level && self.suppressed.is_none() && self.against != Some(Compared::Both)
     }
@@ -155,11 +154,11 @@ pub(crate) struct StepRecord {
 /// An address in a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// As people know it: `0x…`, or section and offset.
+    /// The address as text: `0x…`, or section and offset.
     pub(crate) text: String,
-    /// The address, where the file states it.
+    /// The address, if the file states it.
     pub(crate) stated: Option<u64>,
-    /// The section, and how far in it.
+    /// The section, and the offset in it.
     pub(crate) section: Option<(String, u64)>,
 }
 
@@ -179,17 +178,17 @@ impl From<Affected> for AffectedRecord {
     }
 }
 
-/// By what a finding does not count.
+/// The reason for which a finding does not fail the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Suppressed {
-    /// It is known.
+    /// The baseline has it.
     Baseline,
-    /// Somebody wrote down why it is none.
+    /// The configuration suppresses it, with a reason.
     Config,
 }
 
-/// Where a finding stands to the baseline.
+/// The state of a finding relative to the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BaselineState {
@@ -197,15 +196,15 @@ pub(crate) enum BaselineState {
     Unchanged,
 }
 
-/// Where a finding stands to another build.
+/// The state of a finding relative to another build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Compared {
-    /// The other build has it not: a sync was lost.
+    /// The other build does not have the finding: a sync was lost.
     Lost,
-    /// The other build has it alone: a sync was gained.
+    /// Only the other build has the finding: a sync was gained.
     Gained,
-    /// Both have it.
+    /// Both builds have the finding.
     Both,
 }
 
@@ -213,12 +212,12 @@ pub(crate) enum Compared {
 #[derive(Debug, Serialize)]
 pub(crate) struct BaselineRecord {
     pub(crate) path: String,
-    /// Findings in it that are no longer found.
+    /// Entries that no finding matches any more.
     pub(crate) absent: Vec<Known>,
 }
 
-/// A finding as a baseline has it.  Only the fingerprint decides; the rest is for people,
-/// and tells findings of the same fingerprint apart.
+/// An entry of a baseline. Only the fingerprint identifies the finding; the other fields are for
+/// people, and distinguish findings with the same fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Known {
@@ -233,7 +232,7 @@ pub(crate) struct Known {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SuppressionRecord {
     pub(crate) rule: Option<String>,
-    /// What it fits, as written.
+    /// The pattern, as written.
     pub(crate) text: String,
     pub(crate) reason: String,
 }
@@ -242,7 +241,7 @@ pub(crate) struct SuppressionRecord {
 #[derive(Debug, Serialize)]
 pub(crate) struct AgainstRecord {
     pub(crate) files: Vec<FileRecord>,
-    /// What only it has.
+    /// Findings that only the other build has.
     pub(crate) gained: Vec<FindingRecord>,
 }
 

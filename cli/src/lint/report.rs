@@ -1,4 +1,4 @@
-//! Reports of `jlctl lint`: one document, in the format and layout that is asked for.
+//! Reports of `jlctl lint`: one document, in the requested format and layout.
 
 use super::records::Document;
 use super::{json, sarif, text};
@@ -6,7 +6,7 @@ use crate::args::LintFormat;
 use crate::terminal::output::Sink;
 use std::path::Path;
 
-/// How a report is laid out.
+/// The layout of a report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout<'a> {
     pub(crate) format: LintFormat,
@@ -19,7 +19,7 @@ pub(crate) struct Layout<'a> {
 /// Writes the report in a format.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write(
     document: &Document,
     layout: Layout<'_>,

@@ -1,4 +1,4 @@
-//! `jlctl lint`: finds code that patches code and never tells the other CPUs.
+//! `jlctl lint`: finds code that patches instructions without synchronising the other CPUs.
 
 use super::explain;
 use super::file::{self, Kernel, Kernels, Linted, Linting};
@@ -41,12 +41,12 @@ pub(crate) fn run(global: &Global, args: &Lint) -> anyhow::Result<Outcome> {
         None => None,
     };
     let mut unused_suppressions = suppression::suppress(&mut linted.findings, &config.suppressions);
-    // Of rules that were left out nothing can be found.
+    // A rule that did not run has no findings.
     unused_suppressions.retain(|unused| unused.rule.as_deref().is_none_or(is_selected));
     let passed = linted.passed + other.as_ref().map_or(0, |other| other.passed);
     let against = other.map(|mut other| {
         let unused = suppression::suppress(&mut other.findings, &config.suppressions);
-        // One that fits either build is of use.
+        // A suppression that matches in either build is used.
         unused_suppressions.retain(|one| unused.iter().any(|other| other.text == one.text));
         let gained = suppression::compare(&mut linted.findings, other.findings);
         AgainstRecord { files: other.files, gained }
@@ -74,7 +74,7 @@ pub(crate) fn run(global: &Global, args: &Lint) -> anyhow::Result<Outcome> {
     conclude(global, args, &document, &progress)
 }
 
-/// Writes the report, and says what the run comes to.
+/// Writes the report, and determines the outcome of the run.
 fn conclude(
     global: &Global,
     args: &Lint,
@@ -92,7 +92,7 @@ fn conclude(
     Ok(if fails { Outcome::Findings } else { Outcome::Clean })
 }
 
-/// What must not be overlooked in a report that a program reads.
+/// Prints the warnings that a report for programs might hide.
 fn warn(document: &Document, progress: &Progress) {
     let others = document.against.iter().flat_map(|against| &against.files);
     for file in document.files.iter().chain(others) {
@@ -105,7 +105,8 @@ fn warn(document: &Document, progress: &Progress) {
     }
 }
 
-/// A gate over nothing but files for which there are no rules must not pass.
+/// Refuses a run in which no file has an architecture that the rules support: a gate must not pass
+/// without checking anything.
 fn refuse_other_architectures(
     files: &[FileRecord],
     findings: &[FindingRecord],
@@ -122,7 +123,7 @@ fn refuse_other_architectures(
     }
 }
 
-/// What came of some files.
+/// The results of some files.
 #[derive(Default)]
 struct Files {
     files: Vec<FileRecord>,
@@ -139,11 +140,11 @@ impl Files {
     }
 }
 
-/// Lints `named`, and what is below the directories among them: modules after all others,
-/// since what they call is in a kernel.
+/// Lints the files `named`, and the files in the directories among them. Modules are linted after
+/// all other files, since they call functions of a kernel.
 ///
 /// # Errors
-/// If nothing could be read.
+/// If no file could be read.
 fn lint_all(
     named: &[PathBuf],
     args: &Lint,
@@ -174,7 +175,7 @@ fn lint_all(
         match linting {
             Some(Linting::Done(linted)) => all.take(*linted),
             Some(Linting::Passed) => all.passed += 1,
-            // None is left of the second round.
+            // The second pass leaves no file.
             Some(Linting::Module) | None => {}
         }
     }
@@ -192,7 +193,7 @@ fn lint_some(
 ) -> Vec<(usize, Linting)> {
     match candidates {
         [] => Vec::new(),
-        // Phases of one file are worth showing.
+        // The phases of a single file are shown.
         [(at, one)] => vec![(*at, file::read(one, kernels, args, config, progress))],
         several => progress.phase("lint the files", several.len(), |done| {
             let quiet = Progress::none();
@@ -237,7 +238,7 @@ fn rule(option: &str, code: &str) -> anyhow::Result<&'static RuleDescriptor> {
     })
 }
 
-/// Columns of the terminal that text goes to, within reason.
+/// Width of the terminal that text is written to, within limits.
 fn width(global: &Global) -> usize {
     if global.output.is_some() || !std::io::stdout().is_terminal() {
         return WIDTH;

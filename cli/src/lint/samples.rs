@@ -7,7 +7,7 @@ use super::records::{
 use crate::schema::FrameRecord;
 use jlctl_analyzer::lint::{Evidence, Level, Role};
 
-/// A finding of JL001 in `function` of the file `file`, with nothing else.
+/// A finding of JL001 in `function` of the file `file`, with no other fields set.
 pub(crate) fn finding(file: &str, function: &str) -> FindingRecord {
     FindingRecord {
         rule: "JL001",
@@ -54,7 +54,7 @@ fn step(role: Role, function: &str, address: u64, line: u32) -> StepRecord {
     }
 }
 
-/// The defect of arm64 static keys before 6.11, as a report has it.
+/// The defect of arm64 static keys before Linux 6.11, as a finding.
 fn defect() -> FindingRecord {
     let mut finding = finding("vmlinux", "arch_jump_label_transform");
     finding.address = Some(place(0xffff_8000_1002_2f40));
@@ -86,7 +86,7 @@ fn defect() -> FindingRecord {
     finding
 }
 
-/// A report on four files with one of everything.
+/// A report on four files with a finding of every kind.
 pub(crate) fn document() -> Document {
     let mut tolerated = finding("vmlinux", "bpf_arch_text_poke");
     tolerated.level = Level::Note;
@@ -168,7 +168,7 @@ pub(crate) fn baseline(absent: Vec<Known>) -> BaselineRecord {
     BaselineRecord { path: "lint-baseline.json".to_owned(), absent }
 }
 
-/// A suppression that nothing fits.
+/// A suppression that matches no finding.
 pub(crate) fn unused() -> SuppressionRecord {
     SuppressionRecord {
         rule: None,
@@ -177,7 +177,7 @@ pub(crate) fn unused() -> SuppressionRecord {
     }
 }
 
-/// Another build, which alone has `gained`.
+/// Another build, the only one that has the findings `gained`.
 pub(crate) fn against(gained: Vec<FindingRecord>) -> AgainstRecord {
     AgainstRecord { files: document().files.into_iter().take(1).collect(), gained }
 }

@@ -1,7 +1,7 @@
 //! SARIF 2.1.0, for code scanning.
 //!
-//! Results that a baseline has and the run has not stand in the run's properties alone:
-//! consumers that do not know `baselineState` would show them as present.
+//! Results that are in the baseline but not in the run are listed only in the properties of the
+//! run: a consumer that does not know `baselineState` would show them as present.
 
 use super::records::{
     BaselineState, Compared, Document, FileRecord, FindingRecord, Place, StepRecord, Suppressed,
@@ -19,9 +19,9 @@ use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 
-/// Where consumers look for the schema.
+/// The URI by which consumers find the schema.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
-/// The largest integer that every reader of JSON takes as it is.
+/// The largest integer that every JSON reader represents exactly.
 const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Writes the report; paths below `directory` are relative to it.
@@ -79,7 +79,7 @@ fn rule(descriptor: &RuleDescriptor) -> Rule {
 struct RunWriter<'a> {
     directory: &'a Path,
     files: &'a [FileRecord],
-    /// The sections that addresses of instructions count from, each once for each file.
+    /// The sections that addresses of instructions are relative to, once for each file.
     addresses: Vec<Address>,
 }
 
@@ -166,9 +166,8 @@ impl RunWriter<'_> {
         })
     }
 
-    /// The address of an instruction, which counts from the start of its section.  As a
-    /// number it is there only where every reader takes it as it is: kernel addresses are
-    /// larger than that.
+    /// The address of an instruction, relative to the start of its section. The absolute address is
+    /// a number only if every reader represents it exactly, which is not true of kernel addresses.
     fn address(&mut self, place: &Place, file_index: usize) -> Address {
         let parent = place.section.as_ref().map(|(section, offset)| {
             let path = self.files.get(file_index).map_or("", |file| &file.path);
@@ -268,7 +267,7 @@ fn function(symbol: &str) -> LogicalLocation {
     LogicalLocation { name, decorated_name, kind: "function" }
 }
 
-/// What a result says: with whom it reaches, and why it is tolerated.
+/// The message of a result, with the functions affected and why it is tolerated.
 fn text(finding: &FindingRecord) -> String {
     let mut text = format!("{}.", with_paths(finding.message.trim_end_matches('.')));
     let affected = &finding.affected;

@@ -1,4 +1,4 @@
-//! The part of SARIF 2.1.0 that reports use, by the names that the standard gives.
+//! The part of SARIF 2.1.0 that reports use, with the names of the standard.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -68,7 +68,7 @@ pub(super) struct Invocation {
     pub(super) tool_execution_notifications: Vec<Notification>,
 }
 
-/// What a person should know of the run itself.
+/// A message about the run itself.
 #[derive(Debug, Serialize)]
 pub(super) struct Notification {
     pub(super) level: &'static str,

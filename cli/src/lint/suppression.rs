@@ -1,5 +1,5 @@
-//! Which findings count: not those that a configuration suppresses, and of two builds those
-//! that only one has.
+//! The findings that fail a run: those that the configuration does not suppress and, of two builds,
+//! those that only one has.
 
 use super::records::{Compared, FindingRecord, Suppressed, SuppressionRecord};
 use jlctl_analyzer::debug_info::matches_symbol;
@@ -7,7 +7,8 @@ use jlctl_analyzer::lint::Suppression;
 use jlctl_analyzer::pattern::Pattern;
 use std::collections::HashMap;
 
-/// Marks the findings that `suppressions` fit, and gives those that fit none.
+/// Marks the findings that `suppressions` match, and returns the suppressions that match no
+/// finding.
 pub(crate) fn suppress<'a>(
     findings: &mut [FindingRecord],
     suppressions: impl IntoIterator<Item = &'a Suppression>,
@@ -44,8 +45,8 @@ fn fits(suppression: &Suppression, finding: &FindingRecord) -> bool {
         && suppression.file.as_ref().is_none_or(fits_file)
 }
 
-/// Marks the findings of a build that another has too, one for one by their fingerprints,
-/// and gives those that only the other has.
+/// Marks the findings of a build that another build has too, one for one by their fingerprints, and
+/// returns those that only the other build has.
 pub(crate) fn compare(
     findings: &mut [FindingRecord],
     other: Vec<FindingRecord>,

@@ -1,5 +1,5 @@
-//! Reports as they are expected (testdata/golden/expect; `UPDATE_EXPECT=1 cargo test -p jlctl
-//! report::lint` rewrites them), and SARIF against its own schema.
+//! Reports against the expected ones (testdata/golden/expect; `UPDATE_EXPECT=1 cargo test -p jlctl
+//! lint::tests` rewrites them), and SARIF against its schema.
 
 use super::baseline as known_findings;
 use super::records::{Document, Suppressed};
@@ -35,7 +35,7 @@ fn expect(name: &str, text: &str) {
     assert_eq!(text, expected, "{name}: UPDATE_EXPECT=1 cargo test -p jlctl report::lint");
 }
 
-/// With a baseline and suppressions, one of which nothing fits.
+/// A document with a baseline and suppressions, one of which matches no finding.
 fn judged() -> Document {
     let mut document = document();
     document.findings[1].suppressed = Some(Suppressed::Config);
@@ -47,7 +47,7 @@ fn judged() -> Document {
     document
 }
 
-/// Compared with a build that lacks one finding and has another.
+/// A document compared with a build that lacks one finding and has another.
 fn compared() -> Document {
     let mut document = document();
     let other = vec![finding("vmlinux", "bpf_arch_text_poke"), finding("old", "other_patch")];
@@ -63,7 +63,7 @@ fn reports_are_as_expected() {
         expect(&format!("{name}.txt"), &report(&document, LintFormat::Text));
         expect(&format!("{name}.json"), &report(&document, LintFormat::Json));
     }
-    // Rules are described by the analysis.
+    // The analysis describes the rules.
     let mut sarif = json(&judged(), LintFormat::Sarif);
     sarif["runs"][0]["tool"]["driver"]["rules"] = Value::Null;
     expect("lint-judged.sarif", &format!("{sarif:#}\n"));

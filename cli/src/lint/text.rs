@@ -1,4 +1,4 @@
-//! Text for people: one block for each root cause, then what was looked at.
+//! The text report: one block for each root cause, then the coverage of each file.
 
 use super::records::{
     Compared, CoverageRecord, Document, FileRecord, FindingRecord, StepRecord, Suppressed,
@@ -15,14 +15,14 @@ use std::io::Write;
 /// Columns of the labels.
 const LABEL: usize = 12;
 
-/// A space at which lines are not broken.
+/// A space at which no line is broken.
 const NO_BREAK: char = '\u{a0}';
 
 /// Columns of the roles of steps.
 const ROLE: usize = 5;
-/// Most characters of a relative source directory that stays on each line.
+/// Maximum length of a relative source directory that is shown on each line.
 const ROOT: usize = 16;
-/// Most names of affected functions.
+/// Maximum number of affected functions that are named.
 const NAMES: usize = 8;
 
 pub(super) fn write(document: &Document, width: usize, sink: &mut Sink<'_>) -> anyhow::Result<()> {
@@ -142,8 +142,8 @@ fn reach(finding: &FindingRecord) -> String {
     if names.is_empty() { text } else { format!("{text}: {}", names.join(", ")) }
 }
 
-/// The way from an entry point to the patch and out again, a line for each step; source
-/// lines in a column of their own if there is room for it, else below.
+/// The path from an entry point to the patch and back, one line for each step. Source lines have a
+/// column of their own if there is room, otherwise a line of their own.
 fn way(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Result<()> {
     let line = |step: &StepRecord| Line {
         role: step.role.name(),
@@ -178,7 +178,7 @@ fn way(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Resu
     Ok(())
 }
 
-/// A step of a way.
+/// A step of a path.
 struct Line {
     role: &'static str,
     address: String,
@@ -186,7 +186,7 @@ struct Line {
     source: Option<String>,
 }
 
-/// The function of a step, and how the call there is known if it is no plain one.
+/// The function of a step, and the evidence for its call unless it is a direct call.
 fn step_text(step: &StepRecord) -> String {
     let function = function_name(&step.function);
     match step.evidence {
@@ -213,11 +213,11 @@ fn source_root(document: &Document) -> &str {
         let steps = finding.witness.iter().filter_map(|step| step.source.as_ref());
         finding.source.iter().chain(steps).filter_map(|source| source.file.as_deref())
     }));
-    // A short one says where a file is, and hides nothing.
+    // A short directory locates the file without hiding its name.
     if root.starts_with('/') || root.len() > ROOT { root } else { "" }
 }
 
-/// What came of it, in one line.
+/// The result of the run, in one line.
 fn conclusion(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
     let of_kind = |is: &dyn Fn(&FindingRecord) -> bool| {
         document.findings.iter().filter(|finding| is(finding)).count()
@@ -255,8 +255,7 @@ fn conclusion(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
     page.label("result", &whole(&parts, ';'))
 }
 
-/// Writes what was looked at in each file and what could not be, and what else a person must
-/// know of the run.
+/// Writes the coverage of each file, and the other facts about the run that affect the result.
 fn coverage(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
     for file in &document.files {
         file_lines(page, "coverage", file)?;
@@ -301,7 +300,7 @@ fn file_lines(page: &mut Page<'_>, label: &str, file: &FileRecord) -> anyhow::Re
     Ok(())
 }
 
-/// How many BRs there are, and of how many it is not known where they go.
+/// The number of indirect jumps (BR), and how many of them were guessed or not resolved.
 fn jumps(coverage: &CoverageRecord) -> String {
     let CoverageRecord { resolved_jumps, guessed_jumps, unresolved_jumps, .. } = coverage;
     let all = count(resolved_jumps + guessed_jumps + unresolved_jumps, "indirect jump");
@@ -309,7 +308,7 @@ fn jumps(coverage: &CoverageRecord) -> String {
     format!("{all} ({guessed} guessed, {unresolved} unresolved)")
 }
 
-/// One line on a file, as far as it was looked at.
+/// The coverage of a file, in one line.
 fn looked_at(file: &FileRecord) -> String {
     let path = &file.path;
     if !file.has_known_arch() {
@@ -335,13 +334,13 @@ fn looked_at(file: &FileRecord) -> String {
     format!("{path}: {not}{}", whole(&parts, ','))
 }
 
-/// `items` with `separator` and a space between them, none broken over two lines.
+/// `items` with `separator` and a space between them; no item is broken over two lines.
 fn whole(items: &[String], separator: char) -> String {
     let items: Vec<String> = items.iter().map(|item| item.replace(' ', "\u{a0}")).collect();
     items.join(&format!("{separator} "))
 }
 
-/// Where text is written, in how many columns.
+/// The output of a text report, and its width.
 struct Page<'w> {
     out: &'w mut dyn Write,
     palette: Palette,

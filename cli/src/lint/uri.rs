@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// The URI of `path`: relative to `directory` where it lies below that, as code scanning
-/// wants the files of a checkout.
+/// The URI of `path`: relative to `directory` if it lies below it, as code scanning expects for the
+/// files of a checkout.
 pub(super) fn of_path(path: &str, directory: &Path) -> String {
     let path = normal(path);
     let below = directory.to_str().map(|directory| directory.trim_end_matches('/'));
@@ -11,13 +11,13 @@ pub(super) fn of_path(path: &str, directory: &Path) -> String {
     let relative = below.and_then(|directory| path.strip_prefix(directory)?.strip_prefix('/'));
     let path = relative.unwrap_or(&path);
     let scheme = if path.starts_with('/') { "file://" } else { "" };
-    // A colon in the first segment would make a scheme of it.
+    // A colon in the first segment would be taken as the end of a scheme.
     let first = path.split('/').next().unwrap_or_default();
     let dot = if !path.starts_with('/') && first.contains(':') { "./" } else { "" };
     format!("{scheme}{dot}{}", encoded(path))
 }
 
-/// `path` without `.` and `..`, as far as that can be done without looking.
+/// `path` without `.` and `..`, as far as possible without reading the file system.
 fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

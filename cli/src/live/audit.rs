@@ -10,7 +10,7 @@ use jlctl_patch_engine::key_set::{KeySet, SetKey};
 use jlctl_patch_engine::process::{Live, ProcessError, Stale};
 use std::time::Duration;
 
-/// How often what differs is looked at again, and after what time.
+/// How often a site that differs is read again, and the time between two reads.
 const AGAIN: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(40);
 
@@ -36,7 +36,7 @@ pub(crate) fn run(global: &Global, args: &Audit) -> anyhow::Result<Outcome> {
     Ok(if report.is_clean() { Outcome::Clean } else { Outcome::Findings })
 }
 
-/// The sites of a key that differ each time that they are looked at.
+/// The sites of a key that differ in every read.
 fn lasting(live: &Live<'_>, key: &SetKey) -> Result<Vec<Stale>, ProcessError> {
     let mut stale = live.stale(key)?;
     for _ in 0..AGAIN {

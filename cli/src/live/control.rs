@@ -1,8 +1,8 @@
-//! Whether a process is asked by its control socket, or stopped; and which of its keys are
-//! meant.
+//! How a process is reached, by its control socket or by a stop of its threads; and the keys that a
+//! command selects.
 
 use crate::args::Global;
-use crate::args::Way;
+use crate::args::ReachOptions;
 use crate::terminal::exit::{Kind, failure};
 use jlctl_analyzer::jump_table::KeyQuery;
 use jlctl_patch_engine::key_set::KeySet;
@@ -10,28 +10,29 @@ use jlctl_patch_engine::process::{Control, ProcessError, control_socket};
 use jlctl_patch_engine::wish::{Wish, resolve};
 use std::collections::BTreeMap;
 
-/// The control socket of process `pid`, if it is to be reached by one: that which is named,
-/// or the one that it was started with, where it answers.
+/// The control socket of process `pid`, if the process is reached by one: the socket that is named,
+/// or the socket that the process was started with, if it answers.
 ///
 /// # Errors
-/// If the one that is named does not.
+/// If the named socket does not answer.
 pub(crate) fn control(
     global: &Global,
     pid: i32,
-    way: &Way,
+    reach: &ReachOptions,
 ) -> Result<Option<Control>, ProcessError> {
-    if way.ptrace {
+    if reach.ptrace {
         return Ok(None);
     }
-    if let Some(path) = &way.socket {
+    if let Some(path) = &reach.socket {
         return Control::connect(pid, path).map(Some);
     }
     let Some(path) = control_socket(pid) else { return Ok(None) };
     match Control::connect(pid, &path) {
         Ok(control) => Ok(Some(control)),
-        // It listens, and does not want this user.
+        // The process listens, and refuses this user.
         Err(error @ ProcessError::Refused { .. }) => Err(error),
-        // One that a parent serves, whose environment it has, or that did not come to be.
+        // The variable is inherited from a parent that serves the socket, or the socket was not
+        // created.
         Err(error) => {
             if global.verbose {
                 eprintln!("jlctl: {error}; its threads are stopped instead");
@@ -41,7 +42,7 @@ pub(crate) fn control(
     }
 }
 
-/// The keys of the set that are named, by index, or all.
+/// The keys of the set that `keys` names, by index; all if it is empty.
 pub(crate) fn chosen(
     set: &KeySet,
     keys: &[String],

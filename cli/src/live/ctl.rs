@@ -21,7 +21,7 @@ pub(crate) fn run(global: &Global, args: &Ctl) -> anyhow::Result<Outcome> {
         Action::Enable(keys) => (&keys.keys, &keys.common, Some(Wish::Enable)),
         Action::Disable(keys) => (&keys.keys, &keys.common, Some(Wish::Disable)),
     };
-    let control = control(global, args.pid, &args.way)?;
+    let control = control(global, args.pid, &args.reach)?;
     let files = mapped::open(args.pid, &common.image, &common.debug_dir)?;
     files.warn(global, args.pid);
     let mapped = &files.mapped;
@@ -37,9 +37,10 @@ pub(crate) fn run(global: &Global, args: &Ctl) -> anyhow::Result<Outcome> {
     Ok(Outcome::Clean)
 }
 
-/// Whether sites can be compared with keys in a list: by memory, which may be for root alone.
+/// Whether a list can compare sites with keys: that takes access to the memory of the process,
+/// which may require root.
 fn can_be_read(args: &Ctl) -> bool {
-    args.way.socket.is_none() && Memory::open(args.pid, false).is_ok()
+    args.reach.socket.is_none() && Memory::open(args.pid, false).is_ok()
 }
 
 fn by_memory(

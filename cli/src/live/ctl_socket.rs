@@ -9,7 +9,7 @@ use jlctl_patch_engine::key_set::{KeySet, SetKey};
 use jlctl_patch_engine::process::{Bias, Control, ControlKey, ControlOp, FlipError};
 use jlctl_patch_engine::wish::Wish;
 
-/// The keys that are named, with their counts.
+/// Lists the selected keys, with their counts.
 pub(super) fn list(
     control: &mut Control,
     mapped: &[Mapped],
@@ -29,7 +29,7 @@ pub(super) fn list(
     })
 }
 
-/// Flips the keys that are named, in one batch.
+/// Flips the selected keys, in one batch.
 pub(super) fn flip(
     control: &mut Control,
     mapped: &[Mapped],
@@ -63,7 +63,7 @@ pub(super) fn flip(
     Ok(CtlReport::new(control.pid(), wish.name(), reached, reported))
 }
 
-/// Where a key is at run time, if an image of the process defines it.
+/// The run-time address of a key, if an image of the process defines it.
 fn address(key: &SetKey, biases: &[Bias]) -> Option<u64> {
     let word = key.key.word_address();
     Some(biases.get(key.home?)?.at_run_time(Svma(word.0)))

@@ -1,4 +1,4 @@
-//! The files that a process has mapped, read, with where they are.
+//! The files that a process has mapped, and their load addresses.
 
 use crate::args::Global;
 use crate::open::images::{self, Contents, Depth};
@@ -14,16 +14,16 @@ use serde::Serialize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Sections of which a program with sites has one.
+/// A program with sites has one of these sections.
 const TABLES: [&str; 2] = [SECTION, STATIC_KEYS_SECTION];
 
-/// What ELF files begin with (gABI, "ELF Identification").
+/// The first bytes of an ELF file (gABI, "ELF Identification").
 const MAGIC: &[u8] = b"\x7fELF";
 
-/// Why a file has no path that leads to it.
+/// Why no path leads to a mapped file.
 const REPLACED: &str = "it was replaced or removed since it was mapped, and only root can open it";
 
-/// A file, and the mapping that it was found by.
+/// A file, and the mapping by which it was found.
 pub(crate) struct Mapped {
     pub(crate) input: Input,
     mapping: Option<Mapping>,
@@ -32,21 +32,21 @@ pub(crate) struct Mapped {
 /// The files that a command works on.
 pub(crate) struct Files {
     pub(crate) mapped: Vec<Mapped>,
-    /// Those that the process executes too and that could not be read: whether they have keys or
-    /// sites is not known. `None` where files are named.
+    /// Other files that the process executes and that could not be read: whether they have keys or
+    /// sites is unknown. `None` if files are named.
     pub(crate) unread: Option<Vec<Unread>>,
 }
 
 /// A file that could not be read.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Unread {
-    /// Its path, as the process has it.
+    /// The path of the file in the process's mappings.
     path: String,
     reason: String,
 }
 
 impl Files {
-    /// Says on standard error which files are left out.
+    /// Warns of the files that are left out.
     pub(crate) fn warn(&self, global: &Global, pid: i32) {
         for Unread { path, reason } in self.unread.iter().flatten() {
             Progress::new(global)
@@ -58,7 +58,7 @@ impl Files {
 /// The files named, or all with a jump table that process `pid` has mapped for execution.
 ///
 /// # Errors
-/// If the process cannot be looked at, a file that is named cannot be read, or there is none.
+/// If the process cannot be inspected, a named file cannot be read, or no file has a jump table.
 pub(crate) fn open(pid: i32, named: &[PathBuf], debug_dirs: &[PathBuf]) -> anyhow::Result<Files> {
     let quiet = Progress::none();
     let all = mappings(pid)?;
@@ -112,8 +112,8 @@ pub(crate) fn open(pid: i32, named: &[PathBuf], debug_dirs: &[PathBuf]) -> anyho
     Ok(Files { mapped, unread: Some(unread) })
 }
 
-/// Whether the file of a mapping begins as ELF files do, or cannot be looked at: memory that a
-/// JIT compiler maps twice is no file that could have a table.
+/// Whether the file of a mapping begins like an ELF file, or cannot be read. Memory that a JIT
+/// compiler maps twice also has a file, which cannot have a table.
 fn may_be_elf(pid: i32, all: &[Mapping], mapping: &Mapping) -> bool {
     let first = all.iter().find(|other| other.is_of_file(mapping) && other.offset == 0);
     let Some(first) = first else { return false };
@@ -126,9 +126,9 @@ fn has_table(input: &Input) -> bool {
         .is_ok_and(|sections| TABLES.iter().any(|name| sections.named(name).is_some()))
 }
 
-/// A path by which the mapped file itself can be opened: its own, as this process or as that
-/// one sees it, or the kernel's links to the program and to what is mapped (proc_pid_map_files(5)),
-/// which lead to files that were replaced too.
+/// A path by which the mapped file itself can be opened: its own path, in the view of jlctl or of
+/// the process, or a link of the kernel to the program or to the mapping (proc_pid_map_files(5)),
+/// which also leads to a file that was replaced.
 fn path_of(pid: i32, mapping: &Mapping) -> Option<PathBuf> {
     let seen = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
     let program = PathBuf::from(format!("/proc/{pid}/exe"));
@@ -141,7 +141,7 @@ fn is_file(mapping: &Mapping, path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.ino() == mapping.inode)
 }
 
-/// What a command works on.
+/// The process that a command works on.
 pub(crate) struct Process<'a> {
     pub(crate) read: &'a [ReadImage<'a>],
     pub(crate) biases: Vec<Bias>,
@@ -151,7 +151,7 @@ pub(crate) struct Process<'a> {
 /// Reads the files, finds them in the memory of process `pid`, and calls `then`.
 ///
 /// # Errors
-/// If a file is not what the process runs, and what `then` raises.
+/// If a file is not the one that the process runs, and errors of `then`.
 pub(crate) fn with<T>(
     pid: i32,
     mapped: &[Mapped],
@@ -166,8 +166,8 @@ pub(crate) fn with<T>(
     with_biases(pid, mapped, find, |read, biases| then(Process { read, biases, memory: &memory }))
 }
 
-/// Reads the files, finds them by what the process says by its control socket, and calls
-/// `then` with them and where each is.
+/// Reads the files, locates them by the answers of the control socket, and calls `then` with the
+/// images and their load biases.
 ///
 /// # Errors
 /// As [`with`].
@@ -231,8 +231,8 @@ fn with_biases<T>(
     then(&read, biases)
 }
 
-/// That the image is for this machine: another's runs in an emulator, in whose memory the
-/// code is not what is executed.
+/// Verifies that the image is for this machine. The process of an emulator maps images for another
+/// machine; the code in its memory is not the code that is executed.
 fn check_machine(image: &Image<'_>, path: &Path) -> anyhow::Result<()> {
     let (found, here) = (image.arch().name(), std::env::consts::ARCH);
     let expected = if here == "aarch64" { "arm64" } else { here };

@@ -1,35 +1,36 @@
-//! How a process was reached, and what made its other threads execute new code.
+//! How a process was reached, and how its other threads were synchronised.
 
 use crate::terminal::style::count;
 use jlctl_patch_engine::process::{ControlDone, Pause};
 use serde::Serialize;
 
-/// How a stop of all threads synchronises the other CPUs.
+/// The name of the synchronisation by a stop of all threads.
 const PTRACE_STOP: &str = "ptrace-stop";
 
 /// How a process was reached: fields of jlctl.ctl/1 and of `process` in jlctl.apply/1.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reached {
-    /// `ptrace`, `control-socket`, or `memory` where nothing was to be written.
+    /// `ptrace`, `control-socket`, or `memory` if nothing was to be written.
     way: &'static str,
-    /// What made the other CPUs execute the new code; null where nothing was written.
+    /// The method that synchronised the other CPUs; null if nothing was written.
     synchronised_by: Option<String>,
-    /// How sure that is, `strict` or `best-effort`; null where nothing was written.
+    /// The guarantee of that method, `strict` or `best-effort`; null if nothing was written.
     sync_level: Option<String>,
-    /// How many threads were stopped; null by the control socket, which stops none.
+    /// The number of threads that were stopped; null by the control socket, which stops no thread.
     threads: Option<usize>,
-    /// From the first that was asked to stop until the last went on, in nanoseconds; likewise.
+    /// Time from the first stop request until the last thread continued, in nanoseconds; null by
+    /// the control socket.
     pause_ns: Option<u64>,
 }
 
 impl Reached {
-    /// By reading its memory.
+    /// Reached by reading its memory.
     pub(crate) const fn by_memory() -> Self {
         let (synchronised_by, sync_level) = (None, None);
         Self { way: "memory", synchronised_by, sync_level, threads: None, pause_ns: None }
     }
 
-    /// By a stop of all threads; none where nothing had to be written.
+    /// Reached by a stop of all threads; `pause` is `None` if nothing had to be written.
     pub(crate) fn by_ptrace(pause: Option<Pause>) -> Self {
         Self {
             way: "ptrace",
@@ -40,7 +41,7 @@ impl Reached {
         }
     }
 
-    /// By its control socket; none where it was only asked.
+    /// Reached by its control socket; `done` is `None` if nothing was flipped.
     pub(crate) fn by_socket(done: Option<&ControlDone>) -> Self {
         let (level, method) = done.and_then(|done| done.sync.clone()).unzip();
         let (threads, pause_ns) = (None, None);
@@ -53,7 +54,7 @@ impl Reached {
         }
     }
 
-    /// For people: what made all execute the new code; none where nothing was written.
+    /// The synchronisation as text; `None` if nothing was written.
     pub(crate) fn text(&self) -> Option<String> {
         if let (Some(threads), Some(pause)) = (self.threads, self.pause_ns) {
             let (threads, microseconds) = (count(threads, "thread"), pause / 1_000);

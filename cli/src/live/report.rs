@@ -11,7 +11,7 @@ use jlctl_patch_engine::process::{Bias, Live, Stale};
 use jlctl_shim::abi::{JumpLabelType, StaticKey};
 use serde::Serialize;
 
-/// What `jlctl ctl` did: the schema jlctl.ctl/1.
+/// The result of `jlctl ctl`: the schema jlctl.ctl/1.
 #[derive(Debug, Serialize)]
 pub(crate) struct CtlReport {
     schema: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct CtlReport {
     reached: Reached,
     keys: Vec<CtlKey>,
     /// Files that the process executes and that could not be read: their keys are missing, and
-    /// their sites not patched. Null where files were named.
+    /// their sites are not patched. Null if files were named.
     pub(crate) unread: Option<Vec<Unread>>,
 }
 
@@ -31,15 +31,15 @@ pub(crate) struct CtlReport {
 pub(crate) struct CtlKey {
     name: String,
     image: Option<String>,
-    /// Where it is, at run time.
+    /// Its address at run time.
     address: Option<String>,
-    /// Its count before; null where no object of the process defines it.
+    /// Its count before; null if no object of the process defines it.
     old_enabled: Option<i32>,
     /// Its count now.
     enabled: Option<i32>,
     sites: usize,
-    /// Sites that were patched, or in a list, that do not follow the count; null in a list by
-    /// the control socket, which does not say.
+    /// Number of sites that were patched or, in a list, that disagree with the count; null in a
+    /// list by the control socket, which does not report it.
     differ: Option<usize>,
 }
 
@@ -65,7 +65,7 @@ impl CtlKey {
 }
 
 impl CtlKey {
-    /// Takes its counts before and after a batch, in which all its sites were patched or none.
+    /// Sets the counts before and after a batch that patched all sites of the key or none.
     pub(crate) fn changed(&mut self, before: i32, count: i32) {
         let is_flipped = StaticKey::is_on(before) != StaticKey::is_on(count);
         (self.old_enabled, self.enabled) = (Some(before), Some(count));
@@ -91,10 +91,10 @@ fn state(enabled: Option<i32>) -> &'static str {
     }
 }
 
-/// Writes what was listed or flipped.
+/// Writes the keys that were listed or flipped.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write_ctl(
     report: &CtlReport,
     format: LiveFormat,
@@ -132,7 +132,7 @@ pub(crate) fn write_ctl(
     report.reached.text().map_or(Ok(()), |text| label(out, &palette, "sync", &text))
 }
 
-/// What `jlctl audit` found: the schema jlctl.audit/1.
+/// The result of `jlctl audit`: the schema jlctl.audit/1.
 #[derive(Debug, Serialize)]
 pub(crate) struct AuditReport {
     schema: &'static str,
@@ -142,8 +142,8 @@ pub(crate) struct AuditReport {
     sites: usize,
     /// Keys that no object of the process defines: their sites were not compared.
     unknown_keys: Vec<String>,
-    /// Files that the process executes and that could not be read: nothing of them was
-    /// compared. Null where files were named.
+    /// Files that the process executes and that could not be read: their sites were not compared.
+    /// Null if files were named.
     unread: Option<Vec<Unread>>,
     stale: Vec<StaleSite>,
 }
@@ -152,24 +152,24 @@ pub(crate) struct AuditReport {
 struct AuditImage {
     path: String,
     build_id: Option<String>,
-    /// What is added to addresses in the file.
+    /// The load bias: run-time address minus address in the file.
     bias: String,
 }
 
-/// A site that is not what its key demands.
+/// A site that does not hold the instruction that its key requires.
 #[derive(Debug, Serialize)]
 struct StaleSite {
     key: String,
     enabled: i32,
     image: String,
-    /// Where it is in the file.
+    /// Its address in the file.
     code: String,
-    /// Where it is at run time.
+    /// Its address at run time.
     address: String,
     function: Option<String>,
     branch: &'static str,
     expected: &'static str,
-    /// `other` where it is neither instruction.
+    /// `nop`, `jmp`, or `other` for any other instruction.
     found: &'static str,
 }
 
@@ -232,16 +232,16 @@ impl AuditReport {
         }
     }
 
-    /// Whether every site that was compared is what its key demands.
+    /// Whether every site that was compared holds the instruction that its key requires.
     pub(crate) fn is_clean(&self) -> bool {
         self.stale.is_empty()
     }
 }
 
-/// Writes what was compared.
+/// Writes the result of the comparison.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write_audit(
     report: &AuditReport,
     format: LiveFormat,

@@ -38,7 +38,7 @@ fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-/// The page of a command and those of its subcommands, which it refers to.
+/// Adds the page of a command, and the pages of its subcommands.
 fn add_pages(
     command: &clap::Command,
     name: &str,
@@ -51,8 +51,8 @@ fn add_pages(
 
 fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>)> {
     let mut page = Vec::new();
-    // The sections below stand in for the help texts made of them.  No date:
-    // the pages are committed and must not change with the day.
+    // The sections below replace the help texts made from them. The page has no date: pages are
+    // committed, and must not change from day to day.
     let bare = command.clone().after_long_help("").after_help("");
     let man = clap_mangen::Man::new(bare.bin_name(invocation(command)))
         .title(name.to_owned())
@@ -81,7 +81,7 @@ fn page(command: &clap::Command, name: &str) -> std::io::Result<(String, Vec<u8>
     Ok((format!("{name}.1"), page))
 }
 
-/// How a command is called, up to its own options: `jlctl ctl <PID> enable`.
+/// The invocation of a command, up to its own options: `jlctl ctl <PID> enable`.
 fn invocation(command: &clap::Command) -> String {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
@@ -89,7 +89,7 @@ fn invocation(command: &clap::Command) -> String {
 }
 
 pub(crate) fn completions(global: &Global, args: &Completions) -> anyhow::Result<Outcome> {
-    // The generator takes a failed write for a bug; memory does not fail.
+    // The generator panics if a write fails; a write to memory does not.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut sections::command(), "jlctl", &mut script);
     output::write_result(global, |sink| Ok(sink.writer.write_all(&script)?))?;

@@ -1,4 +1,5 @@
-//! `jlctl man` and `jlctl completions`, and what help texts say beyond the options.
+//! `jlctl man` and `jlctl completions`, and the sections of help texts and pages beyond the
+//! options.
 
 mod generate;
 mod sections;

@@ -1,5 +1,5 @@
-//! What help texts and manual pages say beyond the options: exit status,
-//! diagnostics, environment, examples.
+//! The sections of help texts and manual pages beyond the options: exit status, diagnostics,
+//! environment, examples.
 
 use crate::args::Cli;
 use clap::CommandFactory as _;

@@ -1,7 +1,7 @@
-//! What debug information adds: source lines of sites, and names of keys.
+//! Debug information: source lines of sites, and names of keys.
 
 use super::input::Input;
-use crate::schema::{FrameRecord, SiteFrames, frame_record, of_interest};
+use crate::schema::{FrameRecord, SiteFrames, frame_record, used_at};
 use crate::terminal::exit::{Kind, failure};
 use crate::terminal::progress::Progress;
 use jlctl_analyzer::addr::Svma;
@@ -11,11 +11,11 @@ use jlctl_analyzer::jump_table::{
     Defect, Diagnostic, JumpTable, KeyDescriptions, LocateError, SiteId,
 };
 
-/// Opens the debug information of `input`; `None` if there is none, or none
-/// that can be read, which is then a diagnostic.
+/// Opens the debug information of `input`; `None` if there is none, or if it cannot be read, which
+/// is added to `diagnostics`.
 ///
 /// # Errors
-/// If the file cannot be read at all.
+/// If the file cannot be read.
 pub(crate) fn open<'a>(
     input: &'a Input,
     image: &Image<'_>,
@@ -34,7 +34,7 @@ pub(crate) fn open<'a>(
     }
 }
 
-/// What the keys of `table` are called and what they are for.
+/// The names and kinds of the keys of `table`.
 pub(crate) fn describe_keys(
     debug_info: Option<&DebugInfo<'_>>,
     input: &Input,
@@ -47,7 +47,7 @@ pub(crate) fn describe_keys(
     progress.phase("describe the keys", 1, |_| KeyDescriptions::of_table(image, table, debug))
 }
 
-/// The frames of `sites`; what could not be read is added to `diagnostics`.
+/// The frames of `sites`; parts that cannot be read are added to `diagnostics`.
 pub(crate) fn frames(
     debug_info: &DebugInfo<'_>,
     input: &Input,
@@ -65,8 +65,8 @@ pub(crate) fn frames(
     SiteFrames::new(frames, sites, table.len())
 }
 
-/// For each of `addresses` the frame that a person looks for; what could not be read is
-/// added to `diagnostics`.
+/// For each of `addresses`, its frame outside `jump_label.h`; parts that cannot be read are added
+/// to `diagnostics`.
 pub(crate) fn lines(
     debug_info: &DebugInfo<'_>,
     input: &Input,
@@ -80,8 +80,8 @@ pub(crate) fn lines(
     });
     diagnostics.extend(frames.faults().iter().map(debug_fault));
     let line = |at| {
-        let frame = of_interest(&frames, frames.chain_ids(at))?;
-        Some(frame_record(&frames, frame).into_owned())
+        let id = used_at(&frames, frames.chain_ids(at))?;
+        Some(frame_record(&frames, &frames.all()[id.index()]).into_owned())
     };
     (0..addresses.len()).map(line).collect()
 }
@@ -91,8 +91,8 @@ pub(crate) fn debug_fault(fault: &DebugFault) -> Diagnostic {
     Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }
 }
 
-/// A damaged image without a table most likely had one: that is no refusal but
-/// an input that cannot be read.
+/// The error for an image without a table. A damaged image most likely had a table: it is an input
+/// that cannot be read, not a refusal.
 pub(crate) fn no_table(image: &Image<'_>, error: LocateError) -> anyhow::Error {
     let damage = image.faults().iter().filter(|fault| fault.is_damage());
     let faults: Vec<String> = damage.map(ToString::to_string).collect();

@@ -1,5 +1,4 @@
-//! Which files the command line means: arguments, and what is below the
-//! directories among them.
+//! The files of a command line: its arguments, and the files in the directories among them.
 
 use crate::terminal::exit::{Kind, failure};
 use std::path::{Path, PathBuf};
@@ -9,14 +8,14 @@ use walkdir::WalkDir;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) path: PathBuf,
-    /// Whether it was found in a directory, where other files than images are
-    /// no surprise, rather than named.
+    /// Whether the file was found in a directory, where files that are not images are expected,
+    /// rather than named.
     pub(crate) is_found: bool,
 }
 
-/// The files of `arguments`, directories replaced by the regular files below
-/// them in the order of their paths.  Links are not followed there: a tree of
-/// modules has some that lead to the kernel's sources.
+/// The files of `arguments`, directories replaced by the regular files below them in the order of
+/// their paths.  Symbolic links are not followed: a tree of modules has links to the kernel's
+/// sources.
 ///
 /// # Errors
 /// If a directory cannot be read.
@@ -42,7 +41,7 @@ pub(crate) fn candidates(arguments: &[PathBuf]) -> anyhow::Result<Vec<Candidate>
 /// The images to read: the arguments (or JLCTL_IMAGE), or else `./vmlinux`.
 ///
 /// # Errors
-/// A usage error if there is neither.
+/// A usage error if there is no argument and no `./vmlinux`.
 pub(crate) fn images(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if !arguments.is_empty() {
         return Ok(arguments.to_vec());

@@ -1,4 +1,4 @@
-//! Several images opened and read at once, with what a plan needs of them.
+//! Several images opened and read in parallel, with the parts that a plan needs.
 
 use super::debug_info;
 use super::files::{Candidate, candidates};
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// The files that are named, directories replaced by the images below them.
 ///
 /// # Errors
-/// All files that cannot be opened, not the first.
+/// One error with all files that cannot be opened.
 pub(crate) fn open(
     paths: &[PathBuf],
     debug_dirs: &[PathBuf],
@@ -31,7 +31,7 @@ pub(crate) fn open(
                 done(1);
                 match opened {
                     Ok(input) => Ok(Some(input)),
-                    // Nobody asked for it by name.
+                    // The file is not named, and not an image.
                     Err(error) if candidate.is_found && is_no_image(&error) => Ok(None),
                     Err(error) => Err(error),
                 }
@@ -49,7 +49,7 @@ pub(crate) fn open(
 /// The images in `inputs`.
 ///
 /// # Errors
-/// All that cannot be read, not the first.
+/// One error with all images that cannot be read.
 pub(crate) fn images<'a>(
     inputs: &'a [Input],
     progress: &Progress,
@@ -65,26 +65,26 @@ pub(crate) fn images<'a>(
     })
 }
 
-/// What is read of an image beyond itself.
+/// The jump table, debug information and key names of an image.
 pub(crate) struct Contents<'a> {
     pub(crate) table: Option<JumpTable<'a>>,
     pub(crate) debug_info: Option<DebugInfo<'a>>,
     pub(crate) keys: KeyDescriptions,
 }
 
-/// How much is read of keys and sites.
+/// How much is read about keys and sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Tables alone: for checks, which take no name for granted.
+    /// Only the tables: a check does not rely on names.
     Tables,
-    /// Names of keys too, as symbols give them.
+    /// Also the names of keys, from symbols.
     Names,
-    /// Names as debug information gives them, and what source lines take.
+    /// Also debug information, for the names of keys and for source lines.
     Source,
 }
 
-/// Tables and names of keys.  A module without a table is as good as one with
-/// some; one image alone must have one.
+/// The tables and names of keys. In a set, an image may have no table; a single image must have
+/// one.
 ///
 /// # Errors
 /// If tables cannot be read, or no image has one.
@@ -139,7 +139,7 @@ fn read_contents<'a>(
     Ok(Contents { table, debug_info, keys })
 }
 
-/// What the patch engine is given.
+/// The images as the patch engine reads them.
 pub(crate) fn read_images<'a>(
     inputs: &'a [Input],
     images: &'a [Image<'a>],
@@ -158,7 +158,7 @@ pub(crate) fn read_images<'a>(
         .collect()
 }
 
-/// All results, or all errors as one.
+/// All values, or one error with all errors.
 fn all<T>(results: Vec<anyhow::Result<T>>) -> anyhow::Result<Vec<T>> {
     let (mut values, mut errors) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {

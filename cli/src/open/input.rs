@@ -1,5 +1,4 @@
-//! Files that the command line names, opened: out of their containers, with
-//! their separate debug files.
+//! One file of the command line, opened: unpacked, with its separate debug file.
 
 use crate::terminal::progress::Progress;
 use anyhow::Context as _;
@@ -21,7 +20,7 @@ impl Input {
     /// it lacks debug information or symbols.
     ///
     /// # Errors
-    /// If nothing can be read of it.
+    /// If the file cannot be read.
     pub(crate) fn open(
         path: &Path,
         debug_dirs: &[PathBuf],
@@ -30,11 +29,11 @@ impl Input {
         Self::open_edited(path, &[], debug_dirs, progress)
     }
 
-    /// As [`Self::open`], with some bytes as if the file had others there: pairs of
-    /// file offset and bytes.
+    /// As [`Self::open`], with `edits` in place of the bytes of the file: pairs of file offset and
+    /// bytes.
     ///
     /// # Errors
-    /// If nothing can be read of it.
+    /// If the file cannot be read.
     pub(crate) fn open_edited(
         path: &Path,
         edits: &[(FileOffset, &[u8])],
@@ -46,7 +45,7 @@ impl Input {
             edits => ImageFile::open_edited(path, edits, Limits::default()),
         };
         let file = progress.phase("open the file", 1, open).map_err(|error| match error {
-            // These name the file themselves.
+            // These errors name the file.
             ImageError::Io { .. } | ImageError::NotAFile { .. } => anyhow::Error::from(error),
             error => anyhow::Error::from(error).context(path.display().to_string()),
         })?;
@@ -66,15 +65,15 @@ impl Input {
         &self.file
     }
 
-    /// The path it was opened by.
+    /// The path by which it was opened.
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// The image in the file, with the symbols of its debug file if it has none.
+    /// The image in the file, with the symbols of its debug file if it has no symbols.
     ///
     /// # Errors
-    /// If nothing can be read of it.
+    /// If the file cannot be read.
     pub(crate) fn image(&self, progress: &Progress) -> anyhow::Result<Image<'_>> {
         let mut image = progress
             .phase("read the image", 1, |_| Image::parse(self.file.bytes()))
@@ -83,13 +82,13 @@ impl Input {
             image.adopt_symbols(debug.file.bytes());
         }
         if image.symbols().is_empty() {
-            // A program has none, and its section says where the table is.
+            // A stripped program needs no symbols: its section locates the table.
             let _ = progress.phase("recover symbols", 1, |_| image.recover_symbols());
         }
         Ok(image)
     }
 
-    /// The bytes that have the debug information, and the path of their file.
+    /// The bytes of the file with the debug information, and its path.
     pub(crate) fn debug(&self) -> Option<(&[u8], &Path)> {
         if self.has_own_debug {
             return Some((self.file.bytes(), self.path()));
@@ -103,7 +102,7 @@ impl Input {
     }
 }
 
-/// Whether the file is something else than an image: text, lists of modules.
+/// Whether `error` says that the file is not an image, but for example text.
 pub(crate) fn is_no_image(error: &anyhow::Error) -> bool {
     let is_other = |error: &ImageError| {
         matches!(error, ImageError::NotElf { .. } | ImageError::NotAFile { .. })

@@ -1,4 +1,4 @@
-//! The files that the command line names: which they are, and what is read of them.
+//! The files of a command line: finding, opening and reading them.
 
 pub(crate) mod debug_info;
 pub(crate) mod files;

@@ -1,4 +1,4 @@
-//! A plan file that the command line names, and the images that it is about.
+//! The plan file of a command line, and the images of the plan.
 
 use crate::terminal::exit::{Kind, failure};
 use jlctl_patch_engine::digest::Digests;
@@ -7,13 +7,13 @@ use jlctl_patch_engine::plan_file::{self, ImageRecord, PlanDocument};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Most bytes of a plan file: some 400,000 ops.
+/// Maximum size of a plan file in bytes, enough for some 400,000 ops.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Reads the plan at `path`; `-` is standard input.
 ///
 /// # Errors
-/// If it cannot be read, or is no plan of this version.
+/// If the file cannot be read, or is not a plan of this version.
 pub(crate) fn read(path: &Path) -> anyhow::Result<PlanDocument> {
     let fail = |text: String| failure(Kind::Input, format!("{}: {text}", path.display()));
     let mut bytes = Vec::new();
@@ -30,7 +30,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<PlanDocument> {
     plan_file::read(&bytes).map_err(|error| fail(error.to_string()))
 }
 
-/// Where the images of a plan are: where it is said, or else where it was made.
+/// The paths of a plan's images: the paths `named`, or else those that the plan records.
 pub(crate) fn images(document: &PlanDocument, named: &[PathBuf]) -> Vec<PathBuf> {
     if named.is_empty() {
         return document.images.iter().map(|image| PathBuf::from(&image.path)).collect();
@@ -38,10 +38,10 @@ pub(crate) fn images(document: &PlanDocument, named: &[PathBuf]) -> Vec<PathBuf>
     named.to_vec()
 }
 
-/// For each image of the plan which of `read` it is.
+/// For each image of the plan, its index in `read`.
 ///
 /// # Errors
-/// If one is missing; says what differs.
+/// If an image is missing, with the checksums expected and found.
 pub(crate) fn matched(
     document: &PlanDocument,
     read: &[ReadImage<'_>],
@@ -51,7 +51,7 @@ pub(crate) fn matched(
     let mut matched = Vec::new();
     for image in &document.images {
         let at = (0..read.len()).find(|at| sums[*at].sha256[..] == image.sha256.0[..]);
-        // One image that differs is looked at all the same, to say in what.
+        // A single image that differs is checked all the same, to report the differences.
         match at.or_else(|| (document.images.len() == 1 && read.len() == 1).then_some(0)) {
             Some(at) => matched.push(at),
             None => missing.push(wanted(image)),
@@ -83,7 +83,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The sums that a plan states; zero where they are none.
+/// The checksums that a plan states; zero if they have another length.
 pub(crate) fn digests(image: &ImageRecord) -> Digests {
     Digests { sha256: exact(&image.sha256), xxh3: exact(&image.xxh3) }
 }

@@ -3,10 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What `work` makes of each item and its index, in the order of the items, by
-/// `threads` threads.  They are no threads of the pool that works inside a file: one of
-/// its threads that waits would begin another file meanwhile, and one more inside that,
-/// all in memory at once.
+/// Runs `work` on each item and its index in `threads` threads; the results are in the order of the
+/// items. The threads are not part of the pool that works inside a file: a thread of the pool that
+/// waits would start another file, and another inside that one, with all of them in memory.
 pub(crate) fn one_by_one<T: Sync, R: Send>(
     threads: usize,
     items: &[T],

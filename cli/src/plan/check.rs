@@ -1,4 +1,4 @@
-//! What a check of a plan found.
+//! The report on a check of a plan.
 
 use crate::args::PlanFormat;
 use crate::terminal::output::Sink;
@@ -25,10 +25,10 @@ struct FindingRecord {
     message: String,
 }
 
-/// Writes what was found in the plan at `path`.
+/// Writes the findings of a check of the plan at `path`.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn write(
     path: &str,
     findings: &[Finding],

@@ -1,4 +1,4 @@
-//! `jlctl plan`: which sites to patch, from what to what, in which batches.
+//! `jlctl plan`: the sites to patch, their old and new bytes, and the batches.
 
 mod check;
 mod run;

@@ -1,4 +1,4 @@
-//! `jlctl plan`: makes patch plans, and checks anyone's.
+//! `jlctl plan`: makes and checks patch plans.
 
 use super::{check as report, text};
 use crate::args::{Global, Plan, PlanFormat};
@@ -43,8 +43,8 @@ fn make(global: &Global, args: &Plan) -> anyhow::Result<Outcome> {
     let progress = Progress::new(global);
     let inputs = images::open(&images(&args.images)?, &args.debug_dir, &progress)?;
     let parsed = images::images(&inputs, &progress)?;
-    // Of one image the sums are surely needed: they take longest, and are made while
-    // everything else is done.
+    // The checksums of a single image are always needed. They take longest, and are computed while
+    // the plan is made.
     let (sum_of_one, made) = rayon::join(
         || (inputs.len() == 1).then(|| sum(&inputs[0], &progress)),
         || checked_document(args, &wishes, &inputs, &parsed, &progress),
@@ -72,8 +72,8 @@ fn sum(input: &Input, progress: &Progress) -> Digests {
     progress.phase("sum the file", 1, |_| Digests::of(input.file().file_bytes()))
 }
 
-/// The document, checked, but without the sums of its images, and which of `inputs`
-/// those are.
+/// The checked plan, still without the checksums of its images, and the indexes of these images in
+/// `inputs`.
 fn checked_document<'a>(
     args: &Plan,
     wishes: &[(Wish, KeyQuery)],
@@ -86,7 +86,7 @@ fn checked_document<'a>(
     let read = images::read_images(inputs, parsed, &contents);
     let (document, involved) = document(args, wishes, inputs, &contents, &read, progress)?;
     let own: Vec<ReadImage<'_>> = involved.iter().map(|image| read[*image]).collect();
-    // The sums are filled in afterwards, from the very same files.
+    // The checksums of the same files are filled in later.
     let sums = vec![Digests::default(); own.len()];
     let findings = progress.phase("check the plan", 1, |_| check(&document, &own, &sums));
     if let Some(first) = findings.first() {
@@ -97,7 +97,7 @@ fn checked_document<'a>(
             ),
         ));
     }
-    // The process ends soon: giving all this back would take a tenth of the run.
+    // The process ends soon; freeing the contents would take a tenth of the run.
     std::mem::forget(contents);
     Ok((document, involved))
 }
@@ -129,7 +129,7 @@ fn document(
     Ok((document, involved))
 }
 
-/// The frames that a person looks for at sites of images.
+/// The frames of sites outside `jump_label.h`.
 fn sources(
     inputs: &[Input],
     contents: &[Contents<'_>],
@@ -152,7 +152,7 @@ fn sources(
             progress.warn(&format!("{}: {}", input.path().display(), fault.defect));
         }
         found.extend(sites.into_iter().filter_map(|site| {
-            let frame: &Frame = frames.of_interest(site)?;
+            let frame: &Frame = frames.used_at_frame(site)?;
             let text = |id| frames.all().string(id).to_owned();
             let record = SourceRecord {
                 function: frame.function.map(text),
@@ -204,7 +204,7 @@ fn run_check(global: &Global, args: &Plan, path: &Path) -> anyhow::Result<Outcom
 /// Writes a plan in a format.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 fn write(document: &PlanDocument, format: PlanFormat, sink: &mut Sink<'_>) -> anyhow::Result<()> {
     match format {
         PlanFormat::Text => text::write(document, sink),

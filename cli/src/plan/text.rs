@@ -1,4 +1,4 @@
-//! A plan for people: what changes, site by site, and what cannot be done.
+//! A plan as text: the changes, site by site, and the refusals.
 
 use crate::terminal::output::Sink;
 use crate::terminal::style::{

@@ -1,4 +1,4 @@
-//! Source frames of sites, as debug information has them and as records.
+//! Source frames of sites, and their records.
 
 use super::value::owned;
 use jlctl_analyzer::debug_info::{Frame, FrameId, Frames};
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// Frames of some sites of a table.
 pub(crate) struct SiteFrames {
     frames: Frames,
-    /// For each site of the table its index in `frames`.
+    /// For each site of the table, its index in `frames`.
     index: Vec<Option<usize>>,
 }
 
@@ -32,27 +32,32 @@ impl SiteFrames {
         &self.frames
     }
 
-    /// Paths of the files that frames stand in, in no order, some repeatedly.
+    /// Paths of the files of all frames, unordered and with repetitions.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.frames.all().iter().filter_map(|frame| Some(self.frames.string(frame.file?)))
     }
 
-    /// As [`of_interest`], of a site.
-    pub(crate) fn of_interest(&self, site: SiteId) -> Option<&Frame> {
-        of_interest(&self.frames, self.of(site))
+    /// As [`used_at`], of a site.
+    pub(crate) fn used_at(&self, site: SiteId) -> Option<FrameId> {
+        used_at(&self.frames, self.of(site))
+    }
+
+    /// The frame of [`Self::used_at`].
+    pub(crate) fn used_at_frame(&self, site: SiteId) -> Option<&Frame> {
+        self.used_at(site).map(|id| &self.frames.all()[id.index()])
     }
 }
 
-/// The frame of a chain that a person looks for: the first outside `jump_label.h`, whose
-/// wrappers around the asm goto are the innermost frame of every site.
-pub(crate) fn of_interest<'a>(frames: &'a Frames, chain: &[FrameId]) -> Option<&'a Frame> {
-    let mut chain = chain.iter().map(|id| &frames.all()[id.index()]);
-    let first = chain.clone().next();
-    let is_wrapper = |frame: &&Frame| {
-        let path = frame.file.map_or("", |file| frames.string(file));
+/// The frame of a chain, innermost first, in which a key is used: the first outside
+/// `jump_label.h`, whose wrappers around the asm goto are the innermost frame of every site.
+pub(crate) fn used_at(frames: &Frames, chain: &[FrameId]) -> Option<FrameId> {
+    let mut ids = chain.iter().copied();
+    let is_wrapper = |id: &FrameId| {
+        let file = frames.all()[id.index()].file;
+        let path = file.map_or("", |file| frames.string(file));
         path.rsplit('/').next() == Some("jump_label.h")
     };
-    chain.find(|frame| !is_wrapper(frame)).or(first)
+    ids.find(|id| !is_wrapper(id)).or(chain.first().copied())
 }
 
 #[derive(Debug, Clone, Serialize)]

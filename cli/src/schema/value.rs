@@ -6,8 +6,8 @@ use jlctl_analyzer::image::{Image, ImageKind};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
-/// An address as a string: `0x…`, or in a relocatable file section or undefined
-/// symbol and offset.
+/// An address as a string: `0x…` or, in a relocatable file, the section or undefined symbol and the
+/// offset.
 #[derive(Debug, Clone)]
 pub(crate) enum Address {
     Stated(Svma),
@@ -67,7 +67,7 @@ impl Serialize for Hex<'_> {
     }
 }
 
-/// `text` with a string of its own.
+/// `text` as an owned string.
 pub(crate) fn owned<'b>(text: Option<Cow<'_, str>>) -> Option<Cow<'b, str>> {
     text.map(|text| Cow::Owned(text.into_owned()))
 }

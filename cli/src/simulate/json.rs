@@ -17,7 +17,7 @@ struct Document<'a> {
     complete: bool,
     plan: &'a str,
     images: Vec<ImageRecord<'a>>,
-    /// Those that are modelled: one patches.
+    /// Number of PEs in the model, one of which patches.
     pes: usize,
     max_states: u64,
     ops: usize,
@@ -29,7 +29,7 @@ struct Document<'a> {
 struct ImageRecord<'a> {
     path: &'a str,
     release: Option<&'a str>,
-    /// Why it was not read; null if it was.
+    /// Why the image was not read; null if it was.
     missing: Option<&'a str>,
 }
 
@@ -37,7 +37,7 @@ struct ImageRecord<'a> {
 struct ClassRecord {
     old: String,
     new: String,
-    /// Other sites of the batch on the line; 2 stands for any more.
+    /// Number of other sites of the batch on the cache line; 2 means two or more.
     others_on_line: usize,
     ops: usize,
     first_op: usize,
@@ -46,7 +46,7 @@ struct ClassRecord {
 #[derive(Serialize)]
 struct StrategyRecord {
     strategy: String,
-    /// Why it is the default; null if it was asked for.
+    /// Why the strategy is the default; null if it was requested.
     basis: Option<&'static str>,
     verdicts: Vec<VerdictRecord>,
 }
@@ -57,9 +57,9 @@ struct VerdictRecord {
     verdict: &'static str,
     real_time: &'static str,
     causal: &'static str,
-    /// The class that is worst.
+    /// The class with the worst verdict.
     class: Option<usize>,
-    /// Why it is unknown.
+    /// Why the verdict is unknown.
     incomplete: Option<&'static str>,
     states: u64,
     trace: Option<TraceRecord>,
@@ -77,7 +77,7 @@ struct StepRecord {
     number: usize,
     pe: usize,
     text: String,
-    /// What could have been fetched.
+    /// The values that the PE could have fetched.
     holds: Option<String>,
     mark: Option<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! Litmus tests: read and judged in parallel, a line or an object for each and each cache type.
+//! Litmus tests: read and judged in parallel, with one line or object for each test and cache type.
 
 use super::json::SCHEMA;
 use crate::terminal::progress::Progress;
@@ -12,16 +12,16 @@ use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// Most bytes of a litmus file.
+/// Maximum size of a litmus file in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What came of one file.
+/// The result of one file.
 pub(crate) struct LitmusFile {
     pub(crate) path: PathBuf,
     pub(crate) result: Result<LitmusResult, String>,
 }
 
-/// What came of a test.
+/// The result of a test.
 pub(crate) struct LitmusResult {
     pub(crate) name: String,
     pub(crate) pes: usize,
@@ -29,7 +29,7 @@ pub(crate) struct LitmusResult {
 }
 
 impl LitmusFile {
-    /// Whether every question has an answer.
+    /// Whether every cache type has a verdict.
     pub(crate) fn is_answered(&self) -> bool {
         self.result.as_ref().is_ok_and(|test| {
             test.verdicts.iter().all(|(_, judged)| !matches!(judged.answer, Answer::Unknown(_)))
@@ -113,10 +113,11 @@ struct LitmusRecord<'a> {
 struct VerdictRecord {
     cache: &'static str,
     verdict: &'static str,
-    /// Why it is unknown.
+    /// Why the verdict is unknown.
     incomplete: Option<&'static str>,
     states: u64,
-    /// Words are modified while they execute that may not be.
+    /// Whether the test modifies words while they execute that the architecture does not allow to
+    /// be modified so.
     unpredictable: bool,
 }
 

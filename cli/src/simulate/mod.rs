@@ -1,4 +1,4 @@
-//! `jlctl simulate`: what another CPU can still execute after a flip returned.
+//! `jlctl simulate`: finds the old instructions that another CPU can execute after a flip returned.
 
 mod json;
 mod litmus;

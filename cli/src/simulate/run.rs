@@ -1,4 +1,4 @@
-//! `jlctl simulate`: what another CPU can still execute.
+//! `jlctl simulate`: finds the old instructions that another CPU can execute.
 
 use super::litmus::LitmusFile;
 use super::svg::svg;
@@ -162,8 +162,8 @@ fn strategies(names: &[String]) -> anyhow::Result<Vec<Strategy>> {
     Ok(all)
 }
 
-/// The images of the plan that are there: those that are named must be the plan's;
-/// where none is named, those where the plan was made are taken if they still are.
+/// The images of the plan that can be read. A named image must be an image of the plan; without
+/// names, the paths that the plan records are used if they still have its images.
 fn open(
     args: &Simulate,
     document: &PlanDocument,
@@ -209,10 +209,10 @@ fn missing(document: &PlanDocument, path: &Path, why: &str) -> ImageOfPlan {
     ImageOfPlan { path, release, missing: Some(why.to_owned()) }
 }
 
-/// Writes what came of a plan.
+/// Writes the verdicts on a plan.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 fn write(
     inquiry: &Inquiry,
     verdicts: &[Verdict],
@@ -226,10 +226,10 @@ fn write(
     }
 }
 
-/// Writes what came of litmus tests.
+/// Writes the verdicts on litmus tests.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 fn write_litmus(
     files: &[LitmusFile],
     is_partial: bool,

@@ -9,10 +9,10 @@ const COLUMN: usize = 390;
 const ROW: usize = 30;
 const TOP: usize = 104;
 const MARGIN: usize = 40;
-/// Pixels that a letter takes at most.
+/// Maximum width of a letter in pixels.
 const LETTER: usize = 8;
 
-/// The diagram; colours and fonts are in it, and nothing outside is needed.
+/// The diagram, a file of its own without external references.
 pub(crate) fn svg(strategy: &str, cache: CacheType, reading: Reading, trace: &Trace) -> String {
     let pes = trace.steps.iter().map(|step| step.pe + 1).max().unwrap_or(1);
     let width = MARGIN * 2 + pes * COLUMN;

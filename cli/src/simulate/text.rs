@@ -96,7 +96,7 @@ fn table(
     rows(out, palette, &table)
 }
 
-/// One word where both readings agree, else both.
+/// One word if both readings agree, otherwise both.
 fn safety(verdict: &Verdict) -> String {
     let judgement = &verdict.judgement.judgement;
     let [real_time, causal] = Reading::ALL.map(|reading| judgement.safety(reading));
@@ -106,7 +106,7 @@ fn safety(verdict: &Verdict) -> String {
     format!("{} (causal: {})", real_time.name(), causal.name())
 }
 
-/// Why something is neither safe nor stale.
+/// The reasons for verdicts that are neither safe nor stale.
 fn reasons(out: &mut dyn Write, verdicts: &[Verdict]) -> anyhow::Result<()> {
     let mut said: Vec<String> = Vec::new();
     for verdict in verdicts {

@@ -1,4 +1,4 @@
-//! A plan judged under strategies and cache types.
+//! Verdicts on a plan under strategies and cache types.
 
 use crate::terminal::progress::Progress;
 use jlctl_patch_engine::simulate::explore::Bounds;
@@ -8,28 +8,28 @@ use jlctl_patch_engine::simulate::strategy::{Reading, Safety, Setting, Strategy,
 use rayon::prelude::*;
 use std::sync::atomic::AtomicBool;
 
-/// What is known of the image of a plan.
+/// An image of the plan.
 pub(crate) struct ImageOfPlan {
     pub(crate) path: String,
     pub(crate) release: Option<String>,
-    /// Why it was not read; `None` if it was.
+    /// Why the image was not read; `None` if it was.
     pub(crate) missing: Option<String>,
 }
 
-/// All that is asked.
+/// The plan, strategies and cache types to judge.
 pub(crate) struct Inquiry {
     pub(crate) plan: String,
     pub(crate) images: Vec<ImageOfPlan>,
     pub(crate) ops: usize,
     pub(crate) classes: Vec<OpClass>,
-    /// The strategies, and for the default one where it comes from.
+    /// The strategies, and the basis of the default strategy.
     pub(crate) strategies: Vec<(Strategy, Option<Basis>)>,
     pub(crate) caches: Vec<CacheType>,
     pub(crate) pes: usize,
     pub(crate) bounds: Bounds,
 }
 
-/// What came of one strategy on one cache type.
+/// The verdict on one strategy and cache type.
 pub(crate) struct Verdict {
     pub(crate) strategy: Strategy,
     pub(crate) cache: CacheType,
@@ -44,7 +44,7 @@ impl Verdict {
     }
 }
 
-/// Judges everything that `inquiry` asks.
+/// Judges every strategy and cache type of `inquiry`.
 pub(crate) fn verdicts(
     inquiry: &Inquiry,
     cancel: &AtomicBool,
@@ -78,7 +78,7 @@ fn verdict(
         .into_iter()
         .rev()
         .find(|reading| judgement.judgement.safety(*reading) == Safety::Stale);
-    // A causal trace says most; two PEs are the fewest that show it.
+    // A causal trace is the strongest result, and one with two PEs the shortest.
     let trace = reading.zip(worst).and_then(|(reading, worst)| {
         let setting = |pes| Setting { strategy, class: worst.class, pes };
         let with = |pes| setting(pes).trace(cache, reading, *bounds, cancel);

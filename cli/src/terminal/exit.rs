@@ -1,4 +1,4 @@
-//! Exit codes, and the one place where errors are printed.
+//! Exit codes, and the printing of errors.
 
 use jlctl_analyzer::image::ImageError;
 use jlctl_analyzer::jump_table::LocateError;
@@ -8,7 +8,7 @@ use jlctl_patch_engine::process::ProcessError;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-/// How a command that ran to its end came out.
+/// The outcome of a command that completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Nothing found.
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     System = 5,
 }
 
-/// A message with its exit code; what libraries raise is mapped in [`kind_of`].
+/// A message with its exit code; [`kind_of`] maps the errors of libraries.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -50,12 +50,12 @@ pub(crate) fn failure(kind: Kind, message: impl Into<String>) -> anyhow::Error {
     Failure { kind, message: message.into() }.into()
 }
 
-/// Prints what went wrong, if anything did, and gives the exit code.
+/// Prints the error, if there is one, and returns the exit code.
 pub(crate) fn conclude(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Findings) => ExitCode::from(1),
-        // Whoever closed the pipe has seen enough.
+        // The reader closed the pipe and needs no more output.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("jlctl: {error:#}");
@@ -64,14 +64,14 @@ pub(crate) fn conclude(result: anyhow::Result<Outcome>) -> ExitCode {
     }
 }
 
-/// Prints a usage error, or the help or version that was asked for.
+/// Prints a usage error, or the requested help or version.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // Printing to a closed pipe is no error for help.
+    // Help that is printed to a closed pipe is not an error.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(Kind::Usage as u8) } else { ExitCode::SUCCESS }
 }
 
-/// The kind of failure that an error is.
+/// The kind of failure of an error.
 pub(crate) fn kind_of(error: &anyhow::Error) -> Kind {
     for cause in error.chain() {
         if let Some(failure) = cause.downcast_ref::<Failure>() {

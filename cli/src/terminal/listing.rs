@@ -1,4 +1,4 @@
-//! Fields of one JSON object, and lists in it with one element a line.
+//! Fields of one JSON object, and lists in it with one element per line.
 
 use serde::Serialize;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::io::Write;
 /// Writes a field that is not the first.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
     write!(out, ",\n\"{name}\":")?;
     Ok(serde_json::to_writer(out, value)?)
@@ -15,7 +15,7 @@ pub(crate) fn field(out: &mut dyn Write, name: &str, value: &impl Serialize) -> 
 /// Writes a list that is not the first field.
 ///
 /// # Errors
-/// What the writer raises.
+/// Errors of the writer.
 pub(crate) fn list<T: Serialize>(
     out: &mut (impl Write + ?Sized),
     name: &str,

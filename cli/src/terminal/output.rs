@@ -1,4 +1,4 @@
-//! Where results go: standard output, or a file that is replaced in one step.
+//! The output of results: standard output, or a file that is replaced atomically.
 
 use super::exit::{Kind, failure};
 use crate::args::{Color, Global};
@@ -7,21 +7,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Where a report is written, and whether it may use colour.
+/// The output of a report, and whether it may use colour.
 pub(crate) struct Sink<'a> {
     pub(crate) writer: &'a mut (dyn Write + Send),
     pub(crate) color: bool,
 }
 
-/// Calls `write` with the place that the options name, and completes it.
+/// Calls `write` with the output that the options name, and completes the output.
 ///
 /// # Errors
-/// What `write` raises, and failures to create, sync or rename the file.
+/// Errors of `write`, and failures to create, sync or rename the file.
 pub(crate) fn write_result(
     global: &Global,
     write: impl FnOnce(&mut Sink<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    // A file gets colour only when that is asked for by name.
+    // A file gets colour only with --color always.
     let always = global.color == Color::Always;
     let Some(path) = &global.output else {
         let auto = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
@@ -33,11 +33,11 @@ pub(crate) fn write_result(
     write_file(path, always, write)
 }
 
-/// Calls `write` with the file at `path`, which is replaced in one step, or a device or
-/// pipe there.
+/// Calls `write` with the file at `path`, which is replaced atomically, or with the device or pipe
+/// at `path`.
 ///
 /// # Errors
-/// What `write` raises, and failures to create, sync or rename the file.
+/// Errors of `write`, and failures to create, sync or rename the file.
 pub(crate) fn write_file(
     path: &Path,
     color: bool,
@@ -49,8 +49,8 @@ pub(crate) fn write_file(
     }
 }
 
-/// The regular file that a write to `path` replaces or makes, behind symbolic
-/// links; `None` for a device or pipe, which must not be replaced.
+/// The regular file that a write to `path` replaces or creates, after symbolic links are resolved;
+/// `None` for a device or pipe, which must not be replaced.
 fn replaced(path: &Path) -> Option<PathBuf> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     match std::fs::metadata(&target) {
@@ -74,7 +74,7 @@ fn write_atomically(
     write(&mut Sink { writer: &mut buffered, color })?;
     let file = buffered.into_inner().map_err(|error| cannot_write(path, error.error()))?;
     if let Ok(existing) = std::fs::metadata(target) {
-        // The content is replaced, not the mode; failing that the umask rules.
+        // The content is replaced, not the mode; if the mode cannot be set, the umask applies.
         let _ = file.as_file().set_permissions(existing.permissions());
     }
     file.as_file().sync_all().map_err(|error| cannot_write(path, &error))?;
@@ -88,7 +88,7 @@ fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // As any file that a program creates; the umask takes its share.
+        // The mode of any file that a program creates; the umask applies.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(directory)

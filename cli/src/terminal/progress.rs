@@ -6,10 +6,10 @@ use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long work goes on before a bar appears.
+/// The time before a progress bar appears.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Shows what is going on, on standard error.
+/// Shows the progress of phases on standard error.
 pub(crate) struct Progress {
     started: Instant,
     draws: bool,
@@ -25,13 +25,13 @@ impl Progress {
         Self { started: Instant::now(), draws, quiet, verbose, bar: Mutex::new(None) }
     }
 
-    /// Shows nothing: for one of many pieces of work whose progress is shown.
+    /// Shows nothing: for one of several tasks whose common progress is shown.
     pub(crate) fn none() -> Self {
         let bar = Mutex::new(None);
         Self { started: Instant::now(), draws: false, quiet: true, verbose: false, bar }
     }
 
-    /// Says what a person should know though the result does not depend on it.
+    /// Prints a warning, which does not affect the result.
     pub(crate) fn warn(&self, text: &str) {
         self.clear();
         if !self.quiet {
@@ -39,8 +39,8 @@ impl Progress {
         }
     }
 
-    /// Runs `work`, which reports units done through the function that it is
-    /// given; `total` units make the phase.
+    /// Runs `work` as a phase of `total` units; `work` reports completed units through its
+    /// argument.
     pub(crate) fn phase<T>(
         &self,
         name: &'static str,
@@ -58,7 +58,7 @@ impl Progress {
         result
     }
 
-    /// Says how long a phase took.
+    /// Prints the time of a phase, if verbose.
     pub(crate) fn took(&self, name: &str, time: Duration) {
         if self.verbose {
             let milliseconds = time.as_secs_f64() * 1e3;

@@ -1,5 +1,4 @@
-//! What text reports have in common: styles, columns, numbers, and names that
-//! are safe to show.
+//! Common parts of text reports: styles, columns, numbers, and names that are safe to print.
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
@@ -7,7 +6,7 @@ use jlctl_analyzer::debug_info::{demangled, with_paths};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// Styles of the parts of a report; all plain without colour.
+/// Styles of the parts of a report; all are plain without colour.
 #[derive(Default)]
 pub(crate) struct Palette {
     pub(crate) heading: Style,
@@ -80,7 +79,8 @@ pub(crate) fn right_align(table: &mut Table, column: usize) {
     }
 }
 
-/// Names come from the file: control characters must not reach a terminal.
+/// `text` with its control characters escaped: names come from files, and must not control the
+/// terminal.
 pub(crate) fn printable(text: &str) -> String {
     if !text.chars().any(char::is_control) {
         return text.to_owned();
@@ -104,7 +104,7 @@ pub(crate) fn sentence(text: &str) -> String {
     printable(&with_paths(text))
 }
 
-/// The directory that all source files lie in, with its last slash.
+/// The common directory of all source files, with its last slash.
 pub(crate) fn common_root<'a>(mut files: impl Iterator<Item = &'a str>) -> &'a str {
     let Some(first) = files.next() else { return "" };
     let directory = |path: &str| path.rfind('/').map_or(0, |slash| slash + 1);
@@ -116,7 +116,7 @@ pub(crate) fn common_root<'a>(mut files: impl Iterator<Item = &'a str>) -> &'a s
     })
 }
 
-/// "1 site", "27,757 sites".
+/// A number and its noun: "1 site", "27,757 sites".
 pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
@@ -134,7 +134,7 @@ pub(crate) fn grouped(number: usize) -> String {
     text
 }
 
-/// Sites that are special, as a line of a summary; `None` if none are.
+/// Sites that are special, as a line of a summary; `None` if there are none.
 pub(crate) fn special(sites: &BTreeMap<&'static str, usize>) -> Option<String> {
     let parts: Vec<String> =
         sites.iter().map(|(kind, sites)| format!("{kind} {}", grouped(*sites))).collect();

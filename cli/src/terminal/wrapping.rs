@@ -2,7 +2,7 @@
 
 use textwrap::{Options, WordSplitter};
 
-/// Columns of a report that is not for a terminal.
+/// Width of a report that is not written to a terminal.
 pub(crate) const WIDTH: usize = 80;
 
 /// `text` in lines of at most `width` columns, unless one word alone is wider; the first

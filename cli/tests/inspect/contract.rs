@@ -109,7 +109,7 @@ const KEY: [Field; 14] = [
     ("image", Kind::Number, true),
     ("unresolved", Kind::Text, true),
 ];
-const SITE: [Field; 15] = [
+const SITE: [Field; 16] = [
     ("image", Kind::Number, false),
     ("special", Kind::OneOf(&["init", "exit", "el2", "unusual-section"]), true),
     ("index", Kind::Number, false),
@@ -125,6 +125,7 @@ const SITE: [Field; 15] = [
     ("function", Kind::Text, true),
     ("function_offset", Kind::Number, true),
     ("source", Kind::List, true),
+    ("used_at", Kind::Object, true),
 ];
 const FRAME: [Field; 4] = [
     ("function", Kind::Text, true),
@@ -152,6 +153,16 @@ fn elements<'a>(json: &'a Value, list: &str) -> &'a [Value] {
     json[list].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
+/// `used_at` is the first frame outside jump_label.h, or the innermost of all.
+fn check_used_at(site: &Value) {
+    let frames = elements(site, "source");
+    let is_wrapper = |frame: &&Value| {
+        frame["file"].as_str().is_some_and(|file| file.rsplit('/').next() == Some("jump_label.h"))
+    };
+    let expected = frames.iter().find(|frame| !is_wrapper(frame)).or(frames.first());
+    assert_eq!(&site["used_at"], expected.unwrap_or(&Value::Null), "{site}");
+}
+
 fn check_report(json: &Value) {
     assert_eq!(json["schema"], "jlctl.inspect/1");
     check(&json["image"], &IMAGE);
@@ -166,6 +177,7 @@ fn check_report(json: &Value) {
     for site in elements(json, "sites") {
         check(site, &SITE);
         elements(site, "source").iter().for_each(|frame| check(frame, &FRAME));
+        check_used_at(site);
     }
     assert!(json["diagnostics"].is_array());
     elements(json, "diagnostics").iter().for_each(|found| check(found, &DIAGNOSTIC));
