@@ -169,6 +169,6 @@ fn findings_are_matched_across_builds_and_suppressed_by_path() {
         let text = format!("[[suppress]]\nfunction = {function:?}\nreason = \"a test\"\n");
         fs::write(&config, text).expect("the file is written");
         let text = done(&["lint", b, "--config", utf8(&config)]);
-        assert!(text.contains("1 ignored with a reason"), "{text}");
+        assert!(text.contains("1 suppressed with a reason"), "{text}");
     }
 }

@@ -61,7 +61,11 @@ fn the_strategy_defaults_to_that_of_the_kernel() {
     fs::remove_file(&image).expect("it was there");
     let run = simulate(&[&plan]);
     assert_eq!(run.code, 0);
-    assert!(run.stdout.contains("not read: it is not there"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("not read: it does not exist, or is not an image"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(simulate(&[&plan, utf8(&image)]).code, 3);
     let other = demo::spec().function(function("another_image"));
     fs::write(&image, other.build()).expect("the file is written");

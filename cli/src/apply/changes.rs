@@ -6,6 +6,7 @@ use crate::open::input::Input;
 use crate::open::plan_document;
 use crate::terminal::exit::{Kind, failure};
 use crate::terminal::progress::Progress;
+use crate::terminal::style::count;
 use anyhow::Context as _;
 use jlctl_analyzer::addr::FileOffset;
 use jlctl_patch_engine::apply::{ApplyError, ByteWrite, ByteWrites, Patch};
@@ -81,8 +82,8 @@ pub(crate) fn changes<'a>(
         return Err(failure(
             Kind::Usage,
             format!(
-                "expected {} images in the order of the plan, found {}: {}",
-                document.images.len(),
+                "expected {} in the order of the plan, found {}: {}",
+                count(document.images.len(), "image"),
                 paths.len(),
                 document.images.iter().map(|image| &*image.path).collect::<Vec<_>>().join(", ")
             ),
@@ -166,7 +167,13 @@ pub(crate) fn signature_start(path: &Path) -> anyhow::Result<u64> {
     let input = Input::open(path, &[], &Progress::none())?;
     let signature = input.file().signature().with_context(|| path.display().to_string());
     let signature = signature.map_err(|error| {
-        failure(Kind::Refused, format!("{error:#}; it cannot be cut off: --keep-broken-signature"))
+        failure(
+            Kind::Refused,
+            format!(
+                "{error:#}; it cannot be removed; use \
+         --keep-broken-signature"
+            ),
+        )
     })?;
     Ok(signature.map_or(input.file().file_bytes().len() as u64, |found| found.content_len))
 }

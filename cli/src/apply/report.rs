@@ -131,7 +131,7 @@ pub(crate) fn write(
     }
     for key in &applied.split_keys {
         let text = format!(
-            "{}: the code says {}, the counter says {} when the image starts",
+            "{}: the sites are {}, the count is {} when the image starts",
             printable(&key.name),
             key.code,
             key.counter
@@ -160,33 +160,37 @@ fn image_text(
     label(out, palette, "image", &printable(&image.image))?;
     let verb = match &image.target {
         Some(target) => printable(target),
-        None => "nothing; it would be".to_owned(),
+        None => "nothing (dry run)".to_owned(),
     };
     label(out, palette, "wrote", &verb)?;
     let what = format!(
-        "{} and {}{}; {} bytes, {} of them changed, on {}",
+        "{} and {}{}; {}, {} of them changed, on {}",
         count(image.sites, "site"),
         count(image.key_words, "key word"),
-        if applied.reverse { ", back as they were" } else { "" },
-        image.bytes_written,
-        image.bytes_changed,
-        count(usize::try_from(image.pages).unwrap_or(usize::MAX), "page"),
+        if applied.reverse { ", restored" } else { "" },
+        count(image.bytes_written, "byte"),
+        grouped(image.bytes_changed),
+        count(image.pages, "page"),
     );
     label(out, palette, "", &what)?;
     match image.signature {
         "dropped" => {
             let cut = image.old_length - image.new_length;
-            let cut = grouped(usize::try_from(cut).unwrap_or(usize::MAX));
-            label(out, palette, "signature", &format!("cut off ({cut} bytes)"))?;
+            let cut = count(cut, "byte");
+            label(out, palette, "signature", &format!("removed ({cut})"))?;
         }
-        "broken" => label(out, palette, "signature", "left, and no longer good")?,
+        "broken" => label(out, palette, "signature", "kept, no longer valid")?,
         _ => {}
     }
     match image.build_id_matches {
-        Some(false) => {
-            label(out, palette, "build id", "stays, though the file is no longer what was built")
-        }
-        Some(true) => label(out, palette, "build id", "names the file again"),
+        Some(false) => label(
+            out,
+            palette,
+            "build id",
+            "unchanged, although the file is no longer the one \
+             that was built",
+        ),
+        Some(true) => label(out, palette, "build id", "identifies the file again"),
         None => Ok(()),
     }
 }
@@ -224,7 +228,7 @@ pub(crate) fn write_recovery(
     match (writes, undone) {
         (Some(writes), Some(undone)) => writeln!(
             sink.writer,
-            "{image}: the old bytes are back; {undone} of {writes} writes had been done"
+            "{image}: the old bytes are restored; {undone} of {writes} writes had been done"
         )?,
         _ => writeln!(sink.writer, "{image}: no apply was interrupted; nothing to do")?,
     }

@@ -75,18 +75,15 @@ fn totals(page: &mut Page<'_>, totals: &Totals) -> anyhow::Result<()> {
     let changes = [
         (keys.same, "the same"),
         (keys.initial, "with another default state"),
-        (keys.enabled_alone, "with another state at start alone"),
+        (keys.enabled_alone, "with another state at start only"),
         (keys.kind, "of another kind"),
         (keys.renamed, "renamed"),
         (keys.storage, "in another section"),
-        (keys.place, "at another place in their object"),
+        (keys.place, "at another offset in their object"),
         (keys.sites, "with changed sites"),
     ];
     page.items("  in both", &list(&changes))?;
-    let came = [
-        (sites.of_removed_keys, "went with removed keys"),
-        (sites.of_added_keys, "came with added keys"),
-    ];
+    let came = [(sites.of_removed_keys, "of removed keys"), (sites.of_added_keys, "of added keys")];
     page.items("sites", &list(&came))?;
     let changes = [
         (sites.same, "the same"),

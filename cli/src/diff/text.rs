@@ -43,7 +43,7 @@ impl<'a> Report<'a> {
         let other: Vec<&KeyPair> = self.pairs(|pair| pair.changes.enabled && !pair.changes.initial);
         for (what, pairs, of) in [
             ("Default state changed", defaults, (|key| key.initial) as fn(&KeyModel<'_>) -> _),
-            ("State at start changed, but not the default", other, |key| {
+            ("State at start changed, default unchanged", other, |key| {
                 key.enabled.map(|enabled| enabled != 0)
             }),
         ] {
@@ -77,7 +77,7 @@ impl<'a> Report<'a> {
         page.list("Renamed", &pairs, |pair| {
             let by = match pair.identity {
                 KeyMatch::RenamedByAddress => "same address",
-                _ => "by its sites",
+                _ => "by sites",
             };
             format!("{by}  {}", self.name(pair))
         })
@@ -153,7 +153,7 @@ impl<'a> Report<'a> {
         }
         let mut moves: Vec<_> = moves.into_iter().filter(|(_, (keys, _))| *keys > 1).collect();
         moves.sort_by_key(|(places, counts)| (std::cmp::Reverse(*counts), *places));
-        page.list("Functions whose sites went to another", &moves, |(places, counts)| {
+        page.list("Functions whose sites moved to another", &moves, |(places, counts)| {
             let (keys, sites) = *counts;
             let counts = format!("{} of {}", count(sites, "site"), count(keys, "key"));
             format!("{counts:<20}  {}", arrow(*places))
@@ -208,7 +208,7 @@ impl<'a> Report<'a> {
             page.wrapped(15, &items, limit)?;
         }
         if shown < pairs.len() {
-            let sites = pairs[shown..].iter().map(|pair| weight(pair)).sum();
+            let sites: usize = pairs[shown..].iter().map(|pair| weight(pair)).sum();
             let keys = count(pairs.len() - shown, "key");
             page.more(&format!("{keys} with {}", count(sites, "changed site")))?;
         }
@@ -218,7 +218,7 @@ impl<'a> Report<'a> {
     /// Elements of arrays with another index, and members with another offset.
     fn places(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
         let pairs = self.pairs(|pair| pair.changes.position);
-        page.list("At another place in their object", &pairs, |pair| self.name(pair))
+        page.list("At another offset in their object", &pairs, |pair| self.name(pair))
     }
 
     fn storage(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
@@ -252,7 +252,7 @@ impl<'a> Report<'a> {
         let (a, b) = self.keys(pair);
         let place = match pair.identity {
             // Matched by position alone: the two may be different keys.
-            KeyMatch::Position => " (by its place alone)",
+            KeyMatch::Position => " (by position alone)",
             _ => "",
         };
         let (of_a, of_b) = (NameParts::parse(&a.name), NameParts::parse(&b.name));

@@ -1,7 +1,7 @@
 //! CSV (RFC 4180): the sites or the keys, with a header line.  An unknown value
 //! is an empty field.
 
-use super::document::Document;
+use super::document::InspectDocument;
 use super::records::{KeyRecord, SiteRecord};
 use crate::schema::FrameRecord;
 use std::io::Write;
@@ -42,7 +42,7 @@ const SITES: [&str; 18] = [
     "special",
 ];
 
-pub(super) fn write(document: &impl Document, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn write(document: &impl InspectDocument, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     if let Some(keys) = document.keys() {
         record(&mut csv, KEYS)?;

@@ -20,7 +20,7 @@ pub(super) struct Head {
 }
 
 /// A report whose records are made one by one: a kernel has tens of thousands.
-pub(super) trait Document: Sync {
+pub(super) trait InspectDocument: Sync {
     fn head(&self) -> Head;
 
     /// Number of keys in the report; `None` if the report does not list them.

@@ -1,6 +1,6 @@
 //! The records of one image, which borrow from it.
 
-use super::document::{Document, Head};
+use super::document::{Head, InspectDocument};
 use super::inspection::{Inspection, section_name};
 use super::records::{
     ConfidenceRecord, DdebugRecord, DiagnosticRecord, FileRecord, ImageRecord, KeyRecord,
@@ -150,7 +150,7 @@ impl<'a> Records<'a> {
     }
 }
 
-impl Document for Records<'_> {
+impl InspectDocument for Records<'_> {
     fn head(&self) -> Head {
         Head {
             image: Some(self.image()),
@@ -225,7 +225,7 @@ fn ddebug_record(site: DdebugSite<'_>) -> DdebugRecord {
 }
 
 const UNDEFINED_HERE: &str =
-    "undefined in this file: read it together with the kernel and the modules that it needs";
+    "undefined in this file: read it together with the kernel and the modules that it depends on";
 
 /// The record of an image, with or without a table.
 pub(crate) fn image_record(

@@ -1,7 +1,7 @@
 //! JSON: one object, with one element of its lists per line for line tools and `diff`; and JSON
 //! Lines, with one record per line.
 
-use super::document::Document;
+use super::document::InspectDocument;
 use super::records::SCHEMA;
 use anyhow::Context as _;
 use rayon::prelude::*;
@@ -13,7 +13,10 @@ const CHUNK: usize = 128;
 /// Number of chunks that are serialised in parallel.
 const WAVE: usize = 16;
 
-pub(super) fn write(document: &impl Document, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+pub(super) fn write(
+    document: &impl InspectDocument,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<()> {
     let head = document.head();
     write!(out, "{{\"schema\":\"{SCHEMA}\"")?;
     field(out, "image", &head.image)?;
@@ -93,7 +96,10 @@ struct Line<'a, T> {
 }
 
 /// Writes JSON Lines: one object per line, each with its kind in `record`.
-pub(super) fn write_lines(document: &impl Document, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn write_lines(
+    document: &impl InspectDocument,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     line(out, "image", document.head())?;
     for at in 0..document.keys().unwrap_or(0) {
         line(out, "key", document.key(at))?;

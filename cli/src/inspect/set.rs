@@ -1,6 +1,6 @@
 //! A set of files read together: a kernel and its modules, with one list of keys.
 
-use super::document::{Document, Head};
+use super::document::{Head, InspectDocument};
 use super::filter::{Filter, Selectable, Selection};
 use super::inspection::Lists;
 use super::records::SiteRecord;
@@ -131,7 +131,7 @@ impl Set {
     }
 }
 
-impl Document for Set {
+impl InspectDocument for Set {
     fn head(&self) -> Head {
         Head {
             image: None,

@@ -52,7 +52,7 @@ impl Report<'_> {
             }
         }
         if *passed > 0 {
-            let are = if *passed == 1 { "is no image" } else { "are no images" };
+            let are = if *passed == 1 { "is not an image" } else { "are not images" };
             text += &format!("; {} {are}", count(*passed, "other file"));
         }
         label(out, &self.palette, "set", &text)?;

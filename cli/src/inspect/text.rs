@@ -274,15 +274,15 @@ impl Report<'_> {
         )?;
         let Some(id) = found.site else { return Ok(()) };
         let table = self.inspection.table;
-        let mut place = format!("entry {}", id.index());
+        let mut location = format!("entry {}", id.index());
         if let Some(function) = table.site(id).function {
-            write!(place, " in {}", self.function(Some(function)))?;
+            write!(location, " in {}", self.function(Some(function)))?;
         }
-        write!(place, ", key {}", self.key_name(table.key_of(id)))?;
+        write!(location, ", key {}", self.key_name(table.key_of(id)))?;
         if let Some(source) = self.source(id) {
-            write!(place, ", {source}")?;
+            write!(location, ", {source}")?;
         }
-        Ok(writeln!(out, "    {place}")?)
+        Ok(writeln!(out, "    {location}")?)
     }
 
     fn table(

@@ -114,13 +114,14 @@ pub(crate) fn write(done: &Done, format: LinkFormat, sink: &mut Sink<'_>) -> any
     label(out, &palette, "wrote", &printable(&done.target))?;
     match done.exact {
         Some(true) => {
-            label(out, &palette, "", "the file before the link, but for keys flipped since")
+            label(out, &palette, "", "the file before the link, except for keys flipped since")
         }
         Some(false) => label(
             out,
             &palette,
             "",
-            "without need of libjlshim; it was changed since the link, so that what was added stays",
+            "no longer depends on libjlshim; it was changed since the link, so the added parts \
+             remain",
         ),
         None => linked_text(out, &palette, done),
     }
@@ -130,23 +131,23 @@ fn linked_text(out: &mut dyn Write, palette: &Palette, done: &Done) -> anyhow::R
     let number = |value: Option<usize>| value.unwrap_or(0);
     let keys = number(done.keys);
     let what = format!(
-        "{} of {}, {} of them named; {} bytes added",
+        "{} of {}, {} of them named; {} added",
         count(number(done.sites), "site"),
         count(keys, "key"),
         number(done.named_keys),
-        done.new_length.saturating_sub(done.old_length)
+        count(done.new_length.saturating_sub(done.old_length), "byte")
     );
     label(out, palette, "", &what)?;
     label(out, palette, "library", &printable(done.shim.as_deref().unwrap_or("")))?;
     match &done.runpath {
         Some(runpath) => label(out, palette, "looked for", &printable(runpath))?,
-        None => label(out, palette, "", "in the program itself: nothing is looked for")?,
+        None => label(out, palette, "", "in the program itself: no library is loaded")?,
     }
     if done.kind == Some("library") {
-        label(out, palette, "closing", "never: dlclose leaves the object where it is")?;
+        label(out, palette, "closing", "never: dlclose does not unload the object")?;
     }
     if done.moved_dynamic == Some(true) {
-        let text = "the dynamic section had no room and was moved: it stays writable";
+        let text = "the dynamic section had no room and was moved: it remains writable";
         label(out, palette, "note", text)?;
     }
     Ok(())

@@ -101,9 +101,9 @@ pub(crate) fn mark(findings: &mut [FindingRecord], known: Vec<Known>) -> Vec<Kno
     for fits in [&same as &dyn Fn(&str, &str) -> bool, &same_name, &any] {
         for finding in findings.iter_mut() {
             let Some(entries) = open.get_mut(&finding.fingerprint) else { continue };
-            let place = entries.iter().position(|entry| fits(&entry.file, &finding.file));
-            if let (Some(BaselineState::New), Some(place)) = (finding.baseline, place) {
-                entries.remove(place);
+            let position = entries.iter().position(|entry| fits(&entry.file, &finding.file));
+            if let (Some(BaselineState::New), Some(position)) = (finding.baseline, position) {
+                entries.remove(position);
                 finding.baseline = Some(BaselineState::Unchanged);
                 // A suppression of the configuration has a reason, and takes precedence.
                 finding.suppressed = finding.suppressed.or(Some(Suppressed::Baseline));

@@ -1,7 +1,7 @@
 //! One file that is linted. The file is closed once it is analysed; the records that remain own
 //! their strings, so that the files being read bound memory.
 
-use super::records::{CoverageRecord, FileRecord, FindingRecord, Place, StepRecord};
+use super::records::{CoverageRecord, FindingAddress, FindingRecord, LintedFile, StepRecord};
 use crate::args::Lint;
 use crate::open::debug_info;
 use crate::open::files::Candidate;
@@ -28,7 +28,7 @@ pub(crate) enum Linting {
 
 /// A file that was linted.
 pub(crate) struct Linted {
-    pub(crate) file: FileRecord,
+    pub(crate) file: LintedFile,
     pub(crate) findings: Vec<FindingRecord>,
     /// The summary that its modules need, if the file is a kernel.
     pub(crate) kernel: Option<Kernel>,
@@ -63,7 +63,7 @@ pub(crate) fn read(
         Err(error) if candidate.is_found && is_no_image(&error) => Linting::Passed,
         Err(error) => {
             let path = candidate.path.to_string_lossy().into_owned();
-            let file = FileRecord::failed(path, format!("{error:#}"));
+            let file = LintedFile::failed(path, format!("{error:#}"));
             Linting::Done(Box::new(Linted { file, findings: Vec::new(), kernel: None }))
         }
     }
@@ -158,10 +158,10 @@ fn file_record(
     image: &Image<'_>,
     report: &LintReport,
     warnings: Vec<String>,
-) -> FileRecord {
+) -> LintedFile {
     let Coverage { functions, instructions, patchers, syncs, .. } = report.coverage;
     let arch = image.arch().name();
-    let mut file = FileRecord {
+    let mut file = LintedFile {
         path,
         error: None,
         arch: Some(arch),
@@ -198,12 +198,12 @@ fn finding_record(
     sources: &Sources,
     path: &str,
 ) -> FindingRecord {
-    let place = |address| place(image, address);
+    let address_of = |address| finding_address(image, address);
     let source = |address: Svma| sources.get(&address).cloned();
     let confidence = finding.witness.iter().filter_map(|step| step.evidence).max();
     let witness = finding.witness.into_iter().map(|step| StepRecord {
         function: step.function,
-        address: place(step.address),
+        address: address_of(step.address),
         role: step.role,
         callee: step.callee,
         evidence: step.evidence,
@@ -216,7 +216,7 @@ fn finding_record(
         // Set once all files are read.
         file_index: 0,
         function: finding.function,
-        address: finding.address.map(place),
+        address: finding.address.map(address_of),
         source: finding.address.and_then(source),
         message: image.localize(&finding.message).into_owned(),
         witness: witness.collect(),
@@ -231,9 +231,9 @@ fn finding_record(
     }
 }
 
-fn place(image: &Image<'_>, address: Svma) -> Place {
+fn finding_address(image: &Image<'_>, address: Svma) -> FindingAddress {
     let section = image.section_at(address).map(|id| image.section(id));
-    Place {
+    FindingAddress {
         text: image.address_text(address),
         stated: (image.kind() != ImageKind::Rel).then_some(address.0),
         section: section.map(|section| {
@@ -289,9 +289,9 @@ mod tests {
         assert!(file.build_id.is_some_and(|id| id.len() == 40));
         let finding = report.findings.into_iter().next().unwrap();
         let record = finding_record(finding, &image, &Sources::new(), "x");
-        let place = record.address.unwrap();
-        assert_eq!((place.stated, place.text), (Some(address.0), address.to_string()));
-        assert_eq!(place.section, Some((name, 8)));
+        let found = record.address.unwrap();
+        assert_eq!((found.stated, found.text), (Some(address.0), address.to_string()));
+        assert_eq!(found.section, Some((name, 8)));
         assert_eq!(record.confidence, Some(Evidence::Data), "the weakest");
         assert_eq!((record.file.as_str(), record.affected.functions), ("x", 3));
     }
@@ -304,8 +304,8 @@ mod tests {
         let address = image.section_named(".text").unwrap().range.start().wrapping_add(8);
         let finding = report(address).findings.remove(0);
         let record = finding_record(finding, &image, &Sources::new(), "m.ko");
-        let place = record.address.unwrap();
-        assert_eq!((place.stated, place.text.as_str()), (None, ".text+0x8"));
+        let found = record.address.unwrap();
+        assert_eq!((found.stated, found.text.as_str()), (None, ".text+0x8"));
         assert_eq!(record.message, "the patch at .text+0x8");
     }
 }

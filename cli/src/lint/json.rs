@@ -1,13 +1,13 @@
 //! JSON: schema `jlctl.lint/1`, one object, its lists with one element a line.
 
-use super::records::{Document, SCHEMA};
+use super::records::{LintDocument, SCHEMA};
 use crate::terminal::listing::{field, list};
 use jlctl_analyzer::lint::Level;
 use serde_json::json;
 use std::io::Write;
 
-pub(super) fn write(document: &Document, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Document { files, findings, fail_on, baseline, unused_suppressions, against, passed } =
+pub(super) fn write(document: &LintDocument, out: &mut dyn Write) -> anyhow::Result<()> {
+    let LintDocument { files, findings, fail_on, baseline, unused_suppressions, against, passed } =
         document;
     write!(out, "{{\"schema\":\"{SCHEMA}\"")?;
     list(out, "files", files.iter())?;

@@ -11,9 +11,9 @@ pub(super) const SCHEMA: &str = "jlctl.lint/1";
 
 /// The input of every report.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct LintDocument {
     /// The files, in the order in which they were named.
-    pub(crate) files: Vec<FileRecord>,
+    pub(crate) files: Vec<LintedFile>,
     /// The findings, by file, the most severe first.
     pub(crate) findings: Vec<FindingRecord>,
     /// The lowest level that fails the run.
@@ -28,7 +28,7 @@ pub(crate) struct Document {
     pub(crate) passed: usize,
 }
 
-impl Document {
+impl LintDocument {
     /// Findings that fail the run.
     pub(crate) fn failing(&self) -> usize {
         self.findings.iter().filter(|finding| finding.fails(self.fail_on)).count()
@@ -43,7 +43,7 @@ impl Document {
 
 /// A file that was named.
 #[derive(Debug, Serialize)]
-pub(crate) struct FileRecord {
+pub(crate) struct LintedFile {
     pub(crate) path: String,
     /// Why the file could not be read.
     pub(crate) error: Option<String>,
@@ -62,7 +62,7 @@ pub(crate) struct FileRecord {
     pub(crate) warnings: Vec<String>,
 }
 
-impl FileRecord {
+impl LintedFile {
     /// A file that could not be read.
     pub(crate) fn failed(path: String, error: String) -> Self {
         Self {
@@ -109,8 +109,8 @@ pub(crate) struct FindingRecord {
     #[serde(skip)]
     pub(crate) file_index: usize,
     pub(crate) function: Option<String>,
-    #[serde(serialize_with = "place_text")]
-    pub(crate) address: Option<Place>,
+    #[serde(serialize_with = "optional_address_text")]
+    pub(crate) address: Option<FindingAddress>,
     pub(crate) source: Option<FrameRecord<'static>>,
     pub(crate) message: String,
     pub(crate) witness: Vec<StepRecord>,
@@ -142,7 +142,7 @@ impl FindingRecord {
 pub(crate) struct StepRecord {
     pub(crate) function: String,
     #[serde(serialize_with = "address_text")]
-    pub(crate) address: Place,
+    pub(crate) address: FindingAddress,
     #[serde(serialize_with = "role_name")]
     pub(crate) role: Role,
     pub(crate) callee: Option<String>,
@@ -153,7 +153,7 @@ pub(crate) struct StepRecord {
 
 /// An address in a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct FindingAddress {
     /// The address as text: `0x…`, or section and offset.
     pub(crate) text: String,
     /// The address, if the file states it.
@@ -240,7 +240,7 @@ pub(crate) struct SuppressionRecord {
 /// The other build.
 #[derive(Debug, Serialize)]
 pub(crate) struct AgainstRecord {
-    pub(crate) files: Vec<FileRecord>,
+    pub(crate) files: Vec<LintedFile>,
     /// Findings that only the other build has.
     pub(crate) gained: Vec<FindingRecord>,
 }
@@ -260,10 +260,13 @@ fn evidence_name<S: Serializer>(
     evidence.map(Evidence::name).serialize(serializer)
 }
 
-fn address_text<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&place.text)
+fn address_text<S: Serializer>(address: &FindingAddress, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&address.text)
 }
 
-fn place_text<S: Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
-    place.as_ref().map(|place| &place.text).serialize(serializer)
+fn optional_address_text<S: Serializer>(
+    address: &Option<FindingAddress>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    address.as_ref().map(|address| &address.text).serialize(serializer)
 }

@@ -1,6 +1,6 @@
 //! Reports of `jlctl lint`: one document, in the requested format and layout.
 
-use super::records::Document;
+use super::records::LintDocument;
 use super::{json, sarif, text};
 use crate::args::LintFormat;
 use crate::terminal::output::Sink;
@@ -21,7 +21,7 @@ pub(crate) struct Layout<'a> {
 /// # Errors
 /// Errors of the writer.
 pub(crate) fn write(
-    document: &Document,
+    document: &LintDocument,
     layout: Layout<'_>,
     sink: &mut Sink<'_>,
 ) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::explain;
 use super::file::{self, Kernel, Kernels, Linted, Linting};
-use super::records::{AgainstRecord, BaselineRecord, Document, FileRecord, FindingRecord};
+use super::records::{AgainstRecord, BaselineRecord, FindingRecord, LintDocument, LintedFile};
 use super::report::{self, Layout};
 use crate::args::Global;
 use crate::args::Lint;
@@ -62,7 +62,7 @@ pub(crate) fn run(global: &Global, args: &Lint) -> anyhow::Result<Outcome> {
         baseline::write(path, &linted.findings)?;
         baseline::accept(&mut linted.findings);
     }
-    let document = Document {
+    let document = LintDocument {
         files: linted.files,
         findings: linted.findings,
         fail_on: args.fail_on.0,
@@ -78,7 +78,7 @@ pub(crate) fn run(global: &Global, args: &Lint) -> anyhow::Result<Outcome> {
 fn conclude(
     global: &Global,
     args: &Lint,
-    document: &Document,
+    document: &LintDocument,
     progress: &Progress,
 ) -> anyhow::Result<Outcome> {
     refuse_other_architectures(&document.files, &document.findings)?;
@@ -93,7 +93,7 @@ fn conclude(
 }
 
 /// Prints the warnings that a report for programs might hide.
-fn warn(document: &Document, progress: &Progress) {
+fn warn(document: &LintDocument, progress: &Progress) {
     let others = document.against.iter().flat_map(|against| &against.files);
     for file in document.files.iter().chain(others) {
         if let Some(error) = &file.error {
@@ -101,17 +101,17 @@ fn warn(document: &Document, progress: &Progress) {
         }
     }
     for unused in &document.unused_suppressions {
-        progress.warn(&format!("suppression {}: no finding fits it", unused.text));
+        progress.warn(&format!("suppression {}: matches no finding", unused.text));
     }
 }
 
 /// Refuses a run in which no file has an architecture that the rules support: a gate must not pass
 /// without checking anything.
 fn refuse_other_architectures(
-    files: &[FileRecord],
+    files: &[LintedFile],
     findings: &[FindingRecord],
 ) -> anyhow::Result<()> {
-    let is_other = |file: &FileRecord| file.error.is_none() && !file.has_known_arch();
+    let is_other = |file: &LintedFile| file.error.is_none() && !file.has_known_arch();
     match files {
         [first, ..] if findings.is_empty() && files.iter().all(is_other) => {
             let (path, arch) = (&first.path, first.arch.unwrap_or("unknown"));
@@ -126,7 +126,7 @@ fn refuse_other_architectures(
 /// The results of some files.
 #[derive(Default)]
 struct Files {
-    files: Vec<FileRecord>,
+    files: Vec<LintedFile>,
     findings: Vec<FindingRecord>,
     passed: usize,
 }
@@ -207,7 +207,7 @@ fn lint_some(
     }
 }
 
-fn demand_something(named: &[PathBuf], files: &[FileRecord]) -> anyhow::Result<()> {
+fn demand_something(named: &[PathBuf], files: &[LintedFile]) -> anyhow::Result<()> {
     if files.iter().any(|file| file.error.is_none()) {
         return Ok(());
     }

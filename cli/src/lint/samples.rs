@@ -1,8 +1,8 @@
 //! Findings and documents for tests.
 
 use super::records::{
-    AffectedRecord, AgainstRecord, BaselineRecord, CoverageRecord, Document, FileRecord,
-    FindingRecord, Known, Place, StepRecord, SuppressionRecord,
+    AffectedRecord, AgainstRecord, BaselineRecord, CoverageRecord, FindingAddress, FindingRecord,
+    Known, LintDocument, LintedFile, StepRecord, SuppressionRecord,
 };
 use crate::schema::FrameRecord;
 use jlctl_analyzer::lint::{Evidence, Level, Role};
@@ -30,8 +30,8 @@ pub(crate) fn finding(file: &str, function: &str) -> FindingRecord {
     }
 }
 
-fn place(address: u64) -> Place {
-    Place {
+fn finding_address(address: u64) -> FindingAddress {
+    FindingAddress {
         text: format!("{address:#x}"),
         stated: Some(address),
         section: Some((".text".to_owned(), address & 0xff_ffff)),
@@ -46,7 +46,7 @@ fn source(file: &str, line: u32) -> FrameRecord<'static> {
 fn step(role: Role, function: &str, address: u64, line: u32) -> StepRecord {
     StepRecord {
         function: function.to_owned(),
-        address: place(address),
+        address: finding_address(address),
         role,
         callee: None,
         evidence: None,
@@ -57,7 +57,7 @@ fn step(role: Role, function: &str, address: u64, line: u32) -> StepRecord {
 /// The defect of arm64 static keys before Linux 6.11, as a finding.
 fn defect() -> FindingRecord {
     let mut finding = finding("vmlinux", "arch_jump_label_transform");
-    finding.address = Some(place(0xffff_8000_1002_2f40));
+    finding.address = Some(finding_address(0xffff_8000_1002_2f40));
     finding.source = Some(source("/build/linux/arch/arm64/kernel/jump_label.c", 27));
     finding.message = "arch_jump_label_transform patches existing code by \
         aarch64_insn_patch_text_nosync and returns without a synchronisation of the other CPUs, \
@@ -87,7 +87,7 @@ fn defect() -> FindingRecord {
 }
 
 /// A report on four files with a finding of every kind.
-pub(crate) fn document() -> Document {
+pub(crate) fn document() -> LintDocument {
     let mut tolerated = finding("vmlinux", "bpf_arch_text_poke");
     tolerated.level = Level::Note;
     tolerated.tolerated = Some("a CPU may execute either instruction meanwhile (comment)".into());
@@ -95,7 +95,7 @@ pub(crate) fn document() -> Document {
     unsure.rule = "JL005";
     unsure.level = Level::Warning;
     unsure.file_index = 1;
-    unsure.address = Some(Place {
+    unsure.address = Some(FindingAddress {
         text: ".text+0x40".to_owned(),
         stated: None,
         section: Some((".text".to_owned(), 0x40)),
@@ -114,7 +114,7 @@ pub(crate) fn document() -> Document {
             caps,
         })
     };
-    let file = |path: &str| FileRecord {
+    let file = |path: &str| LintedFile {
         arch: Some("arm64"),
         error: None,
         applicable: Some(true),
@@ -123,25 +123,25 @@ pub(crate) fn document() -> Document {
         patchers: Some(9),
         syncs: Some(1),
         coverage: coverage(177, 3_211, &[]),
-        ..FileRecord::failed(path.to_owned(), String::new())
+        ..LintedFile::failed(path.to_owned(), String::new())
     };
-    let capped = FileRecord {
+    let capped = LintedFile {
         coverage: coverage(0, 1, &["summaries: 1,000,000 steps"]),
         model_warnings: vec!["kick_foo is said to synchronise and reaches no interrupt".into()],
         ..file("lib/odd name.ko")
     };
-    let nothing = FileRecord {
+    let nothing = LintedFile {
         applicable: Some(false),
         patchers: Some(0),
         syncs: Some(0),
         ..file("libruby.so.3.1")
     };
-    Document {
+    LintDocument {
         files: vec![
-            FileRecord { build_id: Some("00112233".to_owned()), ..file("vmlinux") },
+            LintedFile { build_id: Some("00112233".to_owned()), ..file("vmlinux") },
             capped,
             nothing,
-            FileRecord::failed("gone".to_owned(), "gone: No such file or directory".to_owned()),
+            LintedFile::failed("gone".to_owned(), "gone: No such file or directory".to_owned()),
         ],
         findings: vec![defect(), tolerated, unsure],
         fail_on: Level::Error,

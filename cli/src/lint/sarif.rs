@@ -4,15 +4,17 @@
 //! run: a consumer that does not know `baselineState` would show them as present.
 
 use super::records::{
-    BaselineState, Compared, Document, FileRecord, FindingRecord, Place, StepRecord, Suppressed,
+    BaselineState, Compared, FindingAddress, FindingRecord, LintDocument, LintedFile, StepRecord,
+    Suppressed,
 };
 use super::sarif_model::{
-    Address, Artifact, ArtifactLocation, CodeFlow, Configuration, Driver, Help, Invocation,
-    Location, LocationMessage, Log, LogicalLocation, Message, Notification, PhysicalLocation,
-    Region, Rule, Run, SarifResult, Suppression, ThreadFlow, ThreadFlowLocation, Tool,
+    Artifact, ArtifactLocation, CodeFlow, Configuration, Driver, Help, Invocation, Location,
+    LocationMessage, Log, LogicalLocation, Message, Notification, PhysicalLocation, Region, Rule,
+    Run, SarifAddress, SarifResult, Suppression, ThreadFlow, ThreadFlowLocation, Tool,
 };
 use super::uri;
 use crate::schema::FrameRecord;
+use crate::terminal::style::{count, grouped};
 use jlctl_analyzer::debug_info::{demangled, with_paths};
 use jlctl_analyzer::lint::{Evidence, RULES, Role, RuleDescriptor, without_markup};
 use serde_json::json;
@@ -26,7 +28,7 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Writes the report; paths below `directory` are relative to it.
 pub(super) fn write(
-    document: &Document,
+    document: &LintDocument,
     directory: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -78,9 +80,9 @@ fn rule(descriptor: &RuleDescriptor) -> Rule {
 
 struct RunWriter<'a> {
     directory: &'a Path,
-    files: &'a [FileRecord],
+    files: &'a [LintedFile],
     /// The sections that addresses of instructions are relative to, once for each file.
-    addresses: Vec<Address>,
+    addresses: Vec<SarifAddress>,
 }
 
 impl RunWriter<'_> {
@@ -88,7 +90,7 @@ impl RunWriter<'_> {
         uri::of_path(path, self.directory)
     }
 
-    fn artifact(&self, file: &FileRecord) -> Artifact {
+    fn artifact(&self, file: &LintedFile) -> Artifact {
         Artifact {
             location: ArtifactLocation { uri: self.uri(&file.path), index: None },
             roles: ["analysisTarget"],
@@ -112,7 +114,10 @@ impl RunWriter<'_> {
         let binary = PhysicalLocation {
             artifact_location: target.clone(),
             region: None,
-            address: finding.address.as_ref().map(|place| self.address(place, finding.file_index)),
+            address: finding
+                .address
+                .as_ref()
+                .map(|address| self.address(address, finding.file_index)),
         };
         let location = |id, physical_location, message: Option<&str>| Location {
             id,
@@ -168,10 +173,10 @@ impl RunWriter<'_> {
 
     /// The address of an instruction, relative to the start of its section. The absolute address is
     /// a number only if every reader represents it exactly, which is not true of kernel addresses.
-    fn address(&mut self, place: &Place, file_index: usize) -> Address {
-        let parent = place.section.as_ref().map(|(section, offset)| {
+    fn address(&mut self, address: &FindingAddress, file_index: usize) -> SarifAddress {
+        let parent = address.section.as_ref().map(|(section, offset)| {
             let path = self.files.get(file_index).map_or("", |file| &file.path);
-            let section = Address {
+            let section = SarifAddress {
                 kind: "section",
                 fully_qualified_name: format!("{path}:{section}"),
                 absolute_address: None,
@@ -185,10 +190,10 @@ impl RunWriter<'_> {
             });
             (index, *offset)
         });
-        Address {
+        SarifAddress {
             kind: "instruction",
-            fully_qualified_name: place.text.clone(),
-            absolute_address: place.stated.filter(|address| *address <= MAX_INTEGER),
+            fully_qualified_name: address.text.clone(),
+            absolute_address: address.stated.filter(|stated| *stated <= MAX_INTEGER),
             offset_from_parent: parent.map(|(_, offset)| offset),
             parent_index: parent.map(|(index, _)| index),
         }
@@ -222,9 +227,9 @@ impl RunWriter<'_> {
         (!locations.is_empty()).then_some(CodeFlow { thread_flows: [ThreadFlow { locations }] })
     }
 
-    fn notifications(&self, document: &Document) -> Vec<Notification> {
+    fn notifications(&self, document: &LintDocument) -> Vec<Notification> {
         let mut all = Vec::new();
-        let mut notify = |level, file: &FileRecord, text: &str| {
+        let mut notify = |level, file: &LintedFile, text: &str| {
             let artifact_location = ArtifactLocation { uri: self.uri(&file.path), index: None };
             let physical_location =
                 PhysicalLocation { artifact_location, region: None, address: None };
@@ -244,7 +249,7 @@ impl RunWriter<'_> {
             warnings.for_each(|warning| notify("warning", file, warning));
             match file.applicable {
                 None if file.error.is_none() => {
-                    notify("note", file, "not applicable: there are rules for arm64 alone");
+                    notify("note", file, "not applicable: the rules are for arm64");
                 }
                 Some(false) => notify("note", file, "not applicable: it patches no code"),
                 _ => {}
@@ -252,7 +257,7 @@ impl RunWriter<'_> {
         }
         let unused = document.unused_suppressions.iter().map(|unused| Notification {
             level: "warning",
-            message: Message { text: format!("suppression {}: no finding fits it", unused.text) },
+            message: Message { text: format!("suppression {}: matches no finding", unused.text) },
             locations: Vec::new(),
         });
         all.extend(unused);
@@ -273,8 +278,10 @@ fn text(finding: &FindingRecord) -> String {
     let affected = &finding.affected;
     if affected.functions > 0 {
         text += &format!(
-            " Affected: {} functions, {} of them exported and {} system calls.",
-            affected.functions, affected.exported, affected.system_calls
+            " Affected: {}, {} of them exported and {}.",
+            count(affected.functions, "function"),
+            grouped(affected.exported),
+            count(affected.system_calls, "system call")
         );
     }
     if let Some(reason) = &finding.tolerated {
@@ -318,7 +325,7 @@ fn step_text(step: &StepRecord) -> String {
         }
         (Role::Entry, None) => format!("{function} can be entered ({address})"),
         (Role::Call, Some(callee)) => format!("{function} calls {callee} ({address})"),
-        (Role::Call, None) => format!("{function} calls on ({address})"),
+        (Role::Call, None) => format!("{function} makes a call ({address})"),
         (Role::Patch, Some(callee)) => format!("{function} patches by {callee} ({address})"),
         (Role::Patch, None) => format!("{function} patches ({address})"),
         (Role::Sync, Some(callee)) => {

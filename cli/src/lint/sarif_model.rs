@@ -17,7 +17,7 @@ pub(super) struct Run {
     pub(super) tool: Tool,
     pub(super) invocations: [Invocation; 1],
     pub(super) artifacts: Vec<Artifact>,
-    pub(super) addresses: Vec<Address>,
+    pub(super) addresses: Vec<SarifAddress>,
     pub(super) results: Vec<SarifResult>,
     pub(super) properties: Value,
 }
@@ -162,7 +162,7 @@ pub(super) struct PhysicalLocation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) region: Option<Region>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<SarifAddress>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -175,7 +175,7 @@ pub(super) struct Region {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Address {
+pub(super) struct SarifAddress {
     pub(super) kind: &'static str,
     /// The section's name, or the address as the file states it.
     pub(super) fully_qualified_name: String,

@@ -2,7 +2,7 @@
 //! lint::tests` rewrites them), and SARIF against its schema.
 
 use super::baseline as known_findings;
-use super::records::{Document, Suppressed};
+use super::records::{LintDocument, Suppressed};
 use super::report::{Layout, write};
 use super::samples::{against, baseline, document, finding, known, unused};
 use crate::args::LintFormat;
@@ -15,14 +15,14 @@ fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata")
 }
 
-fn report(document: &Document, format: LintFormat) -> String {
+fn report(document: &LintDocument, format: LintFormat) -> String {
     let mut bytes = Vec::new();
     let layout = Layout { format, width: 80, directory: Path::new("/build/linux") };
     write(document, layout, &mut Sink { writer: &mut bytes, color: false }).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
-fn json(document: &Document, format: LintFormat) -> Value {
+fn json(document: &LintDocument, format: LintFormat) -> Value {
     serde_json::from_str(&report(document, format)).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn expect(name: &str, text: &str) {
 }
 
 /// A document with a baseline and suppressions, one of which matches no finding.
-fn judged() -> Document {
+fn judged() -> LintDocument {
     let mut document = document();
     document.findings[1].suppressed = Some(Suppressed::Config);
     document.findings[1].reason = Some("reviewed by hand".to_owned());
@@ -48,7 +48,7 @@ fn judged() -> Document {
 }
 
 /// A document compared with a build that lacks one finding and has another.
-fn compared() -> Document {
+fn compared() -> LintDocument {
     let mut document = document();
     let other = vec![finding("vmlinux", "bpf_arch_text_poke"), finding("old", "other_patch")];
     document.against = Some(against(suppression::compare(&mut document.findings, other)));

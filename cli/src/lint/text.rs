@@ -1,7 +1,7 @@
 //! The text report: one block for each root cause, then the coverage of each file.
 
 use super::records::{
-    Compared, CoverageRecord, Document, FileRecord, FindingRecord, StepRecord, Suppressed,
+    Compared, CoverageRecord, FindingRecord, LintDocument, LintedFile, StepRecord, Suppressed,
 };
 use crate::schema::FrameRecord;
 use crate::terminal::output::Sink;
@@ -25,7 +25,11 @@ const ROOT: usize = 16;
 /// Maximum number of affected functions that are named.
 const NAMES: usize = 8;
 
-pub(super) fn write(document: &Document, width: usize, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+pub(super) fn write(
+    document: &LintDocument,
+    width: usize,
+    sink: &mut Sink<'_>,
+) -> anyhow::Result<()> {
     let palette = Palette::new(sink.color);
     let mut page = Page { out: &mut *sink.writer, palette, width };
     let root = source_root(document);
@@ -82,14 +86,14 @@ fn heading(page: &mut Page<'_>, finding: &FindingRecord) -> anyhow::Result<()> {
 
 fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Result<()> {
     heading(page, finding)?;
-    page.label("  in", &place(finding, root))?;
+    page.label("  in", &location(finding, root))?;
     match (finding.suppressed, &finding.reason) {
         (Some(Suppressed::Config), reason) => {
             page.label("  ignored", reason.as_deref().unwrap_or_default())?;
             return Ok(writeln!(page.out)?);
         }
         (Some(Suppressed::Baseline), _) => {
-            page.label("  known", "it is in the baseline")?;
+            page.label("  known", "in the baseline")?;
             return Ok(writeln!(page.out)?);
         }
         (None, _) => {}
@@ -98,14 +102,14 @@ fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Re
     if let Some(reason) = &finding.tolerated {
         page.label("  tolerated", reason)?;
     }
-    way(page, finding, root)?;
+    path(page, finding, root)?;
     if finding.affected.functions > 0 {
         page.label("  reaches", &reach(finding))?;
     }
     if finding.confidence == Some(Evidence::Unresolved) {
         page.label(
             "  unsure",
-            "the way has a call or a jump through a pointer that was not resolved",
+            "the path has a call or a jump through a pointer that was not resolved",
         )?;
     }
     if let Some(rule) = descriptor(finding.rule).filter(|_| finding.tolerated.is_none()) {
@@ -119,9 +123,9 @@ fn descriptor(code: &str) -> Option<&'static RuleDescriptor> {
 }
 
 /// The file, the source line and the address.
-fn place(finding: &FindingRecord, root: &str) -> String {
+fn location(finding: &FindingRecord, root: &str) -> String {
     let source = finding.source.as_ref().and_then(|source| source_text(source, root));
-    let address = finding.address.as_ref().map(|place| place.text.clone());
+    let address = finding.address.as_ref().map(|address| address.text.clone());
     let parts = [Some(finding.file.clone()), address, source];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -144,7 +148,7 @@ fn reach(finding: &FindingRecord) -> String {
 
 /// The path from an entry point to the patch and back, one line for each step. Source lines have a
 /// column of their own if there is room, otherwise a line of their own.
-fn way(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Result<()> {
+fn path(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Result<()> {
     let line = |step: &StepRecord| Line {
         role: step.role.name(),
         address: printable(&step.address.text),
@@ -192,8 +196,8 @@ fn step_text(step: &StepRecord) -> String {
     match step.evidence {
         None | Some(Evidence::Call) => function,
         Some(Evidence::TailCall) => format!("{function}, tail call"),
-        Some(Evidence::Argument) => format!("{function}, as argument"),
-        Some(Evidence::Data) => format!("{function}, pointer in data"),
+        Some(Evidence::Argument) => format!("{function}, as an argument"),
+        Some(Evidence::Data) => format!("{function}, through a pointer in data"),
         Some(Evidence::Unresolved) => format!("{function}, unresolved"),
     }
 }
@@ -206,7 +210,7 @@ fn source_text(source: &FrameRecord<'_>, root: &str) -> Option<String> {
 }
 
 /// The directory that all source files lie in.
-fn source_root(document: &Document) -> &str {
+fn source_root(document: &LintDocument) -> &str {
     let gained = document.against.iter().flat_map(|against| &against.gained);
     let findings = document.findings.iter().chain(gained);
     let root = common_root(findings.flat_map(|finding| {
@@ -218,7 +222,7 @@ fn source_root(document: &Document) -> &str {
 }
 
 /// The result of the run, in one line.
-fn conclusion(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
+fn conclusion(document: &LintDocument, page: &mut Page<'_>) -> anyhow::Result<()> {
     let of_kind = |is: &dyn Fn(&FindingRecord) -> bool| {
         document.findings.iter().filter(|finding| is(finding)).count()
     };
@@ -246,7 +250,7 @@ fn conclusion(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
         (of_kind(&below), "below that"),
         (of_state(Suppressed::Baseline), "in the baseline"),
         (of_kind(&in_both), "in both builds"),
-        (of_state(Suppressed::Config), "ignored with a reason"),
+        (of_state(Suppressed::Config), "suppressed with a reason"),
     ] {
         parts.extend((number > 0).then(|| format!("{} {what}", grouped(number))));
     }
@@ -256,7 +260,7 @@ fn conclusion(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
 }
 
 /// Writes the coverage of each file, and the other facts about the run that affect the result.
-fn coverage(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
+fn coverage(document: &LintDocument, page: &mut Page<'_>) -> anyhow::Result<()> {
     for file in &document.files {
         file_lines(page, "coverage", file)?;
     }
@@ -264,13 +268,13 @@ fn coverage(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
         file_lines(page, "against", file)?;
     }
     if document.passed > 0 {
-        let are = if document.passed == 1 { "is no image" } else { "are no images" };
+        let are = if document.passed == 1 { "is not an image" } else { "are not images" };
         page.label("passed", &format!("{} {are}", count(document.passed, "file")))?;
     }
     if let Some(baseline) = &document.baseline {
         for known in &baseline.absent {
             let function = known.function.as_deref().unwrap_or("no function");
-            let text = format!("{} {function}, {}: not found any more", known.rule, known.file);
+            let text = format!("{} {function}, {}: no longer found", known.rule, known.file);
             page.label("baseline", &text)?;
         }
     }
@@ -280,7 +284,7 @@ fn coverage(document: &Document, page: &mut Page<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn file_lines(page: &mut Page<'_>, label: &str, file: &FileRecord) -> anyhow::Result<()> {
+fn file_lines(page: &mut Page<'_>, label: &str, file: &LintedFile) -> anyhow::Result<()> {
     if let Some(error) = &file.error {
         // Most errors name the file themselves.
         let is_named = error.contains(&file.path);
@@ -289,7 +293,7 @@ fn file_lines(page: &mut Page<'_>, label: &str, file: &FileRecord) -> anyhow::Re
     }
     page.label(label, &looked_at(file))?;
     for cap in file.coverage.iter().flat_map(|coverage| &coverage.caps) {
-        page.label("limit", &format!("{}: {cap}; the result is no proof", file.path))?;
+        page.label("limit", &format!("{}: {cap}; the result is not a proof", file.path))?;
     }
     for warning in &file.model_warnings {
         page.label("model", &format!("{}: {warning}", file.path))?;
@@ -309,11 +313,11 @@ fn jumps(coverage: &CoverageRecord) -> String {
 }
 
 /// The coverage of a file, in one line.
-fn looked_at(file: &FileRecord) -> String {
+fn looked_at(file: &LintedFile) -> String {
     let path = &file.path;
     if !file.has_known_arch() {
         let arch = file.arch.unwrap_or("unknown");
-        return format!("{path}: not applicable, there are rules for arm64 and this is {arch}");
+        return format!("{path}: not applicable: the rules are for arm64, the file is {arch}");
     }
     let plural = |number: Option<usize>, what: &str| number.map(|number| count(number, what));
     let coverage = file.coverage.as_ref();
@@ -330,7 +334,7 @@ fn looked_at(file: &FileRecord) -> String {
     let mut parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.extend((caps > 0).then(|| format!("{} reached", count(caps, "limit"))));
     let not =
-        if file.applicable == Some(false) { "not applicable, it patches no code; " } else { "" };
+        if file.applicable == Some(false) { "not applicable: it patches no code; " } else { "" };
     format!("{path}: {not}{}", whole(&parts, ','))
 }
 

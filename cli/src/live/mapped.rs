@@ -5,6 +5,7 @@ use crate::open::images::{self, Contents, Depth};
 use crate::open::input::Input;
 use crate::terminal::exit::{Kind, failure};
 use crate::terminal::progress::Progress;
+use crate::terminal::style::count;
 use anyhow::Context as _;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{SECTION, STATIC_KEYS_SECTION};
@@ -21,7 +22,7 @@ const TABLES: [&str; 2] = [SECTION, STATIC_KEYS_SECTION];
 const MAGIC: &[u8] = b"\x7fELF";
 
 /// Why no path leads to a mapped file.
-const REPLACED: &str = "it was replaced or removed since it was mapped, and only root can open it";
+const REPLACED: &str = "it was replaced or removed after it was mapped, and only root can open it";
 
 /// A file, and the mapping by which it was found.
 pub(crate) struct Mapped {
@@ -50,7 +51,7 @@ impl Files {
     pub(crate) fn warn(&self, global: &Global, pid: i32) {
         for Unread { path, reason } in self.unread.iter().flatten() {
             Progress::new(global)
-                .warn(&format!("process {pid}: keys and sites in {path} are left out: {reason}"));
+                .warn(&format!("process {pid}: keys and sites in {path} are skipped: {reason}"));
         }
     }
 }
@@ -97,8 +98,8 @@ pub(crate) fn open(pid: i32, named: &[PathBuf], debug_dirs: &[PathBuf]) -> anyho
     }
     if mapped.is_empty() {
         let mut text = format!(
-            "process {pid}: none of the {} files that it executes has a jump table (section {})",
-            files.len() - unread.len(),
+            "process {pid}: none of the {} that it executes has a jump table (section {})",
+            count(files.len() - unread.len(), "file"),
             TABLES.join(" or ")
         );
         if unread.is_empty() {

@@ -110,7 +110,7 @@ pub(crate) fn write_ctl(
         for key in &report.keys {
             let stale = match key.differ {
                 None | Some(0) => String::new(),
-                Some(sites) => format!(", {} not as the key demands", count(sites, "site")),
+                Some(sites) => format!(", {} not as the key requires", count(sites, "site")),
             };
             let sites = count(key.sites, "site");
             writeln!(out, "{:<4} {} ({sites}{stale})", state(key.enabled), printable(&key.name))?;
@@ -271,8 +271,8 @@ pub(crate) fn write_audit(
         label(out, &palette, "not known", &format!("{}: no object defines it", printable(key)))?;
     }
     let text = match report.stale.len() {
-        0 => "all as their keys demand".to_owned(),
-        stale => format!("{stale} not as their keys demand"),
+        0 => "all as their keys require".to_owned(),
+        stale => format!("{stale} not as their keys require"),
     };
     let (sites, keys) = (count(report.sites, "site"), count(report.keys, "key"));
     label(out, &palette, "result", &format!("{sites} of {keys}: {text}"))

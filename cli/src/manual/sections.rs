@@ -94,24 +94,27 @@ fn exit_status() -> Section {
             ("0", "Done, nothing found."),
             (
                 "1",
-                "Findings at or above the failing level (inspect: a diagnostic of severity error, as \
-                 a file of a set that cannot be read is, JT103; diff --exit-code: a difference; plan \
-                 --check: a claim that does not hold; simulate: a verdict other than safe, or a \
-                 litmus test without a verdict; lint: a finding that is neither in the baseline nor \
-                 suppressed, or one of several files that cannot be read).",
+                "Findings at or above the failing level. inspect: a diagnostic of severity error, \
+                 such as a file of a set that cannot be read (JT103); diff --exit-code: a \
+                 difference; plan --check: a claim that does not hold; simulate: a verdict \
+                 other than safe, or a litmus test without a verdict; lint: a finding that is \
+                 neither in the baseline nor suppressed, or one of several files that cannot be \
+                 read.",
             ),
             ("2", "Wrong usage."),
             (
                 "3",
-                "An input that cannot be read or parsed; of a set, all files, or some while no other has a jump table.",
+                "An input that cannot be read or parsed. In a set: all files, or some files if no \
+                 other file has a jump table.",
             ),
             (
                 "4",
-                "Refused: unknown or ambiguous key, or not applicable to this image; no jump table \
-                 in it, nor in any file of a set; old bytes that differ, a plan that does not hold \
-                 or that a file cannot have (apply). Nothing was written.",
+                "Refused, and nothing was written: an unknown or ambiguous key; an operation that \
+                 does not apply to the image; no jump table in the image or in any file of the \
+                 set; with apply, old bytes that differ, a plan that does not hold, or a plan \
+                 that cannot be applied to a file.",
             ),
-            ("5", "An operating-system failure while writing or attaching."),
+            ("5", "A failure of the operating system while writing or attaching."),
         ],
     )
 }
@@ -120,9 +123,13 @@ fn environment() -> Section {
     section(
         "Environment",
         &[
-            ("JLCTL_IMAGE", "The image to read where none is named."),
-            ("NO_COLOR", "If set and not empty, no colour unless --color always asks for it."),
-            ("RAYON_NUM_THREADS", "Number of threads; all processors by default."),
+            ("JLCTL_IMAGE", "The image to read if the command line names no image."),
+            (
+                "NO_COLOR",
+                "If set and not empty, output has no colour unless --color always is \
+             given.",
+            ),
+            ("RAYON_NUM_THREADS", "Number of threads; by default the number of processors."),
         ],
     )
 }
@@ -133,12 +140,12 @@ fn examples() -> Section {
         &[
             (
                 "jlctl inspect vmlinux",
-                "The image, its table, the keys with most sites, and what is wrong.",
+                "The image, its table, the keys with most sites, and all diagnostics.",
             ),
             (
                 "jlctl inspect /boot/vmlinuz-$(uname -r)",
-                "The same of a kernel without symbols: its table is found by structure, and its \
-                 names in the kernel's own kallsyms.",
+                "The same for a kernel without symbols: jlctl finds the table by its structure, \
+                 and the names in the kernel's kallsyms.",
             ),
             (
                 "jlctl inspect vmlinux /lib/modules/$(uname -r)",
@@ -146,20 +153,17 @@ fn examples() -> Section {
             ),
             (
                 "jlctl inspect vmlinux xfs.ko.xz --sites --key freezer_active",
-                "Where the kernel and one of its modules use a key.",
+                "The sites of a key in the kernel and in one of its modules.",
             ),
             (
                 "jlctl inspect vmlinux --keys --kind plain",
-                "The keys that are no tracepoint, no debug message and the like.",
+                "The keys that do not belong to a tracepoint, a debug message or another facility.",
             ),
             (
                 "jlctl inspect vmlinux --sites --key '__tracepoint_sched_*'",
-                "Where the scheduler's tracepoints are.",
+                "The sites of the scheduler's tracepoints.",
             ),
-            (
-                "jlctl inspect vmlinux --sites --function el0_svc",
-                "The keys that a function depends on.",
-            ),
+            ("jlctl inspect vmlinux --sites --function el0_svc", "The keys that a function uses."),
             (
                 "jlctl inspect vmlinux --format json | jq '.keys[] | select(.enabled != 0).name'",
                 "The keys that are on when the kernel starts.",
@@ -174,11 +178,11 @@ fn examples_of_diff() -> Section {
         &[
             (
                 "jlctl diff vmlinux-5.10 vmlinux-6.12",
-                "What an upgrade changes, what matters most first.",
+                "The changes of an upgrade, the most important first.",
             ),
             (
                 "jlctl diff /boot/vmlinuz-A /boot/vmlinuz-B --key '__tracepoint_sched_*'",
-                "The same of kernels without symbols, for some keys.",
+                "The same for kernels without symbols, limited to some keys.",
             ),
             (
                 "jlctl diff old/xfs.ko new/xfs.ko --exit-code --summary",
@@ -198,19 +202,20 @@ fn examples_of_plan() -> Section {
         &[
             (
                 "jlctl plan vmlinux --flip memory_cgrp_subsys_enabled_key",
-                "Every site that the flip patches, with function and source line.",
+                "Every site that the flip patches, with its function and source line.",
             ),
             (
                 "jlctl plan vmlinux xfs.ko --enable '__tracepoint_xfs_*' -o plan.json",
-                "The plan file, for jlctl apply; the keys are xfs's own.",
+                "The plan file, for jlctl apply; xfs defines the keys.",
             ),
             (
                 "jlctl plan vmlinux --flip '*' --queue 64 --cpus 128",
-                "What batches of 64 sites cost on a large machine, beside one sync for each site.",
+                "The cost of batches of 64 sites on a large machine, compared with one sync per \
+                 site.",
             ),
             (
                 "jlctl plan --check plan.json vmlinux",
-                "Whether somebody else's plan is true of this kernel.",
+                "Whether every claim of a plan holds for this kernel.",
             ),
         ],
     )
@@ -222,16 +227,21 @@ fn examples_of_apply() -> Section {
         &[
             (
                 "jlctl apply plan.json vmlinux -o vmlinux-flipped",
-                "A patched copy; the image stays as it is.",
+                "A patched copy; the image itself does not change.",
             ),
             (
                 "jlctl apply plan.json vmlinux-flipped --reverse -o vmlinux-again",
-                "Back: the result is the image that the plan was made for, to the byte.",
+                "Reverts the plan: the result is, byte for byte, the image that the plan was made \
+                 for.",
             ),
-            ("jlctl apply plan.json --in-place", "The image itself, where the plan found it."),
+            (
+                "jlctl apply plan.json --in-place",
+                "Patches the image itself, at the path that the \
+             plan records.",
+            ),
             (
                 "jlctl apply --recover vmlinux",
-                "After a crash: the old bytes come back out of the journal.",
+                "After a crash: restores the old bytes from the journal.",
             ),
         ],
     )
@@ -243,13 +253,13 @@ fn examples_of_link() -> Section {
         &[
             (
                 "jlctl link server -o server-linked --shim /usr/local/lib",
-                "A copy that libjlshim is loaded with, and that its keys can be flipped in.",
+                "A copy that loads libjlshim, so that its keys can be flipped.",
             ),
             (
                 "jlctl link server -o server-linked --shim lib --runpath '$ORIGIN/../lib'",
-                "The same, for a library that is installed beside the program.",
+                "The same, for a library that is installed relative to the program.",
             ),
-            ("jlctl link --remove server-linked -o server", "Back."),
+            ("jlctl link --remove server-linked -o server", "Removes the link."),
         ],
     )
 }
@@ -258,15 +268,23 @@ fn examples_of_ctl() -> Section {
     section(
         "Examples",
         &[
-            ("jlctl ctl 4711 list", "The keys of a process, on or off, with their sites."),
+            (
+                "jlctl ctl 4711 list",
+                "The keys of a process, their state, and their number of \
+             sites.",
+            ),
             (
                 "jlctl ctl 4711 enable TRACE",
-                "On, by its control socket, or with its threads stopped.",
+                "Switches a key on, by the control socket or with the threads stopped.",
             ),
-            ("jlctl ctl 4711 --ptrace disable TRACE", "Off, by stopping it in any case."),
+            (
+                "jlctl ctl 4711 --ptrace disable TRACE",
+                "Switches a key off, and stops the threads \
+             in any case.",
+            ),
             (
                 "jlctl ctl 4711 list --format json | jq '.keys[] | select(.enabled > 0)'",
-                "What is on.",
+                "The keys that are on.",
             ),
         ],
     )
@@ -276,10 +294,10 @@ fn examples_of_audit() -> Section {
     section(
         "Examples",
         &[
-            ("jlctl audit --pid 4711", "Every site against its key."),
+            ("jlctl audit --pid 4711", "Compares every site with its key."),
             (
                 "jlctl audit --pid 4711 --format json | jq '.stale, .unread'",
-                "Sites that differ, and files that nothing is known of.",
+                "The sites that differ, and the files that could not be read.",
             ),
         ],
     )
@@ -289,14 +307,26 @@ fn verdicts() -> Section {
     section(
         "Verdicts",
         &[
-            ("safe", "No execution has a CPU execute an old instruction after the call returned."),
-            ("stale", "One has; the shortest is printed, with the stale fetch marked."),
+            (
+                "safe",
+                "In no execution does a CPU execute an old instruction after the call \
+             returned.",
+            ),
+            (
+                "stale",
+                "In some execution a CPU does. The shortest is printed, with the stale \
+             fetch marked.",
+            ),
             (
                 "unpredictable",
-                "Words change while they may be executed that the architecture does not list as \
-                 modifiable so (Arm ARM B2.2.5): CONSTRAINED UNPREDICTABLE.",
+                "A word changes while a CPU may execute it, and the architecture does not list \
+                 the word as modifiable in this way (Arm ARM B2.2.5): CONSTRAINED UNPREDICTABLE.",
             ),
-            ("unknown", "A bound was reached, or Ctrl-C: nothing is claimed."),
+            (
+                "unknown",
+                "A bound was reached, or the exploration was interrupted: there is no \
+             verdict.",
+            ),
         ],
     )
 }
@@ -307,9 +337,13 @@ fn not_modelled() -> Section {
         &[
             ("accesses of mixed sizes", "A location is read and written as a whole."),
             ("FEAT_ExS", "Exception entry and return are always context synchronising events."),
-            ("shareability domains", "All CPUs are in one: ISH and SY are the same."),
-            ("translation", "No TLBs, on the side of instructions or of data."),
-            ("the patching CPU's own fetches", "What is asked is what other CPUs execute."),
+            ("shareability domains", "All CPUs are in one domain: ISH and SY are the same."),
+            ("translation", "There are no TLBs, neither for instructions nor for data."),
+            (
+                "the patching CPU's own fetches",
+                "Only the instructions that other CPUs execute are \
+             explored.",
+            ),
             ("virtual machines", "IC IALLU is local, as with HCR_EL2.FB=0."),
         ],
     )
@@ -321,17 +355,17 @@ fn examples_of_simulate() -> Section {
         &[
             (
                 "jlctl simulate plan.json vmlinux",
-                "Whether the kernel's own way to patch leaves an old instruction to be executed.",
+                "Whether the strategy of the kernel lets another CPU execute an old instruction.",
             ),
             (
                 "jlctl simulate plan.json --strategy isb-self,kick --svg defect.svg",
-                "The defect and its fix beside each other; the defect as a diagram.",
+                "The defect and its fix side by side; the defect as a diagram.",
             ),
             (
                 "jlctl simulate plan.json --strategy kick+no-ic --cache dic0-idc1 --format json",
-                "What leaving out a step of cache maintenance does.",
+                "The effect of omitting a step of cache maintenance.",
             ),
-            ("jlctl simulate --litmus *.litmus", "Litmus tests, in parallel."),
+            ("jlctl simulate --litmus *.litmus", "Judges litmus tests, in parallel."),
         ],
     )
 }
@@ -342,21 +376,22 @@ fn files_of_apply() -> Section {
         &[
             (
                 "IMAGE.jlctl-journal",
-                "The old bytes, while an image is changed in place: complete and on the disk before \
-                 the first write, removed when the last is on the disk. If it is there, a change \
-                 was interrupted, and --recover takes it back. The image is locked (flock) \
-                 meanwhile, so that two applies do not get at it.",
+                "The old bytes, while an image is changed in place. The journal is complete and \
+                 on the disk before the first write, and is removed when the last write is on \
+                 the disk. If the journal exists, a change was interrupted, and --recover \
+                 restores the image. The image is locked (flock) during the change, so that a \
+                 second apply cannot interfere.",
             ),
             (
                 "OUT",
-                "A new file with the image's permissions, of the user who runs this, with the \
-                 present time and no extended attributes; what had the name before is replaced in \
-                 one step. A reflink where the file system has them.",
+                "A new file with the image's permissions, the owner who runs jlctl, the current \
+                 time and no extended attributes. It replaces an existing file atomically. It \
+                 is a reflink if the file system supports reflinks.",
             ),
             (
                 "IMAGE with --in-place",
-                "Keeps owner, permissions and extended attributes; its time of modification is now. \
-                 A file with several names (hard links) is refused.",
+                "Keeps its owner, permissions and extended attributes; its modification time \
+                 changes. A file with several names (hard links) is refused.",
             ),
         ],
     )
@@ -368,18 +403,22 @@ fn examples_of_lint() -> Section {
         &[
             (
                 "jlctl lint vmlinux",
-                "Every patch of this kernel's code that other CPUs are not told of.",
+                "Every path of this kernel that patches code without synchronising the other CPUs.",
             ),
             (
                 "jlctl lint build/ --write-baseline lint-baseline.json",
-                "What is there today is known; commit the file.",
+                "Writes all current findings as known; commit the file.",
             ),
             (
                 "jlctl lint build/ --baseline lint-baseline.json --format sarif -o lint.sarif",
-                "In CI: fails for what is new, and writes everything for code scanning.",
+                "In CI: fails on new findings, and writes all findings for code scanning.",
             ),
-            ("jlctl lint new/vmlinux --against old/vmlinux", "Which syncs the new build lost."),
-            ("jlctl lint --explain JL001", "What a rule is about, and what mends its findings."),
+            ("jlctl lint new/vmlinux --against old/vmlinux", "The syncs that the new build lost."),
+            (
+                "jlctl lint --explain JL001",
+                "The explanation of a rule, and how to fix its \
+             findings.",
+            ),
         ],
     )
 }
@@ -390,26 +429,27 @@ fn configuration_of_lint() -> Section {
         &[
             (
                 "[[function]]",
-                "What functions do, before the built-in models: names (plain, globs or /REGEX/; \
-                 what a compiler adds behind a dot does not count), role, and a reason. The roles: \
-                 writes (instructions alone), patches (existing code, caches maintained), \
-                 patches-and-syncs, maintains (caches alone: fresh code), syncs (all other CPUs), \
+                "The role of functions, which takes precedence over the built-in models: names \
+                 (plain, globs or /REGEX/; a suffix that a compiler adds after a dot is \
+                 ignored), role, and reason. Roles: writes (writes instructions), patches \
+                 (patches existing code and maintains the caches), patches-and-syncs, maintains \
+                 (maintains the caches: fresh code), syncs (synchronises all other CPUs), \
                  syncs-if-argument and syncs-if-callback-isbs (with argument, the number of the \
-                 parameter that says so), consumer-syncs (readers synchronise there on their own \
-                 side), noreturn, boot-only, tolerated (with its reason, which the note cites).",
+                 parameter that decides), consumer-syncs (each reader synchronises itself \
+                 there), noreturn, boot-only, tolerated (with a reason, which the note cites).",
             ),
             (
                 "[[suppress]]",
-                "Findings that do not count: rule, function and file, each of which may be left \
-                 out, and a reason, which may not. function and file are a name, a glob or \
-                 /REGEX/; function is a symbol, or the path that it is mangled from; file is \
-                 matched with the path as given and with the file's name.",
+                "Suppressed findings: rule, function and file, each of which is optional, and a \
+                 reason, which is required. function and file are a name, a glob or /REGEX/; \
+                 function matches a symbol, or the path that the symbol is mangled from; file \
+                 matches the path as given, or the name of the file.",
             ),
             (
                 "--baseline",
-                "Findings in a baseline are matched by their fingerprints, made of rule, \
-                 functions and call chain, never of addresses. Each entry stands for one \
-                 finding: the same code in one more file is new.",
+                "Findings are matched with the baseline by their fingerprints, which consist of \
+                 rule, functions and call chain, never of addresses. Each entry matches one \
+                 finding: the same code in another file is new.",
             ),
         ],
     )

@@ -5,6 +5,7 @@ use super::files::{Candidate, candidates};
 use super::input::{Input, is_no_image};
 use crate::terminal::exit::{Kind, failure, kind_of};
 use crate::terminal::progress::Progress;
+use crate::terminal::style::count;
 use anyhow::Context as _;
 use jlctl_analyzer::debug_info::DebugInfo;
 use jlctl_analyzer::image::Image;
@@ -102,7 +103,10 @@ pub(crate) fn contents<'a>(
         all(inputs.par_iter().zip(images).map(read).collect())
     })?;
     if contents.iter().all(|contents| contents.table.is_none()) {
-        return Err(failure(Kind::Refused, format!("no jump table in the {} files", inputs.len())));
+        return Err(failure(
+            Kind::Refused,
+            format!("no jump table in the {}", count(inputs.len(), "file")),
+        ));
     }
     Ok(contents)
 }

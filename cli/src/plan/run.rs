@@ -93,7 +93,8 @@ fn checked_document<'a>(
         return Err(failure(
             Kind::Refused,
             format!(
-                "the plan does not pass its own check, which is a defect of jlctl; nothing was written: {first}"
+                "the plan does not pass its own check (a defect of jlctl); nothing was written: \
+                 {first}"
             ),
         ));
     }

@@ -95,7 +95,7 @@ fn key_line(key: &KeyRecord) -> String {
     let rest = match key.sites - key.ops {
         _ if key.new_enabled.is_none() => String::new(),
         0 => String::new(),
-        as_wanted => format!(", {} as wanted already", grouped(as_wanted)),
+        as_wanted => format!(", {} already in the wanted state", grouped(as_wanted)),
     };
     let patched = match key.ops {
         0 => "no site to patch".to_owned(),
@@ -195,7 +195,11 @@ fn deferrals(
         return Ok(());
     }
     let deferred = document.deferrals.len();
-    heading(out, palette, &format!("In a running kernel not, or later: {}", grouped(deferred)))?;
+    heading(
+        out,
+        palette,
+        &format!("Not patched in a running kernel, or patched later: {}", grouped(deferred)),
+    )?;
     for (message, ops) in by_reason {
         let ops: Vec<&OpRecord> = ops.iter().filter_map(|op| document.ops.get(*op)).collect();
         writeln!(out, "{}: {message}", count(ops.len(), "site"))?;
@@ -236,5 +240,5 @@ fn when(strategy: &StrategyRecord) -> &'static str {
 }
 
 fn number(number: u64) -> String {
-    grouped(usize::try_from(number).unwrap_or(usize::MAX))
+    grouped(number)
 }

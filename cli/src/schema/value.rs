@@ -42,8 +42,8 @@ impl Serialize for Address {
         // a hundred thousand of these.
         let mut text = *b"0x0000000000000000";
         let digits = (16 - address.leading_zeros() as usize / 4).max(1);
-        for (place, digit) in text[2..2 + digits].iter_mut().rev().zip(0u32..) {
-            *place = DIGITS[(address >> (4 * digit) & 0xf) as usize];
+        for (position, digit) in text[2..2 + digits].iter_mut().rev().zip(0u32..) {
+            *position = DIGITS[(address >> (4 * digit) & 0xf) as usize];
         }
         serializer.serialize_str(std::str::from_utf8(&text[..2 + digits]).unwrap_or_default())
     }

@@ -52,8 +52,9 @@ fn run_litmus(global: &Global, args: &Simulate) -> anyhow::Result<Outcome> {
         for (cache, judged) in &test.verdicts {
             if judged.unpredictable {
                 progress.warn(&format!(
-                    "{}: {}: words are modified while they execute that may not be: CONSTRAINED \
-                     UNPREDICTABLE beyond the two words",
+                    "{}: {}: the test modifies words while they execute that the architecture \
+                     does not allow to be modified so: behaviour beyond the two words is \
+                     CONSTRAINED UNPREDICTABLE",
                     file.path.display(),
                     cache.name()
                 ));
@@ -179,7 +180,7 @@ fn open(
             Ok(input) => input,
             Err(error) if is_named => return Err(error),
             Err(_) => {
-                images.push(missing(document, &path, "it is not there, or no image"));
+                images.push(missing(document, &path, "it does not exist, or is not an image"));
                 continue;
             }
         };
@@ -196,7 +197,7 @@ fn open(
                 let text = format!("{}: the plan is for other images", path.display());
                 return Err(failure(Kind::Refused, text));
             }
-            None => images.push(missing(document, &path, "it is another file now")),
+            None => images.push(missing(document, &path, "the file has changed")),
         }
     }
     Ok((inputs, images))

@@ -18,7 +18,7 @@ pub(super) fn write(
     let (out, palette) = (&mut *sink.writer, Palette::new(sink.color));
     head(out, &palette, inquiry)?;
     if is_partial {
-        label(out, &palette, "partial", "interrupted: what was not explored is unknown")?;
+        label(out, &palette, "partial", "interrupted: unexplored executions are unknown")?;
     }
     if inquiry.classes.is_empty() {
         writeln!(out, "\nNothing to simulate: the plan patches no site")?;
@@ -90,7 +90,7 @@ fn table(
         let mut row = vec![strategy.name()];
         row.extend(own.iter().map(|verdict| safety(verdict)));
         let states: u64 = own.iter().map(|verdict| verdict.judgement.judgement.states).sum();
-        row.push(grouped(usize::try_from(states).unwrap_or(usize::MAX)));
+        row.push(grouped(states));
         table.add_row(row);
     }
     rows(out, palette, &table)
@@ -136,7 +136,7 @@ fn execution(
     trace: &Trace,
 ) -> anyhow::Result<()> {
     let (strategy, cache) = (verdict.strategy.name(), verdict.cache.name());
-    let title = format!("Stale under {strategy} with {cache}, read in {}:", words(reading));
+    let title = format!("Stale under {strategy} with {cache}, read in {}:", reading_name(reading));
     heading(out, palette, title.trim_end_matches(':'))?;
     let pes = trace.steps.iter().map(|step| step.pe + 1).max().unwrap_or(1);
     let names: Vec<String> = (0..pes)
@@ -151,7 +151,7 @@ fn execution(
     Ok(())
 }
 
-const fn words(reading: Reading) -> &'static str {
+const fn reading_name(reading: Reading) -> &'static str {
     match reading {
         Reading::RealTime => "real time",
         Reading::Causal => "causal order",

@@ -117,13 +117,14 @@ pub(crate) fn common_root<'a>(mut files: impl Iterator<Item = &'a str>) -> &'a s
 }
 
 /// A number and its noun: "1 site", "27,757 sites".
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+pub(crate) fn count(number: impl TryInto<usize>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(usize::MAX);
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Digits in groups of three.
-pub(crate) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
+pub(crate) fn grouped(number: impl TryInto<usize>) -> String {
+    let digits = number.try_into().unwrap_or(usize::MAX).to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {

@@ -176,7 +176,7 @@ fn text_is_a_summary_of_the_set() {
     let directory = tree();
     let run = run(directory.root(), &["vmlinux", "modules"], &[]);
     for line in [
-        "set         4 files: 3 with a jump table, 1 without; 1 other file is no image",
+        "set         4 files: 3 with a jump table, 1 without; 1 other file is not an image",
         "sites       8: 6 nop, 2 jmp",
         "keys        6: 2 on, 3 off, 1 unresolved; 2 used by several files",
     ] {

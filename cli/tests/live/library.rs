@@ -81,7 +81,7 @@ fn libraries_that_cannot_be_opened_are_reported() {
         run(setpriv.arg(env!("CARGO_BIN_EXE_jlctl")).args(args))
     };
     let replaced = "it was replaced or removed after it was mapped, and only root can open it";
-    let warning = format!("process {pid}: keys and sites in {library} are left out: {replaced}");
+    let warning = format!("process {pid}: keys and sites in {library} are skipped: {replaced}");
     for args in [&["ctl", &pid, "enable", "kept_key"][..], &["audit", "--pid", &pid]] {
         let done = without(&[args, &["--format", "json"]].concat());
         assert_eq!(done.code, 0, "{done:?}");
