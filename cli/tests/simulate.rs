@@ -71,7 +71,7 @@ fn the_strategy_defaults_to_that_of_the_kernel() {
     fs::write(&image, other.build()).expect("the file is written");
     assert_eq!(simulate(&[&plan, utf8(&image)]).code, 4, "another image");
     let run = simulate(&[&plan]);
-    assert!(run.stdout.contains("not read: it is another file now"), "{}", run.stdout);
+    assert!(run.stdout.contains("not read: the file has changed"), "{}", run.stdout);
 }
 
 #[test]
