@@ -43,7 +43,7 @@ pub enum Binding {
 /// One symbol.
 #[derive(Debug, Clone, Copy)]
 pub struct Symbol {
-    /// Its address; in a relocatable file an address from [`super::module_layout`].
+    /// Its address; in a relocatable file the one that the reader assigned.
     pub address: Svma,
     /// Size in bytes; 0 if the assembler did not state one, and in kallsyms.
     pub size: u64,

@@ -146,8 +146,8 @@ impl KeyNames {
                 _ => name(image, key, path(at), root),
             })
             .collect();
-        // Several statics can have one path in the source: copies in a generic function, or in
-        // two versions of a crate.
+        // Several statics can have one path in the source: those of instances of a generic
+        // function, or of two versions of a crate.
         for_each_shared(&mut names, |name| {
             if let Some(mangled) = name.mangled.take() {
                 name.full = mangled;

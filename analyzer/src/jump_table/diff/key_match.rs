@@ -1,7 +1,7 @@
 //! Matches the keys of two tables.
 //!
-//! 1. Keys of one holder (same name without numbering, same file) form a family.  A family of
-//!    one key on each side is a match.
+//! 1. Keys whose holders have the same name, compared without numbering and file, form a
+//!    family.  A family of one key on each side is a match.
 //! 2. In larger families (repeated names and arrays) keys are distinguished by their sites.
 //!    Keys that are equal in everything, including numbering and address, match first; then
 //!    those with the same functions and branch senses; then those with the most sites in common
