@@ -1,5 +1,5 @@
-//! The keys of several images as one list: a key that a module uses is the
-//! kernel's, and has sites in both.
+//! The keys of several images as one list. A key that a module imports from the
+//! kernel is one key with sites in both.
 
 use crate::images::ReadImage;
 use jlctl_analyzer::addr::Svma;
@@ -14,9 +14,9 @@ pub struct SetKey {
     /// Index of the image that defines it; `None` if no image of the set does, or
     /// several do.
     pub home: Option<usize>,
-    /// The key as the image that defines it has it, or else as one that uses it.
+    /// The key in the image that defines it, or else in the first image that uses it.
     pub key: Key,
-    /// What it is called.
+    /// Its name.
     pub name: KeyName,
     /// Its sites: the index of the image, and the site in its table; by image and
     /// address.
@@ -61,11 +61,11 @@ impl KeySet {
         &self.keys
     }
 
-    /// Indexes of the keys that a query names: all that a pattern fits, and of a
-    /// name exactly one.
+    /// Indexes of the keys that a query matches: all matches of a pattern, but exactly
+    /// one match of a name.
     ///
     /// # Errors
-    /// If none fits, or several fit a name.
+    /// If no key matches, or several keys match a name.
     pub fn find(&self, query: &KeyQuery) -> Result<Vec<usize>, QueryError> {
         let address = |at: usize| self.addresses.get(at).copied().flatten();
         if query.is_pattern() {
@@ -76,7 +76,7 @@ impl KeySet {
     }
 }
 
-/// The key `id`, still without sites: as the image that defines it has it, or else as the
+/// The key `id`, still without sites: from the image that defines it, or else from the
 /// first that uses it.
 fn set_key(images: &[ReadImage<'_>], set: &SetKeys, id: SetKeyId) -> Option<SetKey> {
     let (home, rivals) = match set.definition(id) {
