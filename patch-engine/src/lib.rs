@@ -8,6 +8,7 @@ pub mod images;
 pub mod key_set;
 pub mod link;
 pub mod plan;
+pub mod plan_edits;
 pub mod plan_file;
 pub mod process;
 pub mod reason;

@@ -1,6 +1,7 @@
 //! Verdicts on plans.
 
-use jlctl_patch_engine::plan_file::{self, PlanDocument};
+use jlctl_analyzer::addr::Svma;
+use jlctl_patch_engine::plan_file::{self, PlanAddress, PlanDocument};
 use jlctl_patch_engine::simulate::explore::Bounds;
 use jlctl_patch_engine::simulate::machine::CacheType;
 use jlctl_patch_engine::simulate::plan::{
@@ -68,4 +69,60 @@ fn the_strategy_of_a_kernel_is_derived_from_its_code() {
         let found = default_strategy(&document, [&image]).expect("a strategy");
         assert_eq!(found, (Strategy::full(scheme), basis), "{name}");
     }
+}
+
+/// The plan of the demo image, with the value at `pointer` replaced.
+fn with(pointer: &str, value: &str) -> Result<PlanDocument, plan_file::PlanFileError> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/expect/plan.json");
+    let bytes = std::fs::read(path).expect("it is there");
+    let mut json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    *json.pointer_mut(pointer).expect("a field") = value.into();
+    plan_file::read(&serde_json::to_vec(&json).expect("JSON"))
+}
+
+#[test]
+fn a_malformed_address_is_reported_with_its_field_when_the_plan_is_read() {
+    let fields = [
+        ("/keys/1/address", "keys[1].address"),
+        ("/ops/2/address", "ops[2].address"),
+        ("/ops/2/target", "ops[2].target"),
+        ("/key_writes/0/address", "key_writes[0].address"),
+    ];
+    for (pointer, field) in fields {
+        for value in ["", "0x", "0xffff80001000zz", "4096", "0xFFFF", "0x10000000000000000"] {
+            let error = with(pointer, value).expect_err(value).to_string();
+            assert!(error.contains(&format!("in {field} ")), "{field}: {error}");
+            assert!(error.contains(&format!("{value:?}")), "{value}: {error}");
+        }
+        // The image is no relocatable file.
+        for value in [".text+0x10", "ffff800010000000", "key"] {
+            let error = with(pointer, value).expect_err(value).to_string();
+            assert!(error.starts_with(&format!("{field}: expected an address 0x…")), "{error}");
+            assert!(error.contains(&format!("{value:?}")), "{value}: {error}");
+        }
+        with(pointer, "0x1000").expect("an address");
+    }
+}
+
+/// Lines are those of the addresses, in a relocatable file of the sections; a file offset says
+/// nothing of them.
+#[test]
+fn ops_share_a_line_by_their_addresses() {
+    let others = |first: PlanAddress, second: PlanAddress| {
+        let mut document = demo();
+        document.ops.truncate(2);
+        for (op, address) in document.ops.iter_mut().zip([first, second]) {
+            (op.address, op.batch, op.file_offset) = (address, 0, 64);
+        }
+        ops(&document).expect("arm64")[0].class.others
+    };
+    let stated = |address| PlanAddress::Stated(Svma(address));
+    let relative = |base: &str, offset| PlanAddress::Relative { base: base.to_owned(), offset };
+    assert_eq!(others(stated(0x100), stated(0x13c)), 1);
+    assert_eq!(others(stated(0x100), stated(0x140)), 0);
+    assert_eq!(others(relative(".text", Some(0)), relative(".text", Some(60))), 1);
+    assert_eq!(others(relative(".text", Some(0)), relative(".text", Some(64))), 0);
+    assert_eq!(others(relative(".text", Some(0)), relative(".exit.text", Some(0))), 0);
+    assert_eq!(others(relative("f", None), relative("f", Some(4))), 1);
+    assert_eq!(others(relative("f", None), relative("g", None)), 0);
 }

@@ -1,7 +1,7 @@
 //! Random images and random wishes: a plan checks, applies, takes effect, and reverses to the same
 //! bytes.
 
-use jlctl_analyzer::addr::FileOffset;
+use jlctl_analyzer::addr::{FileOffset, Svma};
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::container::Limits;
 use jlctl_analyzer::image::{Image, ImageFile};
@@ -12,7 +12,7 @@ use jlctl_patch_engine::digest::{Digests, Sum};
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::plan::{self, PlanOptions};
-use jlctl_patch_engine::plan_file::{self, PlanDocument};
+use jlctl_patch_engine::plan_file::{self, PlanAddress, PlanDocument};
 use jlctl_patch_engine::reason::Reason;
 use jlctl_patch_engine::wish::Wish;
 use jlctl_synthetic::broken;
@@ -353,9 +353,9 @@ fn every_claim_is_checked() {
         ("keys[0].symbol", |plan| plan.keys[0].symbol = Some("other".to_owned())),
         ("keys[1].address", |plan| plan.keys[1].address = plan.keys[0].address.clone()),
         ("ops[0].site", |plan| plan.ops[0].site = 1000),
-        ("ops[0].address", |plan| plan.ops[0].address = "0x1000".to_owned()),
+        ("ops[0].address", |plan| plan.ops[0].address = PlanAddress::Stated(Svma(0x1000))),
         ("ops[0].file_offset", |plan| plan.ops[0].file_offset += 4),
-        ("ops[0].target", |plan| plan.ops[0].target = "0x1000".to_owned()),
+        ("ops[0].target", |plan| plan.ops[0].target = PlanAddress::Stated(Svma(0x1000))),
         ("ops[0].function", |plan| plan.ops[0].function = None),
         ("ops[0].branch", |plan| plan.ops[0].branch.0 ^= true),
         ("ops[0].old", |plan| plan.ops[0].old.0[0] ^= 1),
@@ -363,7 +363,7 @@ fn every_claim_is_checked() {
         ("ops[0].to", |plan| plan.ops[0].to = plan.ops[0].from),
         ("ops[6].batch", |plan| plan.ops[6].batch = 0),
         ("ops[1].key", |plan| plan.ops.swap(0, 1)),
-        ("key_writes[0].address", |plan| plan.key_writes[0].address = "0x8".to_owned()),
+        ("key_writes[0].address", |plan| plan.key_writes[0].address = PlanAddress::Stated(Svma(8))),
         ("key_writes[0].new", |plan| plan.key_writes[0].new.0[0] = 9),
         ("key_writes[0].after_batch", |plan| plan.key_writes[0].after_batch = Some(2)),
         ("batches[0].ops", |plan| plan.queue = Some(4)),

@@ -9,29 +9,29 @@ use crate::terminal::progress::Progress;
 use crate::terminal::style::count;
 use anyhow::Context as _;
 use jlctl_analyzer::addr::FileOffset;
-use jlctl_patch_engine::apply::{ApplyError, ByteWrite, ByteWrites, Patch};
+use jlctl_patch_engine::apply::{ApplyError, Patch};
 use jlctl_patch_engine::check::check;
 use jlctl_patch_engine::digest::{Digests, Sum};
-use jlctl_patch_engine::plan_file::{Hex, ImageRecord, PlanDocument};
+use jlctl_patch_engine::plan_edits::{self, FileEdits};
+use jlctl_patch_engine::plan_file::{Hex, PlanDocument};
 use jlctl_patch_engine::reason::Waiver;
 use jlctl_patch_engine::target::Target;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// One image of a plan with its file.
+/// The edits of one image of a plan, with its file.
 pub(crate) struct FileChange<'a> {
     pub(crate) path: PathBuf,
-    pub(crate) record: &'a ImageRecord,
-    pub(crate) writes: ByteWrites,
-    pub(crate) sites: usize,
-    pub(crate) key_words: usize,
+    pub(crate) edits: FileEdits<'a>,
 }
 
 impl FileChange<'_> {
     /// The change as the patch engine applies it.
     pub(crate) fn patch(&self, args: &Apply, cut_to: Option<u64>) -> Patch<'_> {
-        let Digests { sha256, xxh3 } = plan_document::digests(self.record);
+        let FileEdits { image, writes, .. } = &self.edits;
+        let Digests { sha256, xxh3 } = plan_document::digests(image);
         let sum = if args.sha256 { Sum::Sha256(sha256) } else { Sum::Xxh3(xxh3) };
-        let (length, writes) = (self.record.size, &self.writes);
+        let length = image.size;
         Patch { image: &self.path, length, sum, writes, is_reverse: args.reverse, cut_to }
     }
 }
@@ -41,31 +41,16 @@ impl FileChange<'_> {
 /// # Errors
 /// All refusals that stand.
 pub(crate) fn refuse(document: &PlanDocument, args: &Apply) -> anyhow::Result<()> {
-    let is_lifted = |waiver: Option<Waiver>| match waiver {
-        Some(Waiver::SitesOnly) => args.sites_only,
-        Some(Waiver::Signature) => args.drop_signature || args.keep_broken_signature,
-        None => false,
+    let is_waived = |waiver| match waiver {
+        Waiver::SitesOnly => args.sites_only,
+        Waiver::Signature => args.drop_signature || args.keep_broken_signature,
     };
-    let about = |key: Option<usize>, image: usize| match key.and_then(|key| document.keys.get(key))
-    {
-        Some(key) => key.name.clone(),
-        None => document.images.get(image).map(|image| image.path.clone()).unwrap_or_default(),
-    };
-    let standing: Vec<String> = document
-        .refusals
-        .iter()
-        .filter(|refusal| refusal.targets.iter().any(|target| target.0 == Target::File))
-        .filter(|refusal| !is_lifted(refusal.code.0.waiver()))
-        .map(|refusal| {
-            let about = about(refusal.key, refusal.image);
-            format!("{about}: {} ({})", refusal.message, refusal.code.0.code())
-        })
-        .collect();
-    if standing.is_empty() {
-        return Ok(());
-    }
-    let text = format!("refused for a file; nothing was written: {}", standing.join("; "));
-    Err(failure(Kind::Refused, text))
+    plan_edits::refuse(document, Target::File, is_waived).map_err(refused)
+}
+
+/// A refusal of the engine, as a failure of the command.
+pub(crate) fn refused(error: impl Display) -> anyhow::Error {
+    failure(Kind::Refused, error.to_string())
 }
 
 /// The files of the images that a plan changes.
@@ -89,30 +74,8 @@ pub(crate) fn changes<'a>(
             ),
         ));
     }
-    let change = |(at, (path, record)): (usize, (PathBuf, &'a ImageRecord))| {
-        let (mut writes, mut key_words) = (Vec::new(), 0);
-        for op in document.ops.iter().filter(|op| op.image == at) {
-            writes.push(byte_write(op.file_offset, &op.old.0, &op.new.0));
-        }
-        let sites = writes.len();
-        for write in document.key_writes.iter().filter(|write| write.image == at) {
-            if let Some(offset) = write.file_offset {
-                key_words += 1;
-                writes.push(byte_write(offset, &write.old.0, &write.new.0));
-            }
-        }
-        let writes = ByteWrites::new(writes)
-            .map_err(|error| failure(Kind::Refused, format!("{}: {error}", path.display())))?;
-        let writes = if reverse { writes.reversed() } else { writes };
-        Ok(FileChange { path, record, writes, sites, key_words })
-    };
-    let all = paths.into_iter().zip(&document.images).enumerate().map(change);
-    let all: Vec<FileChange<'a>> = all.collect::<anyhow::Result<_>>()?;
-    Ok(all)
-}
-
-fn byte_write(offset: u64, old: &[u8], new: &[u8]) -> ByteWrite {
-    ByteWrite { offset: FileOffset(offset), old: old.to_vec(), new: new.to_vec() }
+    let edits = plan_edits::file_edits(document, reverse).map_err(refused)?;
+    Ok(paths.into_iter().zip(edits).map(|(path, edits)| FileChange { path, edits }).collect())
 }
 
 /// Checks the plan against its images as they are before the plan is applied; in reverse, as they
@@ -130,7 +93,7 @@ pub(crate) fn verify(
     let quiet = Progress::none();
     let open = |change: &FileChange<'_>| {
         let edits: Vec<(FileOffset, &[u8])> = if reverse {
-            change.writes.as_slice().iter().map(|write| (write.offset, &*write.new)).collect()
+            change.edits.writes.as_slice().iter().map(|write| (write.offset, &*write.new)).collect()
         } else {
             Vec::new()
         };
@@ -142,7 +105,7 @@ pub(crate) fn verify(
     let read = images::read_images(&inputs, &images, &contents);
     // The writer verifies that the files have these checksums.
     let sums: Vec<Digests> =
-        changes.iter().map(|change| plan_document::digests(change.record)).collect();
+        changes.iter().map(|change| plan_document::digests(change.edits.image)).collect();
     let findings = progress.phase("check the plan", 1, |_| check(document, &read, &sums));
     std::mem::forget(contents);
     if findings.is_empty() {
@@ -186,7 +149,7 @@ pub(crate) fn with_identity(error: anyhow::Error, change: &FileChange<'_>) -> an
         Some(ApplyError::Length { .. } | ApplyError::OldBytes { .. } | ApplyError::Digest { .. })
     );
     let Some(differs) = is_other.then(|| difference(change)).flatten() else { return error };
-    let plan = &change.record.path;
+    let plan = &change.edits.image.path;
     failure(
         Kind::Refused,
         format!("not the image that the plan was made for ({plan}): {differs}; {error:#}"),
@@ -200,7 +163,7 @@ fn difference(change: &FileChange<'_>) -> Option<String> {
     let input = Input::open(&change.path, &[], &quiet).ok()?;
     let image = input.image(&quiet).ok()?;
     let build_id = image.build_id().map(|id| Hex(id.to_vec()).to_string());
-    let expected_id = change.record.build_id.as_ref().map(Hex::to_string);
+    let expected_id = change.edits.image.build_id.as_ref().map(Hex::to_string);
     let release = image.release().map(str::to_owned);
     let differs = |what: &str, expected: &Option<String>, found: &Option<String>| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
@@ -209,7 +172,7 @@ fn difference(change: &FileChange<'_>) -> Option<String> {
     };
     let all = [
         differs("build id", &expected_id, &build_id),
-        differs("release", &change.record.release, &release),
+        differs("release", &change.edits.image.release, &release),
     ];
     let all: Vec<String> = all.into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join(", "))

@@ -1,6 +1,6 @@
 //! `jlctl apply --pid`: applies a plan to a running process.
 
-use super::changes::{changes, verify};
+use super::changes::{changes, refused, verify};
 use super::report::{Applied, AppliedProcess, write};
 use crate::args::{Apply, Global};
 use crate::live::control::control;
@@ -10,13 +10,10 @@ use crate::terminal::exit::{Kind, Outcome, failure};
 use crate::terminal::interrupt;
 use crate::terminal::output;
 use crate::terminal::progress::Progress;
-use jlctl_analyzer::addr::Svma;
-use jlctl_patch_engine::plan_file::{KeyRecord, PlanDocument};
-use jlctl_patch_engine::process::{
-    self, Bias, Control, ControlKey, ControlOp, MemoryEdit, MemoryEdits,
-};
+use jlctl_patch_engine::plan_edits;
+use jlctl_patch_engine::plan_file::PlanDocument;
+use jlctl_patch_engine::process::{self, Control};
 use jlctl_patch_engine::target::Target;
-use jlctl_shim::abi::StaticKey;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -26,7 +23,7 @@ pub(crate) fn run(
     pid: i32,
     document: &PlanDocument,
 ) -> anyhow::Result<Outcome> {
-    refuse(document)?;
+    plan_edits::refuse(document, Target::Process, |_| false).map_err(refused)?;
     // The images of a plan are identified by checksum in files, and by build id in memory.
     let all = changes(document, &args.images, args.reverse)?;
     let progress = Progress::new(global);
@@ -56,7 +53,8 @@ fn by_ptrace(
     reverse: bool,
 ) -> anyhow::Result<AppliedProcess> {
     let (edits, pause) = mapped::with(pid, mapped, true, |process| {
-        let edits = edits(document, &process.biases, reverse);
+        let edits =
+            plan_edits::process_edits(document, &process.biases, reverse).map_err(refused)?;
         let interrupted = interrupt::flag();
         let is_cancelled = || interrupted.load(Ordering::Relaxed);
         let pause = match edits.is_empty() {
@@ -79,10 +77,9 @@ fn by_socket(
 ) -> anyhow::Result<Option<AppliedProcess>> {
     let (pid, known) = (control.pid(), control.list()?);
     let ops = mapped::with_control(control, mapped, |_, biases| {
-        let op = |key: &KeyRecord| op(key, &biases, &known, args.reverse);
-        Ok(document.keys.iter().map(op).collect::<Option<Vec<_>>>())
+        plan_edits::control_ops(document, &biases, &known, args.reverse).map_err(refused)
     })?;
-    let Some(ops) = ops.filter(|_| !document.keys.is_empty()) else {
+    let Some(ops) = ops else {
         return match args.reach.socket {
             None => Ok(None),
             Some(_) => Err(failure(
@@ -98,53 +95,4 @@ fn by_socket(
     let key_words = done.keys.iter().filter(|(_, before, count)| before != count).count();
     let reached = Reached::by_socket(Some(&done));
     Ok(Some(AppliedProcess { pid, sites: done.sites, key_words, reached }))
-}
-
-/// The change of a key in the plan, as a request to the process.
-fn op(key: &KeyRecord, biases: &[Bias], known: &[ControlKey], reverse: bool) -> Option<ControlOp> {
-    let address = u64::from_str_radix(key.address.strip_prefix("0x")?, 16).ok()?;
-    let address = biases.get(key.image?)?.at_run_time(Svma(address));
-    let known = known.iter().find(|known| known.address == address)?;
-    let (old, new) = (key.old_enabled?, key.new_enabled?);
-    let (old, new) = if reverse { (new, old) } else { (old, new) };
-    let is_flip = matches!((old, new), (0, 1) | (1, 0)) && key.ops == known.sites;
-    let is_same = old == new && key.ops == 0;
-    let (is_on, expected) = (StaticKey::is_on(new), Some(old));
-    (is_flip || is_same).then_some(ControlOp { address, is_on, expected })
-}
-
-/// Refuses a plan that cannot be applied to a process.
-fn refuse(document: &PlanDocument) -> anyhow::Result<()> {
-    let standing: Vec<String> = document
-        .refusals
-        .iter()
-        .filter(|refusal| refusal.targets.iter().any(|target| target.0 == Target::Process))
-        .map(|refusal| format!("{} ({})", refusal.message, refusal.code.0.code()))
-        .collect();
-    match standing.is_empty() {
-        true => Ok(()),
-        false => Err(failure(
-            Kind::Refused,
-            format!("refused for a process; nothing was written: {}", standing.join("; ")),
-        )),
-    }
-}
-
-/// The ops and key words of the plan at their run-time addresses.
-fn edits(document: &PlanDocument, biases: &[Bias], reverse: bool) -> MemoryEdits {
-    let edit = |image: usize, address: &str, old: &[u8], new: &[u8]| {
-        let (old, new) = if reverse { (new, old) } else { (old, new) };
-        // The check of the plan has parsed all of them.
-        let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).ok()?;
-        let address = biases.get(image)?.at_run_time(Svma(address));
-        Some(MemoryEdit { address, old: old.to_vec(), new: new.to_vec() })
-    };
-    let code = document.ops.iter();
-    let words = document.key_writes.iter();
-    MemoryEdits {
-        code: code.filter_map(|op| edit(op.image, &op.address, &op.old.0, &op.new.0)).collect(),
-        words: words
-            .filter_map(|word| edit(word.image, &word.address, &word.old.0, &word.new.0))
-            .collect(),
-    }
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(global: &Global, args: &Apply) -> anyhow::Result<Outcome> {
     let all = changes(&document, &args.images, args.reverse)?;
     let mut applied = Applied::new(path.display().to_string(), mode(args), args.reverse);
     applied.split_keys = split_keys(&document, args.reverse);
-    let changing = all.iter().filter(|change| !change.writes.is_empty()).count();
+    let changing = all.iter().filter(|change| !change.edits.writes.is_empty()).count();
     let mut checked = false;
     if changing != 1 {
         // No file is written before all files are verified.
@@ -47,7 +47,7 @@ pub(crate) fn run(global: &Global, args: &Apply) -> anyhow::Result<Outcome> {
                 .map_err(|error| with_identity(error.into(), change))?;
         }
     }
-    for change in all.iter().filter(|change| !change.writes.is_empty()) {
+    for change in all.iter().filter(|change| !change.edits.writes.is_empty()) {
         let also = || match checked {
             true => Ok(()),
             false => verify(&document, &all, args.reverse, &args.debug_dir, &progress),
@@ -56,8 +56,8 @@ pub(crate) fn run(global: &Global, args: &Apply) -> anyhow::Result<Outcome> {
             .map_err(|error| with_identity(error, change))?;
         applied.add(
             &report,
-            (change.sites, change.key_words),
-            change.record.build_id.is_some(),
+            (change.edits.sites, change.edits.key_words),
+            change.edits.image.build_id.is_some(),
             signature(args, change),
         );
     }
@@ -81,7 +81,7 @@ fn one(
     also: impl FnOnce() -> anyhow::Result<()> + Send,
     progress: &Progress,
 ) -> anyhow::Result<ApplyReport> {
-    let cut_to = match args.drop_signature && change.record.signed && !args.reverse {
+    let cut_to = match args.drop_signature && change.edits.image.signed && !args.reverse {
         true => Some(signature_start(&change.path)?),
         false => None,
     };
@@ -118,7 +118,7 @@ fn out(global: &Global, change: &FileChange<'_>, changing: usize) -> anyhow::Res
 }
 
 fn signature(args: &Apply, change: &FileChange<'_>) -> &'static str {
-    match change.record.signed {
+    match change.edits.image.signed {
         false => "none",
         true if args.reverse => "sound",
         true if args.drop_signature => "dropped",

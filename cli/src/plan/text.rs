@@ -128,7 +128,7 @@ fn sites(
         row.extend(images.then(|| file_name(&document.images, op.image)));
         let disassembly =
             |text: &Option<String>, bytes: String| text.as_deref().map_or(bytes, printable);
-        row.push(op.address.clone());
+        row.push(op.address.to_string());
         row.push(disassembly(&op.old_disassembly, op.old.to_string()));
         row.push(disassembly(&op.new_disassembly, op.new.to_string()));
         row.push(function(op));

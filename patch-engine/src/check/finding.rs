@@ -1,5 +1,6 @@
 //! A claim that does not hold.
 
+use crate::plan_file::PlanAddress;
 use std::fmt;
 
 /// Where in a plan.
@@ -94,6 +95,12 @@ impl Shown for str {
 impl Shown for String {
     fn shown(&self) -> String {
         self.clone()
+    }
+}
+
+impl Shown for PlanAddress {
+    fn shown(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::finding::{Findings, element};
 use super::sites::{KeyAt, Sites};
 use crate::images::ReadImage;
-use crate::plan_file::{KeyRecord, PlanDocument};
+use crate::plan_file::{KeyRecord, PlanAddress, PlanDocument};
 use crate::wish::Wish;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::debug_info::demangled;
@@ -42,12 +42,16 @@ pub(super) fn check(
     for (at, claim) in document.keys.iter().enumerate() {
         let place = |field| element("keys", at, field);
         let Some(found) = addresses.find(images, claim) else {
-            findings.add(place("address")(), "a key of the image's table", &claim.address);
+            findings.add(
+                place("address")(),
+                "a key of the image's table",
+                claim.address.to_string(),
+            );
             keys.push(None);
             continue;
         };
         if !seen.insert(found.clone()) {
-            findings.add(place("address")(), "each key once", &claim.address);
+            findings.add(place("address")(), "each key once", claim.address.to_string());
         }
         keys.push(Some(check_key(images, sites, at, claim, &found, findings)));
     }
@@ -131,37 +135,37 @@ fn check_ops_of_keys(document: &PlanDocument, keys: &[Option<TrueKey>], findings
     }
 }
 
-/// The addresses of keys as the plan writes them.
+/// The keys of the images by their addresses in the plan.
 struct Addresses {
-    by_text: Vec<HashMap<String, Svma>>,
-    undefined: HashMap<String, KeyAt>,
+    defined: Vec<HashMap<PlanAddress, Svma>>,
+    undefined: HashMap<PlanAddress, KeyAt>,
 }
 
 impl Addresses {
     fn new(images: &[ReadImage<'_>]) -> Self {
         let mut undefined = HashMap::new();
-        let mut by_text = Vec::new();
+        let mut defined = Vec::new();
         for read in images {
-            let mut texts = HashMap::new();
+            let mut addresses = HashMap::new();
             for key in read.table.into_iter().flat_map(JumpTable::keys) {
-                let text = read.image.address_text(key.address);
+                let address = PlanAddress::of(read.image, key.address);
                 if let SymbolicAddress::External { symbol, offset } =
                     read.image.symbolic(key.address)
                 {
                     let name = read.image.symbols().name(symbol).into_owned();
-                    undefined.insert(text, KeyAt::Symbol(name, offset));
+                    undefined.insert(address, KeyAt::Symbol(name, offset));
                 } else {
-                    texts.insert(text, key.address);
+                    addresses.insert(address, key.address);
                 }
             }
-            by_text.push(texts);
+            defined.push(addresses);
         }
-        Self { by_text, undefined }
+        Self { defined, undefined }
     }
 
     fn find(&self, images: &[ReadImage<'_>], claim: &KeyRecord) -> Option<KeyAt> {
         let Some(home) = claim.image else { return self.undefined.get(&claim.address).cloned() };
-        if let Some(address) = self.by_text.get(home)?.get(&claim.address) {
+        if let Some(address) = self.defined.get(home)?.get(&claim.address) {
             return Some(KeyAt::Image(home, *address));
         }
         // A key that only other images use is in no table of its own.
@@ -177,5 +181,5 @@ fn stated(image: &Image<'_>, claim: &KeyRecord) -> Option<Svma> {
         .symbols()
         .named(symbol)
         .map(|(_, found)| found.address.wrapping_add(offset))
-        .find(|address| image.address_text(*address) == claim.address)
+        .find(|address| PlanAddress::of(image, *address) == claim.address)
 }

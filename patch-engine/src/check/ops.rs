@@ -4,7 +4,7 @@
 use super::finding::{Findings, element};
 use super::keys::TrueKey;
 use crate::images::ReadImage;
-use crate::plan_file::{KeyRecord, KeyWriteRecord, OpRecord, PlanDocument};
+use crate::plan_file::{KeyRecord, KeyWriteRecord, OpRecord, PlanAddress, PlanDocument};
 use jlctl_analyzer::addr::FileOffset;
 use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::image::ImageFile;
@@ -67,8 +67,8 @@ fn check_op(
         return;
     };
     let (entry, site, image) = (table.entry(id), table.site(id), read.image);
-    findings.same(place("address"), &image.address_text(entry.code), &op.address);
-    findings.same(place("target"), &image.address_text(entry.target), &op.target);
+    findings.same(place("address"), &PlanAddress::of(image, entry.code), &op.address);
+    findings.same(place("target"), &PlanAddress::of(image, entry.target), &op.target);
     findings.same(place("branch"), &entry.branch, &op.branch.0);
     let offset = image.file_offset(entry.code).map(|offset| offset.0);
     findings.same(place("file_offset"), &offset, &Some(op.file_offset));
@@ -152,7 +152,7 @@ fn check_write(
     };
     findings.same(place("image"), &claim.and_then(|claim| claim.image), &Some(write.image));
     let (enabled, word) = (true_key.word_address(), true_key.word);
-    findings.same(place("address"), &read.image.address_text(enabled), &write.address);
+    findings.same(place("address"), &PlanAddress::of(read.image, enabled), &write.address);
     let offset = read.image.file_offset(enabled).map(|offset| offset.0);
     findings.same(place("file_offset"), &offset, &write.file_offset);
     // A key without bytes in the file is zero when the image starts.
@@ -175,7 +175,7 @@ fn check_order(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut
     };
     for (at, pair) in document.ops.windows(2).enumerate() {
         if rank(&pair[0]) > rank(&pair[1]) {
-            let found = format!("{} behind {}", pair[1].address, pair[0].address);
+            let found = format!("{} after {}", pair[1].address, pair[0].address);
             findings.add(element("ops", at + 1, "key")(), "ops by key, image and address", found);
         }
     }

@@ -1,6 +1,7 @@
 //! A plan as a document: indexes become those of the document's own lists,
 //! addresses and names text.
 
+use super::address::PlanAddress;
 use super::document::{
     BatchRecord, CostRecord, DeferralRecord, ImageRecord, KeyRecord, KeyWriteRecord, OpRecord,
     PlanDocument, RefusalRecord, SCHEMA, SourceRecord, StrategyRecord,
@@ -78,7 +79,7 @@ pub fn compose(
             .map(|write| KeyWriteRecord {
                 key: write.key,
                 image: place(write.image),
-                address: images[write.image].image.address_text(write.address),
+                address: PlanAddress::of(images[write.image].image, write.address),
                 file_offset: write.offset.map(|offset| offset.0),
                 old: Hex(write.old.to_vec()),
                 new: Hex(write.new.to_vec()),
@@ -167,7 +168,7 @@ fn key_record(images: &[ReadImage<'_>], key: &SetKey) -> KeyRecord {
     KeyRecord {
         name: key.name.full().to_owned(),
         image: None,
-        address: image.address_text(key.key.address),
+        address: PlanAddress::of(image, key.key.address),
         symbol: key.key.symbol.map(|at| image.symbols().name(at.symbol).into_owned()),
         offset: key.key.symbol.map(|at| at.offset),
         section: key.key.section.map(|id| image.section(id).name.to_owned()),
@@ -193,7 +194,7 @@ fn op_record(read: &ReadImage<'_>, op: &Op<'_>, source: Option<SourceRecord>) ->
         key: op.key,
         image: 0,
         site: op.site.index(),
-        address: image.address_text(op.code),
+        address: PlanAddress::of(image, op.code),
         file_offset: op.offset.0,
         section: section_name(image, site),
         function: function.map(|at| image.symbols().name(at.symbol).into_owned()),
@@ -202,7 +203,7 @@ fn op_record(read: &ReadImage<'_>, op: &Op<'_>, source: Option<SourceRecord>) ->
         branch: Branch(op.branch),
         from: InsnName(op.from),
         to: InsnName(op.to),
-        target: image.address_text(op.target),
+        target: PlanAddress::of(image, op.target),
         old: Hex(op.old.to_vec()),
         new: Hex(new.to_vec()),
         old_disassembly: disassembly(op.old, op.from),

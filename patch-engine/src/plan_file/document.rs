@@ -4,6 +4,7 @@
 //! offset.  Offsets are in bytes.  What is unknown is null; a field that is not
 //! known is an error, so that nothing that a plan says is passed over.
 
+use super::address::PlanAddress;
 use super::values::{
     Branch, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName, WorldName,
 };
@@ -83,7 +84,7 @@ pub struct KeyRecord {
     /// The image that defines it; null if none of the plan's does.
     pub image: Option<usize>,
     /// Its address there, or the symbol that is looked for.
-    pub address: String,
+    pub address: PlanAddress,
     /// The object that it is or lies in; null without a symbol.
     pub symbol: Option<String>,
     /// Bytes from that object to the key.
@@ -129,7 +130,7 @@ pub struct OpRecord {
     /// Index of the site's entry in the image's table.
     pub site: usize,
     /// Address of the site.
-    pub address: String,
+    pub address: PlanAddress,
     /// Where its bytes lie: in the file, or in what its container holds.
     pub file_offset: u64,
     /// Section of the site.
@@ -147,7 +148,7 @@ pub struct OpRecord {
     /// What is to stand there.
     pub to: InsnName,
     /// Where a JMP there goes.
-    pub target: String,
+    pub target: PlanAddress,
     /// The bytes there.
     pub old: Hex,
     /// The bytes that are to be there.
@@ -170,7 +171,7 @@ pub struct KeyWriteRecord {
     /// The image that defines it.
     pub image: usize,
     /// Address of `enabled`.
-    pub address: String,
+    pub address: PlanAddress,
     /// Where it lies in the file; null if the file has no bytes of it.
     pub file_offset: Option<u64>,
     /// The bytes there.

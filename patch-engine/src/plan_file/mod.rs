@@ -1,11 +1,13 @@
 //! Plan files: the only place where plans are JSON (schema `jlctl.plan/1`).
 
+mod address;
 mod compose;
 mod document;
 mod read;
 mod values;
 mod write;
 
+pub use address::PlanAddress;
 pub use compose::compose;
 pub use document::{
     BatchRecord, CostRecord, DeferralRecord, ImageRecord, KeyRecord, KeyWriteRecord, OpRecord,

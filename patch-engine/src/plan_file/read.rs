@@ -1,44 +1,61 @@
 //! Reads a plan file.
 
+use super::address::PlanAddress;
 use super::document::{PlanDocument, SCHEMA};
 use serde::Deserialize;
 
 /// Why a plan file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
-    /// Not JSON, cut off, or JSON that is no plan.
-    #[error("expected a plan (schema {SCHEMA}), found {}: make it again with jlctl plan", broken(.0))]
-    Json(serde_json::Error),
-    /// JSON of another kind.
+    /// The file is no JSON, is cut off, or is JSON that is no plan.
+    #[error(
+        "expected a plan (schema {SCHEMA}), found {}: make it again with jlctl plan",
+        broken(.0.as_deref(), .1)
+    )]
+    Json(Option<String>, serde_json::Error),
+    /// The document has another schema.
     #[error("expected a plan (schema {SCHEMA}), found schema {found:?}: {}", advice(found))]
     Schema {
-        /// What it says to be.
+        /// The schema that the document names.
         found: String,
     },
-    /// JSON without a schema.
+    /// The document names no schema.
     #[error(
         "expected a plan (schema {SCHEMA}), found JSON without a schema: make it with jlctl plan -o FILE"
     )]
     NoSchema,
-    /// An index leads out of its list.
+    /// An index is beyond the end of its list.
     #[error(
-        "{place}: expected an index below {limit}, found {found}: the plan was edited; make it again"
+        "{field}: expected an index below {limit}, found {found}: the plan was edited; make it again"
     )]
     Index {
-        /// Which field, as `ops[3].key`.
-        place: String,
+        /// The field, as `ops[3].key`.
+        field: String,
         /// The length of the list.
         limit: usize,
         /// The index.
         found: usize,
     },
+    /// An address in section and offset, or by symbol, in an image whose addresses are stated.
+    #[error(
+        "{field}: expected an address 0x…, found {found:?}: only sections of relocatable files have \
+         no addresses; the plan was edited; make it again"
+    )]
+    Address {
+        /// The field, as `ops[3].address`.
+        field: String,
+        /// The address.
+        found: String,
+    },
 }
 
-fn broken(error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return format!("that it ends in the middle, in line {}", error.line());
+/// What is wrong with a document that is no plan; `path` is the field.
+fn broken(path: Option<&str>, error: &serde_json::Error) -> String {
+    match path {
+        _ if error.is_eof() => format!("that it ends in the middle, in line {}", error.line()),
+        Some(path) => format!("in {path} {error}"),
+        None => error.to_string(),
     }
-    error.to_string()
 }
 
 fn advice(found: &str) -> &'static str {
@@ -55,8 +72,9 @@ fn advice(found: &str) -> &'static str {
 /// Reads the plan file that `bytes` are.
 ///
 /// # Errors
-/// If they are no plan of this version, or one that refers to what it does not
-/// have.  Whether what it says is true is for [`crate::check`] to find out.
+/// If `bytes` are no plan of this version, an address or another value is malformed, or an
+/// index is out of range.  Whether the claims of the plan are true is for [`crate::check`] to
+/// find out.
 pub fn read(bytes: &[u8]) -> Result<PlanDocument, PlanFileError> {
     #[derive(Deserialize)]
     struct Head {
@@ -67,20 +85,36 @@ pub fn read(bytes: &[u8]) -> Result<PlanDocument, PlanFileError> {
         Ok(Some(schema)) if schema == SCHEMA => {}
         Ok(Some(found)) => return Err(PlanFileError::Schema { found }),
         Ok(None) => return Err(PlanFileError::NoSchema),
-        Err(error) => return Err(PlanFileError::Json(error)),
+        Err(error) => return Err(PlanFileError::Json(None, error)),
     }
-    let document: PlanDocument = serde_json::from_slice(bytes).map_err(PlanFileError::Json)?;
+    let document: PlanDocument =
+        serde_json::from_slice(bytes).map_err(|error| malformed(bytes, error))?;
     indexes(&document)?;
+    addresses(&document)?;
     Ok(document)
 }
 
-/// Checks that all indexes lead into their lists.
+/// `error`, with the field that raised it.  Paths of fields are tracked only once a document
+/// turned out to be malformed, since that takes time.
+fn malformed(bytes: &[u8], error: serde_json::Error) -> PlanFileError {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, PlanDocument>(&mut json) {
+        // What follows the document has no field.
+        Ok(_) => PlanFileError::Json(None, error),
+        Err(error) => {
+            let path = error.path().to_string();
+            PlanFileError::Json((path != ".").then_some(path), error.into_inner())
+        }
+    }
+}
+
+/// Checks that all indexes are within their lists.
 fn indexes(document: &PlanDocument) -> Result<(), PlanFileError> {
-    let check = |place: &dyn Fn() -> String, found: usize, limit: usize| {
+    let check = |field: &dyn Fn() -> String, found: usize, limit: usize| {
         if found < limit {
             return Ok(());
         }
-        Err(PlanFileError::Index { place: place(), limit, found })
+        Err(PlanFileError::Index { field: field(), limit, found })
     };
     let (images, keys) = (document.images.len(), document.keys.len());
     let (ops, batches) = (document.ops.len(), document.batches.len());
@@ -109,6 +143,32 @@ fn indexes(document: &PlanDocument) -> Result<(), PlanFileError> {
         if let Some(key) = refusal.key {
             check(&|| format!("refusals[{at}].key"), key, keys)?;
         }
+    }
+    Ok(())
+}
+
+/// Checks that the addresses in an image that is no relocatable file are stated.
+fn addresses(document: &PlanDocument) -> Result<(), PlanFileError> {
+    let is_relocatable: Vec<bool> =
+        document.images.iter().map(|image| image.r#type.as_deref() == Some("rel")).collect();
+    let check = |image: usize, address: &PlanAddress, field: &dyn Fn() -> String| {
+        if address.stated().is_some() || is_relocatable.get(image) == Some(&true) {
+            return Ok(());
+        }
+        Err(PlanFileError::Address { field: field(), found: address.to_string() })
+    };
+    for (at, key) in document.keys.iter().enumerate() {
+        // The address of a key that no image defines is that of the symbol.
+        if let Some(image) = key.image {
+            check(image, &key.address, &|| format!("keys[{at}].address"))?;
+        }
+    }
+    for (at, op) in document.ops.iter().enumerate() {
+        check(op.image, &op.address, &|| format!("ops[{at}].address"))?;
+        check(op.image, &op.target, &|| format!("ops[{at}].target"))?;
+    }
+    for (at, write) in document.key_writes.iter().enumerate() {
+        check(write.image, &write.address, &|| format!("key_writes[{at}].address"))?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ impl Bias {
     }
 
     /// The bias of so many bytes.
-    pub(super) const fn of_bytes(bytes: u64) -> Self {
+    pub(crate) const fn of_bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 

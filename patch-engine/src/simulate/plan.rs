@@ -13,7 +13,7 @@
 use super::explore::{Bounds, Incomplete};
 use super::machine::CacheType;
 use super::strategy::{Class, Judgement, Safety, Scheme, Setting, Strategy};
-use crate::plan_file::PlanDocument;
+use crate::plan_file::{OpRecord, PlanAddress, PlanDocument};
 use crate::sync::SyncMethod;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::JumpTable;
@@ -64,24 +64,21 @@ pub fn ops(document: &PlanDocument) -> Result<Vec<OpClass>, NotSimulated> {
     if document.arch != "arm64" {
         return Err(NotSimulated::Architecture(document.arch.clone()));
     }
-    let line_bytes = document.cost.cache_line_bytes.max(4);
-    let lines: Vec<(usize, usize, String, u64)> = document
-        .ops
-        .iter()
-        .map(|op| {
-            // In a relocatable file the section or symbol, and an offset.
-            let (base, offset) = op.address.rsplit_once('+').unwrap_or(("", &op.address));
-            let digits = offset.trim_start_matches("0x");
-            let address = u64::from_str_radix(digits, 16).unwrap_or(op.file_offset);
-            (op.batch, op.image, base.to_owned(), address / line_bytes)
-        })
-        .collect();
+    let line_bytes = i128::from(document.cost.cache_line_bytes.max(4));
+    let line = |op: &OpRecord| match &op.address {
+        PlanAddress::Stated(address) => (None, i128::from(address.0).div_euclid(line_bytes)),
+        // The loader gives a section an address; its lines are counted from its start.
+        PlanAddress::Relative { base, offset } => {
+            (Some(base.clone()), i128::from(offset.unwrap_or(0)).div_euclid(line_bytes))
+        }
+    };
+    let lines: Vec<_> = document.ops.iter().map(|op| (op.batch, op.image, line(op))).collect();
     let mut on_line: BTreeMap<_, usize> = BTreeMap::new();
     for line in &lines {
         *on_line.entry(line).or_default() += 1;
     }
     let word = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).map(u32::from_le_bytes).ok();
-    let of = |(at, (op, line)): (usize, (&crate::plan_file::OpRecord, _))| {
+    let of = |(at, (op, line)): (usize, (&OpRecord, _))| {
         let (Some(old), Some(new)) = (word(&op.old.0), word(&op.new.0)) else {
             return Err(NotSimulated::Word { op: at, old: op.old.0.len(), new: op.new.0.len() });
         };
