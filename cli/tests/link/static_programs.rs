@@ -104,7 +104,7 @@ fn refusals_write_no_file() {
     compile(&bench, bench.machine.cc, "program", &["-static"]);
     for (shim, words) in [
         (&["--shim", "prefix/lib", "--sync-icache"][..], "a static program"),
-        (&["--shim", "prefix/lib", "--runpath", "/lib"], "leave --runpath out"),
+        (&["--shim", "prefix/lib", "--runpath", "/lib"], "omit --runpath"),
         (&["--shim", "nowhere"], "nowhere"),
         (&["--shim", "prefix/lib/libjlshim.so.0"], "expected the symbol jlshim_embedded_config"),
         (&["--shim", "program"], "expected the symbol"),

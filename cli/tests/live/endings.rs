@@ -115,7 +115,7 @@ fn a_target_that_dies_during_the_flip_is_reported() {
         thread::sleep(Duration::from_millis(500));
         target.child.kill().expect("the process runs");
         let (code, told) = end(flip);
-        assert!(told.contains("there is none; it has ended"), "{write}: {code:?} {told}");
+        assert!(told.contains("no such process; it has ended"), "{write}: {code:?} {told}");
         assert_eq!(code, Some(3), "{write}: {told}");
     }
 }

@@ -1,9 +1,13 @@
 //! A patched copy, which appears under its name complete or not at all.
 //!
-//! The copy is a new file beside OUT: a reflink where the file system has them, else
-//! copied inside the kernel.  It gets the image's permissions; its owner is who runs
-//! this, its time now, and extended attributes are not copied.  Only the changed
-//! bytes are written into it.
+//! The copy is a new file beside OUT: a reflink where the file system supports reflinks, or else a
+//! copy made inside the kernel. The copy has the image's permissions and belongs to the user who
+//! runs the command; its modification time is the present, and extended attributes are not copied.
+//! Only the changed bytes are written into it.
+//!
+//! An apply does not wait for the disk unless the caller asks for [`Durability::Disk`]: it renames
+//! a complete file into place and leaves writing back to the kernel, as `cp` does. The image still
+//! exists, so that nothing is lost. A change in place always waits ([`super::in_place()`]).
 
 use super::disk::{Disk, Real, directory};
 use super::error::ApplyError;
@@ -14,15 +18,15 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Bytes that go through memory at once, where the kernel does not copy.
+/// Bytes per read and write where the kernel does not copy.
 const CHUNK: usize = 1 << 20;
 
-/// Writes the patched image to `out`, in place of what is there.  `also` runs while
-/// the bytes are copied; if it fails, nothing appears.
+/// Writes the patched image to `out`, in place of an existing file. `also` runs while the bytes are
+/// copied; if it fails, no file appears.
 ///
 /// # Errors
-/// If the image is not the one of the patch, `out` is the image, or the operating
-/// system fails; `out` is then as it was.
+/// If the image is not the one that the patch is for, `out` is the image, or the operating system
+/// fails. `out` is unchanged then.
 pub fn copy<E: From<ApplyError> + Send>(
     patch: &Patch<'_>,
     out: &Path,
@@ -38,13 +42,12 @@ pub fn copy<E: From<ApplyError> + Send>(
         .tempfile_in(at)
         .map_err(system(at, "create a file in"))?;
     let length = patch.new_length();
-    // The copy is mostly the kernel's work; who the image is can be found out
-    // meanwhile.
+    // The kernel does most of the copy, so that the image is verified at the same time.
     let (copied, verified) = rayon::join(
         || clone(&source.file, temporary.as_file(), length),
         || rayon::join(also, || source.verify(patch)),
     );
-    // That it is another file says more than what follows from that.
+    // The wrong image is the cause, and what `also` finds follows from it: report the cause.
     verified.1?;
     verified.0?;
     let copied = copied.map_err(system(&target, "write"))?;
@@ -58,7 +61,7 @@ pub fn copy<E: From<ApplyError> + Send>(
     Ok(report)
 }
 
-/// What the operating system raised on `action` at `path`, as an error.
+/// The error that the operating system raised on `action` at `path`.
 pub(super) fn system(
     path: &Path,
     action: &'static str,
@@ -67,11 +70,11 @@ pub(super) fn system(
     move |source| ApplyError::System { path, action, source }
 }
 
-/// Gives `temporary`, complete in the directory `at`, the permissions of its source and the name
-/// `target`.
+/// Gives `temporary`, a complete file in the directory `at`, the permissions of its source and the
+/// name `target`.
 ///
 /// # Errors
-/// If the disk fails; without its name the file goes.
+/// If the disk fails; the file is removed unless it has its name.
 pub(super) fn publish(
     temporary: tempfile::NamedTempFile,
     source: &OpenImage,
@@ -96,7 +99,7 @@ pub(super) fn publish(
     Ok(())
 }
 
-/// Where `out` leads: a regular file to replace or make, and not the image.
+/// Resolves `out` to the regular file to create or replace, which must not be the image.
 pub(super) fn target(source: &OpenImage, out: &Path) -> Result<PathBuf, ApplyError> {
     match std::fs::metadata(out) {
         Ok(metadata) if is_same_file(&metadata, &source.metadata) => {
@@ -115,7 +118,7 @@ pub(super) fn target(source: &OpenImage, out: &Path) -> Result<PathBuf, ApplyErr
     }
 }
 
-/// Makes the first `length` bytes of `to` those of `from`.
+/// Copies the first `length` bytes of `from` to `to`.
 pub(super) fn clone(from: &File, to: &File, length: u64) -> io::Result<CopyMethod> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         to.set_len(length)?;

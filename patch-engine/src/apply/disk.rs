@@ -1,5 +1,5 @@
-//! Everything that changes something on the disk, one operation each, so that tests
-//! can end a process before, in and after each of them.
+//! The operations that change files, as one trait: tests end a process before, in and after each
+//! operation, in memory and by SIGKILL.
 
 use std::fs::File;
 use std::io;
@@ -8,17 +8,17 @@ use std::path::Path;
 
 /// Operations that change files.
 pub(super) trait Disk {
-    /// Makes a new file that must not exist.
+    /// Creates a new file; the file must not exist.
     fn create(&self, path: &Path) -> io::Result<File> {
         File::options().read(true).write(true).create_new(true).open(path)
     }
 
-    /// Writes all of `bytes` at `offset`.
+    /// Writes all `bytes` at `offset`.
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
     }
 
-    /// Gives the file a length.
+    /// Sets the length of a file.
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
     }
@@ -33,23 +33,23 @@ pub(super) trait Disk {
         File::open(path)?.sync_all()
     }
 
-    /// Gives a file another name, in place of what had it.
+    /// Renames a file, and replaces the file at `to`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
     }
 
-    /// Removes a name.
+    /// Removes a name from its directory.
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
 }
 
-/// The disk itself.
+/// The operating system's disk.
 pub(super) struct Real;
 
 impl Disk for Real {}
 
-/// The directory that has `path`.
+/// The directory that contains `path`.
 pub(super) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

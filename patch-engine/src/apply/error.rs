@@ -1,4 +1,4 @@
-//! Why a patch is not applied, or an interrupted one not taken back.
+//! Errors of applying a patch and of recovering an image.
 
 use crate::digest::Sum;
 use jlctl_analyzer::addr::FileOffset;
@@ -6,25 +6,25 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// What kind of failure an error is; each has an exit code of its own.
+/// The kind of a failure; each kind has an exit code of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureClass {
     /// The input cannot be opened or read.
     Unreadable,
-    /// What was asked for is refused; nothing was written.
+    /// The request is refused; nothing was written.
     Refused,
-    /// The operating system failed, or forbade writing.
+    /// The operating system failed, or forbids writing.
     System,
 }
 
-/// Bytes of a file that are not those expected.
+/// Bytes of a file that differ from the expected ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByteDifference {
-    /// Where.
+    /// Offset of the first byte.
     pub offset: FileOffset,
     /// The bytes that the patch replaces.
     pub expected: Vec<u8>,
-    /// The bytes there; fewer where the file ends first.
+    /// The bytes in the file; fewer where the file ends first.
     pub found: Vec<u8>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for ByteDifference {
     }
 }
 
-/// Bytes in hexadecimal, in file order; long runs are cut.
+/// Bytes in hexadecimal, in file order; a long run is cut.
 struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {
@@ -54,7 +54,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Differences as lines, the first ones written out.
+/// Differences, one a line; only the first ones are listed.
 struct Lines<'a>(&'a [ByteDifference]);
 
 impl fmt::Display for Lines<'_> {
@@ -70,35 +70,35 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// What is wrong with a journal.
+/// Damage of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalDamage {
-    /// Not the magic bytes of a journal.
-    #[error("it does not begin as a journal does")]
+    /// The file does not begin with the magic bytes of a journal.
+    #[error("it does not begin with a journal's magic bytes")]
     Magic,
-    /// A version that is not known here.
-    #[error("it has version {0}, this jlctl reads version 1: use the jlctl that wrote it")]
+    /// The version is unknown.
+    #[error("expected version 1, found {0}: use the jlctl that wrote it")]
     Version(u32),
-    /// Shorter or longer than it says.
+    /// The file is shorter or longer than its header states.
     #[error("expected {expected} bytes, found {found}")]
     Length {
-        /// What the header says, or the smallest possible.
+        /// Bytes by the header, or the least possible number.
         expected: u64,
-        /// What the file has.
+        /// Bytes of the file.
         found: u64,
     },
-    /// A checksum is wrong.
+    /// A checksum differs.
     #[error("the checksum of its {0} is wrong")]
     Checksum(&'static str),
-    /// Checksums are right and yet it makes no sense.
+    /// The checksums are right, but the contents are inconsistent.
     #[error("{0}")]
     Contents(&'static str),
-    /// Longer than any that jlctl writes.
+    /// The file is longer than any journal that jlctl writes.
     #[error("it has {0} bytes, more than a journal can have")]
     TooLong(u64),
 }
 
-/// Why a patch was not applied, or not taken back.
+/// Why a patch was not applied, or an image not recovered.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The image cannot be opened or read.
@@ -106,22 +106,22 @@ pub enum ApplyError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the operating system answered.
+        /// The operating system's answer.
         source: io::Error,
     },
-    /// A path names no regular file where one is needed.
+    /// The path names no regular file.
     #[error("{}: expected a regular file, found {found}", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that the path names.
         found: &'static str,
-        /// Whether it is the image, which cannot be read then.
+        /// Whether the path is the image, which cannot be read then.
         is_image: bool,
     },
-    /// The length differs from the expected one.
+    /// The length of the file differs from the expected one.
     #[error("{}: expected a file of {expected} bytes, found {found}: it is another file or was \
         changed", path.display())]
     Length {
@@ -129,30 +129,30 @@ pub enum ApplyError {
         path: PathBuf,
         /// Bytes of the file that the patch is for.
         expected: u64,
-        /// Bytes there.
+        /// Bytes of this file.
         found: u64,
     },
-    /// The sum of the file differs from the expected one.
+    /// The checksum of the file differs from the expected one.
     #[error("{}: expected {expected}, found {found}: it is another file or was changed",
         path.display())]
     Digest {
         /// The image.
         path: PathBuf,
-        /// Of the file that the patch is for.
+        /// Checksum of the file that the patch is for.
         expected: Sum,
-        /// Of the file there.
+        /// Checksum of this file.
         found: Sum,
     },
-    /// Bytes to be replaced are not there; all places are listed.
+    /// Bytes to be replaced differ from the expected ones; all differences are listed.
     #[error("{}: {} of the bytes to be replaced are not as expected; nothing was written:{}",
         path.display(), differences.len(), Lines(differences))]
     OldBytes {
         /// The image.
         path: PathBuf,
-        /// Every place, by offset.
+        /// Every difference, by offset.
         differences: Vec<ByteDifference>,
     },
-    /// The output is the image, by whatever name.
+    /// The output is the image itself, perhaps by another name.
     #[error("{} is {}: to change the image itself, apply in place", out.display(), image.display())]
     SameFile {
         /// The image.
@@ -160,7 +160,7 @@ pub enum ApplyError {
         /// The output.
         out: PathBuf,
     },
-    /// The image has more names, all of which would see the change.
+    /// The image has further names (hard links), under which the change would be seen too.
     #[error("{}: the file has {names} names (hard links), and each would be changed; write to \
         another file instead", path.display())]
     HardLinked {
@@ -169,40 +169,40 @@ pub enum ApplyError {
         /// Number of names.
         names: u64,
     },
-    /// Another process applies or recovers.
+    /// Another process applies a patch to the image or recovers it.
     #[error("{}: locked by another process that applies or recovers; nothing was written",
         path.display())]
     Busy {
         /// The image.
         path: PathBuf,
     },
-    /// The name came to mean another file while it was opened.
+    /// The path was replaced by another file while the image was opened.
     #[error("{}: replaced by another file meanwhile; nothing was written", path.display())]
     Replaced {
         /// The image.
         path: PathBuf,
     },
-    /// An earlier apply did not end.
+    /// An earlier apply was interrupted.
     #[error("{}: an earlier apply was interrupted and left {}; bring the file back first: jlctl \
         apply --recover {}", image.display(), journal.display(), image.display())]
     JournalExists {
         /// The image.
         image: PathBuf,
-        /// Its journal.
+        /// The image's journal.
         journal: PathBuf,
     },
-    /// A journal cannot be used.
+    /// The journal cannot be used.
     #[error("{}: the journal is damaged ({damage}); restore {} from where it came, then remove the \
         journal", journal.display(), image.display())]
     JournalDamaged {
         /// The image.
         image: PathBuf,
-        /// Its journal.
+        /// The image's journal.
         journal: PathBuf,
-        /// What is wrong.
+        /// The damage.
         damage: JournalDamage,
     },
-    /// A journal belongs to another file, or the file changed since.
+    /// The journal belongs to another file, or the file changed since the journal was written.
     #[error("{}: not the file that {} was written for, or changed since: {why}; nothing was \
         written", image.display(), journal.display())]
     JournalOfAnotherFile {
@@ -210,66 +210,66 @@ pub enum ApplyError {
         image: PathBuf,
         /// The journal.
         journal: PathBuf,
-        /// What differs.
+        /// The difference.
         why: String,
     },
-    /// The target must not be written.
+    /// The target is read-only.
     #[error("{}: read-only: {why}; nothing was written", path.display())]
     ReadOnly {
         /// The target.
         path: PathBuf,
-        /// By what.
+        /// The operating system's answer.
         why: String,
     },
-    /// The operating system failed before the image was touched, and nothing is left behind.
+    /// The operating system failed before the image was changed; no file is left over.
     #[error("{}: cannot {action}: {source}", path.display())]
     System {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the operating system answered.
+        /// The operating system's answer.
         source: io::Error,
     },
-    /// A write into the image failed, and its old bytes were written back.
+    /// A write to the image failed, and its old bytes were restored.
     #[error("{}: cannot {action}: {source}; the old bytes were written back", path.display())]
     TakenBack {
         /// The image.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the operating system answered.
+        /// The operating system's answer.
         source: io::Error,
     },
-    /// A write into the image failed, and so did writing the old bytes back.
+    /// A write to the image failed, and restoring its old bytes failed too.
     #[error("{}: cannot {action}: {source}; the image may be partly patched, and {} brings the \
         old bytes back: jlctl apply --recover {}",
         path.display(), journal.display(), path.display())]
     Interrupted {
         /// The image.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the operating system answered.
+        /// The operating system's answer.
         source: io::Error,
-        /// The journal.
+        /// The journal that restores the image.
         journal: PathBuf,
     },
-    /// The new file is in place, but may not survive a power failure.
+    /// The new file is in place, but may be lost in a power failure.
     #[error("{}: patched, but cannot {action}: {source}; after a power failure the name may mean \
         the old file", path.display())]
     NotDurable {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the operating system answered.
+        /// The operating system's answer.
         source: io::Error,
     },
 }
 
 impl ApplyError {
-    /// What kind of failure this is.
+    /// The kind of this failure.
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {

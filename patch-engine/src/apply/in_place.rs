@@ -1,4 +1,4 @@
-//! Patches an image itself, and brings it back.
+//! Changes an image in place, and restores an image whose change was interrupted.
 
 use super::disk::{Disk, Real};
 use super::error::ApplyError;
@@ -10,18 +10,18 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// Changes the image of `patch`; `also` runs once it is locked and recognised, and
-/// if it fails nothing is written.
+/// Changes the image of `patch` in place. `also` runs once the image is locked and recognised; if
+/// it fails, nothing is written.
 ///
-/// The old bytes are in a journal beside the image, on the disk, before the first
-/// write, and the journal goes when the last is on the disk.  Whatever ends the
-/// process in between, [`recover`] brings the old image back.  Permissions, owner and
-/// extended attributes stay; the time of modification is now.
+/// A journal of the old bytes is complete on the disk before the first write, and is removed once
+/// the last write is on the disk. If the process ends in between, [`recover`] restores the old
+/// image. Permissions, owner and extended attributes are kept; the modification time is the
+/// present.
 ///
 /// # Errors
-/// If the image is not the one of the patch, or another process is at it, or the
-/// operating system fails: the image is then as it was, or the error says that the
-/// journal brings it back.
+/// If the image is not the one that the patch is for, another process works on the image, or the
+/// operating system fails. The image is unchanged then, or the error says that the journal restores
+/// it.
 pub fn in_place<E: From<ApplyError>>(
     patch: &Patch<'_>,
     also: impl FnOnce() -> Result<(), E>,
@@ -91,7 +91,7 @@ fn write(disk: &dyn Disk, journal: &Journal, source: &OpenImage) -> io::Result<(
     disk.sync(&source.file)
 }
 
-/// Writes the old bytes back, of which some may be there already.
+/// Restores the old bytes, of which some may be in place already.
 fn restore(disk: &dyn Disk, journal: &Journal, source: &OpenImage) -> io::Result<()> {
     for ByteWrite { offset, old, .. } in journal.writes.as_slice() {
         disk.write(&source.file, old, offset.0)?;
@@ -102,12 +102,12 @@ fn restore(disk: &dyn Disk, journal: &Journal, source: &OpenImage) -> io::Result
     disk.sync(&source.file)
 }
 
-/// Brings an image back whose change in place was interrupted: after a crash, a
-/// killed process, a full disk.  Does nothing if there is no journal.
+/// Restores an image whose change in place was interrupted by a crash, a killed process or a full
+/// disk. Does nothing without a journal.
 ///
 /// # Errors
-/// If the journal is damaged or of another file, or the operating system fails; the
-/// journal stays then, and this can be repeated.
+/// If the journal is damaged or belongs to another file, or the operating system fails. The journal
+/// stays then, and the recovery can be repeated.
 pub fn recover(image: &Path) -> Result<Recovery, ApplyError> {
     recover_on(&Real, image)
 }
@@ -116,7 +116,7 @@ pub(super) fn recover_on(disk: &dyn Disk, image: &Path) -> Result<Recovery, Appl
     let source = OpenImage::open(image, true)?;
     source.lock()?;
     let Some(journal) = Journal::load(&source.path)? else {
-        // The image was not touched before its journal was whole.
+        // The image is changed only after its journal is complete.
         let _ = Journal::remove_unfinished(disk, &source.path);
         return Ok(Recovery::NoJournal);
     };
@@ -131,8 +131,8 @@ pub(super) fn recover_on(disk: &dyn Disk, image: &Path) -> Result<Recovery, Appl
     Ok(Recovery::Restored { writes, undone, length: journal.old_length })
 }
 
-/// How many writes were done, at least partly.  Each byte must be an old or a new
-/// one: anything else is another file, or one that somebody changed since.
+/// The number of writes that were made, at least in part. Each byte must be an old or a new one;
+/// any other byte means another file, or a file that was changed since.
 fn recognise(journal: &Journal, source: &OpenImage) -> Result<u64, ApplyError> {
     let other = |why: String| ApplyError::JournalOfAnotherFile {
         image: source.path.clone(),

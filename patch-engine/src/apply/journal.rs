@@ -1,12 +1,11 @@
-//! The journal of an apply in place: the old bytes, beside the image, complete on the
-//! disk before the image is touched.
+//! The journal of a change in place: the old bytes, in a file beside the image, complete on the
+//! disk before the image is changed.
 //!
-//! It gets its name only once it is whole, so that a journal under that name is never
-//! a part of one.  Layout, all integers little-endian: magic (8 bytes), version
-//! (u32), length before and after (u64 each), SHA-256 before or zero (32 bytes),
-//! number of writes (u64); for each write its offset (u64), its length (u32), the old
-//! and the new bytes; the number of bytes cut off (u64) and those bytes; SHA-256 of
-//! all that.
+//! The journal gets its name once it is complete, so that a file of that name is never a part of a
+//! journal. Layout, all integers little-endian: magic (8 bytes), version (u32), length before and
+//! after (u64 each), number of writes (u64); for each write its offset (u64), its length (u64), the
+//! old and the new bytes; the number of bytes cut off (u64) and those bytes; SHA-256 of everything
+//! before it.
 
 use super::disk::{Disk, directory};
 use super::error::{ApplyError, JournalDamage};
@@ -19,22 +18,22 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"JLCTLJNL";
 const VERSION: u32 = 1;
-/// Bytes of the sum at the end.
+/// Bytes of the checksum at the end.
 const SUM: usize = 32;
-/// More than the journal of any plan that can be read.
+/// An upper bound for the journal of any plan that can be read.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// What it takes to bring an image back.
+/// The state that restores an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Journal {
     pub(super) old_length: u64,
     pub(super) new_length: u64,
     pub(super) writes: ByteWrites,
-    /// The bytes from `new_length` on.
+    /// The bytes from `new_length` on, which are cut off.
     pub(super) cut: Vec<u8>,
 }
 
-/// Where the journal of an image lies: beside it, `.jlctl-journal` added.
+/// Path of an image's journal: that of the image with `.jlctl-journal` appended.
 #[must_use]
 pub fn journal_path(image: &Path) -> PathBuf {
     with_suffix(image, ".jlctl-journal")
@@ -51,7 +50,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl Journal {
-    /// Puts the journal beside `image`, on the disk.
+    /// Writes the journal of `image` to the disk.
     pub(super) fn store(&self, disk: &dyn Disk, image: &Path) -> Result<(), ApplyError> {
         let path = journal_path(image);
         let unfinished = unfinished_path(image);
@@ -67,15 +66,15 @@ impl Journal {
             disk.sync_directory(directory(&path))
         });
         stored.map_err(|error| {
-            // The image is as it was, so that nothing is needed of these.
+            // The image is unchanged, so that neither file is needed.
             let _ = disk.remove(&unfinished);
             let _ = disk.remove(&path);
             system("write the journal")(error)
         })
     }
 
-    /// Removes what an apply left that ended before its journal was whole.  Nobody else
-    /// can be at it while the image is locked.
+    /// Removes the unfinished journal of an apply that was interrupted. The image is locked, so
+    /// that no other process is writing it.
     pub(super) fn remove_unfinished(disk: &dyn Disk, image: &Path) -> io::Result<()> {
         match disk.remove(&unfinished_path(image)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -90,7 +89,7 @@ impl Journal {
         disk.sync_directory(directory(&path))
     }
 
-    /// The journal of `image`; `None` if there is none.
+    /// Reads the journal of `image`; `None` without one.
     pub(super) fn load(image: &Path) -> Result<Option<Self>, ApplyError> {
         let path = journal_path(image);
         let damaged = |damage| ApplyError::JournalDamaged {
@@ -156,11 +155,11 @@ impl Journal {
         if sha256(body) != sum {
             return Err(JournalDamage::Checksum("contents"));
         }
-        rest.journal().ok_or(JournalDamage::Contents("its lists do not fit its length"))?
+        rest.journal().ok_or(JournalDamage::Contents("its lists do not match its length"))?
     }
 }
 
-/// Reads a body from its front.
+/// Reads a journal's body from its start.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -193,7 +192,11 @@ impl<'a> Reader<'a> {
         }
         let writes = ByteWrites::new(writes);
         let journal = |writes| Journal { old_length, new_length, writes, cut };
-        Some(writes.map(journal).map_err(|_| JournalDamage::Contents("its writes are none")))
+        Some(
+            writes
+                .map(journal)
+                .map_err(|_| JournalDamage::Contents("its writes overlap or are empty")),
+        )
     }
 }
 
@@ -218,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_comes_back() {
+    fn decoding_reverses_encoding() {
         assert_eq!(Journal::decode(&journal().encode()), Ok(journal()));
     }
 
     #[test]
-    fn any_cut_and_any_flipped_bit_is_noticed() {
+    fn every_truncation_and_every_flipped_bit_is_detected() {
         let bytes = journal().encode();
         for len in 0..bytes.len() {
             assert!(Journal::decode(&bytes[..len]).is_err(), "{len}");
@@ -237,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_fall_over(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_do_not_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut bytes = MAGIC.to_vec();
             bytes.extend(VERSION.to_le_bytes());
             bytes.extend(body);

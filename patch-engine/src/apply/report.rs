@@ -1,45 +1,44 @@
-//! What was done.
+//! Reports of an apply and of a recovery.
 
 use super::source::Patch;
 use std::path::PathBuf;
 
-/// How the bytes of an image came into the new file.
+/// How the bytes of the image were copied to the new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyMethod {
     /// Both files share their blocks until one is written (`FICLONE`).
     Reflink,
     /// The kernel copied them (`copy_file_range`).
     CopyFileRange,
-    /// They went through memory (`pread`, `pwrite`).
+    /// The bytes went through this process (`pread`, `pwrite`).
     ReadWrite,
 }
 
-/// What survives a power failure once an apply returned.
+/// What survives a power failure once an apply has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// The new bytes are on the disk, and so is the name that means them.
+    /// The new bytes are on the disk, and so is the name of the file.
     Disk,
-    /// The kernel has the bytes, and writes them when it pleases, as with `cp`.
-    /// The name appears when all bytes are with the kernel: a killed process
-    /// leaves no partial file, a power failure can.
+    /// The kernel has the bytes and writes them back in its own time, as with `cp`. The name
+    /// appears once the kernel has all bytes: a killed process leaves no partial file, but a power
+    /// failure can.
     Cache,
 }
 
-/// What an apply or a dry run did or would do.
+/// The changes that an apply made, or a dry run would make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyReport {
-    /// The image, behind symbolic links.
+    /// The image, with symbolic links resolved.
     pub image: PathBuf,
-    /// The file that has the new bytes, behind symbolic links.
+    /// The file with the new bytes, with symbolic links resolved.
     pub target: PathBuf,
     /// Number of writes.
     pub writes: u64,
-    /// Bytes written over others.
+    /// Number of bytes that were overwritten.
     pub bytes_written: u64,
-    /// Bytes whose value changed, without those cut off or added: what `cmp -l`
-    /// counts.
+    /// Number of bytes whose value changed, without bytes that were cut off: what `cmp -l` counts.
     pub bytes_changed: u64,
-    /// Pages of 4096 bytes that hold written bytes.
+    /// Number of 4096-byte pages that contain overwritten bytes.
     pub pages: u64,
     /// Length before, in bytes.
     pub old_length: u64,
@@ -52,7 +51,7 @@ pub struct ApplyReport {
 }
 
 impl ApplyReport {
-    /// What `patch` changes of `image`; nothing is done yet.
+    /// The report of a patch that is not applied yet.
     pub(super) fn of(patch: &Patch<'_>, image: PathBuf, target: PathBuf) -> Self {
         Self {
             image,
@@ -69,18 +68,18 @@ impl ApplyReport {
     }
 }
 
-/// What a recovery found and did.
+/// The result of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovery {
     /// There is no journal: no apply was interrupted.
     NoJournal,
-    /// The old bytes are back, and the journal is gone.
+    /// The old bytes are restored, and the journal is removed.
     Restored {
         /// Number of writes of the interrupted apply.
         writes: u64,
-        /// How many of them were found done, at least partly.
+        /// Number of those writes that were made, at least in part.
         undone: u64,
-        /// Length that the file has again, in bytes.
+        /// Length of the restored file, in bytes.
         length: u64,
     },
 }

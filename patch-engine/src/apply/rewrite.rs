@@ -1,4 +1,5 @@
-//! A copy of a file with other bytes in it and behind it, complete or not there.
+//! A copy of a file with some bytes changed and others appended, which appears complete or not at
+//! all.
 
 use super::copy::{clone, publish, system, target};
 use super::disk::{Disk, Real, directory};
@@ -17,21 +18,22 @@ pub(crate) struct Original<'a> {
     pub(crate) length: u64,
 }
 
-/// What becomes of the copy.
+/// The changes of the copy.
 #[derive(Debug)]
 pub(crate) struct Rewrite {
-    /// How many of the file's bytes it begins with.
+    /// How many of the file's first bytes are kept.
     pub(crate) keep: u64,
-    /// What is written into it: file offsets and bytes, also behind its end.
+    /// The writes to the copy, also after its end: file offsets and bytes.
     pub(crate) writes: Vec<(u64, Vec<u8>)>,
 }
 
-/// Writes a changed copy to `out`, in place of what is there; it gets the file's permissions.
-/// `compose` finds out how it is changed while the bytes are copied; if it fails, nothing appears.
+/// Writes a changed copy to `out`, in place of an existing file, with the permissions of the
+/// original. `compose` computes the changes while the bytes are copied; if it fails, no file
+/// appears.
 ///
 /// # Errors
-/// If the file has changed its length, `out` is the file, or the operating system fails; `out`
-/// is then as it was.
+/// If the length of the file has changed, `out` is the file itself, or the operating system fails.
+/// `out` is unchanged then.
 pub(crate) fn rewrite<T: Send, E: From<ApplyError> + Send>(
     original: Original<'_>,
     out: &Path,

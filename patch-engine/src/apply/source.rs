@@ -1,4 +1,4 @@
-//! The image to patch: opened, locked, recognised.
+//! The image to patch: opened, locked and verified.
 
 use super::error::{ApplyError, ByteDifference};
 use super::writes::{ByteWrite, ByteWrites};
@@ -10,47 +10,47 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// What a patch is for, and what it changes.
+/// A change of an image, and the image that it is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Patch<'a> {
     /// The image; symbolic links are followed.
     pub image: &'a Path,
-    /// Length of the whole file in bytes, before the plan it comes from.
+    /// Length of the whole file in bytes, before the plan is applied.
     pub length: u64,
-    /// Sum of the whole file, before the plan it comes from.
+    /// Checksum of the whole file, before the plan is applied.
     pub sum: Sum,
     /// The bytes that change.
     pub writes: &'a ByteWrites,
-    /// Whether the writes take the plan back: then the sum is that of the file
-    /// afterwards.
+    /// Whether the writes take the plan back; then the checksum is that of the file after the
+    /// writes.
     pub is_reverse: bool,
-    /// Length afterwards, if bytes at the end are cut off.
+    /// Length of the file after the writes, if bytes at its end are cut off.
     pub cut_to: Option<u64>,
 }
 
 impl Patch<'_> {
-    /// Length of the file afterwards.
+    /// Length of the file after the writes.
     pub(super) fn new_length(&self) -> u64 {
         self.cut_to.unwrap_or(self.length).min(self.length)
     }
 }
 
-/// An image that was opened.
+/// An open image.
 #[derive(Debug)]
 pub(super) struct OpenImage {
-    /// Its path behind symbolic links.
+    /// Path with symbolic links resolved.
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) metadata: Metadata,
 }
 
 impl OpenImage {
-    /// Opens the regular file at `path`, for writing too if `writable`.
+    /// Opens the regular file at `path`, also for writing if `writable`.
     pub(super) fn open(path: &Path, writable: bool) -> Result<Self, ApplyError> {
         let unreadable =
             |action| move |source| ApplyError::Unreadable { path: path.to_owned(), action, source };
         let real = path.canonicalize().map_err(unreadable("open"))?;
-        // Asked before opening: opening a FIFO would wait for a writer.
+        // Checked before opening: opening a FIFO would wait for a writer.
         let metadata = std::fs::metadata(&real).map_err(unreadable("open"))?;
         if !metadata.is_file() {
             let found = if metadata.is_dir() { "a directory" } else { "a pipe, socket or device" };
@@ -63,12 +63,12 @@ impl OpenImage {
             }
             _ => ApplyError::Unreadable { path: real.clone(), action: "open", source },
         })?;
-        let metadata = file.metadata().map_err(unreadable("look at"))?;
+        let metadata = file.metadata().map_err(unreadable("read the metadata"))?;
         Ok(Self { path: real, file, metadata })
     }
 
-    /// Takes the lock that keeps two applies apart: it is the file's own (flock), so
-    /// that it ends with the process, however that ends.
+    /// Takes the lock that excludes other applies. The lock belongs to the open file (flock(2)), so
+    /// that it ends with the process.
     pub(super) fn lock(&self) -> Result<(), ApplyError> {
         let path = || self.path.clone();
         match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
@@ -79,14 +79,14 @@ impl OpenImage {
                 return Err(ApplyError::System { path: path(), action, source });
             }
         }
-        // Somebody may have replaced the file before the lock was had.
+        // The path may have been replaced before the lock was taken.
         let now = std::fs::metadata(&self.path);
         let is_same = now.is_ok_and(|now| is_same_file(&now, &self.metadata));
         if is_same { Ok(()) } else { Err(ApplyError::Replaced { path: path() }) }
     }
 
-    /// Verifies that the file is the one of `patch`: its length, every old byte, and
-    /// its sum, which in reverse is that of the file as it will be.
+    /// Verifies that the file is the image of `patch`: its length, every old byte, and its
+    /// checksum, which in reverse is that of the file after the writes.
     pub(super) fn verify(&self, patch: &Patch<'_>) -> Result<(), ApplyError> {
         let (path, found) = (|| self.path.clone(), self.metadata.len());
         if found != patch.length {
@@ -108,7 +108,7 @@ impl OpenImage {
         Ok(())
     }
 
-    /// Every place whose bytes are not the old ones.
+    /// Every write whose old bytes are not in the file.
     fn differences(&self, writes: &ByteWrites) -> Result<Vec<ByteDifference>, ApplyError> {
         let mut differences = Vec::new();
         for ByteWrite { offset, old, .. } in writes.as_slice() {
@@ -121,7 +121,7 @@ impl OpenImage {
         Ok(differences)
     }
 
-    /// Up to `len` bytes at `offset`, fewer where the file ends first.
+    /// Reads up to `len` bytes at `offset`; fewer where the file ends first.
     pub(super) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, ApplyError> {
         let mut bytes = vec![0; len];
         let mut filled = 0;
@@ -142,7 +142,7 @@ impl OpenImage {
     }
 }
 
-/// Whether two files are one, by whatever names.
+/// Whether two names mean the same file.
 pub(super) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }

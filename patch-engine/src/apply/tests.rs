@@ -1,4 +1,4 @@
-//! Crashes at every operation, and what else can go wrong with files.
+//! Crashes at every operation, and other failures of files.
 
 use super::disk::{Disk, Real};
 use super::in_place::{in_place_on, recover_on};
@@ -86,9 +86,8 @@ fn apply(disk: &dyn Disk, bench: &Bench) -> Result<ApplyReport, ApplyError> {
     in_place_on(disk, &bench.patch(&bench.image()), nothing)
 }
 
-/// A disk on which nothing happens any more from some operation on, as if the
-/// process had been killed there.  That operation itself happens not at all, or if
-/// it writes, by half.
+/// A disk that ignores every operation from some operation on, as if the process had been killed
+/// there. The first ignored operation does not happen, or, if it is a write, happens by half.
 struct Dying {
     left: Cell<u32>,
     torn: bool,
@@ -149,7 +148,7 @@ impl Disk for Dying {
     }
 }
 
-/// Old, new, or what `recover` makes the old one of.
+/// Asserts that the image is the old one, the new one, or one that `recover` restores.
 fn is_safe(bench: &Bench, place: &str) {
     let now = fs::read(bench.image()).unwrap();
     if journal_path(&bench.image()).exists() {
@@ -164,7 +163,7 @@ fn is_safe(bench: &Bench, place: &str) {
 }
 
 #[test]
-fn a_crash_at_any_operation_leaves_old_new_or_what_can_be_recovered() {
+fn a_crash_at_any_operation_leaves_the_old_image_the_new_one_or_a_recoverable_one() {
     for (cut, torn) in [(0, false), (0, true), (50, false), (50, true)] {
         let bench = Bench::new(cut);
         let mut ended = false;
@@ -186,7 +185,7 @@ fn a_crash_at_any_operation_leaves_old_new_or_what_can_be_recovered() {
 #[test]
 fn a_crash_at_any_operation_of_a_recovery_can_be_recovered() {
     let bench = Bench::new(50);
-    // Up to the last write, before the journal goes.
+    // Up to the last write, before the journal is removed.
     for dead_at in 6..11 {
         for torn in [false, true] {
             for operations in 0..40 {
@@ -203,9 +202,9 @@ fn a_crash_at_any_operation_of_a_recovery_can_be_recovered() {
     }
 }
 
-/// The same with a process that is really killed: this test runs itself as a child.
+/// The same with a process that is killed by SIGKILL: the test runs itself as a child.
 #[test]
-fn a_process_killed_at_any_operation_leaves_old_new_or_what_can_be_recovered() {
+fn a_kill_at_any_operation_leaves_the_old_image_the_new_one_or_a_recoverable_one() {
     const AT: &str = "JLCTL_TEST_KILL_AT";
     const DIRECTORY: &str = "JLCTL_TEST_DIRECTORY";
     let bench = Bench::new(50);
@@ -246,7 +245,7 @@ fn an_interrupted_image_is_not_patched_again() {
 }
 
 #[test]
-fn a_journal_is_not_used_for_what_it_was_not_written_for() {
+fn a_journal_restores_only_the_file_that_it_was_written_for() {
     let bench = Bench::new(0);
     apply(&Dying::after(7, false), &bench).unwrap_err();
     let mut changed = fs::read(bench.image()).unwrap();
@@ -262,7 +261,7 @@ fn a_journal_is_not_used_for_what_it_was_not_written_for() {
 }
 
 #[test]
-fn what_differs_is_said_whole_and_nothing_is_written() {
+fn every_difference_is_reported_and_nothing_is_written() {
     let bench = Bench::new(0);
     let mut other = bench.old.clone();
     (other[1], other[9_001]) = (0xff, 0xff);
@@ -271,7 +270,7 @@ fn what_differs_is_said_whole_and_nothing_is_written() {
     let ApplyError::OldBytes { differences, .. } = &error else { panic!("{error}") };
     let places: Vec<u64> = differences.iter().map(|found| found.offset.0).collect();
     assert_eq!(places, [0, 9_000]);
-    // A byte that no write concerns is as good a sign of another file.
+    // A changed byte outside of all writes shows another file just as well.
     let mut other = bench.old.clone();
     other[5_000] = 0xff;
     fs::write(bench.image(), &other).unwrap();
@@ -282,7 +281,7 @@ fn what_differs_is_said_whole_and_nothing_is_written() {
 }
 
 #[test]
-fn a_copy_leaves_the_image_and_no_rest() {
+fn a_copy_leaves_the_image_unchanged_and_no_temporary_file() {
     use std::os::unix::fs::PermissionsExt as _;
     for durability in [Durability::Disk, Durability::Cache] {
         let bench = Bench::new(50);
@@ -298,7 +297,7 @@ fn a_copy_leaves_the_image_and_no_rest() {
 }
 
 #[test]
-fn a_copy_that_is_refused_leaves_what_was_there() {
+fn a_refused_copy_leaves_the_output_unchanged() {
     let bench = Bench::new(0);
     fs::write(bench.out(), b"precious").unwrap();
     let (image, out) = (bench.image(), bench.out());
@@ -309,7 +308,7 @@ fn a_copy_that_is_refused_leaves_what_was_there() {
 }
 
 #[test]
-fn an_output_that_is_the_image_is_refused_by_whatever_name() {
+fn an_output_that_is_the_image_is_refused_under_every_name() {
     let bench = Bench::new(0);
     let image = bench.image();
     let link = bench.directory.path().join("link");
@@ -322,12 +321,12 @@ fn an_output_that_is_the_image_is_refused_by_whatever_name() {
     }
     let error = copy(&bench.patch(&image), bench.directory.path(), Durability::Disk, nothing);
     assert!(matches!(error, Err(ApplyError::NotAFile { is_image: false, .. })));
-    // Two names would both see a change in place.
+    // A change in place would be seen under both names.
     assert!(matches!(apply(&Real, &bench), Err(ApplyError::HardLinked { names: 2, .. })));
 }
 
 #[test]
-fn two_at_once_do_not_get_at_one_image() {
+fn concurrent_applies_to_one_image_are_refused() {
     let bench = Bench::new(0);
     let image = bench.image();
     let meanwhile = || match apply(&Real, &bench) {
@@ -339,7 +338,7 @@ fn two_at_once_do_not_get_at_one_image() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_apart() {
+fn each_way_of_failing_to_open_has_its_error() {
     let bench = Bench::new(0);
     let missing = bench.directory.path().join("missing");
     let error = dry_run(&bench.patch(&missing)).unwrap_err();
@@ -353,9 +352,9 @@ fn what_cannot_be_opened_is_told_apart() {
 }
 
 proptest! {
-    /// Any writes, then their reverse, give back every byte.
+    /// Any writes, followed by their reverse, restore every byte.
     #[test]
-    fn there_and_back(places in proptest::collection::btree_set(0u16..400, 1..20), cut in 0u8..2) {
+    fn reversed_writes_restore_every_byte(places in proptest::collection::btree_set(0u16..400, 1..20), cut in 0u8..2) {
         let bench = Bench::new(0);
         let write = |at: &u16| {
             let offset = usize::from(*at) * 16;

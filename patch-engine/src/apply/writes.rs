@@ -1,53 +1,52 @@
-//! What to change in a file: bytes at offsets, and bytes at its end.
+//! Byte changes of a file: replacements at offsets.
 
 use jlctl_analyzer::addr::FileOffset;
 use std::collections::BTreeSet;
 
-/// Bytes of a page as they are counted in reports; the unit in which Linux
-/// caches files where nothing else is configured.
+/// Bytes of a page in reports; the unit in which Linux caches files by default.
 const PAGE: u64 = 4096;
 
-/// Bytes that replace as many others.
+/// Bytes of a file and those that replace them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByteWrite {
-    /// Where in the file.
+    /// Offset of the first byte.
     pub offset: FileOffset,
-    /// The bytes that must be there.
+    /// The bytes that must be in the file.
     pub old: Vec<u8>,
-    /// The bytes that take their place; as many as `old`.
+    /// The bytes that replace them, as many as `old`.
     pub new: Vec<u8>,
 }
 
 impl ByteWrite {
-    /// First offset behind the bytes; exact for a write out of [`ByteWrites`].
+    /// First offset after the bytes; exact for a write of [`ByteWrites`].
     #[must_use]
     pub fn end(&self) -> FileOffset {
         FileOffset(self.offset.0.saturating_add(len(&self.old)))
     }
 }
 
-/// Writes that are no set of byte changes.
+/// Errors of a set of writes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WritesError {
-    /// A write changes nothing.
+    /// A write without bytes.
     #[error("the write at file offset {0} has no bytes")]
     Empty(FileOffset),
     /// Old and new bytes differ in number.
     #[error(
-        "the write at file offset {at} replaces {old} bytes by {new}; both must be equally many"
+        "the write at file offset {at} replaces {old} bytes by {new}: both must be of one length"
     )]
     Lengths {
-        /// Where.
+        /// Offset of the write.
         at: FileOffset,
         /// Number of old bytes.
         old: usize,
         /// Number of new bytes.
         new: usize,
     },
-    /// The end of a write is no file offset.
-    #[error("the write at file offset {0} ends behind the largest file offset")]
+    /// A write ends after the largest file offset.
+    #[error("the write at file offset {0} ends after the largest file offset")]
     End(FileOffset),
-    /// Two writes have bytes in common.
+    /// Two writes overlap.
     #[error(
         "the writes of {} bytes at file offset {} and of {} bytes at {} overlap",
         .0.old.len(), .0.offset, .1.old.len(), .1.offset
@@ -55,22 +54,21 @@ pub enum WritesError {
     Overlap(Box<ByteWrite>, Box<ByteWrite>),
 }
 
-/// A number of bytes as a file counts them.
+/// The number of bytes as a file length.
 pub(super) fn len(bytes: &[u8]) -> u64 {
     bytes.len() as u64
 }
 
-/// Writes in ascending order of offset, none of which overlap or are empty.
+/// Writes in ascending order of offset, none of which is empty or overlaps another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ByteWrites(Vec<ByteWrite>);
 
 impl ByteWrites {
-    /// Sorts `writes` and checks them.  No writes at all are a valid set: a
-    /// patch of nothing.
+    /// Sorts and checks `writes`. An empty set is valid: a patch that changes nothing.
     ///
     /// # Errors
-    /// If a write is empty, has unequal lengths or ends behind the largest
-    /// offset of a file (`i64::MAX`, as `off_t` has it), or two overlap.
+    /// If a write is empty, has unequal lengths or ends after the largest offset of a file
+    /// (`i64::MAX`, the range of `off_t`), or two writes overlap.
     pub fn new(mut writes: Vec<ByteWrite>) -> Result<Self, WritesError> {
         for write in &writes {
             let ByteWrite { offset, old, new } = write;
@@ -97,7 +95,7 @@ impl ByteWrites {
         Ok(Self(writes))
     }
 
-    /// The writes that take these back.
+    /// The writes that restore the old bytes.
     #[must_use]
     pub fn reversed(&self) -> Self {
         let swap = |write: &ByteWrite| {
@@ -107,25 +105,25 @@ impl ByteWrites {
         Self(self.0.iter().map(swap).collect())
     }
 
-    /// The writes, by offset.
+    /// The writes, in order of offset.
     #[must_use]
     pub fn as_slice(&self) -> &[ByteWrite] {
         &self.0
     }
 
-    /// Whether there is nothing to write.
+    /// Whether there are no writes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Number of bytes written.
+    /// Number of bytes that are written.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.iter().map(|write| len(&write.old)).sum()
     }
 
-    /// Number of bytes whose value changes: what `cmp -l` lists.
+    /// Number of bytes whose value changes: what `cmp -l` counts.
     #[must_use]
     pub fn changed_bytes(&self) -> u64 {
         let changed = |write: &ByteWrite| {
@@ -134,7 +132,7 @@ impl ByteWrites {
         self.0.iter().map(changed).sum()
     }
 
-    /// Number of 4096-byte pages of the file that hold written bytes.
+    /// Number of 4096-byte pages of the file that contain written bytes.
     #[must_use]
     pub fn pages(&self) -> u64 {
         let pages = |write: &ByteWrite| {

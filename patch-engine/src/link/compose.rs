@@ -1,9 +1,12 @@
-//! A linked program: what is written over the old file, and what is appended to it.
+//! Composes a linked program: the bytes that are written over the old file, and those that are
+//! appended to it.
 //!
-//! The bytes of the program stay where they are.  Behind them a segment is appended, readable
-//! and writable, with the note, the names, the strings and what made room for two more
-//! program headers; then section headers that know of it all.  In a static program it is
-//! readable and executable, and has the runtime itself.
+//! The bytes of the program stay where they are, and so do its program headers. A segment is
+//! appended, readable and writable, with the runtime's note, the names of keys, the strings of the
+//! dynamic section, the parts that were moved to make room for two more program headers
+//! ([`super::room`]), and every byte that was replaced, so that a link can be taken out. New
+//! section headers follow. In a static program the segment is readable and executable, and contains
+//! the runtime.
 
 use super::dynamic::{self, NeededLibrary};
 use super::embedded;
@@ -25,29 +28,30 @@ use object::elf::{
 use object::pod::bytes_of;
 use object::{U32, U64};
 
-/// ElfProgram headers that a link adds: a PT_LOAD and a PT_NOTE.  A static program has little that
-/// can be moved to make room; its own notes, which have to move, take in the runtime's.
+/// Program headers that a link adds: a PT_LOAD and a PT_NOTE. A static program has little that can
+/// be moved to make room; the runtime's note is appended to its own notes, which have to move
+/// anyway.
 const MORE_SEGMENTS: usize = 2;
 const MORE_SEGMENTS_STATIC: usize = 1;
-/// Name of the section that it adds beside the note's.
+/// Name of the section that a link adds beside the note's section.
 const DATA_SECTION: &str = ".jlctl";
 
-/// What a program is to be linked with.
+/// The input of a link.
 #[derive(Debug)]
 pub(super) struct LinkRequest<'a> {
-    /// Where its table is, if it has one.
+    /// The jump table, if the program has one.
     pub(super) table: Option<AddrRange>,
     pub(super) names: Vec<NamedKey>,
     pub(super) runtime: Runtime<'a>,
     pub(super) sync_icache: bool,
 }
 
-/// Where the runtime is.
+/// The runtime that a program is linked with.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Runtime<'a> {
-    /// In a library, which the dynamic linker looks for in this directory too.
+    /// A shared library; the dynamic linker searches this directory too.
     Library(&'a [u8]),
-    /// In the program.
+    /// An image that becomes part of the program.
     Embedded(&'a embedded::RuntimeImage),
 }
 
@@ -60,29 +64,29 @@ impl Runtime<'_> {
     }
 }
 
-/// What is written.
+/// The changes that a link makes.
 #[derive(Debug)]
 pub(super) struct LinkedFile {
-    /// Over the old file, by offset.
+    /// Writes over the old file, by offset.
     pub(super) edits: Vec<FileEdit>,
-    /// Behind it.
+    /// Bytes after the end of the old file.
     pub(super) tail: FileEdit,
     /// Whether the dynamic section had no room left and was moved.
     pub(super) moved_dynamic: bool,
 }
 
-/// The parts of the new segment.
+/// The parts of the appended segment.
 struct Parts {
     span: Span,
     moved: At,
     note: At,
-    /// The new place of the dynamic section, if it had to move.
+    /// The new location of the dynamic section, if it moved.
     dynamic: Option<At>,
     /// Names, node and undo, in one section.
     data: At,
-    /// Behind the segment's last byte.
+    /// The end of the segment.
     end: At,
-    /// The embedded runtime, and the PT_NOTE that takes in the note, by its index.
+    /// The embedded runtime, and the index of the PT_NOTE that takes in its note.
     embedded: Option<(embedded::PlacedRuntime, usize)>,
 }
 
@@ -102,7 +106,8 @@ pub(super) fn compose(
     let mut tail = new_tail(program)?;
     let start = tail.here();
     let old = slice(program.bytes, span.start, span.len());
-    let old = old.ok_or_else(|| damaged("section headers", "a section ends behind the file"))?;
+    let old =
+        old.ok_or_else(|| damaged("section headers", "a section ends after the end of the file"))?;
     let moved = tail.place_like(span.start.wrapping_add(span.bias), 64, old);
     let note = note::place(&mut tail);
     let delta = moved.address.wrapping_sub(span.start.wrapping_add(span.bias));
@@ -130,7 +135,7 @@ pub(super) fn compose(
             edits.push(edit);
         }
     }
-    // What is replaced is known now, by which bytes alone is not.
+    // We now know which ranges are replaced, but not yet with which bytes.
     let headers = (program.segments.len() + more) * size_of::<Segment>();
     edits.push(FileEdit { offset: 0, bytes: vec![0; size_of::<FileHeader>()] });
     edits.push(FileEdit { offset: program.segments_at(), bytes: vec![0; headers] });
@@ -168,7 +173,7 @@ fn new_tail(program: &ElfProgram<'_>) -> Result<Tail, Why> {
     let page = program.page();
     let end = program.loads().map(|load| load.p_vaddr.get(LE) + load.p_memsz.get(LE)).max();
     let end = end.unwrap_or(0);
-    // User addresses end far below this on both machines.
+    // User addresses end far below this limit on both machines.
     let tail = Tail::behind(program.bytes.len() as u64, end, page);
     tail.filter(|tail| tail.address < 1 << 56).ok_or_else(|| {
         damaged(
@@ -178,7 +183,8 @@ fn new_tail(program: &ElfProgram<'_>) -> Result<Tail, Why> {
     })
 }
 
-/// Has the dynamic section where it was, if it has room for the entries, or else appended.
+/// Writes the dynamic section over the old one if it has room for the entries, and appends it
+/// otherwise.
 fn place_dynamic(
     program: &ElfProgram<'_>,
     tail: &mut Tail,
@@ -193,8 +199,8 @@ fn place_dynamic(
     Ok((Vec::new(), Some(tail.place(16, &dynamic::encode(entries, 0)))))
 }
 
-/// The PT_NOTE of a static program that takes in the runtime's note: the last thing that is
-/// moved, so that this lies behind it.
+/// The PT_NOTE of a static program that takes in the runtime's note: the last segment that is
+/// moved, so that the runtime's note follows it.
 fn host_of_note(program: &ElfProgram<'_>, span: &Span) -> Result<usize, Why> {
     let is_host = |segment: &Segment| {
         let is_last = segment_file_end(segment) == Some(span.end) && span.end.is_multiple_of(4);
@@ -204,18 +210,19 @@ fn host_of_note(program: &ElfProgram<'_>, span: &Span) -> Result<usize, Why> {
     program.segments.iter().position(is_host).ok_or_else(|| Why::NoRoom {
         needed: MORE_SEGMENTS_STATIC,
         needed_bytes: (MORE_SEGMENTS_STATIC * size_of::<Segment>()) as u64,
-        found: "no notes that the runtime's could be put behind".to_owned(),
+        found: "no notes that the runtime's note could follow".to_owned(),
     })
 }
 
-/// The old bytes of what is replaced.
+/// The old bytes of the replaced ranges.
 fn before(program: &ElfProgram<'_>, edits: &[FileEdit]) -> Result<Undo, Why> {
     let mut end = 0;
     let mut old = Vec::new();
     for edit in edits {
         let bytes = slice(program.bytes, edit.offset, edit.bytes.len() as u64);
         let Some(bytes) = bytes.filter(|_| end <= edit.offset) else {
-            let found = format!("what is at file offset {:#x} belongs to two of them", edit.offset);
+            let found =
+                format!("the bytes at file offset {:#x} belong to two of them", edit.offset);
             return Err(damaged("structures of the file", found));
         };
         old.push(FileEdit { offset: edit.offset, bytes: bytes.to_vec() });
@@ -225,7 +232,7 @@ fn before(program: &ElfProgram<'_>, edits: &[FileEdit]) -> Result<Undo, Why> {
     Ok(Undo { length, linked_length: length, sum: [0; 16], old })
 }
 
-/// Appends section headers, and the names that they need; where they are.
+/// Appends the section headers and their names; returns the location of the headers.
 fn sections(program: &ElfProgram<'_>, tail: &mut Tail, parts: &Parts, moves: &Moves) -> At {
     let mut text = program.section_names().to_vec();
     let mut add = |name: &str| {
@@ -295,7 +302,7 @@ fn header(program: &ElfProgram<'_>, sections: At, parts: &Parts) -> Result<Vec<u
     Ok(bytes_of(&header).to_vec())
 }
 
-/// The program headers; the new segment comes behind the other loaded ones, as its address does.
+/// The program headers; the new PT_LOAD follows the others, as its address does.
 fn segments(program: &ElfProgram<'_>, parts: &Parts, start: At) -> Vec<u8> {
     let is_load = |segment: &Segment| segment.p_type.get(LE) == PT_LOAD;
     let last = program.segments.iter().rposition(is_load);
@@ -362,7 +369,7 @@ fn moved_segment(mut segment: Segment, parts: &Parts) -> Segment {
     segment
 }
 
-/// Writes down how long the linked file is, and the sum over all that was written.
+/// Records the length of the linked file, and the checksum over everything that the link wrote.
 fn seal(tail: &mut Tail, at: At, edits: &[FileEdit]) {
     let length = tail.offset + tail.bytes.len() as u64;
     tail.put(at, undo::LINKED_LENGTH, &length.to_le_bytes());

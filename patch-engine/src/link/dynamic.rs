@@ -1,4 +1,4 @@
-//! The dynamic section of a linked program: what names the runtime, and where to look for it.
+//! The dynamic section of a linked program: it names the runtime, and the directory to search.
 
 use super::error::Why;
 use super::program::ElfProgram;
@@ -13,26 +13,26 @@ use object::elf::{
 use object::pod::bytes_of;
 use object::{I64, U64};
 
-/// What the dynamic section is to say.
+/// The new dynamic section.
 #[derive(Debug)]
 pub(super) struct Dynamic {
     /// Tags and values, without the final DT_NULL.
     pub(super) entries: Vec<(DynamicTag, u64)>,
-    /// Where its strings were put.
+    /// The location of its strings.
     pub(super) strings: At,
 }
 
-/// What is wanted of it.
+/// The library that the program needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NeededLibrary<'a> {
-    /// The directory of the library, as DT_RUNPATH has it.
+    /// The directory of the library, for DT_RUNPATH.
     pub(super) runpath: &'a [u8],
-    /// Whether the library's symbols come before those of all others.
+    /// Whether the library's symbols take precedence over those of all others.
     pub(super) is_first: bool,
 }
 
-/// The entries with the runtime among the libraries needed; strings go to `tail`.  What is at
-/// an address that `moved` knows has moved there.
+/// Adds the runtime to the needed libraries; appends the strings to `tail`. `moved` gives the new
+/// address of a part that was moved.
 pub(super) fn compose(
     program: &ElfProgram<'_>,
     tail: &mut Tail,
@@ -66,8 +66,8 @@ pub(super) fn compose(
     Ok(Dynamic { entries, strings })
 }
 
-/// The dynamic section of a program that relocates itself, with what has moved, if any of it
-/// has.
+/// The dynamic section of a program that relocates itself, with the addresses of parts that were
+/// moved; `None` if no address changes.
 pub(super) fn relocated(
     program: &ElfProgram<'_>,
     moved: impl Fn(u64) -> Option<u64>,
@@ -87,7 +87,7 @@ const fn is_moved_with_its_section(tag: DynamicTag) -> bool {
     matches!(tag, DT_HASH | DT_GNU_HASH | DT_SYMTAB | DT_VERSYM | DT_VERDEF | DT_VERNEED)
 }
 
-/// Adds a string, made of parts, to `strings`; its offset.
+/// Appends a string, given in parts, to `strings`; returns its offset.
 fn add(strings: &mut Vec<u8>, parts: &[&[u8]]) -> u64 {
     let offset = strings.len() as u64;
     parts.iter().for_each(|part| strings.extend(*part));
@@ -95,9 +95,10 @@ fn add(strings: &mut Vec<u8>, parts: &[&[u8]]) -> u64 {
     offset
 }
 
-/// Has the dynamic linker look into `directory` too, after what the program has already.
+/// Makes the dynamic linker search `directory` after the directories that the program has.
 ///
-/// Where there is only a DT_RPATH it is lengthened: ld.so(8) ignores it beside a DT_RUNPATH.
+/// A program with a DT_RPATH alone keeps it, lengthened: ld.so(8) ignores a DT_RPATH beside a
+/// DT_RUNPATH.
 fn search_path(
     program: &ElfProgram<'_>,
     entries: &mut Vec<(DynamicTag, u64)>,
@@ -127,7 +128,7 @@ fn flag(entries: &mut Vec<(DynamicTag, u64)>, flag: u64) {
     }
 }
 
-/// The section's bytes, with a DT_NULL at its end and up to `size` bytes.
+/// The bytes of the section: the entries, a DT_NULL, and zeros up to `size` bytes.
 pub(super) fn encode(entries: &[(DynamicTag, u64)], size: usize) -> Vec<u8> {
     let mut out = Vec::new();
     for (tag, value) in entries {

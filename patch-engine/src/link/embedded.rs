@@ -1,5 +1,13 @@
-//! The runtime for static programs: an image that needs nothing, and is appended as it lies in
+//! The runtime for static programs: an image without dependencies, which is appended as it lies in
 //! memory.
+//!
+//! A static program is entered by its runtime. The bounds of the program's init array are constants
+//! in its code, and musl passes no arguments to constructors; `e_entry` comes first in every
+//! program, finds the environment and the auxiliary vector on the stack, and is known in a stripped
+//! file too. The runtime is built without a C library, relocates itself, and makes its own data
+//! writable, so that no segment is both writable and executable and one program header suffices:
+//! most static programs have no room for more. The runtime creates no thread, since a C library
+//! cannot change the user ids of a thread that it does not know; so there is no control socket.
 
 use super::error::Why;
 use super::program::ElfProgram;
@@ -16,17 +24,17 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a relocation.
 const RELA_LEN: u64 = size_of::<Relocation>() as u64;
-/// More than an image has: the runtime has 0.2 MB.
+/// An upper bound: the runtime has 0.2 MB.
 const LONGEST: u64 = 1 << 24;
 
-/// The runtime's image.  Addresses are its own, from 0 on.
+/// The runtime's image. Its addresses begin at 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuntimeImage {
-    /// The bytes of its memory, those that are zero at first too.
+    /// The bytes of the image's memory, including those that are zero at first.
     bytes: Vec<u8>,
-    /// What its address must be a multiple of.
+    /// Alignment of the image's address.
     align: u64,
-    /// Where its data begin, at a page.
+    /// Start of the data, at a page.
     data: u64,
     relocations: (u64, u64),
     config: u64,
@@ -34,16 +42,17 @@ pub(super) struct RuntimeImage {
     node: u64,
 }
 
-/// The image that `path` names, itself or the directory that has it.
+/// The image that `path` names: the file itself, or the one in that directory.
 pub(super) fn file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
 }
 
 impl RuntimeImage {
-    /// Reads the image for `machine` out of `bytes`, those of the file at `path`.
+    /// Reads the image for `machine` from `bytes`, the contents of the file at `path`.
     pub(super) fn read(path: &Path, bytes: &[u8], machine: Machine) -> Result<Self, Why> {
         let no = |why: String| Why::Shim { path: path.to_owned(), why };
-        let program = ElfProgram::read(bytes).map_err(|why| no(format!("no image: {why}")))?;
+        let program = ElfProgram::read(bytes)
+            .map_err(|why| no(format!("not an image of the runtime: {why}")))?;
         if program.machine() != machine {
             let (expected, found) = (shim::name(machine), shim::name(program.machine()));
             return Err(no(format!("expected a runtime for {expected}, found one for {found}")));
@@ -60,13 +69,17 @@ impl RuntimeImage {
         let image = Self { bytes, align, data, relocations, config, entry, node };
         match image.word(config) {
             Some(VERSION) if image.holds(config, Embedded::SIZE as u64) => {}
-            _ => return Err(no("it is of another version than this jlctl".to_owned())),
+            _ => return Err(no("its version differs from that of this jlctl".to_owned())),
         }
         let is_whole = image.holds(node, 64)
             && image.holds(entry, 1)
             && image.holds(relocations.0, relocations.1 * RELA_LEN)
             && node >= data;
-        if is_whole { Ok(image) } else { Err(no("parts of it lie outside of it".to_owned())) }
+        if is_whole {
+            Ok(image)
+        } else {
+            Err(no("its symbols or relocations lie outside of it".to_owned()))
+        }
     }
 
     fn holds(&self, address: u64, size: u64) -> bool {
@@ -77,8 +90,8 @@ impl RuntimeImage {
         u64_at(&self.bytes, usize::try_from(address).ok()?)
     }
 
-    /// Appends the image, as it has to be to go on to `program`, the entry of the program that
-    /// it is put into.
+    /// Appends the image, set up to continue at `program`, the entry of the program that the image
+    /// becomes part of.
     pub(super) fn place(&self, tail: &mut Tail, program: u64) -> PlacedRuntime {
         let at = tail.place_like(0, self.align, &self.bytes);
         let config = at.address + self.config;
@@ -104,16 +117,16 @@ impl RuntimeImage {
     }
 }
 
-/// Where parts of the image are in the program.
+/// Locations of the image's parts in the program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlacedRuntime {
-    /// Address of its entry.
+    /// Address of the image's entry.
     pub(super) entry: u64,
-    /// 64 bytes that are writable when it runs.
+    /// 64 bytes that are writable at run time.
     pub(super) node: At,
 }
 
-/// Where its relocations are, and how many: all that it needs is the load bias.
+/// Offset and number of the image's relocations; each needs the load bias alone.
 fn relocations(image: &ElfProgram<'_>) -> Result<(u64, u64), String> {
     let value = |tag| image.dynamic_value(tag);
     if let Some(tag) =
@@ -136,12 +149,12 @@ fn relocations(image: &ElfProgram<'_>) -> Result<(u64, u64), String> {
     };
     let mut kinds = all_records::<Relocation>(bytes).iter().map(|found| found.r_type(LE, false));
     match kinds.find(|kind| *kind != RelocationType(relative.0)) {
-        Some(kind) => Err(format!("expected relative relocations alone, found one of type {kind}")),
+        Some(kind) => Err(format!("expected relative relocations only, found one of type {kind}")),
         None => Ok((start, size / RELA_LEN)),
     }
 }
 
-/// Its memory, what that is aligned to, and where in it the data begin.
+/// The image's memory, its alignment, and the start of the data.
 fn memory(image: &ElfProgram<'_>) -> Result<(Vec<u8>, u64, u64), String> {
     let loads: Vec<&Segment> = image.loads().collect();
     let memory_end = |load: &&Segment| load.p_vaddr.get(LE).checked_add(load.p_memsz.get(LE));

@@ -5,90 +5,92 @@ use jlctl_analyzer::image::ImageError;
 use jlctl_analyzer::jump_table::LocateError;
 use std::path::{Path, PathBuf};
 
-/// What keeps a program from being linked, apart from its path.
+/// The reason, without the path of the program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
-    /// Not a file that a program is started from or a library loaded from.
+    /// The file is neither an executable nor a shared object.
     #[error(
         "expected a 64-bit little-endian ELF executable or shared object for aarch64 or x86_64, found {0}"
     )]
     NotAProgram(String),
-    /// A structure of the file is not where the file says, or not what it must be.
+    /// A structure of the file is not where its headers say, or is inconsistent.
     #[error("the {what} is damaged: {found}; link the file as its linker wrote it")]
     Damaged {
         /// The structure.
         what: &'static str,
-        /// What is wrong with it.
+        /// The damage.
         found: String,
     },
-    /// The runtime is in it or needed by it already.
+    /// The program contains the runtime or needs it already.
     #[error("already linked with the runtime: {0}; its tables are registered without `jlctl link`")]
     AlreadyLinked(String),
-    /// A signature or seal over the file would no longer hold.
-    #[error("{0}: a linked copy would not be what was signed or sealed; link before that is done")]
-    Signed(String),
-    /// The file goes on where the ELF file ends.
+    /// A signature or seal over the file would become invalid.
     #[error(
-        "{0} bytes follow the end of the ELF file, which a program finds from the end of its file; \
-         what `jlctl link` appends would hide them"
+        "{0}: a linked copy would differ from the signed file; link the program before signing it"
+    )]
+    Signed(String),
+    /// The file continues after the end of the ELF file.
+    #[error(
+        "{0} bytes follow the end of the ELF file, and programs look for such bytes at the end of the file; \
+         the segment that `jlctl link` appends would hide them"
     )]
     Appended(u64),
-    /// No dynamic linker loads it, and none can replace a function of it.
+    /// No dynamic linker loads the program, and no library can replace a function of it.
     #[error(
         "a static program: no dynamic linker would put the runtime's __clear_cache in the place of \
          its own; link the program dynamically, or with libjlshim.a when it is built"
     )]
     Static,
-    /// Entries of another layout than the kernel's.
+    /// The table's entries have another layout than the kernel's.
     #[error(
         "the entries of its table are absolute (24 bytes): the runtime reads those of the kernel's \
          layout alone (16 bytes, relative to themselves)"
     )]
     Layout,
-    /// The table has a defect that flips would run into.
-    #[error("the table has an error, and flips would fail: {0}; see `jlctl inspect`")]
+    /// The table has a defect that would make flips fail.
+    #[error("the table has an error that would make flips fail: {0}; see `jlctl inspect`")]
     Table(String),
-    /// Another runtime has the table.
+    /// Another runtime owns the table.
     #[error(
         "a program with the crate static-keys, which changes its table when the program starts and \
          flips its keys itself: two runtimes would write the same code; build the program with \
          jlctl-shim's macros instead"
     )]
     StaticKeys,
-    /// Nothing names the table.
+    /// No symbol and no section names the table.
     #[error(
-        "its table was found by its structure alone, which is too little to write code by: link the \
-         program before its section headers are stripped"
+        "the table was found by its structure alone, which is too weak evidence to write code by: link \
+         the program before its section headers are stripped"
     )]
     Unnamed,
-    /// A function in the program that no library can take the place of.
+    /// The program contains a function that no library can replace.
     #[error(
         "the program has a __clear_cache of its own, out of libgcc.a or compiler-rt, and calls that: \
          link it with -shared-libgcc, so that --sync-icache can put the runtime's in its place"
     )]
     OwnClearCache,
-    /// No room behind the program headers.
+    /// There is no room after the program headers.
     #[error(
-        "no room for {needed} more program headers: expected at least {needed_bytes:#x} bytes behind \
-         them that can be moved elsewhere, found {found}"
+        "no room for {needed} more program headers: expected at least {needed_bytes:#x} bytes after \
+         them that can be moved, found {found}"
     )]
     NoRoom {
-        /// How many are needed.
+        /// Number of program headers.
         needed: usize,
-        /// Bytes for them.
+        /// Bytes of these program headers.
         needed_bytes: u64,
-        /// What stands there.
+        /// The obstacle.
         found: String,
     },
-    /// There is nothing to take out.
-    #[error("not linked by `jlctl link`: there is no note of it to take out")]
+    /// The program has no note of `jlctl link`.
+    #[error("the program has no note of `jlctl link`: there is no link to take out")]
     NotLinked,
-    /// The library cannot be the runtime of the program.
-    #[error("{}: {why}; `runtime-shim/install PREFIX TARGET` builds it, `--shim` says where it is", path.display())]
+    /// The library is not a runtime for the program.
+    #[error("{}: {why}; `runtime-shim/install PREFIX TARGET` builds it, `--shim` names its directory", path.display())]
     Shim {
         /// The library.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         why: String,
     },
 }
@@ -96,28 +98,28 @@ pub enum Why {
 /// Why a program was not linked, or a link not taken out; nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The input is refused, or damaged.
+    /// The program is refused or damaged.
     #[error("{}: {why}", path.display())]
     Program {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         why: Why,
     },
-    /// The input cannot be read as an image.
+    /// The file cannot be read as an image.
     #[error("{}: {why}", path.display())]
     Image {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         why: ImageError,
     },
-    /// There is no table in it.
+    /// The program has no jump table.
     #[error("{}: {why}", path.display())]
     NoTable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         why: LocateError,
     },
     /// Reading or writing failed.
@@ -126,7 +128,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// What kind of failure this is.
+    /// The kind of this failure.
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {

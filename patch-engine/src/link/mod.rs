@@ -1,9 +1,14 @@
-//! Links finished programs with the runtime, and takes that out again.
+//! Links finished programs with the runtime, and takes links out again.
 //!
-//! What is linked is an executable or a shared object with a jump table in the kernel's layout
-//! and no runtime; or, for the runtime's `__clear_cache`, one that writes code.  What the dynamic
-//! linker loads needs `libjlshim.so.0` then; a static program has the runtime in itself.  Both
-//! have a note (`jlctl_shim::note`) by which the runtime finds the table, and the names of keys.
+//! A program that is linked is an executable or a shared object with a jump table in the kernel's
+//! layout and without a runtime, or, for the runtime's `__clear_cache`, a program that writes code.
+//! A dynamically linked program needs `libjlshim.so.0` after the link; a static program contains
+//! the runtime. Both have a note (`jlctl_shim::note`) by which the runtime finds the table and the
+//! names of keys.
+//!
+//! A link appends, and moves only what is in its way ([`room`], [`compose`]). A linked library is
+//! marked DF_1_NODELETE: a note registers its table, and no code of the library could unregister
+//! it.
 
 mod compose;
 mod dynamic;
@@ -34,51 +39,52 @@ use note::NamedKey;
 use program::ElfProgram;
 use std::path::{Path, PathBuf};
 
-/// How a program is linked.
+/// Options of a link.
 #[derive(Debug, Clone)]
 pub struct LinkOptions {
-    /// The library, or the directory that has it.
+    /// The library, or the directory that contains it.
     pub shim: PathBuf,
-    /// What the program has as the library's directory; that of `shim` if it is left out.
+    /// The directory in which the program looks for the library; the directory of `shim` by
+    /// default.
     pub runpath: Option<String>,
-    /// Whether the library's `__clear_cache` takes the place of all others.
+    /// Whether the library's `__clear_cache` replaces all others.
     pub sync_icache: bool,
     /// Whether to wait until the result is on the disk.
     pub durability: Durability,
 }
 
-/// What was linked.
+/// The result of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkReport {
-    /// The name of its machine.
+    /// Name of the program's machine.
     pub machine: &'static str,
-    /// Whether it is a shared object, which is never closed once it is linked.
+    /// Whether the program is a shared object, which is never unloaded once it is linked.
     pub is_library: bool,
-    /// Entries of its table.
+    /// Number of the table's entries.
     pub sites: usize,
-    /// Their keys.
+    /// Number of the table's keys.
     pub keys: usize,
-    /// How many of the keys have names.
+    /// Number of the keys that have names.
     pub names: usize,
-    /// The library that was found, or the image of the runtime that was put into the program.
+    /// The library, or the runtime's image that became part of the program.
     pub shim: PathBuf,
-    /// The directory that the program looks for it in; none where the runtime is in the program
-    /// itself, which no dynamic linker loads.
+    /// The directory in which the program looks for the library; `None` for a static program, which
+    /// contains the runtime.
     pub runpath: Option<String>,
-    /// Whether the dynamic section was moved, where it is not protected after relocation.
+    /// Whether the dynamic section was moved, to memory that is not protected after relocation.
     pub moved_dynamic: bool,
-    /// Length of the file before, in bytes.
+    /// Length of the old file, in bytes.
     pub old_length: u64,
-    /// Length of the new file.
+    /// Length of the new file, in bytes.
     pub new_length: u64,
-    /// How it was copied.
+    /// How the bytes were copied.
     pub copied: CopyMethod,
 }
 
 /// Writes `image`, linked with the runtime, to `out`.
 ///
 /// # Errors
-/// Why not; `out` is as it was then.
+/// If the program cannot be linked, or a file cannot be read or written; `out` is unchanged then.
 pub fn link(image: &Path, out: &Path, options: &LinkOptions) -> Result<LinkReport, LinkError> {
     let file = open(image)?;
     let of = |why| LinkError::of(image, why);
@@ -90,7 +96,7 @@ pub fn link(image: &Path, out: &Path, options: &LinkOptions) -> Result<LinkRepor
     Ok(LinkReport { copied, ..report })
 }
 
-/// What the link of `program` changes, and the report but for how it is copied.
+/// The changes that link `program`, and the report except for how the bytes were copied.
 fn compose_link(
     path: &Path,
     file: &ImageFile,
@@ -134,7 +140,7 @@ fn compose_link(
         moved_dynamic: linked.moved_dynamic,
         old_length,
         new_length: linked.tail.offset + linked.tail.bytes.len() as u64,
-        // The copy is under way.
+        // The copy has not ended yet.
         copied: CopyMethod::ReadWrite,
     };
     let mut writes = written(linked.edits);
@@ -142,7 +148,7 @@ fn compose_link(
     Ok((Rewrite { keep: old_length, writes }, report))
 }
 
-/// The table that the runtime is to work with; none where only its `__clear_cache` is wanted.
+/// The table that the runtime works with; `None` where only `__clear_cache` is wanted.
 fn table<'a>(
     path: &Path,
     image: &'a Image<'a>,
@@ -157,7 +163,7 @@ fn table<'a>(
         return Err(of(Why::OwnClearCache));
     }
     let table = match JumpTable::read(image) {
-        // What has no sites may write code all the same.
+        // A program without sites may write code nevertheless.
         Err(LocateError::NoTable { .. } | LocateError::NoChain { .. }) if options.sync_icache => {
             None
         }
@@ -172,24 +178,26 @@ fn written(edits: Vec<undo::FileEdit>) -> Vec<(u64, Vec<u8>)> {
     edits.into_iter().map(|edit| (edit.offset, edit.bytes)).collect()
 }
 
-/// What was taken out.
+/// The result of taking out a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoveReport {
-    /// Whether the file is what it was before the link, but for keys flipped in it since; if
-    /// not, it was changed in other ways, and is what it was made into without the runtime.
+    /// Whether the file is the one before the link, except for keys that were flipped in it since.
+    /// Otherwise the file was changed in other ways after the link, and the result is that file
+    /// without the runtime.
     pub is_exact: bool,
-    /// Length of the file before, in bytes.
+    /// Length of the old file, in bytes.
     pub old_length: u64,
-    /// Length of the new file.
+    /// Length of the new file, in bytes.
     pub new_length: u64,
-    /// How it was copied.
+    /// How the bytes were copied.
     pub copied: CopyMethod,
 }
 
 /// Writes `image`, a linked program, without the runtime to `out`.
 ///
 /// # Errors
-/// Why not; `out` is as it was then.
+/// If the program is not linked or is damaged, or a file cannot be read or written; `out` is
+/// unchanged then.
 pub fn remove(image: &Path, out: &Path, durability: Durability) -> Result<RemoveReport, LinkError> {
     let file = open(image)?;
     let of = |why| LinkError::of(image, why);
@@ -228,7 +236,7 @@ fn sound(table: &JumpTable<'_>) -> Result<(), Why> {
     }
 }
 
-/// Checks the library, and gives the directory that the program is to look for it in.
+/// Checks the library, and returns the directory in which the program looks for it.
 fn check_shim(
     shim: &Path,
     program: &ElfProgram<'_>,
@@ -243,10 +251,12 @@ fn check_shim(
     }
     let whole = shim.canonicalize().map_err(|error| of(error.to_string()))?;
     let directory = whole.parent().and_then(Path::to_str);
-    directory.map(str::to_owned).ok_or_else(|| of("its directory's name is no UTF-8".to_owned()))
+    directory
+        .map(str::to_owned)
+        .ok_or_else(|| of("the name of its directory is not UTF-8".to_owned()))
 }
 
-/// The runtime that is put into a static program, and the file that has it.
+/// The runtime for a static program, and the file that contains it.
 fn embedded_runtime(
     program: &ElfProgram<'_>,
     options: &LinkOptions,
@@ -254,7 +264,7 @@ fn embedded_runtime(
     let path = embedded::file(&options.shim);
     let of = |why: String| LinkError::of(&path, Why::Shim { path: path.clone(), why });
     if options.runpath.is_some() {
-        return Err(of("a static program looks for no library: leave --runpath out".to_owned()));
+        return Err(of("a static program loads no library: omit --runpath".to_owned()));
     }
     let found = ImageFile::open(&path, Limits::default()).map_err(|error| of(error.to_string()))?;
     let image = embedded::RuntimeImage::read(&path, found.file_bytes(), program.machine())
@@ -262,7 +272,7 @@ fn embedded_runtime(
     Ok((path, image))
 }
 
-/// The keys that symbols name, by address.
+/// The keys that have symbols, by address.
 fn names(image: &Image<'_>, table: &JumpTable<'_>) -> Vec<NamedKey> {
     let names = KeyNames::new(image, table.keys(), &[]);
     let named = table.keys().iter().zip(names.all());

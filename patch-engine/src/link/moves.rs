@@ -1,4 +1,4 @@
-//! Sections that lie elsewhere in a linked program, and the symbols in them.
+//! Sections that move in a linked program, and the symbols in them.
 
 use super::error::{Why, damaged};
 use super::program::{ElfProgram, is_allocated};
@@ -9,12 +9,12 @@ use super::undo::FileEdit;
 use object::elf::{DT_STRTAB, SHT_DYNAMIC, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB};
 use std::mem::offset_of;
 
-/// The new place of each section that has one, by its index.
+/// The new location of each section that moves, by index.
 #[derive(Debug)]
 pub(super) struct Moves(Vec<Option<At>>);
 
 impl Moves {
-    /// Which sections lie where now.
+    /// Collects the sections that move.
     pub(super) fn of(
         program: &ElfProgram<'_>,
         span: &Span,
@@ -46,7 +46,7 @@ impl Moves {
         moves
     }
 
-    /// Notes that the section at an index lies at `at` now.
+    /// Records that the section at an index moves to `at`.
     fn set(&mut self, index: usize, at: At) {
         if let Some(place) = self.0.get_mut(index) {
             *place = Some(at);
@@ -57,7 +57,7 @@ impl Moves {
         self.0.get(index).copied().flatten()
     }
 
-    /// The symbols whose sections moved, with their new values.
+    /// The symbols in sections that move, with their new values.
     pub(super) fn symbols(&self, program: &ElfProgram<'_>) -> Result<Vec<FileEdit>, Why> {
         let mut edits = Vec::new();
         let is_table =

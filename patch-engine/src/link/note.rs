@@ -1,4 +1,4 @@
-//! The note of a linked program, and the names of its keys beside it.
+//! The note of a linked program, and the names of its keys.
 
 use super::tail::{At, Tail};
 use jlctl_analyzer::addr::{AddrRange, Svma};
@@ -7,14 +7,14 @@ use jlctl_shim::note::{
 };
 use std::mem::offset_of;
 
-/// A key and what it is called.
+/// A key and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NamedKey {
     pub(super) key: Svma,
     pub(super) name: String,
 }
 
-/// Where the names were put.
+/// The locations of the names.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NameTable {
     table: At,
@@ -44,12 +44,12 @@ pub(super) fn place_names(tail: &mut Tail, names: &[NamedKey]) -> NameTable {
     NameTable { table, text }
 }
 
-/// Room for the note; [`fill`] fills it.
+/// Appends space for the note; [`fill`] fills it in.
 pub(super) fn place(tail: &mut Tail) -> At {
     tail.place(4, &[0; DESCRIPTOR + Linked::SIZE])
 }
 
-/// What the note says.
+/// The contents of the note.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoteContents {
     pub(super) sync_icache: bool,
@@ -59,7 +59,7 @@ pub(super) struct NoteContents {
     pub(super) undo: At,
 }
 
-/// Fills the note at `at`.
+/// Fills in the note at `at`.
 pub(super) fn fill(tail: &mut Tail, at: At, contents: &NoteContents) {
     let mut head = Vec::new();
     for word in [OWNER_LEN, u32::try_from(Linked::SIZE).unwrap_or(0), TYPE_LINKED] {
@@ -93,18 +93,18 @@ pub(super) fn fill(tail: &mut Tail, at: At, contents: &NoteContents) {
     }
 }
 
-/// A note of ours in a file.
+/// A note of the runtime in a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FoundNote {
-    /// Its type.
+    /// Type of the note.
     pub(super) kind: u32,
-    /// File offset of its descriptor.
+    /// File offset of the note's descriptor.
     pub(super) descriptor: u64,
-    /// Address of its descriptor.
+    /// Address of the note's descriptor.
     pub(super) address: u64,
 }
 
-/// The note of ours in the notes `bytes` of a segment at `offset` and `address`.
+/// Finds the runtime's note in `bytes`, the notes of a segment at `offset` and `address`.
 pub(super) fn find_in(
     bytes: &[u8],
     align: u64,

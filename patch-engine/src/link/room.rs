@@ -1,9 +1,10 @@
-//! Room for more program headers: what stands behind their table is moved elsewhere.
+//! Room for more program headers: the bytes after the table of program headers are moved.
 //!
-//! The table itself stays where it is.  Kernels before Linux 5.18 tell a program where its
-//! headers are by the file's offset alone (`fs/binfmt_elf.c`, AT_PHDR), and GNU strip writes the
-//! table at the begin of the file, wherever it was.  What linkers put behind it is found
-//! through program headers and the dynamic section alone, so that it can lie anywhere.
+//! The table itself stays where it is. Kernels before Linux 5.18 tell a program the address of its
+//! headers by their file offset alone (`fs/binfmt_elf.c`, AT_PHDR), and GNU strip writes the table
+//! at the beginning of the file, wherever it was. The parts that linkers place after the table (the
+//! interpreter's name, notes, hash tables) are found through program headers and the dynamic
+//! section alone, so that they can be moved.
 
 use super::error::Why;
 use super::program::{ElfProgram, is_allocated, section_file_end, segment_file_end};
@@ -13,14 +14,14 @@ use object::elf::{
     SHT_GNU_VERSYM, SHT_HASH, SHT_NOTE, SHT_STRTAB,
 };
 
-/// A range of the file that is moved, and what stands where it was.
+/// A range of the file that is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
-    /// File offset of its first byte: the end of the program headers.
+    /// File offset of the first byte: the end of the program headers.
     pub(super) start: u64,
-    /// Behind its last.
+    /// File offset after the last byte.
     pub(super) end: u64,
-    /// What is added to an offset to give the address.
+    /// The difference of address and file offset.
     pub(super) bias: u64,
 }
 
@@ -38,7 +39,7 @@ impl Span {
     }
 }
 
-/// What has to be moved to have `more` program headers behind those that are there.
+/// The range that has to be moved to have `more` program headers after the present ones.
 pub(super) fn make(program: &ElfProgram<'_>, more: usize) -> Result<Span, Why> {
     let needed_bytes = (more * size_of::<Segment>()) as u64;
     let no_room = |found: String| Why::NoRoom { needed: more, needed_bytes, found };
@@ -49,13 +50,13 @@ pub(super) fn make(program: &ElfProgram<'_>, more: usize) -> Result<Span, Why> {
         segment.p_offset.get(LE) == 0 && segment_file_end(segment).is_some_and(|end| whole <= end)
     };
     let Some(first) = first.filter(holds) else {
-        return Err(no_room("that the first segment does not hold them".to_owned()));
+        return Err(no_room("a first segment that does not contain them".to_owned()));
     };
     if program.sections.is_empty() {
-        return Err(no_room("no section headers that say what it is".to_owned()));
+        return Err(no_room("no section headers that describe those bytes".to_owned()));
     }
     let mut end = whole;
-    // Each turn takes in something more, of what there is only so much.
+    // Each iteration takes in another section or segment, of which there are finitely many.
     loop {
         let next = grown(program, start, end).map_err(no_room)?;
         if next == end {
@@ -89,7 +90,7 @@ fn grown(program: &ElfProgram<'_>, start: u64, end: u64) -> Result<u64, String> 
     Ok(grown)
 }
 
-/// Whether nothing but program headers and the dynamic section leads to a section.
+/// Whether a section is found through program headers and the dynamic section alone.
 fn can_move(program: &ElfProgram<'_>, section: &Section) -> bool {
     match section.sh_type.get(LE) {
         SHT_NOTE => true,

@@ -1,4 +1,4 @@
-//! The runtime's library: whether a file is one, of the program's machine.
+//! The runtime's library: whether a file is one, for the program's machine.
 
 use super::error::Why;
 use super::program::ElfProgram;
@@ -6,22 +6,22 @@ use super::record::{LE, Section, Symbol, all_records};
 use object::elf::{DT_SONAME, DT_SYMTAB, EM_X86_64, Machine, SHN_UNDEF, SHT_DYNSYM};
 use std::path::{Path, PathBuf};
 
-/// The name that programs load the library by: its DT_SONAME.
+/// The DT_SONAME of the library, by which programs load it.
 pub const SONAME: &str = "libjlshim.so.0";
-/// A function that libraries have from the version on that reads notes.
+/// A function of the first version that reads notes, and of all later ones.
 const READS_NOTES: &[u8] = b"jlshim_find_linked";
 
-/// The library that `path` names, itself or the directory that has it.
+/// The library that `path` names: the file itself, or the one in that directory.
 #[must_use]
 pub fn library(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(SONAME) } else { path.to_owned() }
 }
 
-/// Whether `bytes`, those of the file at `path`, can be the runtime of a program for
+/// Checks that `bytes`, the contents of the file at `path`, are a runtime for programs of
 /// `machine`.
 pub(super) fn check(path: &Path, bytes: &[u8], machine: Machine) -> Result<(), Why> {
     let no = |why: String| Why::Shim { path: path.to_owned(), why };
-    let library = ElfProgram::read(bytes).map_err(|why| no(format!("no library: {why}")))?;
+    let library = ElfProgram::read(bytes).map_err(|why| no(format!("not a library: {why}")))?;
     if library.machine() != machine {
         let (expected, found) = (name(machine), name(library.machine()));
         return Err(no(format!("expected a library for {expected}, found one for {found}")));
@@ -33,8 +33,8 @@ pub(super) fn check(path: &Path, bytes: &[u8], machine: Machine) -> Result<(), W
     }
     if !defines(&library, READS_NOTES) {
         return Err(no(
-            "expected the function jlshim_find_linked, found none: it is older than `jlctl link`, or \
-             its symbols are damaged"
+            "expected the function jlshim_find_linked, found none: the library is older than `jlctl \
+             link`, or its symbols are damaged"
                 .to_owned(),
         ));
     }
@@ -60,7 +60,7 @@ pub(super) fn symbol<'a>(library: &ElfProgram<'a>, wanted: &[u8]) -> Option<&'a 
     })
 }
 
-/// The name of a machine that is linked for.
+/// The name of a machine that programs are linked for.
 pub(super) fn name(machine: Machine) -> &'static str {
     if machine == EM_X86_64 { "x86_64" } else { "aarch64" }
 }

@@ -1,16 +1,17 @@
-//! What is appended to a file: first the bytes of a new segment, then what is not loaded.
+//! The bytes that are appended to a file: first those of a new segment, then those that are not
+//! loaded.
 
-/// Bytes behind the end of a file, and the addresses that those of the segment get.
+/// Bytes after the end of a file, and the addresses of those that are loaded.
 #[derive(Debug)]
 pub(super) struct Tail {
     /// File offset of the first byte.
     pub(super) offset: u64,
-    /// Its address.
+    /// Address of the first byte.
     pub(super) address: u64,
     pub(super) bytes: Vec<u8>,
 }
 
-/// A place in the tail.
+/// A location in the tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct At {
     pub(super) offset: u64,
@@ -19,16 +20,16 @@ pub(super) struct At {
 }
 
 impl Tail {
-    /// A tail behind `len` bytes, loaded behind the address `end` in pages of `page` bytes.
+    /// A tail after `len` bytes of a file, loaded after the address `end` in pages of `page` bytes.
     ///
-    /// Offset and address are the same within a page, so that the file has no hole.
+    /// Offset and address agree within a page, so that the file has no hole.
     pub(super) fn behind(len: u64, end: u64, page: u64) -> Option<Self> {
         let offset = len.checked_next_multiple_of(16)?;
         let address = end.checked_next_multiple_of(page)?.checked_add(offset % page)?;
         Some(Self { offset, address, bytes: Vec::new() })
     }
 
-    /// Appends `bytes` where the address is `like` modulo `align`.
+    /// Appends `bytes` at an address that equals `like` modulo `align`.
     pub(super) fn place_like(&mut self, like: u64, align: u64, bytes: &[u8]) -> At {
         while !self.here().address.wrapping_sub(like).is_multiple_of(align) {
             self.bytes.push(0);
@@ -38,7 +39,7 @@ impl Tail {
         At { size: bytes.len() as u64, ..here }
     }
 
-    /// Appends `bytes` where the address is a multiple of `align`.
+    /// Appends `bytes` at an address that is a multiple of `align`.
     pub(super) fn place(&mut self, align: u64, bytes: &[u8]) -> At {
         self.place_like(0, align, bytes)
     }
@@ -52,7 +53,7 @@ impl Tail {
         }
     }
 
-    /// Where the next byte goes.
+    /// The location of the next byte.
     pub(super) fn here(&self) -> At {
         let len = self.bytes.len() as u64;
         At { offset: self.offset + len, address: self.address + len, size: 0 }

@@ -1,4 +1,4 @@
-//! What takes a link back: the bytes that were changed, and the length that the file had.
+//! The record that takes a link back: the bytes that were replaced, and the old length of the file.
 
 use crate::digest::xxh3;
 
@@ -10,23 +10,23 @@ pub(super) struct FileEdit {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What a link wrote down of the file before it.
+/// The record of the file before a link.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Undo {
-    /// Length of the file before, in bytes.
+    /// Length of the file before the link, in bytes.
     pub(super) length: u64,
-    /// Length afterwards.
+    /// Length of the file after the link, in bytes.
     pub(super) linked_length: u64,
-    /// XXH3 over everything that the link wrote, but for these 16 bytes.
+    /// XXH3 over everything that the link wrote, except for these 16 bytes.
     pub(super) sum: [u8; 16],
     /// The old bytes, by offset.
     pub(super) old: Vec<FileEdit>,
 }
 
-/// Where the encoded form has the length afterwards, and the sum.
+/// Offsets of the new length and of the checksum in the encoded record.
 pub(super) const LINKED_LENGTH: usize = 8;
 pub(super) const SUM: usize = 16;
-/// Bytes before the edits.
+/// Bytes before the old bytes.
 const HEAD: usize = 40;
 
 impl Undo {
@@ -44,7 +44,7 @@ impl Undo {
         out
     }
 
-    /// Reads what [`Self::encode`] wrote; `None` for anything else.
+    /// Decodes the output of [`Self::encode`]; `None` for anything else.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (length, linked_length) = (u64_at(bytes, 0)?, u64_at(bytes, LINKED_LENGTH)?);
         let sum = *bytes.get(SUM..)?.first_chunk()?;
@@ -71,8 +71,8 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// The sum over what a link wrote: the new bytes of its edits, and the tail, in which the sum
-/// itself, `at`, counts as zero.
+/// The checksum over everything that a link wrote: the new bytes of its edits, and the tail, in
+/// which the checksum itself, at offset `at`, counts as zero.
 pub(super) fn sum<'a>(edits: impl Iterator<Item = &'a [u8]>, tail: &[u8], at: usize) -> [u8; 16] {
     let mut all: Vec<u8> = edits.flatten().copied().collect();
     let start = all.len() + at;
@@ -96,12 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_wrote() {
+    fn decoding_reverses_encoding() {
         assert_eq!(Undo::decode(&undo().encode()), Some(undo()));
     }
 
     #[test]
-    fn whatever_is_damaged_is_refused() {
+    fn damaged_records_are_refused() {
         let whole = undo().encode();
         for len in 0..whole.len() {
             assert_eq!(Undo::decode(&whole[..len]), None, "{len}");

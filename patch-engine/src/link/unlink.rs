@@ -1,5 +1,5 @@
-//! Takes a link out: the file as it was, or where it has changed since, a program that does
-//! without the runtime.
+//! Takes a link out: restores the old file, or, where the file was changed after the link, removes
+//! the runtime from it.
 
 use super::error::{Why, damaged};
 use super::note::{FoundNote, find_in};
@@ -12,17 +12,17 @@ use object::elf::{DT_NEEDED, PT_DYNAMIC, PT_NOTE};
 use object::pod::bytes_of;
 use std::mem::offset_of;
 
-/// What is written to take a link out.
+/// The changes that take a link out.
 #[derive(Debug)]
 pub(super) struct Removal {
     pub(super) edits: Vec<FileEdit>,
-    /// Length of the file afterwards.
+    /// Length of the file without the link, in bytes.
     pub(super) length: u64,
-    /// Whether what the link wrote was all there still, so that all of it is taken back.
+    /// Whether everything that the link wrote is unchanged, so that the old file is restored.
     pub(super) is_exact: bool,
 }
 
-/// The note of ours in a file.
+/// The runtime's note in a file.
 pub(super) fn note(program: &ElfProgram<'_>) -> Option<FoundNote> {
     let is_note = |segment: &&Segment| segment.p_type.get(LE) == PT_NOTE;
     program.segments.iter().filter(is_note).find_map(|segment| {
@@ -32,7 +32,7 @@ pub(super) fn note(program: &ElfProgram<'_>) -> Option<FoundNote> {
     })
 }
 
-/// What takes the link out of `program`.
+/// The changes that take the link out of `program`.
 pub(super) fn compose(program: &ElfProgram<'_>) -> Result<Removal, Why> {
     let note = note(program).filter(|note| note.kind == TYPE_LINKED).ok_or(Why::NotLinked)?;
     match exact(program, note) {
@@ -41,7 +41,7 @@ pub(super) fn compose(program: &ElfProgram<'_>) -> Result<Removal, Why> {
     }
 }
 
-/// What takes the link back, and its offset in the file.
+/// The record that takes the link back, and its file offset.
 fn undo_of(program: &ElfProgram<'_>, note: FoundNote) -> Option<(Undo, u64)> {
     let field =
         |field: usize| u64_at(program.bytes, usize::try_from(note.descriptor).ok()? + field);
@@ -52,7 +52,7 @@ fn undo_of(program: &ElfProgram<'_>, note: FoundNote) -> Option<(Undo, u64)> {
     Some((Undo::decode(bytes)?, offset))
 }
 
-/// The old bytes, if everything that was written is there still.
+/// The old bytes, if everything that the link wrote is unchanged.
 fn exact(program: &ElfProgram<'_>, note: FoundNote) -> Option<Removal> {
     let (undo, offset) = undo_of(program, note)?;
     if undo.linked_length != program.bytes.len() as u64 {
@@ -70,7 +70,7 @@ fn exact(program: &ElfProgram<'_>, note: FoundNote) -> Option<Removal> {
     Some(Removal { edits: undo.old, length: undo.length, is_exact: true })
 }
 
-/// The program as it is, but without need of the runtime, and with a note that names nothing.
+/// Keeps the program as it is, but removes its dependency on the runtime and invalidates the note.
 fn without_runtime(program: &ElfProgram<'_>, note: FoundNote) -> Result<Removal, Why> {
     let kind = note.descriptor - (DESCRIPTOR - HEAD_LEN + 4) as u64;
     let kind = FileEdit { offset: kind, bytes: TYPE_REMOVED.to_le_bytes().to_vec() };
@@ -79,14 +79,17 @@ fn without_runtime(program: &ElfProgram<'_>, note: FoundNote) -> Result<Removal,
         Ok(Removal { edits: vec![edit, kind], length, is_exact: false })
     };
     if program.is_static() {
-        let undo = undo_of(program, note).ok_or_else(|| damaged("note of the link", "no undo"))?.0;
+        let undo = undo_of(program, note)
+            .ok_or_else(|| damaged("note of the link", "it has no record of the old bytes"))?
+            .0;
         let header = undo.old.iter().find(|edit| edit.offset == 0);
         let header = header.and_then(|header| record::<FileHeader>(&header.bytes, 0));
-        let header = header.ok_or_else(|| damaged("note of the link", "no old header"))?;
+        let header = header.ok_or_else(|| damaged("note of the link", "it has no old header"))?;
         let offset = offset_of!(FileHeader, e_entry) as u64;
         return removal(FileEdit { offset, bytes: bytes_of(&header.e_entry).to_vec() });
     }
-    let dynamic = program.segment(PT_DYNAMIC).ok_or_else(|| damaged("dynamic section", "none"))?;
+    let dynamic =
+        program.segment(PT_DYNAMIC).ok_or_else(|| damaged("dynamic section", "there is none"))?;
     let mut entries = Vec::new();
     for (tag, value) in &program.dynamic {
         if *tag != DT_NEEDED || program.string(*value)? != SONAME.as_bytes() {

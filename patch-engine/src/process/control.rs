@@ -16,14 +16,15 @@ use std::time::Duration;
 
 /// The first word of a server that speaks the protocol.
 const PROTOCOL: &str = "jlshim.control/1";
-/// The variable that a program is started with, and what stands for its id in it.
+/// The environment variable with the path of the socket, and the placeholder for the process id in
+/// it.
 const VARIABLE: &[u8] = b"JLSHIM_CONTROL=";
 const PID: &str = "%p";
-/// How long one reply may take: a server lets each client before this one have ten seconds.
+/// The time limit of one reply: a server gives each client ahead of this one ten seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes of a reply: a million keys with their names.
+/// Most bytes of a reply: a million keys with their names.
 const LONGEST: u64 = 1 << 28;
-/// Bytes of an environment that are read.
+/// Most bytes of an environment that are read.
 const ENVIRONMENT: u64 = 1 << 22;
 
 /// A connection to a process that flips its own keys.
@@ -42,48 +43,49 @@ struct Object {
     build_id: Vec<u8>,
 }
 
-/// A key as the process has it.
+/// A key of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlKey {
-    /// Its address at run time.
+    /// Address of the key at run time.
     pub address: u64,
-    /// How often it is enabled.
+    /// The key's count.
     pub count: i32,
-    /// How many sites it has.
+    /// Number of the key's sites.
     pub sites: usize,
 }
 
-/// What a key is to be.
+/// A change of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlOp {
-    /// Its address at run time.
+    /// Address of the key at run time.
     pub address: u64,
-    /// Whether it is to be on.
+    /// Whether the key is switched on.
     pub is_on: bool,
-    /// The count that it must have before.
+    /// The count that the key must have before.
     pub expected: Option<i32>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlDone {
-    /// For each key its address, its count before, and its count now.
+    /// For each key its address, its old count and its new count.
     pub keys: Vec<(u64, i32, i32)>,
-    /// How many sites were patched.
+    /// Number of sites that were patched.
     pub sites: usize,
-    /// How strong the synchronisation of the other threads was, `strict` or `best-effort`, and
-    /// what it was; none where nothing was patched.
+    /// The level of the synchronisation of the other threads, `strict` or `best-effort`, and its
+    /// method; `None` where no site was patched.
     pub sync: Option<(String, String)>,
 }
 
-/// The control socket that process `pid` was started with, by its environment, if it was.
+/// The control socket that process `pid` was started with, by its environment.
 ///
-/// The path leads through the process's own root, so that a container's is found from outside.
+/// The path leads through the root directory of the process, so that the socket of a container is
+/// found from outside.
 #[must_use]
 pub fn control_socket(pid: i32) -> Option<PathBuf> {
     let mut environment = Vec::new();
     let file = fs::File::open(format!("/proc/{pid}/environ")).ok()?;
-    // A process that ended meanwhile has none.
+    // A process that has ended has no environment.
     file.take(ENVIRONMENT).read_to_end(&mut environment).ok()?;
     let mut variables = environment.split(|byte| *byte == 0);
     let value = variables.find_map(|variable| variable.strip_prefix(VARIABLE))?;
@@ -91,17 +93,16 @@ pub fn control_socket(pid: i32) -> Option<PathBuf> {
     let name = name.replace(PID, &own_pid(pid).to_string());
     let (from, rest) = match name.strip_prefix('/') {
         Some(rest) => ("root", rest),
-        // As it was at the start, unless it has changed its directory since.
+        // The working directory at the start, unless the process has changed it since.
         None => ("cwd", name.as_str()),
     };
     let seen = PathBuf::from(format!("/proc/{pid}/{from}/{rest}"));
-    // A socket's path is short, and what leads there may be too long.
+    // The path of a socket has at most 107 bytes, and the longer path may exceed them.
     let is_long = seen.as_os_str().as_bytes().len() > 107;
     Some(if is_long && from == "root" { PathBuf::from(name) } else { seen })
 }
 
-/// The id that a process has for itself: the innermost of its namespaces (`NSpid`,
-/// proc_pid_status(5)).
+/// The id of a process in its own, innermost, PID namespace (`NSpid`, proc_pid_status(5)).
 fn own_pid(pid: i32) -> i32 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
@@ -112,7 +113,7 @@ impl Control {
     /// Connects to the socket at `path`, which process `pid` must serve.
     ///
     /// # Errors
-    /// If nobody listens there, another process does, or it speaks something else.
+    /// If no process listens, another process does, or the server speaks another protocol.
     pub fn connect(pid: i32, path: &Path) -> Result<Self, ProcessError> {
         let failed = |why: String| ProcessError::Control { pid, path: path.to_owned(), why };
         let connect = || -> io::Result<(UnixStream, i32)> {
@@ -124,7 +125,7 @@ impl Control {
         };
         let (stream, server) = connect().map_err(|error| failed(error.to_string()))?;
         if server != pid {
-            return Err(failed(format!("process {server} serves it, and not {pid}")));
+            return Err(failed(format!("it is served by process {server}, not by {pid}")));
         }
         let (path, objects) = (path.to_owned(), Vec::new());
         let mut control = Self { pid, path, stream: BufReader::new(stream), objects };
@@ -137,20 +138,21 @@ impl Control {
         Ok(control)
     }
 
-    /// The process.
+    /// The process id.
     #[must_use]
     pub const fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// The socket.
+    /// Path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where an image is in the process, by its build id; one without by being the mapped file
-    /// itself, `own`. None where it is not there with a table.
+    /// The bias of an image in the process, by its build id; an image without a build id is
+    /// recognised as the mapped file itself, `own`. `None` where the process has no table of the
+    /// image.
     #[must_use]
     pub fn locate(&self, image: &Image<'_>, own: Option<&Mapping>) -> Option<Bias> {
         let Some(id) = image.build_id() else {
@@ -162,20 +164,20 @@ impl Control {
         Some(Bias::of_bytes(object.bias))
     }
 
-    /// All keys.
+    /// Lists all keys.
     ///
     /// # Errors
-    /// If the process cannot be asked, or refuses.
+    /// If the process does not answer, or refuses.
     pub fn list(&mut self) -> Result<Vec<ControlKey>, ProcessError> {
         let lines = self.ask("list")?;
         let keys = lines.iter().filter_map(|line| line.strip_prefix("key "));
         keys.map(|line| parse_key(line).ok_or_else(|| self.failed(unexpected(line)))).collect()
     }
 
-    /// Has the process apply a batch, all of it or nothing.
+    /// Has the process apply a batch: all changes or none.
     ///
     /// # Errors
-    /// If the process cannot be asked, or refuses.
+    /// If the process does not answer, or refuses.
     pub fn apply(&mut self, ops: &[ControlOp]) -> Result<ControlDone, ProcessError> {
         let mut request = String::new();
         for op in ops {
@@ -199,24 +201,28 @@ impl Control {
         done().ok_or_else(|| self.failed(unexpected(last)))
     }
 
-    /// The lines of the answer to `request`, of which the last begins with `ok`.
+    /// The lines of the reply to `request`; the last begins with `ok`.
     fn ask(&mut self, request: &str) -> Result<Vec<String>, ProcessError> {
         self.exchange(request).map_err(|error| self.failed(error.to_string()))?.map_err(|why| {
-            // The number is for programs, the text for people.
+            // Programs read the code, people the text.
             let text = why.split_once(' ').map_or(why.as_str(), |(_, text)| text).to_owned();
             ProcessError::Refused { pid: self.pid, why: text }
         })
     }
 
     fn exchange(&mut self, request: &str) -> io::Result<Result<Vec<String>, String>> {
-        // Who is refused is told so and hung up on, perhaps before all of this is sent.
+        // A server that refuses a client says so and hangs up, perhaps before it has read the
+        // request.
         let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
         let (mut lines, mut reply) = (Vec::new(), (&mut self.stream).take(LONGEST));
         loop {
             let mut line = String::new();
             if reply.read_line(&mut line)? == 0 {
                 sent?;
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has hung up"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the server closed the connection",
+                ));
             }
             let line = line.trim_end().to_owned();
             if let Some(why) = line.strip_prefix("error ") {
@@ -240,7 +246,7 @@ impl Object {
         let mut words = line.strip_prefix("object ")?.split(' ');
         let bias = hex(words.next()?)?;
         let id = words.next()?.as_bytes().chunks(2);
-        // One without a build id is `-`, which is no number.
+        // An object without a build id has `-`, which is no number.
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         Some(Self { bias, build_id: id.map(byte).collect::<Option<_>>().unwrap_or_default() })
     }
@@ -285,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_the_variable_has_none() {
+    fn a_process_without_the_variable_has_no_socket() {
         let pid = std::process::id().cast_signed();
         assert_eq!(own_pid(pid), pid);
         assert_eq!(control_socket(pid), None);

@@ -1,15 +1,16 @@
-//! Lets a stopped thread go on with any signal: real-time signals have no name in crates that
-//! wrap ptrace(2), and the C library sends two of them itself (nptl(7)).
+//! Detaches from a stopped thread with any signal: crates that wrap ptrace(2) have no names for
+//! real-time signals, two of which the C library sends itself (nptl(7)).
 
 #![allow(unsafe_code, reason = "ptrace with a signal by number")]
 
 use nix::unistd::Pid;
 
-/// Detaches from `thread`, which is stopped by this thread's ptrace; it gets `signal`, or none
-/// for 0.  Fails only if it was killed meanwhile, which is of no consequence.
+/// Detaches from `thread`, which is stopped by this thread's ptrace, and delivers `signal` to it,
+/// or no signal for 0. The call fails only if the thread was killed in the meantime, which has no
+/// consequence.
 pub(super) fn detach(thread: Pid, signal: i32) {
-    // SAFETY: PTRACE_DETACH takes its address and its data by value and writes no memory of
-    // this process, whatever they are.
+    // SAFETY: PTRACE_DETACH takes its address and its data by value and writes no memory of this
+    // process, whatever their values are.
     unsafe {
         libc::ptrace(
             libc::PTRACE_DETACH,

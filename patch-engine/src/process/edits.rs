@@ -1,10 +1,9 @@
-//! Edits of a process's memory while all its threads are stopped: all of them or none.
+//! Edits of a process's memory while all its threads are stopped: all edits or none.
 //!
-//! Code is written first, the words of keys last.  Should this process be killed in between,
-//! the threads run on with some sites of the new state, each of which is whole, and the old
-//! word: nothing tells the program that the key was flipped, `jlctl audit` lists the sites, and
-//! the same command again completes the flip.  That cannot be had better: nobody is left to
-//! take anything back.
+//! Code is written first, and the words of keys last. If this process is killed in between, the
+//! threads go on with the old words and with some sites in the new state, each of which is a whole
+//! instruction: the program does not see a flip, `jlctl audit` lists the sites, and the same
+//! command completes the flip. No process is left to take the writes back.
 
 use super::error::{MemoryDifference, ProcessError};
 use super::memory::Memory;
@@ -12,28 +11,28 @@ use super::stop::Stopped;
 use std::io;
 use std::time::Duration;
 
-/// Bytes that take the place of others.
+/// Bytes of memory and those that replace them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryEdit {
-    /// Where, at run time.
+    /// Address of the first byte, at run time.
     pub address: u64,
-    /// What must be there.
+    /// The bytes that must be in memory.
     pub old: Vec<u8>,
-    /// What takes its place, as many bytes.
+    /// The bytes that replace them, as many as `old`.
     pub new: Vec<u8>,
 }
 
 /// Edits in the order in which they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryEdits {
-    /// Instructions.
+    /// Edits of instructions.
     pub code: Vec<MemoryEdit>,
-    /// Words of keys.
+    /// Edits of the words of keys.
     pub words: Vec<MemoryEdit>,
 }
 
 impl MemoryEdits {
-    /// Whether nothing is to be written.
+    /// Whether there are no edits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.code.is_empty() && self.words.is_empty()
@@ -44,21 +43,21 @@ impl MemoryEdits {
     }
 }
 
-/// What a write to a process took.
+/// The pause that a write caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
-    /// How many threads were stopped.
+    /// Number of threads that were stopped.
     pub threads: usize,
-    /// From the first that was asked to stop until the last went on.
+    /// Time from the first request to stop until the last thread went on.
     pub time: Duration,
 }
 
-/// Stops the process, verifies every old byte, writes `edits`, and lets the process go on.
-/// `is_cancelled` is asked before each write.
+/// Stops the process, verifies every old byte, writes `edits`, and resumes the process.
+/// `is_cancelled` is polled before each write.
 ///
 /// # Errors
-/// If the process cannot be stopped, has other bytes, or a write fails; all is as it was then,
-/// but for [`ProcessError::Torn`].
+/// If the process cannot be stopped, has other bytes, or a write fails. Memory is unchanged then,
+/// except for [`ProcessError::Torn`].
 pub fn apply(
     memory: &Memory,
     edits: &MemoryEdits,
@@ -72,7 +71,7 @@ pub fn apply(
     Ok(Pause { threads, time: stopped.resume() })
 }
 
-/// That every old byte is where it must be.
+/// Verifies that all old bytes are in memory.
 fn verify(memory: &Memory, edits: &MemoryEdits) -> Result<(), ProcessError> {
     let mut differences = Vec::new();
     for edit in edits.in_order() {
@@ -88,8 +87,8 @@ fn verify(memory: &Memory, edits: &MemoryEdits) -> Result<(), ProcessError> {
     }
 }
 
-/// That no thread goes on inside an instruction that changes: where one has stopped at a
-/// foreign breakpoint, for example.
+/// Verifies that no thread resumes inside an instruction that changes, as one that has stopped at a
+/// foreign breakpoint may.
 fn outside_of_sites(stopped: &Stopped, edits: &MemoryEdits) -> Result<(), ProcessError> {
     for (thread, pc) in stopped.program_counters()? {
         let is_inside =
@@ -113,7 +112,7 @@ fn write(
             true => None,
             false => match memory.write(edit.address, &edit.new) {
                 Ok(()) => continue,
-                // What a process that ended has instead of memory: nothing is left to take back.
+                // Memory of a process that has ended: there is nothing to take back.
                 Err(error) if error.kind() == io::ErrorKind::WriteZero => {
                     return Err(ProcessError::Gone { pid });
                 }
@@ -132,7 +131,7 @@ fn write(
     Ok(())
 }
 
-/// Writes the old bytes of the first `count` edits, the last of them first; the first failure.
+/// Restores the old bytes of the first `count` edits, in reverse order; returns the first failure.
 fn take_back(memory: &Memory, edits: &MemoryEdits, count: usize) -> Result<(), (u64, io::Error)> {
     let written: Vec<&MemoryEdit> = edits.in_order().take(count).collect();
     let mut result = Ok(());

@@ -1,59 +1,59 @@
-//! Why a process was not read or patched.
+//! Errors of reading and patching a process.
 
 use crate::apply::FailureClass;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a process was not read or patched.  Unless it says otherwise, nothing was written and
-/// all threads run on.
+/// Why a process was not read or patched. Unless the variant says otherwise, nothing was written
+/// and all threads run on.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// There is no such process.
-    #[error("process {pid}: there is none; it has ended, or never was")]
+    #[error("process {pid}: no such process; it has ended, or the number is wrong")]
     Gone {
-        /// Its id.
+        /// Process id.
         pid: i32,
     },
-    /// The kernel does not let this user look at it.
+    /// The kernel denies this user access to the process.
     #[error("process {pid}: not allowed to {what}: {why}")]
     NotAllowed {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// What was tried.
+        /// The operation that was denied.
         what: &'static str,
-        /// What stands against it, as far as that can be known.
+        /// The reason, as far as it is known.
         why: String,
     },
-    /// The image is not in the process.
+    /// The image is not mapped in the process.
     #[error("process {pid}: {why}")]
     NotMapped {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// What was looked for, and what was found.
+        /// The image that was looked for, and the mapping that was found.
         why: String,
     },
-    /// Bytes are others than they must be.
+    /// Bytes differ from the expected ones.
     #[error("process {pid}: nothing was written: {}", Listed(.differences))]
     Differs {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// All that differ.
+        /// Every difference.
         differences: Vec<MemoryDifference>,
     },
-    /// A thread goes on in the middle of an instruction that is to change.
+    /// A thread would resume inside an instruction that is to change.
     #[error(
         "process {pid}: nothing was written: thread {thread} is at {pc:#x}, inside the instruction \
          at {site:#x}: try again"
     )]
     InsideSite {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// The thread.
+        /// Thread id.
         thread: i32,
-        /// Where it goes on, at run time.
+        /// The thread's program counter.
         pc: u64,
-        /// The instruction, at run time.
+        /// Address of the instruction, at run time.
         site: u64,
     },
     /// A thread does not stop.
@@ -62,76 +62,76 @@ pub enum ProcessError {
          waits in the kernel, as a parent does for its vfork child"
     )]
     StillRuns {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// The thread.
+        /// Thread id.
         thread: i32,
-        /// How long it was waited for.
+        /// The time limit.
         seconds: u64,
     },
-    /// It was interrupted.
+    /// The user interrupted the command.
     #[error("process {pid}: interrupted; what was written was taken back")]
     Interrupted {
-        /// Its id.
+        /// Process id.
         pid: i32,
     },
-    /// A write failed, and all before it were taken back.
+    /// A write failed, and all earlier writes were taken back.
     #[error(
         "process {pid}: cannot write at {address:#x}: {error}; what was written was taken back"
     )]
     TakenBack {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// Where, at run time.
+        /// Address of the write, at run time.
         address: u64,
-        /// Why.
+        /// The operating system's answer.
         error: io::Error,
     },
-    /// A write failed, and so did taking back.
+    /// A write failed, and taking back the earlier writes failed too.
     #[error(
         "process {pid}: cannot write at {address:#x}: {error}; taking back failed too: sites of the \
          key may be of both states until the same command succeeds (jlctl audit lists them)"
     )]
     Torn {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// Where, at run time.
+        /// Address of the write, at run time.
         address: u64,
-        /// Why.
+        /// The operating system's answer.
         error: io::Error,
     },
-    /// Its control socket cannot be used.
+    /// The control socket cannot be used.
     #[error("process {pid}: control socket {}: {why}", path.display())]
     Control {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// The socket.
+        /// Path of the socket.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// It was asked by its control socket, and refuses.
+    /// The process refuses a request by its control socket.
     #[error("process {pid}: nothing was changed: {why}")]
     Refused {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// What it says.
+        /// The reason that the process gives.
         why: String,
     },
     /// The operating system failed.
     #[error("process {pid}: cannot {what}: {error}")]
     System {
-        /// Its id.
+        /// Process id.
         pid: i32,
-        /// What was tried.
+        /// The operation that failed.
         what: String,
-        /// Why.
+        /// The operating system's answer.
         error: io::Error,
     },
 }
 
 impl ProcessError {
-    /// Of which kind the failure is.
+    /// The kind of this failure.
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
@@ -151,14 +151,14 @@ impl ProcessError {
     }
 }
 
-/// Bytes that are others than they must be.
+/// Bytes of memory that differ from the expected ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryDifference {
-    /// Where, at run time.
+    /// Address of the first byte, at run time.
     pub address: u64,
-    /// What should be there.
+    /// The expected bytes.
     pub expected: Vec<u8>,
-    /// What is there.
+    /// The bytes in memory.
     pub found: Vec<u8>,
 }
 
@@ -170,7 +170,7 @@ impl fmt::Display for MemoryDifference {
     }
 }
 
-/// Differences in one line, the first of many.
+/// Differences in one line; only the first ones are listed.
 struct Listed<'a>(&'a [MemoryDifference]);
 
 impl fmt::Display for Listed<'_> {

@@ -1,4 +1,4 @@
-//! Keys and sites as a process has them.
+//! Keys and sites of a process, read from its memory.
 
 use super::edits::{MemoryEdit, MemoryEdits};
 use super::error::ProcessError;
@@ -11,27 +11,27 @@ use jlctl_analyzer::arch::SiteInsn;
 use jlctl_analyzer::jump_table::SiteId;
 use jlctl_shim::abi::{JumpLabelType, StaticKey};
 
-/// The images of a process with where they are.
+/// The images of a process, with their biases and the memory.
 #[derive(Debug)]
 pub struct Live<'a> {
     /// The images.
     pub images: &'a [ReadImage<'a>],
-    /// For each its bias.
+    /// The bias of each image.
     pub biases: &'a [Bias],
-    /// The memory that they are in.
+    /// The memory of the process.
     pub memory: &'a Memory,
 }
 
 /// Why a key of a process is not flipped.
 #[derive(Debug, thiserror::Error)]
 pub enum FlipError {
-    /// Its word is in no image that the process has mapped.
+    /// No image that the process has mapped defines the key.
     #[error("key {key}: no object of the process defines it")]
     Elsewhere {
         /// Name of the key.
         key: String,
     },
-    /// It is enabled more than once, or about to be.
+    /// The count is neither 0 nor 1.
     #[error(
         "key {key}: expected a count of 0 or 1, found {count}: several users hold it enabled, and \
          each takes back its own"
@@ -39,19 +39,19 @@ pub enum FlipError {
     Count {
         /// Name of the key.
         key: String,
-        /// Its count.
+        /// The key's count.
         count: i32,
     },
-    /// A site holds neither instruction.
+    /// A site holds neither its NOP nor its jump.
     #[error(
         "key {key}: the site at {address:#x} holds {bytes}, which is neither its NOP nor its jump"
     )]
     Site {
         /// Name of the key.
         key: String,
-        /// The site, at run time.
+        /// Address of the site, at run time.
         address: u64,
-        /// What is there.
+        /// The bytes of the site.
         bytes: String,
     },
     /// The process could not be read.
@@ -59,35 +59,35 @@ pub enum FlipError {
     Process(#[from] ProcessError),
 }
 
-/// A site that is not what its key demands.
+/// A site that does not match its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stale {
     /// Index of the image.
     pub image: usize,
     /// The site in its table.
     pub site: SiteId,
-    /// Where it is, at run time.
+    /// Address of the site, at run time.
     pub address: u64,
     /// The key's count.
     pub enabled: i32,
-    /// What it should execute.
+    /// The instruction that the count demands.
     pub expected: JumpLabelType,
-    /// What it executes; `None` if that is neither.
+    /// The instruction at the site; `None` if it is neither.
     pub found: Option<JumpLabelType>,
 }
 
-/// What becomes of a key.
+/// The change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flipped {
-    /// Its count before.
+    /// The old count.
     pub old: i32,
-    /// Its count afterwards.
+    /// The new count.
     pub new: i32,
-    /// How many of its sites change.
+    /// Number of sites that change.
     pub sites: usize,
 }
 
-/// What is at a site.
+/// The state of a site.
 struct AtSite {
     address: u64,
     bytes: Vec<u8>,
@@ -105,7 +105,7 @@ impl Live<'_> {
         Ok(key.key.word.value(&bytes, false))
     }
 
-    /// Where the count of a key is, and of which image.
+    /// The address of a key's count, and the index of its image.
     fn word(&self, key: &SetKey) -> Option<(u64, usize)> {
         let home = key.home?;
         let bias = self.biases.get(home)?;
@@ -135,7 +135,7 @@ impl Live<'_> {
         Ok(Some(AtSite { address, bytes, kind }))
     }
 
-    /// The sites of `key` that are not what its count demands.
+    /// The sites of `key` that do not match its count.
     ///
     /// # Errors
     /// If the memory cannot be read.
@@ -155,9 +155,9 @@ impl Live<'_> {
         Ok(stale)
     }
 
-    /// Adds to `edits` what `wish` takes of `key`, called `name`.
+    /// Adds the edits that `wish` takes of `key`, called `name`, to `edits`.
     ///
-    /// Sites that are as wanted already are left alone, so that a flip that was cut off can
+    /// Sites that are in the wanted state already are left alone, so that an interrupted flip can
     /// be completed.
     ///
     /// # Errors

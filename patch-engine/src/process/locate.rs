@@ -1,4 +1,7 @@
-//! Where an image is in a process, and whether it is that very image.
+//! Where an image is mapped in a process, and whether it is that very build.
+//!
+//! The process's memory decides, not its files: the build id is read from memory, so that a file
+//! that was replaced since the process was started is detected.
 
 use super::error::ProcessError;
 use super::maps::Mapping;
@@ -10,18 +13,19 @@ use std::path::Path;
 /// Name of the section with the build id (ELF note NT_GNU_BUILD_ID).
 const BUILD_ID: &str = ".note.gnu.build-id";
 
-/// What is added to the addresses of an image where it runs: the load bias.
+/// The load bias of an image: the difference of an address at run time and the address that the
+/// image states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bias(u64);
 
 impl Bias {
-    /// The address at run time of one in the image.
+    /// The address at run time of an address that the image states.
     #[must_use]
     pub const fn at_run_time(self, address: Svma) -> u64 {
         address.0.wrapping_add(self.0)
     }
 
-    /// The bias of so many bytes.
+    /// The bias of `bytes` bytes.
     pub(crate) const fn of_bytes(bytes: u64) -> Self {
         Self(bytes)
     }
@@ -33,13 +37,13 @@ impl Bias {
     }
 }
 
-/// Where the image out of the file at `path` is mapped.
+/// Finds the mapping of the image from the file at `path`.
 ///
-/// A file is known by what the process has of it in memory, its build id; one without a build
-/// id by being the mapped file itself, `own`.
+/// An image is recognised by the build id in the process's memory; an image without a build id by
+/// being the mapped file itself, `own`.
 ///
 /// # Errors
-/// If it is not mapped, or another build is.
+/// If the image is not mapped, or another build of it is.
 pub fn locate(
     image: &Image<'_>,
     path: &Path,
@@ -61,7 +65,7 @@ pub fn locate(
     Err(ProcessError::NotMapped { pid: memory.pid(), why: why(image, path, mappings) })
 }
 
-/// The bias with which `mapping` has a section of code of the image at its place.
+/// The bias with which `mapping` contains a code section of the image.
 pub(super) fn bias(image: &Image<'_>, mapping: &Mapping) -> Option<Bias> {
     let end = mapping.offset.checked_add(mapping.end.checked_sub(mapping.start)?)?;
     let code = image.sections().iter().filter(|section| section.is_executable());
@@ -73,7 +77,7 @@ pub(super) fn bias(image: &Image<'_>, mapping: &Mapping) -> Option<Bias> {
     Some(Bias(at.wrapping_sub(section.range.start().0)))
 }
 
-/// Whether the image's build id is in memory at its place; `None` if it has none.
+/// Whether memory contains the image's build id; `None` if the image has no build id.
 fn build_id(image: &Image<'_>, bias: Bias, memory: &Memory) -> Option<bool> {
     let section = image.sections().iter().find(|section| section.name == BUILD_ID)?;
     let address = bias.at_run_time(section.range.start());
@@ -96,8 +100,8 @@ fn why(image: &Image<'_>, path: &Path, mappings: &[Mapping]) -> String {
     );
     match mappings.iter().find(of_name) {
         Some(mapping) if mapping.is_deleted => format!(
-            "{shown} ({id}) is not what it runs: {} was replaced since it was started; use the \
-             file that it was started from, or start it again",
+            "{shown} ({id}) is not the build that runs: {} was replaced since the process was started; use the \
+             file that the process was started from, or restart the process",
             mapping.path
         ),
         Some(mapping) => {

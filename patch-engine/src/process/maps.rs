@@ -1,4 +1,4 @@
-//! What is mapped where in a process: /proc/PID/maps (proc_pid_maps(5)).
+//! Mappings of files in a process: /proc/PID/maps (proc_pid_maps(5)).
 
 use super::access::refused;
 use super::error::ProcessError;
@@ -9,24 +9,24 @@ use std::fs;
 pub struct Mapping {
     /// First address, at run time.
     pub start: u64,
-    /// First address behind it.
+    /// First address after the mapping, at run time.
     pub end: u64,
-    /// Where it begins in the file, in bytes.
+    /// Offset of the mapping in the file, in bytes.
     pub offset: u64,
-    /// Whether it can be executed.
+    /// Whether the mapping is executable.
     pub is_executable: bool,
     /// Device of the file, as the kernel prints it.
     pub device: String,
     /// Inode of the file.
     pub inode: u64,
-    /// The file's path in the process's own file system, ` (deleted)` cut off.
+    /// Path of the file in the process's own file system, without ` (deleted)`.
     pub path: String,
-    /// Whether there is no such file any more, or another one under its name.
+    /// Whether the file was removed, or another file has its name.
     pub is_deleted: bool,
 }
 
 impl Mapping {
-    /// Whether both are of one file.
+    /// Whether both mappings are of the same file.
     #[must_use]
     pub fn is_of_file(&self, other: &Self) -> bool {
         (&self.device, self.inode) == (&other.device, other.inode)
@@ -36,14 +36,14 @@ impl Mapping {
 /// The mappings of files in process `pid`, by address.
 ///
 /// # Errors
-/// If there is no such process, or it may not be looked at.
+/// If there is no such process, or access to it is denied.
 pub fn mappings(pid: i32) -> Result<Vec<Mapping>, ProcessError> {
     let text = fs::read(format!("/proc/{pid}/maps"))
         .map_err(|error| refused(pid, "read its mappings", error))?;
     Ok(String::from_utf8_lossy(&text).lines().filter_map(parse).collect())
 }
 
-/// A line of the file; `None` for memory without one.
+/// A line of the file; `None` for memory that is no file's.
 fn parse(line: &str) -> Option<Mapping> {
     let mut fields = line.splitn(6, ' ');
     let (start, end) = fields.next()?.split_once('-')?;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_taken_apart() {
+    fn lines_are_parsed() {
         let line = "7f00-7f80 r-xp 00001000 fe:00 12345                      /usr/lib/a b.so";
         let mapping = parse(line).unwrap();
         assert_eq!((mapping.start, mapping.end, mapping.offset), (0x7f00, 0x7f80, 0x1000));

@@ -1,7 +1,7 @@
 //! The memory of another process: /proc/PID/mem (proc_pid_mem(5)).
 //!
-//! The kernel writes past the protection of pages, gives the process a copy of its own of a
-//! page that is shared with its file, and makes instruction caches coherent with what it wrote
+//! Writes bypass the protection of pages. The kernel gives the process a private copy of a page
+//! that is shared with its file, and makes instruction caches coherent with the write
 //! (`access_remote_vm` and `copy_to_user_page`, Linux 6.12 `mm/memory.c`; on arm64
 //! `arch/arm64/mm/flush.c`).
 
@@ -19,10 +19,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Opens the memory of `pid`, to be read alone or to be written too.
+    /// Opens the memory of `pid` for reading, and for writing if `is_written`.
     ///
     /// # Errors
-    /// If there is no such process, or this user may not.
+    /// If there is no such process, or access to it is denied.
     pub fn open(pid: i32, is_written: bool) -> Result<Self, ProcessError> {
         let mut options = File::options();
         let file = options.read(true).write(is_written).open(format!("/proc/{pid}/mem"));
@@ -30,21 +30,21 @@ impl Memory {
         file.map(|file| Self { pid, file }).map_err(|error| refused(pid, what, error))
     }
 
-    /// The process.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// The `len` bytes at `address`.
+    /// Reads `len` bytes at `address`.
     ///
     /// # Errors
-    /// If they are not mapped, or the process has ended.
+    /// If the bytes are not mapped, or the process has ended.
     pub fn read(&self, address: u64, len: usize) -> Result<Vec<u8>, ProcessError> {
         let mut bytes = vec![0; len];
         match self.file.read_exact_at(&mut bytes, address) {
             Ok(()) => Ok(bytes),
-            // What a process that ended has instead of memory.
+            // Memory of a process that has ended.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(ProcessError::Gone { pid: self.pid })
             }

@@ -1,9 +1,8 @@
-//! Running processes: keys and sites as they are in memory, and patches of them.
+//! Running processes: keys and sites in their memory, and patches of them.
 //!
-//! Everything is verified in memory: an image is known by the build id that the process has,
-//! every old byte is compared while all threads are stopped.  The stop is the synchronisation
-//! of the other CPUs (`stop.rs` says why).  A process that has a control socket flips its keys
-//! itself (`control.rs`).
+//! Everything is verified in memory: an image is recognised by the build id in the process, and
+//! every old byte is compared while all threads are stopped. The stop synchronises the other CPUs
+//! (`stop.rs`). A process with a control socket flips its keys itself (`control.rs`).
 
 mod access;
 mod control;

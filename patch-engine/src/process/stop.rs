@@ -1,20 +1,21 @@
-//! All threads of a process, stopped by ptrace(2).
+//! Stops all threads of a process by ptrace(2): the stop is the synchronisation.
 //!
-//! A thread that is stopped is in the kernel, and goes on in the program through a return from
-//! an exception.  That return synchronises the context of its CPU: on arm64 an ERET is a
-//! context synchronisation event (Arm ARM DDI 0487, D1.4, "Exception return", and B2.2.5: then
-//! nothing that was fetched before is executed), on x86-64 the kernel returns to a thread that
-//! was stopped by IRET, a serialising instruction (Intel SDM volume 3, 9.3), and on riscv64
-//! the writes to memory end in a flush of all instruction caches.  So that what is written
-//! while all are stopped is what each executes from then on: the stop is the synchronisation.
+//! A stopped thread is in the kernel, and returns to the program by an exception return, which
+//! synchronises the context of its CPU. On arm64 an ERET is a context synchronisation event (Arm
+//! ARM DDI 0487, D1.4, "Exception return", and B2.2.5: no instruction that was fetched before is
+//! executed after it). On x86-64 the kernel returns to a stopped thread by IRET, a serialising
+//! instruction (Intel SDM volume 3, 9.3). On riscv64 the writes to memory end in a flush of all
+//! instruction caches. So each thread executes from its return on what was written while all
+//! threads were stopped.
 //!
-//! Threads are seized, not attached to: no SIGSTOP is sent, and nobody's job control sees
-//! anything.  A system call that sleeps is begun again by the kernel, but for those that end
-//! with EINTR after any stop (signal(7), "Interruption of system calls", by stop signals).
-//! Should this process be killed, the kernel lets all threads go.
+//! Threads are seized, not attached to: no SIGSTOP is sent, and job control sees nothing. The
+//! kernel restarts a sleeping system call, except for those that end with EINTR after any stop
+//! (signal(7), "Interruption of system calls", by stop signals). If this process is killed, the
+//! kernel resumes all threads.
 //!
-//! Not stopped are other processes with the same memory (vfork(2), CLONE_VM without
-//! CLONE_THREAD).
+//! Other processes that share the memory (vfork(2), CLONE_VM without CLONE_THREAD) are not stopped.
+//!
+//! ptrace is that of the crate nix, which is safe and small.
 
 use super::access::refused;
 use super::detach::detach;
@@ -28,42 +29,42 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long a thread may take to stop, in seconds.
+/// Time limit for a thread to stop, in seconds.
 const LIMIT: u64 = 5;
-/// How long it is asked for again at once, and then after a pause; and how long that is.
+/// Time for which the status is polled without a pause, and the pause after that.
 const SPIN: Duration = Duration::from_micros(300);
 const PAUSE: Duration = Duration::from_micros(100);
-/// `__WALL`: threads of other processes too (waitpid(2)).
+/// `__WALL`: also threads of other processes (waitpid(2)).
 const ALL: u32 = 0x4000_0000;
 
-/// A process all of whose threads are stopped until this is dropped.
+/// A process whose threads are all stopped until this value is dropped.
 ///
-/// All calls must come from the thread that stopped them (ptrace(2)).
+/// All calls must come from the thread that stopped the process (ptrace(2)).
 #[derive(Debug)]
 pub struct Stopped {
     pid: i32,
     threads: Vec<Thread>,
-    /// When the first thread was asked to stop.
+    /// The time of the first request to stop.
     since: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Thread {
     id: Pid,
-    /// The number of a signal that it was about to get, and gets when it goes on; or 0.
+    /// Number of a signal that was about to be delivered, and is delivered at the resume; or 0.
     signal: i32,
 }
 
 impl Stopped {
-    /// Stops all threads of `pid`, those too that begin meanwhile.
+    /// Stops all threads of `pid`, including those that are created in the meantime.
     ///
     /// # Errors
-    /// If that is not allowed, or one does not stop; the others go on then.
+    /// If access is denied, or a thread does not stop; the others are resumed then.
     pub fn stop(pid: i32) -> Result<Self, ProcessError> {
         let mut stopped = Self { pid, threads: Vec::new(), since: None };
         let mut known = BTreeSet::new();
         loop {
-            // Once all known threads are stopped nobody is left to begin another.
+            // Once all known threads are stopped, no thread is left that could create another.
             let new: Vec<Pid> =
                 tasks(pid)?.into_iter().filter(|thread| known.insert(*thread)).collect();
             if new.is_empty() {
@@ -75,7 +76,7 @@ impl Stopped {
             }
             stopped.since.get_or_insert_with(Instant::now);
             for thread in &seized {
-                // Only fails if it has ended.
+                // The call fails only if the thread has ended.
                 let _ = ptrace::interrupt(*thread);
             }
             for thread in seized {
@@ -88,28 +89,28 @@ impl Stopped {
         Ok(stopped)
     }
 
-    /// The process.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// How many threads are stopped.
+    /// Number of stopped threads.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads.len()
     }
 
-    /// For each thread its id and the address at which it goes on; none where no site can be
-    /// in use halfway, since every site is one aligned word.
+    /// For each thread its id and the address at which it resumes; empty where no site can be in
+    /// use halfway, since every site is one aligned word.
     ///
     /// # Errors
-    /// If the kernel does not say.
+    /// If the kernel does not report the registers.
     #[cfg(target_arch = "x86_64")]
     pub fn program_counters(&self) -> Result<Vec<(i32, u64)>, ProcessError> {
         let of = |thread: &Thread| match ptrace::getregs(thread.id) {
             Ok(registers) => Some(Ok((thread.id.as_raw(), registers.rip))),
-            // It was killed, and goes on nowhere.
+            // The thread was killed, and does not resume.
             Err(Errno::ESRCH) => None,
             Err(error) => Some(Err(ProcessError::System {
                 pid: self.pid,
@@ -123,13 +124,13 @@ impl Stopped {
     /// As on x86-64.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     #[cfg(not(target_arch = "x86_64"))]
     pub fn program_counters(&self) -> Result<Vec<(i32, u64)>, ProcessError> {
         Ok(Vec::new())
     }
 
-    /// Lets all threads go on; from the first that was asked to stop until now.
+    /// Resumes all threads; returns the time since the first request to stop.
     #[must_use]
     pub fn resume(mut self) -> Duration {
         self.detach();
@@ -157,12 +158,12 @@ fn tasks(pid: i32) -> Result<Vec<Pid>, ProcessError> {
     Ok(entries.filter_map(id).map(Pid::from_raw).collect())
 }
 
-/// Whether the thread is traced now; it is not if it has ended.
+/// Whether the thread is traced now; false if it has ended.
 fn seize(pid: i32, thread: Pid) -> Result<bool, ProcessError> {
     match ptrace::seize(thread, Options::empty()) {
         Ok(()) => Ok(true),
         Err(Errno::ESRCH) => Ok(false),
-        // So says the kernel of a thread that has ended and not been waited for, too.
+        // The kernel reports the same for a zombie thread.
         Err(Errno::EPERM) if has_ended(pid, thread) => Ok(false),
         Err(error) => {
             let error = match error {
@@ -176,7 +177,7 @@ fn seize(pid: i32, thread: Pid) -> Result<bool, ProcessError> {
 
 fn has_ended(pid: i32, thread: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
-    // The state stands behind the name, which ends in the last parenthesis.
+    // The state follows the name, which ends with the last parenthesis.
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     matches!(state, None | Some('Z' | 'X'))
 }
@@ -203,7 +204,7 @@ fn wait(pid: i32, thread: Pid) -> Result<Option<Thread>, ProcessError> {
         if waited > SPIN {
             std::thread::sleep(PAUSE);
         } else {
-            // Threads wait for this CPU too.
+            // The thread that is waited for may need this CPU.
             std::thread::yield_now();
         }
     }
@@ -215,9 +216,9 @@ fn stopped(thread: Pid, status: WaitStatus) -> Option<Thread> {
     status.stopped().then_some(Thread { id: thread, signal })
 }
 
-/// The number of the signal that a stopped thread was about to get, by its status; 0 if it
-/// was asked to stop or job control has stopped it, which PTRACE_EVENT_STOP in bits 16 to 23
-/// says (ptrace(2), waitpid(2)).
+/// Number of the signal that a stopped thread was about to get, from its status; 0 if the thread
+/// was asked to stop or was stopped by job control: then bits 16 to 23 are PTRACE_EVENT_STOP
+/// (ptrace(2), waitpid(2)).
 fn signal_of(status: i32) -> i32 {
     match status.cast_unsigned() >> 16 {
         0 => (status >> 8) & 0xff,
@@ -232,8 +233,8 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// A program that answers each real-time signal gets every one, though it is stopped all
-    /// the time.
+    /// A program that answers each real-time signal gets every signal, though it is stopped again
+    /// and again.
     #[test]
     #[cfg_attr(not(feature = "tools"), ignore = "needs perl: testdata/check runs it")]
     fn no_signal_is_lost() {
@@ -268,7 +269,7 @@ mod tests {
                 let _ = stopped.resume();
                 stops += 1;
                 if begun.elapsed() > LIMIT {
-                    // Who waits for an answer gets none, and fails.
+                    // The thread that waits for an answer gets none, and fails.
                     child.kill().unwrap();
                     break;
                 }
@@ -276,7 +277,7 @@ mod tests {
             stops
         });
         assert!(stops > SIGNALS, "{stops}");
-        // It may have been killed.
+        // The child may have been killed already.
         let _ = child.kill();
         child.wait().unwrap();
     }
