@@ -47,7 +47,7 @@ fn the_strategy_defaults_to_that_of_the_kernel() {
     for (spec, code, words) in [
         (defect, 1, "isb-self, as the kernel's code does"),
         (fixed, 0, "kick, as the kernel's code does"),
-        (demo::spec(), 0, "kick, what ends the plan's batches"),
+        (demo::spec(), 0, "kick, as the plan's batches end"),
     ] {
         fs::write(&image, spec.build()).expect("the file is written");
         let plan = plan(directory.root(), utf8(&image));

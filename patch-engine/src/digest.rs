@@ -1,5 +1,5 @@
-//! What tells files apart: SHA-256, which people compare and a check verifies, and
-//! XXH3, which is as fast as memory and is verified whenever a plan is applied.
+//! Checksums of files: SHA-256, which people compare and `plan --check` verifies, and XXH3, which
+//! is as fast as memory and is verified whenever a plan is applied.
 
 use jlctl_analyzer::addr::FileOffset;
 use sha2::{Digest as _, Sha256};
@@ -9,25 +9,25 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use twox_hash::xxhash3_128;
 
-/// Bytes of a file that are read and summed at once: they stay in a core's own cache.
+/// Bytes that are read and summed at once; they fit into a core's own cache.
 const CHUNK: usize = 128 << 10;
 
-/// Some processors copy several times slower to memory that begins just behind the
-/// start of a page, as what an allocator gives often does.
+/// Some processors copy several times slower to memory that begins shortly after the start of a
+/// page, as memory from an allocator often does.
 const ALIGN: usize = 4096;
 
-/// Both sums of a file.
+/// Both checksums of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Digests {
     /// SHA-256 (FIPS 180-4).
     pub sha256: [u8; 32],
-    /// XXH3 of 128 bits without a seed, in its canonical form (big-endian).  It tells
-    /// a file from any that is not made to have the same sum.
+    /// XXH3 of 128 bits without a seed, in its canonical form (big-endian). XXH3 tells a file from
+    /// any file that was not crafted to collide with it.
     pub xxh3: [u8; 16],
 }
 
 impl Digests {
-    /// Both sums of `bytes`, on two cores where there are two.
+    /// Both checksums of `bytes`, computed in parallel.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let (sha256, xxh3) = rayon::join(|| sha256(bytes), || xxh3(bytes));
@@ -47,7 +47,7 @@ pub fn xxh3(bytes: &[u8]) -> [u8; 16] {
     xxhash3_128::Hasher::oneshot(bytes).to_be_bytes()
 }
 
-/// One of the sums.
+/// One of the checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sum {
     /// XXH3 of 128 bits.
@@ -67,15 +67,15 @@ impl fmt::Display for Sum {
     }
 }
 
-/// The sum of the kind of `like` of all bytes of `file` as if there were others at some
-/// offsets, which are in order and do not overlap; what lies beyond the end is passed
-/// over.
+/// The checksum of all bytes of `file`, of the kind of `like`, as if the file contained `edits`,
+/// which are sorted by offset and do not overlap. Bytes of edits after the end of the file are
+/// ignored.
 ///
-/// One core sums small pieces, each while it is in its cache: another one copies the
-/// file meanwhile, and mapping it would cost as much as reading.
+/// One core sums small chunks, each while it is in the core's cache: another core copies the file
+/// at the same time, and mapping the file would cost as much as reading it.
 ///
 /// # Errors
-/// What reading raises.
+/// If reading fails.
 pub fn sum_of_file(file: &File, edits: &[(FileOffset, &[u8])], like: &Sum) -> io::Result<Sum> {
     match like {
         Sum::Xxh3(_) => {
@@ -113,8 +113,8 @@ fn each_chunk(
     }
 }
 
-/// Puts the bytes of `edits` into `chunk`, which lies at `offset`; answers how many of
-/// them end in it.
+/// Copies the bytes of `edits` into `chunk`, which begins at `offset`; returns the number of edits
+/// that end in it.
 fn edit(chunk: &mut [u8], offset: u64, edits: &[(FileOffset, &[u8])]) -> usize {
     let end = offset + chunk.len() as u64;
     let mut done = 0;
@@ -134,7 +134,7 @@ fn edit(chunk: &mut [u8], offset: u64, edits: &[(FileOffset, &[u8])]) -> usize {
 mod tests {
     use super::*;
 
-    /// Values of FIPS 180-4's example and of xxhsum -H2.
+    /// The example of FIPS 180-4, and values by `xxhsum -H2`.
     #[test]
     fn known_sums() {
         let hex = |sum: &[u8]| sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_are_hashed_as_if_they_were_there() {
+    fn edits_are_summed_as_if_they_were_written() {
         let old: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
         let mut new = old.clone();
         let mut edits = Vec::new();

@@ -1,31 +1,31 @@
-//! Why a key cannot be flipped somewhere: one definition for the planner, which
-//! refuses, the checker, which demands that it did, and those who apply.
+//! Reasons why a key cannot be flipped: one definition for the planner, which refuses, the checker,
+//! which demands the refusal, and the commands that apply a plan.
 
 use crate::target::{Target, World};
 
-/// What stands against flipping a key.
+/// A reason against flipping a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// The file is a container; the image in it has no bytes of its own.
+    /// The file is a container; the image inside has no bytes of its own in the file.
     Container,
     /// A patched module does not match its signature.
     Signed,
-    /// The key lives in an image that is not there.
+    /// No image of the plan defines the key.
     Elsewhere,
-    /// The key is in no data section, or cut off.
+    /// The key is in no data section, or is cut off.
     KeyUnreadable,
-    /// `enabled` is above one, or negative: others count on the key, or a flip is
-    /// under way (`kernel/jump_label.c`, Linux 6.12, static_key_disable).
+    /// `enabled` is above one or negative: several users count on the key, or a flip is in progress
+    /// (`kernel/jump_label.c`, Linux 6.12, static_key_disable).
     Count,
-    /// The key is in a NOBITS section: the file has no bytes of it, and it is
-    /// cleared when the image starts.
+    /// The key is in a NOBITS section: the file has no bytes of it, and it is zero when the image
+    /// starts.
     ZeroFilled,
     /// The kernel makes the key read-only once it has booted
     /// (`include/linux/cache.h`, Linux 6.12, __ro_after_init).
     ReadOnlyAfterInit,
     /// The key is in memory that a process cannot write.
     ReadOnly,
-    /// The loader writes the key's word: a relocation lies on it.
+    /// A relocation applies to the key's word, which the loader overwrites.
     KeyRelocated,
     /// A site is in no executable section.
     NotExecutable,
@@ -35,27 +35,27 @@ pub enum Reason {
     UnexpectedBytes,
     /// A site belongs to several keys: identical code was folded.
     SharedSite,
-    /// A site lies over another one.
+    /// A site overlaps another one.
     Overlap,
-    /// The branch that a site should hold has no encoding.
+    /// The branch of a site has no encoding.
     Unencodable,
-    /// The loader writes a site: a relocation lies on it.
+    /// A relocation applies to a site, which the loader overwrites.
     SiteRelocated,
-    /// A branch to another section of a module takes a relocation, which cannot be
-    /// added by changing bytes.
+    /// A branch to another section of a module needs a relocation, which a change of bytes cannot
+    /// add.
     OtherSection,
-    /// The kernel patches a module's sites itself as it loads the module, and on x86
-    /// takes it for a fatal error if one is not as it was built
-    /// (`arch/x86/kernel/jump_label.c`, Linux 6.12, __jump_label_patch).
+    /// The kernel patches a module's sites itself when it loads the module, and on x86 a site that
+    /// is not as it was built is a fatal error (`arch/x86/kernel/jump_label.c`, Linux 6.12,
+    /// __jump_label_patch).
     LoaderVerifies,
 }
 
-/// What on the command line lifts a refusal.
+/// An option that lifts a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Waiver {
-    /// Patch the sites though the key cannot follow.
+    /// Patch the sites although the key cannot follow.
     SitesOnly,
-    /// Cut the signature off, or leave it as it is.
+    /// Cut the signature off, or keep it although it becomes invalid.
     Signature,
 }
 
@@ -82,7 +82,7 @@ impl Reason {
         Self::LoaderVerifies,
     ];
 
-    /// Code in plans.
+    /// The code in plans.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl Reason {
         }
     }
 
-    /// The targets that it concerns, of an image of `world`.
+    /// The targets that the reason concerns, for an image of `world`.
     #[must_use]
     pub fn targets(self, world: World) -> Vec<Target> {
         match self {
@@ -132,14 +132,13 @@ impl Reason {
         }
     }
 
-    /// Whether it stands against every target, so that the plan has no ops for the
-    /// key.
+    /// Whether the reason concerns every target, so that the plan has no ops for the key.
     #[must_use]
     pub fn is_total(self, world: World) -> bool {
         self.targets(world).len() == 2
     }
 
-    /// What lifts it when a file is patched, if anything does.
+    /// The waiver that lifts the reason for a file, if there is one.
     #[must_use]
     pub const fn waiver(self) -> Option<Waiver> {
         match self {
@@ -149,32 +148,32 @@ impl Reason {
         }
     }
 
-    /// What it comes to, for people.
+    /// The reason in words.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
             Self::Container => {
-                "the image is compressed or wrapped, and has no bytes of its own in this file: unpack it and plan for what was inside"
+                "the image is compressed or wrapped, and has no bytes of its own in this file: unpack the image and plan for that"
             }
             Self::Signed => {
                 "the module is signed, and a patched one does not match its signature: a kernel that demands signatures refuses to load it; apply takes --drop-signature or --keep-broken-signature"
             }
             Self::Elsewhere => {
-                "the key lives in another image, so that its state and its other sites are not known: plan with the image that defines it"
+                "no image of the plan defines the key, so that its state and its other sites are unknown: plan with the image that defines it"
             }
             Self::KeyUnreadable => "the key's bytes are in no data section",
             Self::Count => {
-                "`enabled` is neither 0 nor 1: several users count on the key, or a flip is under way, and setting it would lose that"
+                "`enabled` is neither 0 nor 1: several users count on the key, or a flip is in progress, and setting it would lose their counts"
             }
             Self::ZeroFilled => {
-                "the key is in a section without bytes in the file and is 0 when the image starts: the code would say one thing and the counter another; apply --sites-only patches the code alone"
+                "the key is in a section without bytes in the file and is 0 when the image starts: the code and the count would disagree; apply --sites-only patches the code alone"
             }
             Self::ReadOnlyAfterInit => {
                 "the kernel makes the key read-only once it has booted: it can be flipped in the file, not while the kernel runs"
             }
             Self::ReadOnly => "the key is in memory that the program cannot write",
             Self::KeyRelocated => {
-                "a relocation lies on the key, so that the loader overwrites what the file says"
+                "a relocation applies to the key, so that the loader overwrites its bytes in the file"
             }
             Self::NotExecutable => "site in no executable section",
             Self::NoBytes => "site without bytes in the file",
@@ -182,16 +181,16 @@ impl Reason {
             Self::SharedSite => {
                 "site of several keys (identical code was folded): flipping one would flip the others"
             }
-            Self::Overlap => "site over another site",
+            Self::Overlap => "site that overlaps another site",
             Self::Unencodable => "site whose branch has no encoding",
             Self::SiteRelocated => {
-                "site with a relocation on it, so that the loader overwrites what the file says"
+                "site with a relocation, so that the loader overwrites its bytes in the file"
             }
             Self::OtherSection => {
-                "site whose target is in another section: the branch takes a relocation that the file does not have"
+                "site whose target is in another section: the branch needs a relocation that the file does not have"
             }
             Self::LoaderVerifies => {
-                "the kernel patches a module's sites as it loads it, and on x86 stops with a fatal error if one is not as it was built: flip the key in the file that defines it, or in the running kernel"
+                "the kernel patches a module's sites when it loads the module, and on x86 stops with a fatal error if a site is not as it was built: flip the key in the file that defines it, or in the running kernel"
             }
         }
     }

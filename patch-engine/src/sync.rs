@@ -1,20 +1,20 @@
-//! Ways to make other CPUs see patched instructions.
+//! Methods that make other CPUs execute patched instructions.
 
 use crate::target::World;
 
-/// How other CPUs are made to synchronise.
+/// How other CPUs are synchronised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SyncMethod {
-    /// Not at all: arm64 up to the fix of July 2024 (Linux 6.11, 6.10.4).
+    /// No synchronisation: arm64 up to the fix of July 2024 (Linux 6.11, 6.10.4).
     Nosync,
-    /// All CPUs stop and wait while one patches (`kernel/stop_machine.c`); each
-    /// executes a context synchronising event before it goes on.
+    /// All CPUs wait while one patches (`kernel/stop_machine.c`); each executes a context
+    /// synchronising event before it goes on.
     StopMachine,
-    /// An interrupt to all CPUs that is waited for; the return from its handler is
-    /// the context synchronising event (`kick_all_cpus_sync`, `kernel/smp.c`).
+    /// An acknowledged interrupt to all CPUs; the return from its handler is the context
+    /// synchronising event (`kick_all_cpus_sync`, `kernel/smp.c`).
     Ipi,
-    /// The same once for a batch: arm64 since the fix
-    /// (`arch/arm64/kernel/jump_label.c`, Linux 6.12).
+    /// One such interrupt for a batch: arm64 since the fix (`arch/arm64/kernel/jump_label.c`, Linux
+    /// 6.12).
     Kick,
     /// x86: a breakpoint over each site of the batch, then its tail, then its first
     /// byte, with all CPUs synchronised after each of the three steps
@@ -38,7 +38,7 @@ impl SyncMethod {
         Self::MembarrierSyncCore,
     ];
 
-    /// What must end each batch on an architecture, by its name
+    /// The sync that must end each batch on an architecture, by its name
     /// ([`jlctl_analyzer::arch::Architecture::name`]).
     #[must_use]
     pub fn of_batch(arch: &str, world: World) -> Self {
@@ -50,7 +50,7 @@ impl SyncMethod {
         }
     }
 
-    /// Broadcasts to all CPUs that one use makes.
+    /// Number of broadcasts to all CPUs that one use makes.
     #[must_use]
     pub const fn broadcasts(self) -> u64 {
         match self {
@@ -79,10 +79,9 @@ impl SyncMethod {
     }
 }
 
-/// Most sites that one batch can hold where nobody asks for another bound:
-/// x86 keeps them in one page of 16-byte records (`arch/x86/kernel/alternative.c`,
-/// Linux 6.12, TP_VEC_MAX); arm64 and riscv64 patch each site as it is queued and
-/// have no bound.
+/// Default bound of a batch: x86 keeps its sites in one page of 16-byte records
+/// (`arch/x86/kernel/alternative.c`, Linux 6.12, TP_VEC_MAX); arm64 and riscv64 patch each site as
+/// it is queued and have no bound.
 #[must_use]
 pub fn default_queue(arch: &str) -> Option<usize> {
     (arch == "x86_64").then_some(4096 / 16)

@@ -1,15 +1,15 @@
-//! What a plan can be applied to, and which of them an image has.
+//! The targets of a plan, and which of them an image has.
 
 use jlctl_analyzer::image::Image;
 
-/// What a plan is applied to.
+/// The target of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
     /// The image's file.
     File,
     /// A process that runs the image.
     Process,
-    /// A running kernel that is, or has loaded, the image.
+    /// A running kernel that is the image or has loaded it.
     RunningKernel,
 }
 
@@ -28,7 +28,7 @@ impl Target {
     }
 }
 
-/// Whose code an image is, which decides where it can run.
+/// Whose code an image is: where it can run follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum World {
     /// The kernel and its modules.
@@ -44,7 +44,7 @@ impl World {
         if image.is_kernel() { Self::Kernel } else { Self::User }
     }
 
-    /// Where an image of this world runs.
+    /// The live target of an image of this world.
     #[must_use]
     pub const fn live(self) -> Target {
         match self {

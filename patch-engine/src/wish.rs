@@ -1,17 +1,17 @@
-//! What a person wants of which keys.
+//! Wishes: the changes that a user asks for, key by key.
 
 use crate::key_set::{KeySet, SetKey};
 use jlctl_analyzer::jump_table::{KeyQuery, QueryError};
 use std::collections::BTreeMap;
 
-/// What is wanted of a key.
+/// The wanted change of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Wish {
-    /// On, whatever it is now.
+    /// Switch the key on.
     Enable,
-    /// Off, whatever it is now.
+    /// Switch the key off.
     Disable,
-    /// The other state than it has now.
+    /// Switch the key to its other state.
     Flip,
 }
 
@@ -19,7 +19,7 @@ impl Wish {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Enable, Self::Disable, Self::Flip];
 
-    /// Name in plans, and of the option.
+    /// Name in plans, and of the command-line option.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,8 +29,7 @@ impl Wish {
         }
     }
 
-    /// The state that a key should get that is now `on`; `None` if that takes a
-    /// state which is not known.
+    /// The wanted state of a key that is `on` now; `None` if it depends on an unknown state.
     #[must_use]
     pub fn state(self, on: Option<bool>) -> Option<bool> {
         match self {
@@ -41,18 +40,18 @@ impl Wish {
     }
 }
 
-/// Why wishes cannot be understood.
+/// Why wishes cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WishError {
-    /// A query names no key, or a name several.
+    /// A query matches no key, or a name matches several.
     #[error("--{} {error}", .wish.name())]
     Query {
-        /// The option it stood at.
+        /// The option with the query.
         wish: Wish,
-        /// What is wrong with it.
+        /// The error of the query.
         error: QueryError,
     },
-    /// One key is wanted in two ways.
+    /// Two wishes for one key differ.
     #[error(
         "key {key}: expected one wish, found --{} {first_query} and --{} {second_query}: drop one of them",
         .first.name(), .second.name()
@@ -60,21 +59,21 @@ pub enum WishError {
     Conflict {
         /// Name of the key.
         key: String,
-        /// The wish that came first.
+        /// The first wish.
         first: Wish,
-        /// What it was written as.
+        /// The first query, as it was given.
         first_query: String,
         /// The other wish.
         second: Wish,
-        /// What it was written as.
+        /// The other query, as it was given.
         second_query: String,
     },
 }
 
-/// Keys of a set with what is wanted of each, by index in the set.
+/// Resolves wishes to keys, by index in the set.
 ///
 /// # Errors
-/// All that is wrong with `wishes`, not the first.
+/// All errors in `wishes`, not only the first.
 pub fn resolve(
     set: &KeySet,
     wishes: &[(Wish, KeyQuery)],

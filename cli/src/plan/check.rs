@@ -39,7 +39,7 @@ pub(crate) fn write(
         PlanFormat::Text => text(path, findings, sink),
         PlanFormat::Json => {
             let record = |finding: &Finding| FindingRecord {
-                place: finding.place.to_string(),
+                place: finding.field.to_string(),
                 expected: finding.expected.clone(),
                 found: finding.found.clone(),
                 message: finding.to_string(),

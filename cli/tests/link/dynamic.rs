@@ -352,7 +352,7 @@ fn damage_is_refused() {
     signed.extend([0x30; 16].into_iter().chain([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]));
     signed.extend(b"~Module signature appended~\n");
     bench.directory.write("signed", signed);
-    refused("signed", 4, &["a signature is appended", "link before that is done"]);
+    refused("signed", 4, &["a signature is appended", "link the program before signing it"]);
     bench.directory.write("shorter", &whole[..whole.len() / 2]);
     refused("shorter", 3, &["not within the file"]);
 }

@@ -15,7 +15,7 @@ fn missing_processes_and_processes_without_keys_are_refused() {
     for gone in [&["ctl", "4194304", "list"][..], &["audit", "--pid", "4194304"]] {
         let gone = run(&mut jlctl(gone));
         assert_eq!((gone.code, gone.stdout.as_str()), (3, ""), "{gone:?}");
-        assert!(gone.stderr.contains("there is none"), "{}", gone.stderr);
+        assert!(gone.stderr.contains("no such process"), "{}", gone.stderr);
     }
     let unknown = target.ctl(&["enable", "no_such_key"]);
     assert_eq!(unknown.code, 4, "{unknown:?}");
@@ -119,7 +119,11 @@ fn a_program_whose_file_was_replaced_is_not_taken_for_the_new_file() {
     fs::rename(other_build(&directory), &path).expect("the file is replaced");
     let named = target.ctl(&["enable", "LIVE_FALSE", "--image", utf8(&path)]);
     assert_eq!(named.code, 4, "{named:?}");
-    assert!(named.stderr.contains("was replaced since it was started"), "{}", named.stderr);
+    assert!(
+        named.stderr.contains("was replaced since the process was started"),
+        "{}",
+        named.stderr
+    );
     assert_eq!(target.ask("?"), OFF);
     // The file that the program was started from still exists, without a name.
     let flipped = target.ctl(&["enable", "LIVE_FALSE", "--format", "json"]).json();

@@ -1,5 +1,4 @@
-//! Whether batches cover the ops within bounds, and the figures of the cost are right, counted
-//! anew.
+//! Checks that batches cover the ops within bounds, and counts the figures of the cost anew.
 
 use super::PlanField;
 use super::finding::{Findings, element};
@@ -15,16 +14,16 @@ pub(super) fn check_batches(document: &PlanDocument, findings: &mut Findings) {
     }
     let mut next = 0;
     for (at, batch) in document.batches.iter().enumerate() {
-        let place = |field| element("batches", at, field);
-        findings.same(place("first_op"), &next, &batch.first_op);
+        let path = |field| element("batches", at, field);
+        findings.same(path("first_op"), &next, &batch.first_op);
         if batch.ops == 0 {
-            findings.add(place("ops")(), "at least one op", "0");
+            findings.add(path("ops")(), "at least one op", "0");
         }
         if let Some(queue) = document.queue.filter(|queue| batch.ops > *queue) {
-            findings.add(place("ops")(), format!("at most {queue}"), batch.ops.to_string());
+            findings.add(path("ops")(), format!("at most {queue}"), batch.ops.to_string());
         }
         if batch.sync.0 != sync {
-            findings.add(place("sync")(), sync.name(), batch.sync.0.name());
+            findings.add(path("sync")(), sync.name(), batch.sync.0.name());
         }
         let last = next.saturating_add(batch.ops);
         for op in next..last.min(document.ops.len()) {
@@ -63,14 +62,14 @@ pub(super) fn check_cost(
         _ => None,
     };
     for (at, strategy) in cost.strategies.iter().enumerate() {
-        let place = |field| element("cost.strategies", at, field);
+        let path = |field| element("cost.strategies", at, field);
         let uses = match strategy.per.as_deref() {
             None => Some(0),
             Some(per) => uses(per),
         };
         let Some(uses) = uses else {
             let found = strategy.per.clone().unwrap_or_default();
-            findings.add(place("per")(), "site, key, batch or null", found);
+            findings.add(path("per")(), "site, key, batch or null", found);
             continue;
         };
         let each = match strategy.sync.0 {
@@ -79,20 +78,22 @@ pub(super) fn check_cost(
             _ => 1,
         };
         let broadcasts = uses as u64 * each;
-        findings.same(place("broadcasts"), &broadcasts, &strategy.broadcasts);
+        findings.same(path("broadcasts"), &broadcasts, &strategy.broadcasts);
         let cpu_syncs = broadcasts.saturating_mul(cost.cpus.into());
-        findings.same(place("cpu_syncs"), &cpu_syncs, &strategy.cpu_syncs);
-        // DC CVAU and IC IVAU, for each site, or where lines are known for each line.
+        findings.same(path("cpu_syncs"), &cpu_syncs, &strategy.cpu_syncs);
+        // DC CVAU and IC IVAU, for each site; for the shim's synchronisation for each line of a
+        // batch.
         let maintained = match (document.arch.as_str(), strategy.sync.0) {
             ("arm64", SyncMethod::MembarrierSyncCore) => 2 * batch_lines,
             ("arm64", _) => 2 * document.ops.len(),
             _ => 0,
         };
-        findings.same(place("cache_maintenance"), &maintained, &strategy.cache_maintenance);
+        findings.same(path("cache_maintenance"), &maintained, &strategy.cache_maintenance);
     }
 }
 
-/// The kernel synchronises after each key, and whenever its queue is full.
+/// The number of synchronisations of a kernel, which synchronises after each key and whenever its
+/// queue is full.
 fn per_key(document: &PlanDocument) -> usize {
     let bound = if document.arch == "x86_64" { 256 } else { usize::MAX };
     let mut ops = vec![0usize; document.keys.len()];
@@ -104,7 +105,7 @@ fn per_key(document: &PlanDocument) -> usize {
     ops.into_iter().map(|ops| ops.div_ceil(bound)).sum()
 }
 
-/// Distinct pages and lines of some ops, by the addresses in the images' tables.
+/// Distinct pages and cache lines of some ops, by the addresses in the images' tables.
 fn touched(
     document: &PlanDocument,
     images: &[ReadImage<'_>],

@@ -1,20 +1,20 @@
-//! A claim that does not hold.
+//! Findings: claims of a plan that do not hold.
 
 use crate::plan_file::PlanAddress;
 use std::fmt;
 
-/// Where in a plan.
+/// The field of a plan that a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanField {
     /// A field of the plan itself.
     Plan(&'static str),
-    /// An element of a list, and its field.
+    /// A field of an element of a list.
     Element {
-        /// The list.
+        /// Name of the list.
         list: &'static str,
-        /// Which element.
+        /// Index of the element.
         at: usize,
-        /// Its field.
+        /// Name of the field.
         field: &'static str,
     },
 }
@@ -28,51 +28,51 @@ impl fmt::Display for PlanField {
     }
 }
 
-/// What is claimed and what is true.
+/// A claim of a plan that differs from the images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where the claim stands.
-    pub place: PlanField,
-    /// What the image demands there.
+    /// The field with the claim.
+    pub field: PlanField,
+    /// The value that the images demand.
     pub expected: String,
-    /// What the plan says.
+    /// The value in the plan.
     pub found: String,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.place, self.expected, self.found)
+        write!(f, "{}: expected {}, found {}", self.field, self.expected, self.found)
     }
 }
 
-/// Gathers findings.
+/// Collects findings.
 #[derive(Debug, Default)]
 pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
-    /// Compares a claim with what is true; the texts are made only if they differ.
+    /// Compares a claim with the true value; the texts are composed only if they differ.
     pub(super) fn same<T: PartialEq + Shown + ?Sized>(
         &mut self,
-        place: impl Fn() -> PlanField,
+        field: impl Fn() -> PlanField,
         expected: &T,
         found: &T,
     ) {
         if expected != found {
-            self.add(place(), expected.shown(), found.shown());
+            self.add(field(), expected.shown(), found.shown());
         }
     }
 
     pub(super) fn add(
         &mut self,
-        place: PlanField,
+        field: PlanField,
         expected: impl Into<String>,
         found: impl Into<String>,
     ) {
-        self.0.push(Finding { place, expected: expected.into(), found: found.into() });
+        self.0.push(Finding { field, expected: expected.into(), found: found.into() });
     }
 }
 
-/// The place of a field in an element of a list.
+/// A field of an element of a list.
 pub(super) fn element(
     list: &'static str,
     at: usize,

@@ -1,4 +1,4 @@
-//! Whether the keys are what the plan says, and nothing of them was forgotten.
+//! Checks the claims about keys, and that no site of a key is missing.
 
 use super::finding::{Findings, element};
 use super::sites::{KeyAt, Sites};
@@ -11,17 +11,17 @@ use jlctl_analyzer::image::{Image, SymbolicAddress};
 use jlctl_analyzer::jump_table::{JumpTable, Key, SiteId};
 use std::collections::{HashMap, HashSet};
 
-/// What the images say of a key that the plan names.
+/// A key of the plan, as the images have it.
 pub(super) struct TrueKey {
-    /// Its sites.
+    /// The key's sites.
     pub(super) sites: Vec<(usize, SiteId)>,
-    /// The key as its image has it; `None` if no image of the plan does.
+    /// The key in the image that defines it; `None` if no image of the plan does.
     pub(super) key: Option<Key>,
-    /// Whether it is to be on; `None` if that is not known.
+    /// Whether the key is to be on; `None` if that is unknown.
     pub(super) on: Option<bool>,
 }
 
-/// The key at an address, of whatever layout the image's table has.
+/// The key at an address, in the layout of the image's table.
 fn key_at(read: &ReadImage<'_>, address: Svma) -> Key {
     let keys = read.table.map(JumpTable::keys).unwrap_or_default();
     match keys.binary_search_by_key(&address, |key| key.address) {
@@ -40,10 +40,10 @@ pub(super) fn check(
     let mut seen = HashSet::new();
     let mut keys = Vec::new();
     for (at, claim) in document.keys.iter().enumerate() {
-        let place = |field| element("keys", at, field);
+        let path = |field| element("keys", at, field);
         let Some(found) = addresses.find(images, claim) else {
             findings.add(
-                place("address")(),
+                path("address")(),
                 "a key of the image's table",
                 claim.address.to_string(),
             );
@@ -51,7 +51,7 @@ pub(super) fn check(
             continue;
         };
         if !seen.insert(found.clone()) {
-            findings.add(place("address")(), "each key once", claim.address.to_string());
+            findings.add(path("address")(), "each key once", claim.address.to_string());
         }
         keys.push(Some(check_key(images, sites, at, claim, &found, findings)));
     }
@@ -67,27 +67,27 @@ fn check_key(
     found: &KeyAt,
     findings: &mut Findings,
 ) -> TrueKey {
-    let place = |field| element("keys", at, field);
+    let path = |field| element("keys", at, field);
     let of_key = sites.of(found).to_vec();
-    findings.same(place("sites"), &of_key.len(), &claim.sites);
+    findings.same(path("sites"), &of_key.len(), &claim.sites);
     let key = match found {
         KeyAt::Image(home, address) => Some(key_at(&images[*home], *address)),
         KeyAt::Symbol(..) => None,
     };
     let enabled = key.as_ref().and_then(Key::enabled);
-    findings.same(place("old_enabled"), &enabled, &claim.old_enabled);
+    findings.same(path("old_enabled"), &enabled, &claim.old_enabled);
     if let (Some(key), KeyAt::Image(home, _)) = (&key, found) {
         let image = images[*home].image;
         let symbol = key.symbol.map(|at| image.symbols().name(at.symbol).into_owned());
-        findings.same(place("symbol"), &symbol, &claim.symbol);
-        findings.same(place("offset"), &key.symbol.map(|at| at.offset), &claim.offset);
+        findings.same(path("symbol"), &symbol, &claim.symbol);
+        findings.same(path("offset"), &key.symbol.map(|at| at.offset), &claim.offset);
         let section = key.section.map(|id| image.section(id).name.to_owned());
-        findings.same(place("section"), &section, &claim.section);
+        findings.same(path("section"), &section, &claim.section);
     }
     if let Some(symbol) = &claim.symbol {
-        let path = demangled(symbol).unwrap_or_else(|| symbol.clone());
-        if ![symbol, &path].iter().any(|part| claim.name.contains(*part)) {
-            findings.add(place("name")(), format!("a name with {path} in it"), &claim.name);
+        let demangled = demangled(symbol).unwrap_or_else(|| symbol.clone());
+        if ![symbol, &demangled].iter().any(|part| claim.name.contains(*part)) {
+            findings.add(path("name")(), format!("a name with {demangled} in it"), &claim.name);
         }
     }
     let on = match claim.wish.0 {
@@ -95,19 +95,19 @@ fn check_key(
         Wish::Disable => Some(false),
         Wish::Flip => enabled.map(|count| count == 0),
     };
-    // A count that says so already is left alone.
+    // A count that has the wanted state is kept.
     let new = match (enabled, on) {
         (_, None) | (None, _) => None,
         (Some(count), Some(on)) if (count != 0) == on => Some(count),
         (Some(_), Some(on)) => Some(i32::from(on)),
     };
     if claim.new_enabled.is_some() {
-        findings.same(place("new_enabled"), &new, &claim.new_enabled);
+        findings.same(path("new_enabled"), &new, &claim.new_enabled);
     }
     TrueKey { sites: of_key, key, on }
 }
 
-/// Each site of a key that is not refused is either an op or as it should be.
+/// Checks that ops patch only sites of their key.
 fn check_ops_of_keys(document: &PlanDocument, keys: &[Option<TrueKey>], findings: &mut Findings) {
     let mut ops: HashMap<usize, HashSet<(usize, usize)>> = HashMap::new();
     for op in &document.ops {
@@ -128,7 +128,7 @@ fn check_ops_of_keys(document: &PlanDocument, keys: &[Option<TrueKey>], findings
             key.sites.iter().map(|(image, site)| (*image, site.index())).collect();
         for (image, site) in &of_key {
             if !real.contains(&(*image, *site)) {
-                let found = format!("site {site} of images[{image}], which is another's");
+                let found = format!("site {site} of images[{image}], which belongs to another key");
                 findings.add(element("keys", at, "ops")(), "only sites of the key", found);
             }
         }
@@ -168,13 +168,14 @@ impl Addresses {
         if let Some(address) = self.defined.get(home)?.get(&claim.address) {
             return Some(KeyAt::Image(home, *address));
         }
-        // A key that only other images use is in no table of its own.
+        // A key that only other images use is in no table of the image that defines it.
         let image = images.get(home)?.image;
         stated(image, claim).map(|address| KeyAt::Image(home, address))
     }
 }
 
-/// The address that a claim states by its symbol, if it is what it says.
+/// The address of the symbol and offset that a claim states, if it is the address that the claim
+/// states.
 fn stated(image: &Image<'_>, claim: &KeyRecord) -> Option<Svma> {
     let (symbol, offset) = (claim.symbol.as_ref()?, claim.offset?);
     image

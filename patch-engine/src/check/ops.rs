@@ -1,5 +1,4 @@
-//! Whether ops and key writes are at what they say, and encode what they say: by
-//! decoding.
+//! Checks ops and key writes, by decoding their bytes.
 
 use super::finding::{Findings, element};
 use super::keys::TrueKey;
@@ -38,7 +37,7 @@ pub(super) fn check(
         if let (Some(read), Some(key)) = (images.get(write.image), key) {
             let claim = document.keys.get(write.key);
             check_write(read, at, write, key, claim, findings);
-            // The batch of the key's last op, since ops are by key.
+            // Ops are sorted by key, so that this is the batch of the key's last op.
             let batch = last_op.get(&write.key).copied();
             findings.same(element("key_writes", at, "after_batch"), &batch, &write.after_batch);
         }
@@ -60,60 +59,56 @@ fn check_op(
     key: Option<&TrueKey>,
     findings: &mut Findings,
 ) {
-    let place = |field| element("ops", at, field);
+    let path = |field| element("ops", at, field);
     let Some((table, id)) = read.table.and_then(|table| Some((table, table.site_id(op.site)?)))
     else {
-        findings.add(place("site")(), "an entry of the table", op.site.to_string());
+        findings.add(path("site")(), "an entry of the table", op.site.to_string());
         return;
     };
     let (entry, site, image) = (table.entry(id), table.site(id), read.image);
-    findings.same(place("address"), &PlanAddress::of(image, entry.code), &op.address);
-    findings.same(place("target"), &PlanAddress::of(image, entry.target), &op.target);
-    findings.same(place("branch"), &entry.branch, &op.branch.0);
+    findings.same(path("address"), &PlanAddress::of(image, entry.code), &op.address);
+    findings.same(path("target"), &PlanAddress::of(image, entry.target), &op.target);
+    findings.same(path("branch"), &entry.branch, &op.branch.0);
     let offset = image.file_offset(entry.code).map(|offset| offset.0);
-    findings.same(place("file_offset"), &offset, &Some(op.file_offset));
+    findings.same(path("file_offset"), &offset, &Some(op.file_offset));
     let section = site.section.map(|id| image.section(id).name.to_owned());
-    findings.same(place("section"), &section.filter(|name| !name.is_empty()), &op.section);
+    findings.same(path("section"), &section.filter(|name| !name.is_empty()), &op.section);
     let function = site.function.map(|at| image.symbols().name(at.symbol).into_owned());
-    findings.same(place("function"), &function, &op.function);
-    findings.same(
-        place("function_offset"),
-        &site.function.map(|at| at.offset),
-        &op.function_offset,
-    );
+    findings.same(path("function"), &function, &op.function);
+    findings.same(path("function_offset"), &site.function.map(|at| at.offset), &op.function_offset);
     let there = bytes_at(read.file, FileOffset(op.file_offset), op.old.0.len());
-    findings.same(place("old"), there.unwrap_or_default(), &op.old.0[..]);
-    findings.same(place("new"), &op.old.0.len(), &op.new.0.len());
-    // What stands there may be filled by a relocation, which the table's site knows.
+    findings.same(path("old"), there.unwrap_or_default(), &op.old.0[..]);
+    findings.same(path("new"), &op.old.0.len(), &op.new.0.len());
+    // A relocation may fill in the instruction; the table's site has the result.
     let now = match site.insn {
         SiteInsn::Nop => "nop",
         SiteInsn::Jmp { to } if to == entry.target => "jmp",
         SiteInsn::Jmp { .. } | SiteInsn::Other => "neither",
     };
-    findings.same(place("from"), now, name(op.from.0));
-    encodes(read, entry, &op.new.0, op.to.0, place("new"), findings);
+    findings.same(path("from"), now, name(op.from.0));
+    encodes(read, entry, &op.new.0, op.to.0, path("new"), findings);
     if op.from.0 == op.to.0 {
-        findings.add(place("to")(), "another instruction than before", name(op.to.0));
+        findings.add(path("to")(), "another instruction than before", name(op.to.0));
     }
     if let Some(on) = key.and_then(|key| key.on)
         && (op.to.0 == JumpLabelType::Jmp) != (on ^ entry.branch)
     {
         let expected = if on ^ entry.branch { "jmp" } else { "nop" };
         findings.add(
-            place("to")(),
+            path("to")(),
             format!("{expected}, as the key's new state demands"),
             name(op.to.0),
         );
     }
 }
 
-/// Whether `bytes` at the site of `entry` are the instruction that is claimed.
+/// Checks that `bytes` at the site of `entry` are the claimed instruction.
 fn encodes(
     read: &ReadImage<'_>,
     entry: &JumpEntry,
     bytes: &[u8],
     claimed: JumpLabelType,
-    place: impl Fn() -> super::PlanField,
+    path: impl Fn() -> super::PlanField,
     findings: &mut Findings,
 ) {
     let decoded = read.image.arch().decode_site(entry.code, bytes);
@@ -134,7 +129,7 @@ fn encodes(
     let text = read.image.arch().disassemble(entry.code, bytes);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = text.map_or(hex.clone(), |text| format!("{hex} ({text})"));
-    findings.add(place(), expected, text);
+    findings.add(path(), expected, text);
 }
 
 fn check_write(
@@ -145,28 +140,32 @@ fn check_write(
     claim: Option<&KeyRecord>,
     findings: &mut Findings,
 ) {
-    let place = |field| element("key_writes", at, field);
+    let path = |field| element("key_writes", at, field);
     let Some(true_key) = &key.key else {
-        findings.add(place("key")(), "a key of an image of the plan", "one that lives elsewhere");
+        findings.add(
+            path("key")(),
+            "a key of an image of the plan",
+            "a key that no image of the plan defines",
+        );
         return;
     };
-    findings.same(place("image"), &claim.and_then(|claim| claim.image), &Some(write.image));
+    findings.same(path("image"), &claim.and_then(|claim| claim.image), &Some(write.image));
     let (enabled, word) = (true_key.word_address(), true_key.word);
-    findings.same(place("address"), &PlanAddress::of(read.image, enabled), &write.address);
+    findings.same(path("address"), &PlanAddress::of(read.image, enabled), &write.address);
     let offset = read.image.file_offset(enabled).map(|offset| offset.0);
-    findings.same(place("file_offset"), &offset, &write.file_offset);
+    findings.same(path("file_offset"), &offset, &write.file_offset);
     // A key without bytes in the file is zero when the image starts.
     let there = offset.and_then(|offset| bytes_at(read.file, FileOffset(offset), word.len));
-    findings.same(place("old"), there.unwrap_or(&vec![0; word.len]), &write.old.0[..]);
+    findings.same(path("old"), there.unwrap_or(&vec![0; word.len]), &write.old.0[..]);
     let count = word.value(&write.new.0, read.image.is_big_endian());
     let new = claim.and_then(|claim| claim.new_enabled);
-    findings.same(place("new"), &new, &count);
+    findings.same(path("new"), &new, &count);
     if write.old == write.new {
-        findings.add(place("new")(), "another word than before", write.new.to_string());
+        findings.add(path("new")(), "another word than before", write.new.to_string());
     }
 }
 
-/// Ops are by key, then by image, then by address.
+/// Checks that ops are sorted by key, image and address.
 fn check_order(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut Findings) {
     let rank = |op: &OpRecord| {
         let table = images.get(op.image).and_then(|read| read.table);
@@ -181,7 +180,7 @@ fn check_order(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut
     }
 }
 
-/// No byte of a file is written twice.
+/// Checks that no byte of a file is written twice.
 fn check_overlaps(document: &PlanDocument, findings: &mut Findings) {
     let ops = document
         .ops
@@ -197,13 +196,13 @@ fn check_overlaps(document: &PlanDocument, findings: &mut Findings) {
         let ((image, offset, len, list, at), (next_image, next, _, next_list, next_at)) =
             (pair[0], pair[1]);
         if image == next_image && offset.saturating_add(len) > next {
-            let place = element(next_list, next_at, "file_offset")();
-            findings.add(place, format!("no byte of {list}[{at}]"), next.to_string());
+            let path = element(next_list, next_at, "file_offset")();
+            findings.add(path, format!("no byte of {list}[{at}]"), next.to_string());
         }
     }
 }
 
-/// Bytes of the image in a file, out of its containers.
+/// Bytes of the image, without its containers.
 fn bytes_at(file: &ImageFile, offset: FileOffset, len: usize) -> Option<&[u8]> {
     let start = usize::try_from(offset.0).ok()?;
     file.bytes().get(start..start.checked_add(len)?)

@@ -1,5 +1,5 @@
-//! Whether the plan refuses exactly what the images do not allow, and defers what a
-//! running kernel does not do.
+//! Checks that the plan refuses exactly what the images do not permit, and defers the ops that a
+//! running kernel does not apply.
 
 use super::PlanField;
 use super::finding::{Findings, element};
@@ -35,7 +35,7 @@ pub(super) fn check(
     for (at, (claim, key)) in document.keys.iter().zip(keys).enumerate() {
         if let Some(key) = key {
             of_key(images, sites, world, at, claim, key, &mut demanded);
-            // Of a key that is refused everywhere no site is patched.
+            // A key that is refused for every target has no ops.
             let patched = claim.new_enabled.map(|_| patched.remove(&at).unwrap_or_default());
             of_sites(images, at, key, sites, patched.as_ref(), &mut demanded, findings);
         }
@@ -116,7 +116,7 @@ fn of_sites(
                     let code = read.table.map(|table| table.entry(site).code);
                     let code = code.map(|code| read.image.address_text(code)).unwrap_or_default();
                     let expected = format!("an op for site {} at {code}", site.index());
-                    findings.add(element("keys", at, "ops")(), expected, "none: it was forgotten");
+                    findings.add(element("keys", at, "ops")(), expected, "no such op");
                 }
             }
         }
@@ -126,7 +126,7 @@ fn of_sites(
 enum SiteVerdict {
     AsWanted,
     Refused(Reason),
-    /// With what stands against it in the file.
+    /// The site has to be patched; with the reason against it in the file, if there is one.
     ToPatch(Option<Reason>),
 }
 
@@ -186,25 +186,25 @@ fn of_images(document: &PlanDocument, images: &[ReadImage<'_>], demanded: &mut R
     }
 }
 
-/// Refusals as they are against those that should be.
+/// Compares the refusals of the plan with those that the images demand.
 fn compare(document: &PlanDocument, mut demanded: Refused, findings: &mut Findings) {
     for (at, claim) in document.refusals.iter().enumerate() {
-        let place = |field| element("refusals", at, field);
+        let path = |field| element("refusals", at, field);
         let code = claim.code.0;
         let Some(sites) = demanded.remove(&(claim.image, claim.key, code)) else {
-            findings.add(place("code")(), "nothing that is refused so", code.code());
+            findings.add(path("code")(), "a refusal that the images demand", code.code());
             continue;
         };
         let claimed: BTreeSet<usize> = claim.sites.iter().copied().collect();
         if claimed != sites {
-            findings.add(place("sites")(), format!("{sites:?}"), format!("{:?}", claim.sites));
+            findings.add(path("sites")(), format!("{sites:?}"), format!("{:?}", claim.sites));
         }
         let targets: Vec<Target> = claim.targets.iter().map(|target| target.0).collect();
         if targets != code.targets(document.world.0) {
             let names: Vec<&str> =
                 code.targets(document.world.0).into_iter().map(Target::name).collect();
             let found: Vec<&str> = targets.into_iter().map(Target::name).collect();
-            findings.add(place("targets")(), names.join(", "), found.join(", "));
+            findings.add(path("targets")(), names.join(", "), found.join(", "));
         }
     }
     for ((image, key, reason), sites) in demanded {
@@ -226,7 +226,7 @@ fn compare(document: &PlanDocument, mut demanded: Refused, findings: &mut Findin
     }
 }
 
-/// Each op in init text, in exit text or at EL2 is deferred, and no other.
+/// Checks that exactly the ops in init text, in exit text and at EL2 are deferred.
 fn deferrals(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut Findings) {
     let special = |at: usize| {
         let op = document.ops.get(at)?;
@@ -239,17 +239,17 @@ fn deferrals(document: &PlanDocument, images: &[ReadImage<'_>], findings: &mut F
     };
     let mut claimed = BTreeMap::new();
     for (at, deferral) in document.deferrals.iter().enumerate() {
-        let place = |field| element("deferrals", at, field);
+        let path = |field| element("deferrals", at, field);
         if claimed.insert(deferral.op, at).is_some() {
-            findings.add(place("op")(), "each op once", deferral.op.to_string());
+            findings.add(path("op")(), "each op once", deferral.op.to_string());
         }
         if special(deferral.op) != Some(deferral.reason.0) {
             let expected = special(deferral.op).map_or("nothing to defer", Special::name);
-            findings.add(place("reason")(), expected, deferral.reason.0.name());
+            findings.add(path("reason")(), expected, deferral.reason.0.name());
         }
         if deferral.targets.iter().map(|target| target.0).ne([Target::RunningKernel]) {
             let names: Vec<&str> = deferral.targets.iter().map(|target| target.0.name()).collect();
-            findings.add(place("targets")(), Target::RunningKernel.name(), names.join(", "));
+            findings.add(path("targets")(), Target::RunningKernel.name(), names.join(", "));
         }
     }
     for at in 0..document.ops.len() {

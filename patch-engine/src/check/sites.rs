@@ -1,4 +1,4 @@
-//! The sites of all images by the key that they belong to.
+//! The sites of all images, by key.
 
 use crate::images::{ReadImage, Sealed};
 use jlctl_analyzer::addr::{AddrRange, Svma};
@@ -6,22 +6,22 @@ use jlctl_analyzer::image::{Image, RelocatedAddresses, SymbolicAddress};
 use jlctl_analyzer::jump_table::{JumpTable, Key, SiteId, exports};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What tells keys apart.
+/// The identity of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum KeyAt {
-    /// In an image, at an address.
+    /// The key at an address of an image.
     Image(usize, Svma),
-    /// At an undefined symbol and offset.
+    /// The key at an offset from an undefined symbol.
     Symbol(String, i64),
 }
 
 /// Sites of all images.
 pub(super) struct Sites {
     by_key: BTreeMap<KeyAt, Vec<(usize, SiteId)>>,
-    /// Sites whose bytes are another's too, in each image: by the same code address
-    /// of another key (true), or by overlap.
+    /// Sites that share bytes with others, in each image: true for an entry of another key at the
+    /// same address, false for an overlap.
     entangled: Vec<HashMap<SiteId, bool>>,
-    /// Where the relocations of each image write.
+    /// The addresses that the relocations of each image write.
     relocated: Vec<RelocatedAddresses>,
     sealed: Vec<Sealed>,
 }
@@ -43,7 +43,7 @@ impl Sites {
         Self { by_key, entangled: entangled.collect(), relocated, sealed }
     }
 
-    /// The sites of a key, by image and table order.
+    /// The sites of a key, by image and position in the table.
     pub(super) fn of(&self, key: &KeyAt) -> &[(usize, SiteId)] {
         self.by_key.get(key).map_or(&[], Vec::as_slice)
     }
@@ -53,19 +53,19 @@ impl Sites {
         self.sealed.get(home).is_some_and(|sealed| sealed.has(image, key))
     }
 
-    /// Whether a relocation writes to bytes of an image.
+    /// Whether a relocation of an image writes any of `bytes`.
     pub(super) fn is_relocated(&self, image: usize, bytes: AddrRange) -> bool {
         self.relocated.get(image).is_some_and(|places| places.any_in(bytes))
     }
 
-    /// Whether a site shares its bytes: `Some(true)` with another key's entry at the
-    /// same address, `Some(false)` with a site that begins elsewhere.
+    /// Whether a site shares bytes: `Some(true)` with another key's entry at the same address,
+    /// `Some(false)` with a site at another address.
     pub(super) fn entangled(&self, image: usize, site: SiteId) -> Option<bool> {
         self.entangled.get(image)?.get(&site).copied()
     }
 }
 
-/// Images that define symbols under which others import keys.
+/// The images that define the symbols of imported keys.
 fn definitions(images: &[ReadImage<'_>]) -> HashMap<String, Vec<(usize, Svma)>> {
     let external = |read: &ReadImage<'_>| -> Vec<String> {
         let Some(table) = read.table else { return Vec::new() };
@@ -107,9 +107,9 @@ fn key_at(
     }
 }
 
-/// Sites that share bytes with others.  Going up, a site is over an earlier one if
-/// it begins before the highest end so far; going down, if it ends behind the start
-/// of the next.
+/// Sites that share bytes with others. In ascending order, a site overlaps an earlier one if it
+/// begins before the highest end so far; in descending order, if it ends after the start of the
+/// next.
 fn entangled(table: &JumpTable<'_>) -> HashMap<SiteId, bool> {
     let code = |site: &SiteId| table.entry(*site).code.0;
     let mut sites: Vec<SiteId> = table.site_ids().collect();

@@ -1,25 +1,25 @@
-//! What a plan costs under each way to synchronise.
+//! The cost of a plan under each strategy of synchronisation.
 
 use super::model::{Batch, Cost, Op, Per};
 use crate::sync::SyncMethod;
 use std::collections::HashSet;
 
-/// Bytes of a page that the figures count.
+/// Bytes of a page.
 pub const PAGE_BYTES: u64 = 4096;
-/// Bytes of a cache line that the figures count: the smallest that CTR_EL0 states
-/// on cores in use, and the line of x86.
+/// Bytes of a cache line: the smallest line that CTR_EL0 reports on cores in use, and the line of
+/// x86.
 pub const LINE_BYTES: u64 = 64;
 
-/// What ops touch.
+/// The memory that ops touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Footprint {
-    /// Distinct pages of [`PAGE_BYTES`].
+    /// Number of distinct pages of [`PAGE_BYTES`].
     pub pages: usize,
-    /// Distinct cache lines of [`LINE_BYTES`].
+    /// Number of distinct cache lines of [`LINE_BYTES`].
     pub lines: usize,
 }
 
-/// The pages and lines that `ops` touch.
+/// The pages and cache lines that `ops` touch.
 #[must_use]
 pub fn footprint(ops: &[Op<'_>]) -> Footprint {
     let spans = |unit: u64| {
@@ -35,7 +35,7 @@ pub fn footprint(ops: &[Op<'_>]) -> Footprint {
     Footprint { pages: spans(PAGE_BYTES), lines: spans(LINE_BYTES) }
 }
 
-/// The cost of all strategies that an architecture has, cheapest promise first.
+/// The cost of every strategy of an architecture, the weakest guarantee first.
 #[must_use]
 pub fn costs(
     ops: &[Op<'_>],
@@ -46,8 +46,8 @@ pub fn costs(
     cpus: u32,
 ) -> Vec<Cost> {
     let has_maintenance = arch == "arm64";
-    // The kernel cleans and invalidates site by site, one line each; the shim goes
-    // over the distinct lines of a batch.
+    // The kernel cleans and invalidates one line for each site; the shim maintains the distinct
+    // lines of a batch.
     let by_site = if has_maintenance { 2 * ops.len() } else { 0 };
     let by_line = if has_maintenance {
         let of = |batch: &Batch| ops.get(batch.first..batch.first + batch.ops).unwrap_or_default();

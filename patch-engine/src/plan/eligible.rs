@@ -1,5 +1,5 @@
-//! Whether a site may be patched: the first of the three functions that make a
-//! flip (may it be patched, queue, apply; `kernel/jump_label.c`, Linux 6.12).
+//! Whether a site may be patched: the first of the three steps of a flip (may it be patched, queue,
+//! apply; `kernel/jump_label.c`, Linux 6.12).
 
 use crate::images::ReadImage;
 use crate::reason::Reason;
@@ -12,7 +12,7 @@ use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::InsnBytes;
 use std::collections::BTreeMap;
 
-/// How a site changes.
+/// The change of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SiteChange<'a> {
     pub(super) from: JumpLabelType,
@@ -21,14 +21,14 @@ pub(super) struct SiteChange<'a> {
     pub(super) offset: FileOffset,
 }
 
-/// What stands against a change, with what was found.
+/// The reason against a change, and what was found.
 pub(super) type Objection = (Reason, String);
 
 /// Judges the sites of one image.
 pub(super) struct Eligibility<'a> {
     read: ReadImage<'a>,
     table: &'a JumpTable<'a>,
-    /// Sites that share their bytes with others.
+    /// Sites that share bytes with others, with the reason.
     entangled: BTreeMap<SiteId, Reason>,
 }
 
@@ -38,11 +38,10 @@ impl<'a> Eligibility<'a> {
         Self { read, table, entangled }
     }
 
-    /// How the site must change to hold what is `wanted`; `None` if it does
-    /// already.
+    /// The change that gives a site the `wanted` instruction; `None` if the site has it already.
     ///
     /// # Errors
-    /// What stands against patching it anywhere.
+    /// The reason against patching the site in every target.
     pub(super) fn change(
         &self,
         id: SiteId,
@@ -76,7 +75,7 @@ impl<'a> Eligibility<'a> {
             return Ok(None);
         }
         if let Some(reason) = self.entangled.get(&id) {
-            return Err((*reason, "found another entry over its bytes".to_owned()));
+            return Err((*reason, "found another entry that overlaps its bytes".to_owned()));
         }
         let new =
             self.read.image.arch().encode(wanted, entry.code, entry.target, old.len()).map_err(
@@ -88,7 +87,7 @@ impl<'a> Eligibility<'a> {
         Ok(Some(SiteChange { from, old, new, offset }))
     }
 
-    /// What stands against changing the `len` bytes of the site in the file alone.
+    /// The reason against changing the `len` bytes of the site in the file alone.
     pub(super) fn against_file(
         &self,
         id: SiteId,
@@ -117,12 +116,12 @@ impl<'a> Eligibility<'a> {
     }
 }
 
-/// The sites of `table` that share bytes, and how: with an entry of another key at
-/// the same address, or with any other site.
+/// The sites of `table` that share bytes: with an entry of another key at the same address, or with
+/// any other site.
 fn entangled(table: &JumpTable<'_>) -> BTreeMap<SiteId, Reason> {
     let mut by_code: Vec<SiteId> = table.site_ids().collect();
     by_code.sort_by_key(|site| (table.entry(*site).code, *site));
-    // Of a site whose length is not known, one byte is taken.
+    // A site of unknown length counts as one byte.
     let end =
         |site: SiteId| u128::from(table.entry(site).code.0) + table.site(site).len.max(1) as u128;
     let mut found = BTreeMap::new();

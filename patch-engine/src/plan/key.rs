@@ -1,4 +1,4 @@
-//! What becomes of a key's own word, and what stands against it.
+//! The change of a key's word, and the reasons against it.
 
 use super::eligible::Objection;
 use super::model::KeyWrite;
@@ -11,7 +11,7 @@ use jlctl_analyzer::image::{Image, RelocatedAddresses};
 use jlctl_analyzer::jump_table::KeyStorage;
 use jlctl_shim::abi::StaticKey;
 
-/// What stands against setting the key to `state`; `old` is its count.
+/// The reasons against setting the key to `state`; `old` is its count.
 pub(super) fn against_key(
     images: &[ReadImage<'_>],
     relocated: &[RelocatedAddresses],
@@ -65,7 +65,7 @@ pub(super) fn against_key(
     objections
 }
 
-/// `enabled` of a key that is to be `on`: a key that is so already keeps its count.
+/// The count of a key that is to be `on`; a key that has the state already keeps its count.
 pub(super) fn new_count(old: Option<i32>, on: Option<bool>) -> Option<i32> {
     let on = on?;
     Some(match old {
@@ -74,7 +74,7 @@ pub(super) fn new_count(old: Option<i32>, on: Option<bool>) -> Option<i32> {
     })
 }
 
-/// The write that gives a key of an image the count `new`.
+/// The write that sets the count of a key to `new`.
 pub(super) fn key_write(
     image: &Image<'_>,
     number: usize,

@@ -1,9 +1,9 @@
-//! Plans: which sites are patched, from what to what, in which batches.
+//! Plans: the sites to patch, their old and new bytes, and the batches.
 //!
-//! The semantics are the kernel's: a site holds a JMP exactly if `enabled ^ branch`.
-//! Three steps make a plan, as they make a flip in the kernel: whether a site may
-//! be patched (`eligible`), queueing, and applying a full queue (`queue`).
-//! What cannot be done is refused key by key, for the targets that it concerns.
+//! The semantics are the kernel's: a site holds a JMP exactly if `enabled ^ branch`. Three steps
+//! make a plan, like a flip in the kernel: may a site be patched (`eligible`), queue, and apply a
+//! full queue (`queue`). Impossible changes are refused key by key, for the targets that they
+//! concern.
 
 mod cost;
 mod eligible;
@@ -27,10 +27,10 @@ use planner::Planner;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-/// Makes the plan that fulfils `wishes`, by index in the set of the images' keys.
+/// Makes the plan for `wishes`, which are by index in the set of the images' keys.
 ///
 /// # Errors
-/// If the images are not of one architecture and world.
+/// If the images differ in architecture or world.
 pub fn plan<'a>(
     images: &[ReadImage<'a>],
     set: &KeySet,
@@ -94,14 +94,14 @@ fn deferrals(images: &[ReadImage<'_>], ops: &[Op<'_>]) -> Vec<Deferral> {
         let section = site.section.map(|id| read.image.section(id).name)?;
         let function = site.function.map(|at| read.image.symbols().name(at.symbol));
         let special = Special::of(section, function.as_deref())?;
-        // Text in an unusual section is patched like any other.
+        // Text in an unusual section is patched like any other text.
         (special != Special::UnusualSection).then_some(special)
     };
     let of_op = |(at, op)| Some(Deferral { op: at, special: special(op)? });
     ops.iter().enumerate().filter_map(of_op).collect()
 }
 
-/// The images that a plan needs: those with ops, keys or refusals in it.
+/// The images of a plan: those with keys, sites or refusals in it.
 #[must_use]
 pub fn involved(plan: &Plan<'_>, set: &KeySet) -> Vec<usize> {
     let homes = plan.keys.iter().filter_map(|key| set.keys().get(key.key)?.home);

@@ -1,4 +1,4 @@
-//! What a plan is made of.
+//! The parts of a plan.
 
 use crate::reason::Reason;
 use crate::sync::SyncMethod;
@@ -10,61 +10,61 @@ use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::InsnBytes;
 use std::num::NonZeroUsize;
 
-/// What a plan is made with.
+/// Options of the planner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanOptions {
-    /// Most ops in a batch; `None` for what the architecture has.
+    /// Most ops in a batch; the default of the architecture if `None`.
     pub queue: Option<NonZeroUsize>,
-    /// CPUs that the cost is reckoned for.
+    /// Number of CPUs for the cost.
     pub cpus: u32,
 }
 
-/// A plan.  Images are named by their index among those that it was made for.
+/// A plan. Images are named by their index among those that the plan was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan<'a> {
-    /// Whose code it patches.
+    /// Whose code the plan patches.
     pub world: World,
-    /// Most ops in a batch; `None` if nothing bounds it.
+    /// Most ops in a batch; `None` if there is no bound.
     pub queue: Option<NonZeroUsize>,
-    /// CPUs that the cost is reckoned for.
+    /// Number of CPUs for the cost.
     pub cpus: u32,
-    /// What must end each batch before anyone relies on it.
+    /// The sync that must end each batch.
     pub sync: SyncMethod,
     /// The keys, in the order of the set.
     pub keys: Vec<PlannedKey>,
-    /// What is patched: by key, then by image and address.
+    /// The sites to patch, sorted by key, image and address.
     pub ops: Vec<Op<'a>>,
-    /// Words of keys that change, by key.
+    /// The words of keys to write, by key.
     pub key_writes: Vec<KeyWrite>,
-    /// Ops in batches.
+    /// The batches of the ops.
     pub batches: Vec<Batch>,
-    /// Ops that a live target does later or never.
+    /// Ops that a running kernel defers or does not apply.
     pub deferrals: Vec<Deferral>,
-    /// What cannot be done.
+    /// Changes that are refused.
     pub refusals: Vec<Refusal>,
-    /// What each strategy costs.
+    /// The cost of each strategy.
     pub costs: Vec<Cost>,
 }
 
-/// One key and what becomes of it.
+/// A key of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedKey {
-    /// Its index in the set.
+    /// Index of the key in the set.
     pub key: usize,
-    /// What was wanted.
+    /// The wanted change.
     pub wish: Wish,
-    /// `enabled` now; `None` if it is not known.
+    /// The old count; `None` if it is unknown.
     pub old: Option<i32>,
-    /// `enabled` afterwards; `None` if the key is refused everywhere.
+    /// The new count; `None` if the key is refused for every target.
     pub new: Option<i32>,
-    /// How many of its sites are patched.
+    /// Number of its sites that are patched.
     pub ops: usize,
 }
 
-/// One site that is patched.
+/// The patch of one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Op<'a> {
-    /// Index of its key in the plan.
+    /// Index of the key in the plan.
     pub key: usize,
     /// Index of the image.
     pub image: usize,
@@ -72,23 +72,23 @@ pub struct Op<'a> {
     pub site: SiteId,
     /// Address of the site.
     pub code: Svma,
-    /// Where a JMP there goes.
+    /// Target of the site's JMP.
     pub target: Svma,
     /// Branch sense: true for *likely*.
     pub branch: bool,
-    /// Where its bytes lie in the image.
+    /// Offset of the site's bytes in the image.
     pub offset: FileOffset,
-    /// What is there.
+    /// The old instruction.
     pub from: JumpLabelType,
-    /// What is wanted there.
+    /// The new instruction.
     pub to: JumpLabelType,
-    /// The bytes there.
+    /// The old bytes.
     pub old: &'a [u8],
-    /// The bytes wanted there.
+    /// The new bytes.
     pub new: InsnBytes,
 }
 
-/// The word of a key that changes.
+/// The write of a key's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyWrite {
     /// Index of the key in the plan.
@@ -97,48 +97,46 @@ pub struct KeyWrite {
     pub image: usize,
     /// Address of `enabled`.
     pub address: Svma,
-    /// Where it lies in the image; `None` if the file does not have it.
+    /// Offset of the word in the image; `None` if the file has no bytes of it.
     pub offset: Option<FileOffset>,
-    /// The bytes now, in the image's byte order.
+    /// The old bytes, in the image's byte order.
     pub old: Vec<u8>,
-    /// The bytes afterwards.
+    /// The new bytes.
     pub new: Vec<u8>,
-    /// The batch after whose sync it is written; `None` if no site changes.
+    /// The batch after whose sync the word is written; `None` if no site changes.
     pub after_batch: Option<usize>,
 }
 
 /// Ops that one sync covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// Index of its first op.
+    /// Index of the first op.
     pub first: usize,
-    /// How many it has.
+    /// Number of ops.
     pub ops: usize,
 }
 
-/// An op that a running kernel does not do as it stands.
+/// An op that a running kernel defers or does not apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deferral {
     /// Index of the op.
     pub op: usize,
-    /// What is special about its site.
+    /// The special property of the op's site.
     pub special: Special,
 }
 
-/// Something that cannot be done, and where.
+/// A change that is refused, with the targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Index of the image that it concerns.
+    /// Index of the image.
     pub image: usize,
-    /// The key, by its index in the plan; `None` where it concerns all of the
-    /// image.
+    /// Index of the key in the plan; `None` where the refusal concerns the whole image.
     pub key: Option<usize>,
-    /// The sites that it concerns, in the order of the plan; none where it concerns
-    /// the key or the image.
+    /// The sites, in the order of the plan; empty where the refusal concerns the key or the image.
     pub sites: Vec<SiteId>,
-    /// What cannot be done there.
+    /// The targets for which the change is refused.
     pub targets: Vec<Target>,
     /// The reason in words, with what was found.
     pub message: String,
@@ -149,8 +147,8 @@ pub struct Refusal {
 pub enum Per {
     /// After each site.
     Site,
-    /// After the sites of each key, and when the queue is full: what the kernel's
-    /// own code does (`kernel/jump_label.c`, Linux 6.12, jump_label_update).
+    /// After the sites of each key, and when the queue is full, like the kernel
+    /// (`kernel/jump_label.c`, Linux 6.12, jump_label_update).
     Key,
     /// After each batch of this plan.
     Batch,
@@ -171,33 +169,32 @@ impl Per {
 /// The cost of one strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// How it synchronises.
+    /// The method of synchronisation.
     pub sync: SyncMethod,
-    /// How often.
+    /// How often the strategy synchronises; `None` for never.
     pub per: Option<Per>,
-    /// Cache-maintenance instructions that the patching CPU executes (DC CVAU and
-    /// IC IVAU on arm64; none where caches are coherent, or all are flushed by the
-    /// broadcast).
+    /// Number of cache-maintenance instructions of the patching CPU (DC CVAU and IC IVAU on arm64;
+    /// none where caches are coherent, or the broadcast flushes them).
     pub maintenance: usize,
-    /// Broadcasts to all CPUs.
+    /// Number of broadcasts to all CPUs.
     pub broadcasts: u64,
-    /// Broadcasts times CPUs: how often a CPU is made to synchronise.
+    /// Number of broadcasts times number of CPUs.
     pub cpu_syncs: u64,
 }
 
-/// Why no plan can be made at all.
+/// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// Images of two kinds.
+    /// The images differ in architecture or world.
     #[error(
-        "{second_path}: expected an image of {first} as {first_path} is, found one of {second}: plan for them one by one"
+        "{second_path}: expected an image of {first} as {first_path} is, found one of {second}: make a plan for each"
     )]
     Mixed {
         /// Path of the first image.
         first_path: String,
         /// Its architecture and world.
         first: String,
-        /// Path of the one that differs.
+        /// Path of the image that differs.
         second_path: String,
         /// Its architecture and world.
         second: String,

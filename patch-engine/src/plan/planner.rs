@@ -1,4 +1,4 @@
-//! Gathers ops, key writes and refusals, key by key.
+//! Collects ops, key writes and refusals, key by key.
 
 use super::eligible::{Eligibility, SiteChange};
 use super::key::{against_key, key_write, new_count};
@@ -13,24 +13,23 @@ use jlctl_analyzer::jump_table::SiteId;
 use jlctl_shim::abi::{JumpLabelType, StaticKey};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A plan as it grows.
+/// A plan under construction.
 pub(super) struct Planner<'i, 'a> {
     images: &'i [ReadImage<'a>],
     judges: Vec<Option<Eligibility<'a>>>,
-    /// Where the relocations of each image write.
+    /// The addresses that the relocations of each image write.
     relocated: Vec<RelocatedAddresses>,
     sealed: Vec<Sealed>,
     world: World,
     pub(super) keys: Vec<PlannedKey>,
     pub(super) ops: Vec<Op<'a>>,
     pub(super) key_writes: Vec<KeyWrite>,
-    /// For each key write the last op of its key.
+    /// The last op of the key of each key write.
     last_ops: Vec<Option<usize>>,
     pub(super) refusals: Vec<Refusal>,
 }
 
-/// What stands against a key, by image and reason: the sites, and what was found
-/// at the first.
+/// The reasons against a key, by image: the sites, and what was found at the first.
 type Objections = BTreeMap<(usize, Reason), (Vec<SiteId>, String)>;
 
 impl<'i, 'a> Planner<'i, 'a> {
@@ -50,11 +49,11 @@ impl<'i, 'a> Planner<'i, 'a> {
         }
     }
 
-    /// Plans what `wish` takes of the key that is number `at` of its set.
+    /// Plans `wish` for `key`, which is number `at` of the set.
     pub(super) fn add(&mut self, at: usize, key: &SetKey, wish: Wish) {
         let old = key.home.and(key.key.enabled());
         let state = wish.state(old.map(StaticKey::is_on));
-        // Where nothing defines the key, the image that uses it is all there is.
+        // A key that no image defines belongs to the image that uses it.
         let user = || key.sites.first().map_or(0, |(image, _)| *image);
         let home = key.home.unwrap_or_else(user);
         let mut objections: Objections =
@@ -85,7 +84,7 @@ impl<'i, 'a> Planner<'i, 'a> {
         self.refuse_key(number, key.sites.len(), objections);
     }
 
-    /// The sites that change for the key to be `on`.
+    /// The ops that switch the key `on` or off.
     fn changes(&self, key: &SetKey, on: bool, objections: &mut Objections) -> Vec<Op<'a>> {
         let mut ops = Vec::new();
         for &(image, site) in &key.sites {
@@ -136,7 +135,7 @@ impl<'i, 'a> Planner<'i, 'a> {
         self.refusals.extend(objections.into_iter().map(refusal));
     }
 
-    /// Refuses what no file of an image that changes can take.
+    /// Refuses changes of files that the plan's images do not permit.
     pub(super) fn refuse_images(&mut self) {
         let ops = self.ops.iter().map(|op| op.image);
         let touched: BTreeSet<usize> =
@@ -161,7 +160,7 @@ impl<'i, 'a> Planner<'i, 'a> {
         }
     }
 
-    /// Puts each key's word behind the batch that has its last op.
+    /// Schedules each key's word after the batch with its last op.
     pub(super) fn schedule_key_writes(&mut self, batches: &[Batch]) {
         for (write, last) in self.key_writes.iter_mut().zip(&self.last_ops) {
             write.after_batch =

@@ -1,19 +1,19 @@
-//! The bounded queue: ops are queued until it is full, applied as one batch, and
-//! queued again (`kernel/jump_label.c`, Linux 6.12, __jump_label_update).
+//! The bounded queue: ops are queued until it is full, applied as one batch, and queuing goes on
+//! (`kernel/jump_label.c`, Linux 6.12, __jump_label_update).
 
 use super::model::Batch;
 use std::num::NonZeroUsize;
 
-/// Ops that wait for their batch.
+/// The ops that wait for their batch.
 #[derive(Debug)]
 pub(super) struct Queue {
     bound: Option<NonZeroUsize>,
-    /// Index of the first op that waits.
+    /// Index of the first waiting op.
     first: usize,
     waiting: usize,
 }
 
-/// The queue takes no more: apply, and queue again.
+/// The queue is full: apply it, and retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
 
@@ -22,7 +22,7 @@ impl Queue {
         Self { bound, first: 0, waiting: 0 }
     }
 
-    /// Takes the next op.
+    /// Queues the next op.
     pub(super) fn queue(&mut self) -> Result<(), Full> {
         if self.bound.is_some_and(|bound| self.waiting >= bound.get()) {
             return Err(Full);
@@ -31,7 +31,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Makes a batch of all that waits; `None` if nothing does.
+    /// Makes a batch of all waiting ops; `None` if there are none.
     pub(super) fn apply(&mut self) -> Option<Batch> {
         let batch = Batch { first: self.first, ops: self.waiting };
         self.first += std::mem::take(&mut self.waiting);
@@ -39,7 +39,7 @@ impl Queue {
     }
 }
 
-/// The batches of `ops` ops in their order.
+/// Splits `ops` ops, in order, into batches.
 pub(super) fn batches(ops: usize, bound: Option<NonZeroUsize>) -> Vec<Batch> {
     let mut queue = Queue::new(bound);
     let mut batches = Vec::new();

@@ -1,5 +1,4 @@
-//! A plan as a document: indexes become those of the document's own lists,
-//! addresses and names text.
+//! Composes the document of a plan: indexes become those of the document's lists.
 
 use super::address::PlanAddress;
 use super::document::{
@@ -20,9 +19,9 @@ use jlctl_analyzer::jump_table::{Site, SiteId, Special};
 use jlctl_shim::abi::JumpLabelType;
 use rayon::prelude::*;
 
-/// The document of `plan`, which was made for `images` and the keys in `set`.
-/// `digests` gives the sums of an image's file; it is asked for the images that the
-/// plan is about.  `source` gives the frame that a person looks for.
+/// The document of `plan`, which was made for `images` and the keys of `set`. `digests` gives the
+/// checksums of an image's file, for the images of the plan. `source` gives the source frame of a
+/// site that reports show.
 pub fn compose(
     plan: &Plan<'_>,
     images: &[ReadImage<'_>],
@@ -160,8 +159,7 @@ fn image_record(read: &ReadImage<'_>, digests: Digests) -> ImageRecord {
     }
 }
 
-/// A key as the image that defines it has it; what the plan says of it is left
-/// empty.
+/// The record of a key, without the claims about its change.
 fn key_record(images: &[ReadImage<'_>], key: &SetKey) -> KeyRecord {
     let at = key.home.or_else(|| key.sites.first().map(|(image, _)| *image)).unwrap_or(0);
     let image = images[at].image;
@@ -180,7 +178,7 @@ fn key_record(images: &[ReadImage<'_>], key: &SetKey) -> KeyRecord {
     }
 }
 
-/// An op; its image and batch are left empty.
+/// The record of an op, without its image and batch.
 fn op_record(read: &ReadImage<'_>, op: &Op<'_>, source: Option<SourceRecord>) -> OpRecord {
     let image = read.image;
     let site = read.table.map(|table| *table.site(op.site));
@@ -224,7 +222,7 @@ fn site_insn(insn: JumpLabelType, op: &Op<'_>) -> SiteInsn {
     }
 }
 
-/// What a running kernel does about a special site.
+/// The behaviour of a running kernel at a special site.
 fn deferral_text(special: Special) -> &'static str {
     match special {
         Special::Init => {

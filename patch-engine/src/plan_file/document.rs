@@ -1,8 +1,8 @@
-//! What a plan file says: schema `jlctl.plan/1`.
+//! The document of a plan: schema `jlctl.plan/1`.
 //!
-//! Addresses are strings: `0x…`, or in a relocatable file section or symbol and
-//! offset.  Offsets are in bytes.  What is unknown is null; a field that is not
-//! known is an error, so that nothing that a plan says is passed over.
+//! Addresses are strings: `0x…`, or in a relocatable file a section or symbol with an offset.
+//! Offsets are in bytes. Unknown values are null. An unknown field is an error, so that no claim of
+//! a plan is ignored.
 
 use super::address::PlanAddress;
 use super::values::{
@@ -24,29 +24,29 @@ pub struct PlanDocument {
     pub world: WorldName,
     /// Architecture of all images.
     pub arch: String,
-    /// The images that the plan is about; elsewhere named by their place here.
+    /// The images of the plan; other fields refer to them by index.
     pub images: Vec<ImageRecord>,
-    /// Most ops in a batch; null if nothing bounds it.
+    /// Most ops in a batch; null if there is no bound.
     pub queue: Option<usize>,
-    /// What must end each batch before anyone relies on it.
+    /// The sync that must end each batch.
     pub sync: SyncName,
-    /// The keys; elsewhere named by their place here.
+    /// The keys; other fields refer to them by index.
     pub keys: Vec<KeyRecord>,
-    /// What is patched, by key, image and address.
+    /// The sites to patch, sorted by key, image and address.
     pub ops: Vec<OpRecord>,
-    /// The keys' words that change.
+    /// The words of keys to write.
     pub key_writes: Vec<KeyWriteRecord>,
-    /// Ops in batches, each of which ends with the sync.
+    /// The batches of the ops; the sync ends each.
     pub batches: Vec<BatchRecord>,
-    /// Ops that a running kernel does not do, or that take effect later there.
+    /// Ops that a running kernel defers or does not apply.
     pub deferrals: Vec<DeferralRecord>,
-    /// What cannot be done, and where.
+    /// Changes that are refused.
     pub refusals: Vec<RefusalRecord>,
-    /// What it costs.
+    /// The cost.
     pub cost: CostRecord,
 }
 
-/// Which image a plan is for.
+/// An image of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -55,11 +55,11 @@ pub struct ImageRecord {
     pub path: String,
     /// `elf`, `arm64-image` or `riscv64-image`.
     pub format: String,
-    /// What the file is wrapped in: `gz`, `xz`, …; null if in nothing.
+    /// The container of the image: `gz`, `xz`, …; null without one.
     pub container: Option<String>,
     /// `exec`, `dyn` or `rel`; null for raw kernels.
     pub r#type: Option<String>,
-    /// Build id (NT_GNU_BUILD_ID); null without one.
+    /// Build id (NT_GNU_BUILD_ID); null if there is none.
     pub build_id: Option<Hex>,
     /// Kernel release; null for programs.
     pub release: Option<String>,
@@ -67,39 +67,38 @@ pub struct ImageRecord {
     pub size: u64,
     /// SHA-256 of the whole file.
     pub sha256: Hex,
-    /// XXH3 (128 bits) of the whole file, which is what apply verifies unless it is
-    /// told to verify SHA-256.
+    /// XXH3 (128 bits) of the whole file, which apply verifies unless SHA-256 is asked for.
     pub xxh3: Hex,
     /// Whether a module's signature is appended.
     pub signed: bool,
 }
 
-/// A key and what becomes of it.
+/// A key, and its change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyRecord {
-    /// Its name.
+    /// Name of the key.
     pub name: String,
-    /// The image that defines it; null if none of the plan's does.
+    /// The image that defines the key; null if no image of the plan does.
     pub image: Option<usize>,
-    /// Its address there, or the symbol that is looked for.
+    /// Address of the key, or the undefined symbol of the key.
     pub address: PlanAddress,
-    /// The object that it is or lies in; null without a symbol.
+    /// The symbol of the object that is or contains the key; null without a symbol.
     pub symbol: Option<String>,
     /// Bytes from that object to the key.
     pub offset: Option<u64>,
-    /// The section that it lies in.
+    /// The section of the key.
     pub section: Option<String>,
-    /// What was wanted.
+    /// The wanted change.
     pub wish: WishName,
-    /// Its count in the image; null if not known.
+    /// The old count; null if it is unknown.
     pub old_enabled: Option<i32>,
-    /// Its count afterwards; null if it is refused everywhere.
+    /// The new count; null if the key is refused for every target.
     pub new_enabled: Option<i32>,
-    /// Its sites in the plan's images.
+    /// Number of its sites in the plan's images.
     pub sites: usize,
-    /// Those of them that are patched.
+    /// Number of its sites that are patched.
     pub ops: usize,
 }
 
@@ -118,7 +117,7 @@ pub struct SourceRecord {
     pub column: Option<u32>,
 }
 
-/// A site that is patched.
+/// The patch of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -131,27 +130,27 @@ pub struct OpRecord {
     pub site: usize,
     /// Address of the site.
     pub address: PlanAddress,
-    /// Where its bytes lie: in the file, or in what its container holds.
+    /// Offset of the site's bytes in the file, or in the contents of its container.
     pub file_offset: u64,
     /// Section of the site.
     pub section: Option<String>,
-    /// The function that the site lies in, by symbols.
+    /// The function that contains the site, by symbols.
     pub function: Option<String>,
-    /// Bytes from its start to the site.
+    /// Bytes from the start of the function to the site.
     pub function_offset: Option<u64>,
     /// The first frame outside `jump_label.h`; null without debug information.
     pub source: Option<SourceRecord>,
     /// Branch sense.
     pub branch: Branch,
-    /// What stands there.
+    /// The old instruction.
     pub from: InsnName,
-    /// What is to stand there.
+    /// The new instruction.
     pub to: InsnName,
-    /// Where a JMP there goes.
+    /// Target of the site's JMP.
     pub target: PlanAddress,
-    /// The bytes there.
+    /// The old bytes.
     pub old: Hex,
-    /// The bytes that are to be there.
+    /// The new bytes.
     pub new: Hex,
     /// Disassembly of `old`.
     pub old_disassembly: Option<String>,
@@ -161,22 +160,22 @@ pub struct OpRecord {
     pub batch: usize,
 }
 
-/// The word of a key that changes.
+/// The write of a key's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyWriteRecord {
     /// The key.
     pub key: usize,
-    /// The image that defines it.
+    /// The image that defines the key.
     pub image: usize,
     /// Address of `enabled`.
     pub address: PlanAddress,
-    /// Where it lies in the file; null if the file has no bytes of it.
+    /// Offset of the word in the file; null if the file has no bytes of it.
     pub file_offset: Option<u64>,
-    /// The bytes there.
+    /// The old bytes.
     pub old: Hex,
-    /// The bytes that are to be there.
+    /// The new bytes.
     pub new: Hex,
     /// The batch after whose sync it is written; null if no site changes.
     pub after_batch: Option<usize>,
@@ -187,71 +186,71 @@ pub struct KeyWriteRecord {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BatchRecord {
-    /// Its first op.
+    /// Index of the first op.
     pub first_op: usize,
-    /// How many it has.
+    /// Number of ops.
     pub ops: usize,
-    /// Distinct pages that they touch.
+    /// Number of distinct pages that the ops touch.
     pub pages: usize,
-    /// Distinct cache lines that they touch.
+    /// Number of distinct cache lines that the ops touch.
     pub cache_lines: usize,
-    /// What ends it.
+    /// The sync that ends the batch.
     pub sync: SyncName,
 }
 
-/// An op that a running kernel does not do, or that takes effect later there.
+/// An op that a running kernel defers or does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeferralRecord {
     /// The op.
     pub op: usize,
-    /// What is special about its site.
+    /// The special property of the op's site.
     pub reason: SpecialName,
-    /// Where that matters.
+    /// The targets that are concerned.
     pub targets: Vec<TargetName>,
-    /// The same in words.
+    /// The reason in words.
     pub message: String,
 }
 
-/// Something that cannot be done.
+/// A change that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RefusalRecord {
-    /// Why.
+    /// The reason.
     pub code: ReasonCode,
-    /// The image that it concerns.
+    /// The image.
     pub image: usize,
-    /// The key; null where it concerns all of the image.
+    /// The key; null where the refusal concerns the whole image.
     pub key: Option<usize>,
-    /// The sites, by their index in the image's table; none where it concerns the
-    /// key or the image.
+    /// The sites, by index in the image's table; empty where the refusal concerns the key or the
+    /// image.
     pub sites: Vec<usize>,
-    /// Where it cannot be done.
+    /// The targets for which the change is refused.
     pub targets: Vec<TargetName>,
-    /// The same in words, with what was found.
+    /// The reason in words, with what was found.
     pub message: String,
 }
 
-/// What a plan costs.
+/// The cost of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CostRecord {
-    /// CPUs that the figures are for.
+    /// Number of CPUs.
     pub cpus: u32,
     /// Bytes of a page.
     pub page_bytes: u64,
     /// Bytes of a cache line.
     pub cache_line_bytes: u64,
-    /// Ops in all.
+    /// Number of ops.
     pub ops: usize,
-    /// Distinct pages in all.
+    /// Number of distinct pages.
     pub pages: usize,
-    /// Distinct cache lines in all.
+    /// Number of distinct cache lines.
     pub cache_lines: usize,
-    /// What each strategy adds to that.
+    /// The cost of each strategy.
     pub strategies: Vec<StrategyRecord>,
 }
 
@@ -260,14 +259,14 @@ pub struct CostRecord {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StrategyRecord {
-    /// How it synchronises.
+    /// The method of synchronisation.
     pub sync: SyncName,
-    /// How often: `site`, `key` or `batch`; null for never.
+    /// How often the strategy synchronises: `site`, `key` or `batch`; null for never.
     pub per: Option<String>,
-    /// Cache-maintenance instructions.
+    /// Number of cache-maintenance instructions.
     pub cache_maintenance: usize,
-    /// Broadcasts to all CPUs.
+    /// Number of broadcasts to all CPUs.
     pub broadcasts: u64,
-    /// Broadcasts times CPUs.
+    /// Number of broadcasts times number of CPUs.
     pub cpu_syncs: u64,
 }

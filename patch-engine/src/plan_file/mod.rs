@@ -26,7 +26,7 @@ pub const JSON_SCHEMA: &str = include_str!("../../schema/jlctl.plan-1.json");
 mod tests {
     use super::*;
 
-    /// The committed schema is that of the types; `UPDATE_EXPECT=1` writes it anew.
+    /// The committed schema is that of the types; `UPDATE_EXPECT=1` rewrites it.
     #[test]
     fn the_committed_schema_is_that_of_the_document() {
         let mut schema = schemars::schema_for!(PlanDocument);

@@ -49,7 +49,7 @@ pub enum PlanFileError {
     },
 }
 
-/// What is wrong with a document that is no plan; `path` is the field.
+/// The defect of a document that is no plan; `path` is the field.
 fn broken(path: Option<&str>, error: &serde_json::Error) -> String {
     match path {
         _ if error.is_eof() => format!("that it ends in the middle, in line {}", error.line()),
@@ -80,7 +80,7 @@ pub fn read(bytes: &[u8]) -> Result<PlanDocument, PlanFileError> {
     struct Head {
         schema: Option<String>,
     }
-    // First the version: a plan of another one has other fields.
+    // The version comes first: another version has other fields.
     match serde_json::from_slice::<Head>(bytes).map(|head| head.schema) {
         Ok(Some(schema)) if schema == SCHEMA => {}
         Ok(Some(found)) => return Err(PlanFileError::Schema { found }),
@@ -94,12 +94,12 @@ pub fn read(bytes: &[u8]) -> Result<PlanDocument, PlanFileError> {
     Ok(document)
 }
 
-/// `error`, with the field that raised it.  Paths of fields are tracked only once a document
-/// turned out to be malformed, since that takes time.
+/// Adds the field to `error`. Paths of fields are tracked in a second pass, over malformed
+/// documents only, since tracking takes time.
 fn malformed(bytes: &[u8], error: serde_json::Error) -> PlanFileError {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, PlanDocument>(&mut json) {
-        // What follows the document has no field.
+        // The error is after the document.
         Ok(_) => PlanFileError::Json(None, error),
         Err(error) => {
             let path = error.path().to_string();
@@ -158,7 +158,7 @@ fn addresses(document: &PlanDocument) -> Result<(), PlanFileError> {
         Err(PlanFileError::Address { field: field(), found: address.to_string() })
     };
     for (at, key) in document.keys.iter().enumerate() {
-        // The address of a key that no image defines is that of the symbol.
+        // A key that no image defines has the address of its symbol.
         if let Some(image) = key.image {
             check(image, &key.address, &|| format!("keys[{at}].address"))?;
         }

@@ -1,4 +1,4 @@
-//! Values of a plan file that have a form of their own.
+//! Values of a plan file with a form of their own.
 
 use jlctl_analyzer::jump_table::Special;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
-/// Gives an enum of the engine its name in the file.
+/// Defines the name of an enum's values in plan files.
 macro_rules! by_name {
     ($name:ident, $of:ty, $all:expr, $word:expr, $doc:literal) => {
         #[doc = $doc]
@@ -85,23 +85,23 @@ macro_rules! by_name {
 }
 
 by_name!(WorldName, World, [World::Kernel, World::User], World::name, "Whose code an image is.");
-by_name!(TargetName, Target, Target::ALL, Target::name, "What a plan is applied to.");
-by_name!(WishName, Wish, Wish::ALL, Wish::name, "What was wanted of a key.");
-by_name!(ReasonCode, Reason, Reason::ALL, Reason::code, "Why something cannot be done.");
+by_name!(TargetName, Target, Target::ALL, Target::name, "The target of a plan.");
+by_name!(WishName, Wish, Wish::ALL, Wish::name, "The wanted change of a key.");
+by_name!(ReasonCode, Reason, Reason::ALL, Reason::code, "The reason of a refusal.");
 by_name!(
     SyncName,
     SyncMethod,
     SyncMethod::ALL,
     SyncMethod::name,
-    "How other CPUs are made to synchronise."
+    "How other CPUs are synchronised."
 );
-by_name!(SpecialName, Special, Special::ALL, Special::name, "What is special about a site.");
+by_name!(SpecialName, Special, Special::ALL, Special::name, "The special property of a site.");
 by_name!(
     InsnName,
     JumpLabelType,
     [JumpLabelType::Nop, JumpLabelType::Jmp],
     insn,
-    "What a site executes."
+    "The instruction of a site."
 );
 by_name!(Branch, bool, [false, true], branch, "Branch sense of a site.");
 

@@ -1,18 +1,18 @@
-//! Writes a plan file: one object, its lists with one element a line, so that
-//! `grep`, `diff` and `head` are of use.
+//! Writes a plan file: one object, whose lists have one element a line, so that `grep`, `diff` and
+//! `head` are useful.
 
 use super::document::PlanDocument;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// Elements that one task turns into text.
+/// Elements that one task formats.
 const CHUNK: usize = 256;
 
-/// Writes `document`; the same document gives the same bytes.
+/// Writes `document`; equal documents give equal bytes.
 ///
 /// # Errors
-/// What the writer raises.
+/// If writing fails.
 pub fn write(document: &PlanDocument, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":")?;
     serde_json::to_writer(&mut *out, &document.schema)?;
@@ -50,7 +50,7 @@ fn list<T: Serialize + Sync>(out: &mut dyn Write, name: &str, items: &[T]) -> io
         })
         .collect();
     for (at, chunk) in chunks?.iter().enumerate() {
-        // Every element begins with a comma, and the first goes without.
+        // Every element begins with a comma; that of the first is cut off.
         out.write_all(chunk.get(usize::from(at == 0)..).unwrap_or_default())?;
     }
     write!(out, "]")

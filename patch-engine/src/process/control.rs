@@ -125,7 +125,7 @@ impl Control {
         };
         let (stream, server) = connect().map_err(|error| failed(error.to_string()))?;
         if server != pid {
-            return Err(failed(format!("it is served by process {server}, not by {pid}")));
+            return Err(failed(format!("process {server} serves it, and not process {pid}")));
         }
         let (path, objects) = (path.to_owned(), Vec::new());
         let mut control = Self { pid, path, stream: BufReader::new(stream), objects };

@@ -1,10 +1,10 @@
-//! A64 words of the modelled instructions (Arm ARM C4.1, "A64 instruction set
-//! encoding"): what a load of code reads, what a fetch of a written word executes.
+//! A64 encodings of the modelled instructions (Arm ARM C4.1, "A64 instruction set encoding"): the
+//! values of loads of code, and the instructions that are fetched from written words.
 
 use super::insn::{Alu, Barrier, Cond, ContextSync, Insn, LR, Operand, Reg, ZR};
 
-/// The instruction that `word` is at place `at` of a program of `len` instructions;
-/// [`Insn::Undefined`] if the model does not know it or it leads out of the program.
+/// Decodes `word` at position `at` of a program of `len` instructions; [`Insn::Undefined`] if the
+/// model does not have the instruction or its target is outside of the program.
 #[must_use]
 pub(crate) fn decode(word: u32, at: u16, len: usize) -> Insn {
     try_decode(word, at, len).unwrap_or(Insn::Undefined)
@@ -15,7 +15,7 @@ fn field(word: u32, low: u32, bits: u32) -> u32 {
 }
 
 fn reg(word: u32, low: u32) -> Reg {
-    // Five bits fit.
+    // The mask leaves five bits.
     field(word, low, 5).to_le_bytes()[0]
 }
 
@@ -100,7 +100,7 @@ fn try_decode(word: u32, at: u16, len: usize) -> Option<Insn> {
     })
 }
 
-/// The word of `insn` at place `at`; `None` where no test has asked for it yet.
+/// Encodes `insn` at position `at`; `None` for instructions that no test has needed.
 #[must_use]
 pub(crate) fn encode(insn: &Insn, at: u16) -> Option<u32> {
     let offset = |to: u16, bits: u32| {
@@ -153,9 +153,9 @@ pub(crate) fn encode(insn: &Insn, at: u16) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// Words as `llvm-mc -triple=aarch64 -show-encoding` makes them.
+    /// Words by `llvm-mc -triple=aarch64 -show-encoding`.
     #[test]
-    fn known_words_there_and_back() {
+    fn known_words_are_encoded_and_decoded() {
         for (insn, word) in [
             (Insn::B { to: 11 }, 0x1400_0001),
             (Insn::B { to: 9 }, 0x17ff_ffff),

@@ -1,12 +1,11 @@
-//! Visits every state that can be reached, within bounds.
+//! Visits every reachable state, within bounds.
 //!
-//! Depth first, with a set of the fingerprints of the states that were visited.  What
-//! is left out changes no verdict: states that differ only in writes that nobody can
-//! read any more are one state; predictions and guesses are made first; what happens
-//! by itself happens at once; and an IC reaches all PEs in one step.  The last holds
-//! since an instruction cache that has not been reached can give everything that one
-//! that has been can give, and nothing but the completion of the IC waits for a reach;
-//! tests compare both.
+//! Depth first, with a set of the fingerprints of visited states. The reductions change no verdict:
+//! states that differ only in writes that no PE can read any more are one state; predictions and
+//! guesses are made first; internal transitions happen at once; and an IC reaches all PEs in one
+//! step. The last holds because an instruction cache that the IC has not reached can supply
+//! everything that one that it has reached can supply, and only the completion of the IC waits for
+//! a reach. Tests compare reduced and unreduced explorations.
 
 use super::machine::{CacheType, Event, Machine, RuleSet, State, Step, Stop};
 use super::program::ModelProgram;
@@ -15,34 +14,34 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How far an exploration goes.
+/// The bounds of an exploration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Most states.
+    /// Most states that are visited.
     pub states: u64,
 }
 
 impl Default for Bounds {
-    /// Some hundred MiB.
+    /// Some hundred MiB of memory.
     fn default() -> Self {
         Self { states: 4_000_000 }
     }
 }
 
-/// Why an exploration has not seen everything.
+/// Why an exploration is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incomplete {
-    /// More states than the bound.
+    /// The bound on states was reached.
     States,
-    /// A program with more instructions in flight, writes or locations than the model
-    /// has room for: mostly a loop.
+    /// The program has more instructions in flight, writes or locations than the model holds;
+    /// mostly it loops.
     Program,
-    /// It was cancelled.
+    /// The user cancelled the exploration.
     Cancelled,
 }
 
 impl Incomplete {
-    /// In words.
+    /// The reason in words.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -53,33 +52,33 @@ impl Incomplete {
     }
 }
 
-/// A program with what is assumed of the machine.
+/// A program, with the assumptions about the machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
-    /// What runs.
+    /// The program.
     pub(super) program: &'a ModelProgram,
-    /// On which PEs.
+    /// The cache type of the PEs.
     pub(super) cache: CacheType,
-    /// By which rules.
+    /// The rules of the model.
     pub(super) rules: RuleSet,
-    /// Whether steps are left out that change no verdict.
+    /// Whether steps that change no verdict are left out.
     pub(super) reduced: bool,
 }
 
-/// What an exploration saw.
+/// The result of an exploration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Explored {
-    /// States visited.
+    /// Number of states visited.
     pub(super) states: u64,
-    /// What kept it from seeing all.
+    /// Why the exploration is incomplete, if it is.
     pub(super) incomplete: Option<Incomplete>,
-    /// An access of no location, by the place of the instruction.
+    /// The position of an instruction that accesses no location.
     pub(super) nowhere: Option<u16>,
-    /// Whether anything CONSTRAINED UNPREDICTABLE happened.
+    /// Whether any behaviour was CONSTRAINED UNPREDICTABLE.
     pub(super) unpredictable: bool,
 }
 
-/// States are known by fingerprints, which need no hashing.
+/// A hasher for fingerprints, which are hashes already.
 #[derive(Default)]
 struct Fingerprints(u64);
 
@@ -101,7 +100,7 @@ impl Hasher for Fingerprints {
 
 type Visited = HashSet<u128, BuildHasherDefault<Fingerprints>>;
 
-/// Calls `visit` with every state that `question` can reach, until it breaks off.
+/// Calls `visit` with every reachable state, until `visit` breaks.
 pub(super) fn explore(
     question: Question<'_>,
     bounds: Bounds,
@@ -110,7 +109,7 @@ pub(super) fn explore(
 ) -> Explored {
     let mut written = Vec::new();
     let mut states = 0;
-    // A store to an instruction that was taken for constant starts it all over, at most
+    // A store to an instruction that was assumed to be constant restarts the exploration, at most
     // once for each instruction.
     loop {
         match pass(question, &written, states, bounds, cancel, &mut visit) {
@@ -190,7 +189,7 @@ fn pass(
     }
 }
 
-/// The next step to take, with a state of its own to take it in.
+/// The next step to take, with a state to take it in.
 fn pop(stack: &mut Vec<(State, Vec<Step>)>) -> Option<(State, Step)> {
     let (state, steps) = stack.last_mut()?;
     let step = steps.pop()?;
@@ -200,11 +199,11 @@ fn pop(stack: &mut Vec<(State, Vec<Step>)>) -> Option<(State, Step)> {
     Some((state.clone(), step))
 }
 
-/// What happened, by PE.
+/// Events with the PE of each.
 pub(super) type History = Vec<(usize, Event)>;
 
-/// A shortest execution into a state that `wanted` says yes to, as everything that
-/// happened; `None` if there is none within the bounds.
+/// A shortest execution into a state that `wanted` accepts, as its events; `None` if there is none
+/// within the bounds.
 pub(super) fn shortest(
     question: Question<'_>,
     bounds: Bounds,
@@ -241,14 +240,14 @@ fn breadth_first(
     let mut queue = std::collections::VecDeque::from([(first, fingerprint)]);
     while let Some((state, here)) = queue.pop_front() {
         if wanted(machine, &state) {
-            let mut way = Vec::new();
+            let mut path = Vec::new();
             let mut at = here;
             while let Some(Some((before, step))) = from.get(&at) {
-                way.push(*step);
+                path.push(*step);
                 at = *before;
             }
-            way.reverse();
-            return Ok(Some(way));
+            path.reverse();
+            return Ok(Some(path));
         }
         if from.len() as u64 > bounds.states || cancel.load(Ordering::Relaxed) {
             return Ok(None);

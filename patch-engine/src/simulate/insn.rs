@@ -1,4 +1,4 @@
-//! The instructions that the model knows.
+//! The instructions of the model.
 
 /// Number of a general register; 31 is the zero register.
 pub(crate) type Reg = u8;
@@ -7,9 +7,9 @@ pub(crate) type Reg = u8;
 pub(crate) const ZR: Reg = 31;
 /// The link register.
 pub(crate) const LR: Reg = 30;
-/// Place of the condition flags among the registers.
+/// Index of the condition flags among the registers.
 pub(crate) const FLAGS: Reg = 32;
-/// Registers of a PE with its flags.
+/// Number of registers of a PE, with its flags.
 pub(crate) const REGS: usize = 33;
 
 /// Second operand of arithmetic, or offset of an address.
@@ -19,9 +19,9 @@ pub(crate) enum Operand {
     Imm(i64),
     /// A register, perhaps sign-extended from 32 bits.
     Reg {
-        /// Which.
+        /// The register.
         reg: Reg,
-        /// SXTW.
+        /// Whether the register is sign-extended (SXTW).
         sxtw: bool,
     },
 }
@@ -68,7 +68,7 @@ impl Cond {
         Self(self.0 ^ 1)
     }
 
-    /// Whether it holds for flags NZCV in bits 3 to 0 (Arm ARM, ConditionHolds).
+    /// Whether the condition holds for flags NZCV in bits 3 to 0 (Arm ARM, ConditionHolds).
     #[must_use]
     pub(crate) const fn holds(self, nzcv: u64) -> bool {
         let (n, z, c, v) = (nzcv & 8 != 0, nzcv & 4 != 0, nzcv & 2 != 0, nzcv & 1 != 0);
@@ -86,18 +86,18 @@ impl Cond {
     }
 }
 
-/// Which accesses a barrier orders.
+/// The accesses that a barrier orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Barrier {
-    /// All: SY, ISH and the like.
+    /// All accesses: SY, ISH and the like.
     Full,
     /// Loads with everything younger: LD, ISHLD.
     Ld,
-    /// Stores: ST, ISHST.
+    /// Stores with stores: ST, ISHST.
     St,
 }
 
-/// What makes a PE context-synchronised.
+/// Events that synchronise the context of a PE, and one that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ContextSync {
     /// ISB.
@@ -106,18 +106,18 @@ pub(crate) enum ContextSync {
     Entry,
     /// Exception return.
     Return,
-    /// Entry and return of a handler that is none: a message that is polled for.
+    /// A message that is polled for, without exception entry and return.
     Nothing,
 }
 
-/// An instruction; targets are places in the program's code.
+/// An instruction; targets are positions in the program's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Insn {
-    /// NOP and whatever does nothing.
+    /// NOP, and every instruction without effect.
     Nop,
     /// MOV of a constant, MOVZ, ADR.
     Const { d: Reg, value: u64 },
-    /// Arithmetic; `w` for 32 bits.
+    /// Arithmetic; of 32 bits with `w`.
     Alu { op: Alu, d: Reg, n: Reg, m: Operand, w: bool, flags: bool },
     /// CSEL; with `inc` CSINC.
     Csel { d: Reg, n: Reg, m: Reg, cond: Cond, inc: bool, w: bool },
@@ -149,20 +149,20 @@ pub(crate) enum Insn {
     Ic { n: Reg },
     /// IC IALLU: this PE's instruction cache alone.
     IcAll,
-    /// The end of a loop that loads until it finds `value`: a load of it, and a branch
-    /// that depends on the load.
+    /// The end of a loop that loads until it finds `value`: a load of that value, and a branch that
+    /// depends on the load.
     Await { n: Reg, value: u64 },
-    /// The caller learns that all of the above is done, at a moment that orders nothing.
+    /// The call of the patching PE returns; the event orders nothing.
     Returned,
-    /// Waits for the moment of [`Self::Returned`] without ordering anything.
+    /// Waits for [`Self::Returned`] without ordering anything.
     Observe,
-    /// A word that is no instruction of the model: the PE goes no further.
+    /// A word that is no instruction of the model: the PE stops.
     Undefined,
     /// The end of a PE's program.
     End,
 }
 
-/// What the ordering rules tell apart.
+/// The kinds of instructions that the ordering rules distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A load.
@@ -173,12 +173,12 @@ pub(crate) enum Kind {
     Dc,
     /// IC.
     Ic,
-    /// Anything else.
+    /// Any other instruction.
     Other,
 }
 
 impl Insn {
-    /// What the ordering rules take it for.
+    /// The kind of the instruction.
     #[must_use]
     pub(crate) const fn kind(&self) -> Kind {
         match self {
@@ -190,7 +190,7 @@ impl Insn {
         }
     }
 
-    /// The base register and offset of what it accesses.
+    /// Base register and offset of the access.
     #[must_use]
     pub(crate) const fn address(&self) -> Option<(Reg, Operand)> {
         match *self {
@@ -200,7 +200,7 @@ impl Insn {
         }
     }
 
-    /// The register that it writes.
+    /// The register that the instruction writes.
     #[must_use]
     pub(crate) const fn writes(&self) -> Option<Reg> {
         let reg = match *self {
@@ -214,7 +214,7 @@ impl Insn {
         if reg == ZR { None } else { Some(reg) }
     }
 
-    /// Whether it may go elsewhere than to the next instruction.
+    /// Whether the instruction can continue elsewhere than at the next instruction.
     #[must_use]
     pub(crate) const fn is_branch(&self) -> bool {
         matches!(

@@ -1,14 +1,13 @@
-//! A plan as checks: one exploration for each class of op.
+//! Simulates a plan: one exploration for each class of ops.
 //!
-//! Two ops are of one class if they have the same words before and after, up to where
-//! a branch goes, and as many other ops of their batch on their cache line, up to
-//! [`MAX_OTHERS`](super::strategy::MAX_OTHERS).  Nothing else of an op is in the model:
-//! its address matters only for its line, its key and function not at all; ops on other
-//! lines share no state with it, since DC and IC work on lines and PEs synchronise for
-//! all of a batch at once; and a batch without the ops on other lines has every
-//! execution, as far as the remaining line is concerned, that the batch has.  That one
-//! and two others on a line change no verdict is tested, as is that op by op gives the
-//! verdict of all classes.
+//! A plan has thousands of ops. Two ops are of one class if they have the same old and new words,
+//! apart from the target of a branch, and as many other ops of their batch on their cache line, up
+//! to [`MAX_OTHERS`](super::strategy::MAX_OTHERS). The model has nothing else of an op: its address
+//! matters only for its line, and its key and function not at all. Ops on other lines share no
+//! state with it, since DC and IC work on lines and PEs synchronise for all of a batch at once. A
+//! batch without the ops on other lines has every execution, as far as the remaining line is
+//! concerned, that the batch has. Tests show that one and two other ops on a line change no
+//! verdict, and that all ops, one by one, have the verdict of all classes.
 
 use super::explore::{Bounds, Incomplete};
 use super::machine::CacheType;
@@ -24,39 +23,39 @@ use std::sync::atomic::AtomicBool;
 /// Why a plan cannot be simulated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotSimulated {
-    /// Another instruction set.
+    /// The plan is for another architecture.
     #[error(
         "the plan is for {0}: only arm64 is modelled, since the other architectures \
          synchronise by other rules"
     )]
     Architecture(String),
-    /// A site that is not one word.
+    /// A site is not one word.
     #[error("op {op}: expected words of 4 bytes, found {old} and {new} bytes")]
     Word {
-        /// Which op.
+        /// Index of the op.
         op: usize,
-        /// Bytes before.
+        /// Number of old bytes.
         old: usize,
-        /// Bytes afterwards.
+        /// Number of new bytes.
         new: usize,
     },
-    /// A way to synchronise that arm64 does not have.
+    /// A synchronisation that arm64 does not have.
     #[error("the plan ends its batches with {0}, which arm64 does not have: name a --strategy")]
     Sync(&'static str),
 }
 
-/// Ops that behave alike.
+/// Ops that the model cannot distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpClass {
-    /// What they have in common.
+    /// Their class.
     pub class: Class,
-    /// How many there are.
+    /// Number of ops.
     pub ops: usize,
-    /// The first of them, by its place in the plan.
+    /// Index of the first op.
     pub first: usize,
 }
 
-/// The ops of a plan one by one.
+/// The class of each op of a plan.
 ///
 /// # Errors
 /// If the plan is not for arm64.
@@ -103,12 +102,12 @@ pub fn classes(document: &PlanDocument) -> Result<Vec<OpClass>, NotSimulated> {
     Ok(classes)
 }
 
-/// What all classes come to under one strategy.
+/// The verdict of all classes under one strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanJudgement {
-    /// The worst of the classes, in each reading; states of all.
+    /// The worst verdict of the classes in each reading, and the sum of their states.
     pub judgement: Judgement,
-    /// The class that is worst, by its place.
+    /// Index of the worst class.
     pub worst: Option<usize>,
 }
 
@@ -147,56 +146,55 @@ pub fn judge(
     Some(all)
 }
 
-/// Whether an exploration was cut short by its user.
+/// Whether the user cancelled the exploration.
 #[must_use]
 pub fn is_cancelled(judgement: &Judgement) -> bool {
     judgement.incomplete == Some(Incomplete::Cancelled)
 }
 
-/// Where the strategy that is simulated comes from.
+/// The evidence for the strategy that is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// The lint finds that the kernel synchronises behind every patch of a site.
+    /// The lint finds that the kernel synchronises after every patch of a site.
     LintSynchronised,
     /// The lint finds that the kernel patches sites and does not synchronise.
     LintUnsynchronised,
-    /// The kernel has symbols `arch_jump_label_transform_queue` and `_apply`; its code
-    /// does not tell more.
+    /// The kernel has the symbols `arch_jump_label_transform_queue` and `_apply`; its code shows no
+    /// more.
     QueueAndApply,
     /// The kernel has the symbol `arch_jump_label_transform` alone.
     TransformAlone,
-    /// What ends the plan's batches: there is no kernel image, or none with symbols
-    /// that tell.
+    /// The sync of the plan's batches: there is no kernel image, or none with these symbols.
     Plan,
 }
 
 impl Basis {
-    /// In words.
+    /// The evidence in words.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
             Self::LintSynchronised => {
-                "as the kernel's code does: the lint finds other CPUs synchronised behind every \
+                "as the kernel's code does: the lint finds that it synchronises the other CPUs after every \
                  patch of a site (arch_jump_label_transform*)"
             }
             Self::LintUnsynchronised => {
                 "as the kernel's code does: the lint finds that it patches sites \
-                 (arch_jump_label_transform*) and synchronises nobody but the CPU that patches"
+                 (arch_jump_label_transform*) and synchronises only the CPU that patches"
             }
             Self::QueueAndApply => {
                 "as the kernel's code does: it has arch_jump_label_transform_queue and _apply"
             }
             Self::TransformAlone => {
                 "as the kernel's code does: it has arch_jump_label_transform alone, and \
-                 synchronises nobody but the CPU that patches"
+                 synchronises only the CPU that patches"
             }
-            Self::Plan => "what ends the plan's batches",
+            Self::Plan => "as the plan's batches end",
         }
     }
 }
 
-/// What the code of a kernel does behind the patches of its sites, as the lint finds it;
-/// `None` if it finds nothing that patches them.
+/// The strategy of a kernel's code, as the lint finds it; `None` if the lint finds no function that
+/// patches sites.
 fn by_lint(image: &Image<'_>) -> Option<(Strategy, Basis)> {
     let table = JumpTable::read(image).ok();
     let (_, summary) = lint_in(image, table.as_ref(), &Config::default(), None);
@@ -210,11 +208,11 @@ fn by_lint(image: &Image<'_>) -> Option<(Strategy, Basis)> {
     }
 }
 
-/// The strategy that the images of a plan follow: what the kernel's code does, or else
-/// what its symbols say.
+/// The strategy of a plan's images: that of the kernel's code, or else the one that its symbols
+/// suggest.
 ///
 /// # Errors
-/// If there is no kernel image and the plan's own way is none of arm64.
+/// If there is no kernel image, and the plan's sync is not one of arm64.
 pub fn default_strategy<'a, 'b: 'a>(
     document: &PlanDocument,
     images: impl IntoIterator<Item = &'a Image<'b>>,

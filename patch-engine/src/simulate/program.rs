@@ -1,51 +1,51 @@
-//! What the machine runs: code of all PEs, locations, and what they start with.
+//! The program of a machine: the code of all PEs, the locations, and the initial state.
 
 use super::insn::{Insn, REGS};
 
-/// A location, of data or of code: the unit of accesses, since mixed sizes are not
+/// A location of data or code. Locations are the unit of accesses, since mixed sizes are not
 /// modelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Loc(pub u16);
 
-/// A cache line: what DC and IC work on.
+/// A cache line, the unit of DC and IC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Line(pub u16);
 
-/// What is at a location when it starts.
+/// The initial state of a location.
 #[derive(Debug, Clone)]
 pub(crate) struct Location {
-    /// Name for people.
+    /// Name for reports.
     pub(crate) name: String,
-    /// Its first value; of code the word, if the model has it.
+    /// Initial value; for code the word, if the model can encode it.
     pub(crate) value: Option<u64>,
     /// Its cache line.
     pub(crate) line: Line,
 }
 
-/// A PE's start.
+/// The initial state of a PE.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// Place of its first instruction.
+    /// Position of the first instruction.
     pub(crate) pc: u16,
     /// Its registers.
     pub(crate) regs: [u64; REGS],
 }
 
-/// A program.  The first locations are the instructions, in order; data follow.
+/// A program. The first locations are the instructions, in order; data follow.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelProgram {
-    /// Code of all PEs, each part closed by [`Insn::End`].
+    /// Code of all PEs; each part ends with [`Insn::End`].
     pub(crate) code: Vec<Insn>,
     /// All locations: one for each instruction, then data.
     pub(crate) locations: Vec<Location>,
     /// The PEs.
     pub(crate) pes: Vec<Start>,
-    /// Where an indirect branch may go whose target is not known yet.
+    /// Possible targets of indirect branches whose target is not known yet.
     pub(crate) indirect: Vec<u16>,
-    /// Instructions that do nothing but be executed, whatever word is fetched; their
-    /// execution with the first word is what is looked for.
+    /// The sites: instructions whose fetched word has no effect of its own. The exploration looks
+    /// for an execution of the first word.
     pub(crate) sites: Vec<u16>,
-    /// Instructions by which a PE learns that the call returned.
+    /// Instructions by which a PE observes that the call returned.
     pub(crate) observers: Vec<u16>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct ModelProgram {
 const CODE_BASE: u64 = 0x0010_0000;
 /// Address of the first datum.
 const DATA_BASE: u64 = 0x0100_0000;
-/// Bytes between data.
+/// Bytes from one datum to the next.
 const DATA_STEP: u64 = 0x100;
 
 impl ModelProgram {
@@ -63,7 +63,7 @@ impl ModelProgram {
         CODE_BASE + 4 * place as u64
     }
 
-    /// The instruction at an address.
+    /// Position of the instruction at an address.
     #[must_use]
     pub(crate) fn place(&self, address: u64) -> Option<u16> {
         let offset = address.checked_sub(CODE_BASE)?;

@@ -1,13 +1,15 @@
-//! What the model assumes: the cache type of the PEs, and rules that can be taken
-//! away one by one, to see that each of them is needed.
+//! The assumptions of the model: the cache type of the PEs, and the rules.
+//!
+//! [`RuleSet`] can lack any rule, and tests show that some verdict changes without it: a rule that
+//! no verdict depends on is untested, or no rule.
 
-/// CTR_EL0.DIC and CTR_EL0.IDC (Arm ARM D24.2.34, "CTR_EL0").  DIC=1 without
-/// IDC=1 is not a type of its own: nothing that is modelled differs.
+/// CTR_EL0.DIC and CTR_EL0.IDC (Arm ARM D24.2.34, "CTR_EL0"). DIC=1 with IDC=0 is no type of its
+/// own, since the model does not distinguish it from DIC=1 with IDC=1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CacheType {
     /// Data must be cleaned and instructions invalidated to the point of unification.
     Dic0Idc0,
-    /// Writes reach the point of unification by themselves.
+    /// Writes reach the point of unification without cleaning.
     Dic0Idc1,
     /// Neither is needed; a context synchronising event still is.
     Dic1Idc1,
@@ -75,7 +77,7 @@ rules! {
     IcAfterDsb,
     /// DC and IC are not executed speculatively.
     MaintenanceAfterBranches,
-    /// ISB makes everything behind it be fetched again.
+    /// After an ISB, all younger instructions are fetched again.
     IsbFlushes,
     /// ISB waits for older DSBs.
     IsbAfterDsb,
@@ -92,7 +94,7 @@ rules! {
     IdcUnifies,
     /// A full DMB orders accesses.
     DmbFull,
-    /// DMB LD orders loads with what is younger.
+    /// DMB LD orders loads with everything younger.
     DmbLd,
     /// DMB ST orders stores.
     DmbSt,
@@ -110,26 +112,27 @@ rules! {
     StoresAfterAddresses,
     /// A store waits for older accesses to its address.
     StoresInOrder,
-    /// A load does not read what is older than what an older load of its address read.
+    /// A load does not read an older write than an older load of its address has read.
     LoadsInOrder,
-    /// A load reads the youngest older store to its address, done or not.
+    /// A load reads the youngest older store to its address, propagated or not.
     Forwarding,
-    /// Words outside the list of the Arm ARM may not be modified while they execute.
+    /// Words outside of the list of the Arm ARM may not be modified concurrently with their
+    /// execution.
     ModifiableWords,
 }
 
-/// Which rules hold.
+/// The rules that hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleSet(u32);
 
 impl RuleSet {
-    /// The architecture.
+    /// All rules: the architecture.
     #[must_use]
     pub const fn all() -> Self {
         Self(u32::MAX)
     }
 
-    /// All of `self` but one.
+    /// All rules of `self` except one.
     #[must_use]
     pub const fn without(self, rule: Rule) -> Self {
         Self(self.0 & !(1 << rule as u32))

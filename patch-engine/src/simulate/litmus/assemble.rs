@@ -1,13 +1,13 @@
-//! Instructions as litmus tests write them.
+//! Assembles the instructions of litmus tests.
 
 use super::error::Fault;
 use crate::simulate::insn::{Alu, Barrier, Cond, ContextSync, Insn, LR, Operand, Reg, ZR};
 use crate::simulate::program::ModelProgram;
 
-/// Where a label leads: from its name, or from `.+4`.
+/// Finds the position of a label, which is a name or `.+4`.
 pub(super) type Labels<'a> = &'a dyn Fn(&str) -> Option<u16>;
 
-/// A register with whether it is named as W.
+/// A register, and whether it is a W register.
 fn register(text: &str) -> Option<(Reg, bool)> {
     let text = text.to_ascii_uppercase();
     let w = text.starts_with('W');
@@ -19,7 +19,7 @@ fn register(text: &str) -> Option<(Reg, bool)> {
     (number <= 30).then_some((number, w))
 }
 
-/// A number as C writes it, with or without `#`.
+/// A number in C notation, with or without `#`.
 pub(super) fn number(text: &str) -> Option<i64> {
     let text = text.trim().trim_start_matches('#').trim();
     let (negative, digits) = match text.strip_prefix('-') {
@@ -33,7 +33,7 @@ pub(super) fn number(text: &str) -> Option<i64> {
     Some(if negative { value.wrapping_neg() } else { value })
 }
 
-/// Splits operands at commas outside brackets.
+/// Splits operands at commas outside of brackets.
 fn operands(text: &str) -> Vec<String> {
     let (mut parts, mut depth) = (vec![String::new()], 0usize);
     for c in text.chars() {
@@ -79,7 +79,7 @@ fn barrier(option: &str) -> Option<Barrier> {
     }
 }
 
-/// The instruction that `text` is.
+/// Assembles one instruction.
 pub(super) fn assemble(text: &str, labels: Labels<'_>) -> Result<Insn, Fault> {
     let known = |insn: Option<Insn>| insn.ok_or_else(|| Fault::Instruction(text.to_owned()));
     let (mnemonic, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -87,7 +87,7 @@ pub(super) fn assemble(text: &str, labels: Labels<'_>) -> Result<Insn, Fault> {
     let ops = operands(rest);
     let ops: Vec<&str> = ops.iter().map(String::as_str).collect();
     let to = |label: &str| labels(label).ok_or_else(|| Fault::Label(label.to_owned()));
-    // Branches first: a label that is missing is a fault of its own.
+    // Branches come first: an unknown label is a fault of its own.
     let condition = mnemonic.strip_prefix("B.").and_then(Cond::named);
     match (mnemonic.as_str(), ops.as_slice()) {
         ("B", [label]) => return Ok(Insn::B { to: to(label)? }),
@@ -118,7 +118,7 @@ pub(super) fn assemble(text: &str, labels: Labels<'_>) -> Result<Insn, Fault> {
     known(plain(&mnemonic, &ops))
 }
 
-/// Instructions without labels.
+/// Assembles an instruction without a label.
 fn plain(mnemonic: &str, ops: &[&str]) -> Option<Insn> {
     Some(match (mnemonic, ops) {
         ("NOP", []) => Insn::Nop,

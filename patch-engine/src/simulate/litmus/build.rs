@@ -1,4 +1,4 @@
-//! From the parts of a litmus file to a program.
+//! Builds a program from the parts of a litmus file.
 
 use super::assemble::{assemble, number};
 use super::condition::{Observable, Proposition, parse, register};
@@ -11,27 +11,27 @@ use crate::simulate::program::{Line, Loc, Location, ModelProgram, Start};
 use crate::simulate::rules::CacheType;
 use std::collections::BTreeMap;
 
-/// Most processes.
+/// Most processes of a test.
 const MAX_PES: usize = 4;
-/// Most instructions.
+/// Most instructions of a test.
 const MAX_CODE: usize = 1024;
-/// Most data.
+/// Most data of a test.
 const MAX_DATA: usize = 32;
 
-/// Symbols of labels and data, while they are gathered.
+/// The labels and data of a test.
 struct Symbols {
     /// Position of each label, by process and name.
     labels: BTreeMap<(usize, String), u16>,
-    /// Data in the order of their first mention.
+    /// Data, in the order of their first mention.
     data: Vec<String>,
     values: BTreeMap<String, u64>,
 }
 
 impl Litmus {
-    /// Reads a test.
+    /// Parses a test.
     ///
     /// # Errors
-    /// If it is none, or has something that is not modelled.
+    /// If the text is no litmus test, or has something that is not modelled.
     pub fn parse(text: &str) -> Result<Self, LitmusError> {
         build(LitmusSource::parse(text)?)
     }
@@ -94,7 +94,7 @@ fn build(source: LitmusSource) -> Result<Litmus, LitmusError> {
     Ok(Litmus { name: source.name, cache, program, lines, condition })
 }
 
-/// Where indirect branches may go: to every address that is somewhere to be had.
+/// The possible targets of indirect branches: every address that a register or location can hold.
 fn indirect(code: &[Insn], symbols: &Symbols, source: &LitmusSource) -> Vec<u16> {
     let mut all: Vec<u16> = Vec::new();
     for (at, insn) in code.iter().enumerate() {
@@ -139,7 +139,7 @@ fn cache_type(source: &LitmusSource) -> Option<CacheType> {
     })
 }
 
-/// The cells of each process, without the row that names them.
+/// The cells of each process, without the row of their names.
 fn columns(source: &LitmusSource) -> Result<(Vec<Vec<Piece>>, usize), LitmusError> {
     let Some((head, rows)) = source.rows.split_first() else {
         return Err(Fault::expected("processes: P0 | P1 ;", "").at(source.condition.line));
@@ -169,7 +169,7 @@ fn columns(source: &LitmusSource) -> Result<(Vec<Vec<Piece>>, usize), LitmusErro
     Ok((columns, head.len()))
 }
 
-/// The text of an instruction with its process; `None` at the end of a process.
+/// The text of each instruction, with its process; `None` at the end of a process.
 type Texts = Vec<(usize, Option<Piece>)>;
 
 fn lay_out(
@@ -215,7 +215,8 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Symbols {
-    /// Where a branch at `at` goes that names `label`: one of its own process, or `.+4`.
+    /// Position of `label`, the target of a branch at position `at`: a label of the same process,
+    /// or `.+4`.
     fn target(&self, process: usize, label: &str, at: u16) -> Option<u16> {
         if let Some(offset) = label.strip_prefix('.') {
             let to = i64::from(at) + number(offset.trim_start_matches('+'))? / 4;
@@ -231,7 +232,7 @@ impl Symbols {
         self.labels.get(&(process, label.trim().to_owned())).copied()
     }
 
-    /// A value: a number, an instruction, the address of a label or a datum.
+    /// A value: a number, an instruction, or the address of a label or datum.
     fn value(&self, text: &str) -> Option<u64> {
         let text = text.trim();
         if let Some(value) = number(text) {
@@ -239,7 +240,7 @@ impl Symbols {
         }
         let quoted = |text: &str| text.trim().trim_matches('"').to_owned();
         if let Some(rest) = text.strip_prefix("instr:") {
-            // Far from both ends, so that every offset has a place.
+            // Far from both ends, so that every offset fits.
             let middle = u16::MAX / 2;
             let insn = assemble(&quoted(rest), &|label| self.target(0, label, middle)).ok()?;
             return encode(&insn, middle).map(u64::from);
@@ -257,7 +258,7 @@ impl Symbols {
         u16::try_from(datum).ok().map(ModelProgram::data_address)
     }
 
-    /// The datum of that name, made known if it is not.
+    /// The datum of that name, which is added if it is new.
     fn datum(&mut self, name: &str, line: usize) -> Result<u16, LitmusError> {
         let at = match self.data.iter().position(|known| known == name) {
             Some(at) => at,
@@ -270,13 +271,13 @@ impl Symbols {
         u16::try_from(at).ok().filter(|_| at < MAX_DATA).ok_or_else(|| too_many.at(line))
     }
 
-    /// An item of the initial state.
+    /// An assignment of the initial state.
     fn init(&mut self, piece: &Piece, regs: &mut [[u64; REGS]]) -> Result<(), LitmusError> {
         let (place, value) = match piece.text.split_once('=') {
             Some((place, value)) => (place.trim(), Some(value.trim())),
             None => (piece.text.as_str(), None),
         };
-        // A type may stand before the name.
+        // A type may precede the name.
         let name = place.rsplit(|c: char| c.is_whitespace() || c == '*').next().unwrap_or(place);
         let name = name.trim_start_matches('[').trim_end_matches(']');
         let bad = |text: &str| Fault::Value(text.to_owned()).at(piece.line);

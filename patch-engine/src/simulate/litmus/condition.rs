@@ -3,12 +3,12 @@
 use super::error::{Fault, LitmusError};
 use super::source::Piece;
 
-/// What a condition looks at.
+/// A register or location that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Observable {
     /// A register of a process.
     Register(usize, u8),
-    /// A location, of data or as `P:label` of code.
+    /// A location of data, or of code as `P:label`.
     Location(String),
 }
 
@@ -21,18 +21,18 @@ pub(super) enum Proposition<V> {
     Any(Vec<Self>),
 }
 
-/// Deepest nesting.
+/// Most levels of nesting.
 const DEEPEST: usize = 64;
 
-/// A reader of propositions, which remembers where it is.
+/// A parser of propositions, with its position.
 struct Reader<'a> {
     rest: &'a str,
     line: usize,
     depth: usize,
 }
 
-/// Reads a condition.  `exists`, `~exists` and `forall` make no difference: what is
-/// asked is whether an execution satisfies the proposition.
+/// Parses a condition. `exists`, `~exists` and `forall` are equivalent here: the question is
+/// whether an execution satisfies the proposition.
 pub(super) fn parse(piece: &Piece) -> Result<Proposition<Piece>, LitmusError> {
     let mut reader = Reader { rest: &piece.text, line: piece.line, depth: 0 };
     loop {
@@ -142,7 +142,7 @@ impl Reader<'_> {
         text
     }
 
-    /// A value; quoted text may hold anything.
+    /// A value; quoted text may contain any character.
     fn value(&mut self) -> String {
         let mut quoted = false;
         let end = self.rest.find(|c: char| {
@@ -174,7 +174,7 @@ pub(super) fn register(text: &str) -> Option<u8> {
 }
 
 impl<V> Proposition<V> {
-    /// Resolves values.
+    /// Resolves the values.
     pub(super) fn map<U, E>(
         self,
         f: &mut dyn FnMut(V) -> Result<U, E>,
@@ -191,7 +191,7 @@ impl<V> Proposition<V> {
         })
     }
 
-    /// Whether it holds where `is` says what does.
+    /// Whether the proposition holds, where `is` decides its atoms.
     pub(super) fn holds(&self, is: &dyn Fn(&Observable, &V) -> bool) -> bool {
         match self {
             Self::Is(place, value) => is(place, value),
@@ -201,7 +201,7 @@ impl<V> Proposition<V> {
         }
     }
 
-    /// Every place it looks at.
+    /// All registers and locations of the proposition.
     pub(super) fn places(&self, all: &mut Vec<Observable>) {
         match self {
             Self::Is(place, _) => all.push(place.clone()),

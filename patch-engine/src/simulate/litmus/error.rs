@@ -1,47 +1,47 @@
-//! Why a litmus test cannot be judged.
+//! Errors of litmus tests.
 
-/// What is wrong in a litmus file, and where.
+/// A fault in a litmus file, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {fault}")]
 pub struct LitmusError {
     /// Line, from 1.
     pub line: usize,
-    /// What is wrong there.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// What can be wrong.
+/// The faults of a litmus file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The first line is not that of a test for AArch64.
+    /// The first line is not the header of an AArch64 test.
     #[error("expected the header \"AArch64 NAME\", found {0:?}")]
     Header(String),
-    /// A part is missing.
+    /// A part is missing or malformed.
     #[error("expected {expected}, found {found}")]
     Expected {
-        /// What should be there.
+        /// The expected part.
         expected: &'static str,
-        /// What is.
+        /// The part that was found.
         found: String,
     },
     /// An instruction that is not modelled.
     #[error("the instruction {0:?} is not modelled")]
     Instruction(String),
-    /// A label that no process has.
+    /// A label that no process defines.
     #[error("no label {0}")]
     Label(String),
-    /// A name that is given twice.
-    #[error("the label {0} is given twice")]
+    /// A label that is defined twice.
+    #[error("the label {0} is defined twice")]
     Twice(String),
     /// A value of a kind that is not modelled.
     #[error("the value {0:?} is not modelled")]
     Value(String),
-    /// More of something than there may be.
+    /// A bound of the model is exceeded.
     #[error("expected at most {limit} {what}, found more")]
     TooMany {
-        /// What is counted.
+        /// The things that are counted.
         what: &'static str,
-        /// Most of it.
+        /// The bound.
         limit: usize,
     },
 }

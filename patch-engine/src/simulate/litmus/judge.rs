@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 pub struct Litmus {
     /// Its name, from the header.
     pub name: String,
-    /// The cache type that it asks for (`CacheType=`), if it does.
+    /// The cache type that the test asks for (`CacheType=`), if any.
     pub cache: Option<CacheType>,
     pub(super) program: ModelProgram,
     /// Line of each instruction, from 1.
@@ -21,21 +21,21 @@ pub struct Litmus {
     pub(super) condition: Proposition<Wanted>,
 }
 
-/// A value that a condition asks for, and where it is.
+/// A value that a condition asks for, and its location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) loc: Option<Loc>,
     pub(super) value: u64,
 }
 
-/// What came of a test.
+/// The answer of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// An execution satisfies the condition.
     Allowed,
-    /// None does.
+    /// No execution satisfies the condition.
     Forbidden,
-    /// None was seen, but not all were looked at.
+    /// No execution that was explored satisfies the condition, but the exploration is incomplete.
     Unknown(Incomplete),
 }
 
@@ -51,21 +51,21 @@ impl Answer {
     }
 }
 
-/// A judged test.
+/// The verdict of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
-    /// Whether the condition can be satisfied.
+    /// Whether an execution can satisfy the condition.
     pub answer: Answer,
-    /// States visited: all of them, or as many as it took to find one.
+    /// Number of states visited: all, or as many as it took to find a satisfying execution.
     pub states: u64,
-    /// Whether an execution was seen in which words are modified while they execute
-    /// that may not be: what then happens is CONSTRAINED UNPREDICTABLE, and the answer
-    /// holds only for PEs that execute one of the two words.
+    /// Whether an execution modifies words concurrently with their execution that may not be so
+    /// modified: the behaviour is CONSTRAINED UNPREDICTABLE, and the answer holds only for PEs that
+    /// execute one of the two words.
     pub unpredictable: bool,
 }
 
 impl Litmus {
-    /// How many processes it has.
+    /// Number of processes.
     #[must_use]
     pub const fn pes(&self) -> usize {
         self.program.pes.len()
@@ -74,7 +74,7 @@ impl Litmus {
     /// Judges the test.
     ///
     /// # Errors
-    /// If an execution accesses what is no location.
+    /// If an execution accesses an address that is no location.
     pub fn judge(
         &self,
         cache: CacheType,
@@ -85,10 +85,10 @@ impl Litmus {
         self.judge_as(cache, rules, true, bounds, cancel)
     }
 
-    /// As [`Self::judge`] with all rules, without leaving out steps.
+    /// Like [`Self::judge`], with all rules and without reductions.
     ///
     /// # Errors
-    /// As [`Self::judge`].
+    /// Like [`Self::judge`].
     pub fn judge_unreduced(
         &self,
         cache: CacheType,

@@ -1,7 +1,7 @@
-//! Litmus tests: the subset of the AArch64 format that the model understands.
+//! Litmus tests: the subset of the AArch64 format that the model supports.
 //!
-//! Every location is a cache line of its own, as in Arm's model; a file says nothing
-//! of lines.  What is not understood is an error with its line, never a verdict.
+//! Every location is a cache line of its own, as in Arm's model; the format has no lines.
+//! Unsupported text is an error with its line, and never a verdict.
 
 mod assemble;
 mod build;

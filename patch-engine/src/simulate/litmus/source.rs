@@ -1,8 +1,8 @@
-//! Takes a litmus file apart: header, initial state, columns, condition.
+//! Splits a litmus file into header, initial state, columns and condition.
 
 use super::error::{Fault, LitmusError};
 
-/// A piece of text with its line, from 1.
+/// A part of the text, with its line, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) line: usize,
@@ -16,7 +16,7 @@ pub(super) struct LitmusSource {
     /// Metadata, `Key=Value`.
     pub(super) metadata: Vec<(String, String)>,
     pub(super) init: Vec<Piece>,
-    /// Rows of cells, one cell for each process.
+    /// Rows of cells, one cell per process.
     pub(super) rows: Vec<Vec<Piece>>,
     pub(super) condition: Piece,
 }
@@ -24,7 +24,7 @@ pub(super) struct LitmusSource {
 /// Words that begin the condition.
 const QUANTIFIERS: [&str; 5] = ["locations", "filter", "exists", "~exists", "forall"];
 
-/// Replaces comments by blanks, so that lines stay what they are.
+/// Replaces comments by blanks, and keeps the numbers of lines.
 fn without_comments(text: &str) -> Result<String, LitmusError> {
     let mut out = String::with_capacity(text.len());
     let mut depth = 0usize;
@@ -56,7 +56,7 @@ fn without_comments(text: &str) -> Result<String, LitmusError> {
     Ok(out)
 }
 
-/// Splits at `separator`, keeping lines.
+/// Splits at `separator`, and keeps the numbers of lines.
 fn pieces(text: &str, first_line: usize, separator: char) -> Vec<Piece> {
     let mut line = first_line;
     text.split(separator)
@@ -115,7 +115,7 @@ impl LitmusSource {
     }
 }
 
-/// Where the condition begins: at the first word of a line that is a quantifier.
+/// The start of the condition: the first word of a line that is a quantifier.
 fn condition_start(body: &str) -> Option<usize> {
     let mut at = 0;
     for line in body.split_inclusive('\n') {

@@ -1,15 +1,15 @@
-//! What can happen, and what is told of it.
+//! The steps of the machine, and the events of a trace.
 
 use crate::simulate::insn::ContextSync;
 
-/// Something that happens on its own time; what a state allows is explored one by one.
+/// A step that is not internal; the steps that a state allows are explored one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A PE goes on fetching there, before its branch is decided.
+    /// A PE continues fetching at a predicted target.
     Predict { pe: u8, to: u16 },
-    /// A PE takes a condition for true or false before its flags are known.
+    /// A PE guesses a condition before its flags are known.
     Guess { pe: u8, at: u8, holds: bool },
-    /// A PE fetches the given write of the site that it has come to.
+    /// A PE fetches one of the writes of the next site.
     Fetch { pe: u8, write: u8 },
     /// A load is satisfied.
     Load { pe: u8, at: u8 },
@@ -23,12 +23,12 @@ pub(crate) enum Step {
     IcReach { pe: u8, at: u8, to: u8 },
 }
 
-/// What happened, for a trace; places and locations are the program's.
+/// An event, for a trace. Positions and locations are those of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A site was fetched, with that write of those that it could be, a bit for each.
+    /// A site was fetched: the write, and the writes that were possible, one bit each.
     Fetched { pc: u16, write: u8, choice: u64 },
-    /// A site was executed with the word of that write.
+    /// A site was executed, with the word of the given write.
     Executed { pc: u16, write: u8, stale: bool },
     /// A load read a value.
     Loaded { loc: u16, value: u64, forwarded: bool, observes: bool },
@@ -40,24 +40,24 @@ pub(crate) enum Event {
     IcBegun { loc: Option<u16> },
     /// An IC reached a PE.
     IcReached { loc: Option<u16>, to: u8 },
-    /// A context synchronising event, or what should have been one.
+    /// A context synchronising event, or a message in its place.
     Synchronised { how: ContextSync },
     /// The call returned.
     Returned,
-    /// A PE goes on after the call returned.
+    /// A PE observed that the call returned.
     Observed,
 }
 
-/// Why an execution is not followed.
+/// Why an execution is not continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// A prediction was wrong, or something happened too early: another execution has
-    /// it right.
+    /// A prediction was wrong, or an instruction happened too early; another execution has the
+    /// right order.
     Pruned,
-    /// A store goes to an instruction that was taken for one that never changes.
+    /// A store changes an instruction that was assumed to be constant.
     Writes(u16),
-    /// More instructions or writes than the model has room for.
+    /// The execution has more instructions or writes than the model holds.
     Bound,
-    /// An access to no location.
+    /// An access to no location, by the position of the instruction.
     Nowhere(u16),
 }

@@ -1,15 +1,16 @@
-//! What has to happen first: the ordering rules of one PE.
+//! The ordering rules of one PE: which older instructions an instruction waits for.
 //!
-//! They are those of locally-ordered-before of the Arm ARM (B2.3, with the effects of
-//! cache maintenance and instruction fetch): barriers, dependencies, same-address and
-//! same-line order.  Fetches are ordered by being made one after the other.
+//! This is the one place that orders events. The rules are those of locally-ordered-before of the
+//! Arm ARM (B2.3, with the effects of cache maintenance and instruction fetch), pair by pair:
+//! barriers, dependencies, same-address and same-line order. Everything else follows from the order
+//! of events. Fetches are ordered by the fetch queue.
 
 use super::setup::Machine;
 use super::state::{NONE, Pe, WindowEntry};
 use crate::simulate::insn::{Barrier, Insn, Kind};
 use crate::simulate::rules::Rule;
 
-/// The barriers between an older instruction and the one that wants to happen.
+/// The barriers between an older instruction and the one that waits.
 #[derive(Default)]
 struct Between {
     dmb: [bool; 3],
@@ -23,7 +24,7 @@ impl Between {
 }
 
 impl Machine<'_> {
-    /// Whether entry `at` may happen, as far as the PE's own older instructions go.
+    /// Whether entry `at` may happen, as far as older instructions of its PE are concerned.
     pub(super) fn may_happen(&self, pe: &Pe, at: usize) -> bool {
         let Some(entry) = pe.window.get(at) else { return false };
         let is_memory = matches!(entry.kind, Kind::Store | Kind::Dc | Kind::Ic);
@@ -67,13 +68,13 @@ impl Machine<'_> {
                 Kind::Dc => self.waits_for_dmb(entry, older, &between.dmb, same_line),
                 Kind::Ic => false,
                 Kind::Other => {
-                    // The caller goes on when what it loaded is there.
+                    // The call returns once its loads are done.
                     matches!(entry.insn, Insn::Returned) && older.kind == Kind::Load
                 }
             }
     }
 
-    /// Branches, and addresses that are not known.
+    /// Whether the entry waits for an undecided branch, or an unknown address.
     fn waits_for_speculation(&self, entry: &WindowEntry, older: &WindowEntry) -> bool {
         let is_open = older.insn.is_branch() && (!older.done || older.guessed)
             || matches!(older.insn, Insn::Await { .. }) && !older.done;
@@ -141,10 +142,9 @@ impl Machine<'_> {
         }
     }
 
-    /// Whether something younger has happened that should have waited for entry `at`,
-    /// whose address has just become known: then this execution is one in which the PE
-    /// would have started over from there, and the one in which it waited is explored
-    /// as well.
+    /// Whether a younger instruction has happened that should have waited for entry `at`, whose
+    /// address has just become known. The PE would have restarted from there; the execution in
+    /// which it waited is explored as well.
     pub(super) fn comes_too_late(&self, pe: &Pe, at: usize) -> bool {
         let Some((entry, younger)) = pe.window.get(at..).and_then(|window| window.split_first())
         else {

@@ -1,8 +1,7 @@
-//! What happens by itself as soon as it can: fetches of what never changes, arithmetic,
-//! branches whose operands are there, context synchronisation, retirement.
+//! Internal transitions, which happen as soon as they can: fetches of constant instructions,
+//! arithmetic, branches with known operands, context synchronisation, retirement.
 //!
-//! None of it is seen by another PE or takes away what can happen later, so that the
-//! order does not matter and one is enough.
+//! No other PE observes them, and they disable no later step, so that one order is enough.
 
 use super::event::{Event, Stop};
 use super::setup::Machine;
@@ -14,17 +13,17 @@ use crate::simulate::rules::Rule;
 
 /// Most instructions in a PE's window.
 const WINDOW: usize = 64;
-/// Most instructions that a PE fetches in all.
+/// Most instructions that a PE fetches.
 const LONGEST: u16 = 4096;
 
-/// A value with whether it rests on a guess.
+/// A value, and whether it depends on a guess.
 type Known = Option<(u64, bool)>;
 
 impl Machine<'_> {
-    /// Lets happen what happens by itself.
+    /// Takes all internal transitions.
     ///
     /// # Errors
-    /// If the execution is not one, or leaves the bounds.
+    /// If the execution is pruned, or exceeds a bound.
     pub(super) fn settle(
         &self,
         state: &mut State,
@@ -57,7 +56,7 @@ impl Machine<'_> {
                 _ if pe.window[entry].done => false,
                 Insn::Sync(_) | Insn::Returned => self.may_happen(pe, entry),
                 Insn::Observe => *returned,
-                // Without effect: the earlier, the fewer wait.
+                // Without effect on memory: the earlier it is done, the fewer entries wait for it.
                 Insn::Dc { .. } => {
                     let known = pe.window[..entry].iter().all(|older| {
                         older.kind == Kind::Other || older.loc != NONE || older.insn == Insn::IcAll
@@ -103,7 +102,7 @@ impl Machine<'_> {
         Ok(moved || retired > 0)
     }
 
-    /// Whether fetching has to wait for a context synchronising event.
+    /// Whether fetching waits for a context synchronising event.
     pub(super) fn is_stalled(&self, pe: &Pe) -> bool {
         pe.window.iter().any(|entry| match entry.insn {
             Insn::Sync(_) if entry.done => false,
@@ -130,7 +129,7 @@ impl Machine<'_> {
         Ok(moved)
     }
 
-    /// The instruction that the fetch of a word makes.
+    /// The instruction for a fetched word.
     pub(super) fn insn_of(&self, pc: u16, word: u64) -> Insn {
         if self.program.sites.contains(&pc) {
             return Insn::Nop;
@@ -139,7 +138,7 @@ impl Machine<'_> {
         decode(word, pc, self.program.code.len())
     }
 
-    /// Puts an instruction into the window.
+    /// Appends an instruction to the window.
     pub(super) fn push(&self, pe: &mut Pe, pc: u16, insn: Insn, fetched: u8) -> Result<(), Stop> {
         if pe.window.len() >= WINDOW || pe.seq >= LONGEST {
             return Err(Stop::Bound);
@@ -188,7 +187,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Computes what can be computed, oldest first.
+    /// Computes everything whose operands are known, oldest first.
     fn execute(&self, pe: &mut Pe) -> Result<bool, Stop> {
         let mut moved = false;
         for at in 0..pe.window.len() {
@@ -201,7 +200,7 @@ impl Machine<'_> {
             if learnt_address && self.comes_too_late(pe, at) {
                 return Err(Stop::Pruned);
             }
-            // A branch that is decided says where to go on.
+            // Fetching continues at the target of a decided branch.
             if at + 1 == pe.window.len() && pe.next == Next::Unknown && entry.next != NONE {
                 pe.next = Next::At(entry.next);
                 moved = true;
@@ -255,7 +254,7 @@ impl Machine<'_> {
                 }
             }
             Insn::Ldr { .. } => {
-                // What was forwarded from a store rests on what the store rests on.
+                // A value that was forwarded from a store depends on the guesses of the store.
                 if let LoadedFrom::Store(seq) = entry.source {
                     let store = pe.window.iter().find(|store| store.seq == seq);
                     entry.guessed |= store.is_some_and(|store| store.guessed);
@@ -270,7 +269,7 @@ impl Machine<'_> {
     }
 }
 
-/// Decides a branch whose operands are there.
+/// Decides a branch whose operands are known.
 fn branch(
     pe: &Pe,
     at: usize,
@@ -309,7 +308,7 @@ fn branch(
     Ok(())
 }
 
-/// Whether the oldest instruction of a window can leave it.
+/// Whether the oldest instruction of a window can retire.
 fn is_finished(entry: &WindowEntry) -> bool {
     match entry.insn {
         Insn::Alu { .. } | Insn::Const { .. } => entry.ready,
@@ -319,7 +318,7 @@ fn is_finished(entry: &WindowEntry) -> bool {
     }
 }
 
-/// What a register holds for entry `at`.
+/// The value of a register for entry `at`.
 pub(super) fn read(pe: &Pe, at: usize, reg: u8) -> Known {
     if reg == ZR {
         return Some((0, false));
@@ -352,7 +351,7 @@ fn sum(a: Known, b: Known) -> Known {
     Some((a.wrapping_add(b), ga | gb))
 }
 
-/// `value` as a W register holds it.
+/// `value` as a W register holds it, if `w`.
 pub(super) const fn narrow(value: u64, w: bool) -> u64 {
     if w { value & 0xffff_ffff } else { value }
 }

@@ -1,4 +1,4 @@
-//! The machine for one program: which of its locations can change.
+//! The machine for one program: the locations that can change.
 
 use super::state::State;
 use crate::simulate::program::{Line, Loc, ModelProgram};
@@ -10,13 +10,13 @@ pub(crate) struct Machine<'a> {
     pub(super) program: &'a ModelProgram,
     pub(super) cache: CacheType,
     pub(super) rules: RuleSet,
-    /// ICs reach all PEs at once.
+    /// Whether an IC reaches all PEs at once.
     pub(super) reduced: bool,
-    /// Cell of each location, if it has one.
+    /// Cell of each location that can change.
     cells: Vec<Option<u8>>,
-    /// The location of each cell: first the code that is written, then data.
+    /// Location of each cell: first the code that is written, then data.
     pub(super) locs: Vec<Loc>,
-    /// How many of the cells are code.
+    /// Number of cells that are code.
     pub(super) code_cells: usize,
 }
 
@@ -24,8 +24,8 @@ pub(crate) struct Machine<'a> {
 pub(super) const MAX_CELLS: usize = 64;
 
 impl<'a> Machine<'a> {
-    /// A machine that runs `program`, whose instructions `written` can change; `None`
-    /// if more can change than the model has room for.
+    /// A machine that runs `program`, of which the instructions `written` can change; `None` if
+    /// more locations can change than the model holds.
     #[must_use]
     pub(crate) fn new(
         program: &'a ModelProgram,
@@ -51,7 +51,7 @@ impl<'a> Machine<'a> {
         self.cells.get(usize::from(loc)).copied().flatten().map(usize::from)
     }
 
-    /// Whether the instruction can change.
+    /// Whether an instruction can change.
     pub(super) fn is_written(&self, pc: u16) -> bool {
         self.cell(pc).is_some()
     }
@@ -60,12 +60,12 @@ impl<'a> Machine<'a> {
         self.program.locations.get(usize::from(loc)).map(|location| location.line)
     }
 
-    /// The end of the program, where a PE stays.
+    /// The end of the program, where a PE stops.
     pub(super) fn end(&self) -> u16 {
         u16::try_from(self.program.code.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
-    /// The newest value of a location; `None` if it is an instruction without a word.
+    /// The newest value of a location; `None` for an instruction without a known encoding.
     #[must_use]
     pub(crate) fn value(&self, state: &State, loc: Loc) -> Option<u64> {
         match self.cell(loc.0).and_then(|cell| state.cells.get(cell)) {
@@ -74,7 +74,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What a fingerprint of `state` is.
+    /// The fingerprint of `state`.
     pub(crate) fn fingerprint(&self, state: &State, buffer: &mut Vec<u8>) -> u128 {
         state.fingerprint(buffer, self.code_cells)
     }

@@ -1,40 +1,39 @@
-//! A state of the machine, and what it is told apart by.
+//! A state of the machine, and its fingerprint.
 
 use crate::simulate::insn::{Insn, Kind, REGS};
 
-/// No place: where something is not known yet.
+/// A location or position that is not known yet.
 pub(super) const NONE: u16 = u16::MAX;
-/// The address is no location of the program.
+/// An address that is no location of the program.
 pub(super) const NOWHERE: u16 = u16::MAX - 1;
 
-/// What a location holds that can change: all writes that have propagated, the oldest
-/// first, and which of them memory has (the point of unification); the younger ones are
-/// in the data caches alone.
+/// A location that can change: all writes that have propagated, the oldest first, and which of them
+/// memory has (the point of unification). Younger writes are in the data caches alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cell {
-    /// Values by the order in which they propagated; the first is the initial one.
+    /// Values in the order of propagation; the first is the initial value.
     pub(crate) writes: Vec<u64>,
-    /// Which of them memory has.
+    /// Index of the youngest write that memory has.
     pub(crate) unified: u8,
 }
 
-/// Where a load got its value.
+/// The write that a load reads from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LoadedFrom {
-    /// Nowhere yet.
+    /// Not satisfied yet.
     Nowhere,
-    /// The write of that number to its location.
+    /// A write to the location, by index.
     Write(u8),
-    /// A store of its own PE that has not propagated, by sequence number.
+    /// A store of the same PE that has not propagated, by sequence number.
     Store(u16),
 }
 
-/// What is thought of a CSEL whose flags are not known yet.
+/// The guess about a CSEL whose flags are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guess {
-    /// Nothing.
+    /// No guess.
     None,
-    /// That its condition holds, or not.
+    /// The condition holds, or does not hold.
     Is(bool),
 }
 
@@ -43,39 +42,41 @@ pub(super) enum Guess {
 pub(super) struct WindowEntry {
     pub(super) insn: Insn,
     pub(super) kind: Kind,
-    /// Its place.
+    /// Position in the program.
     pub(super) pc: u16,
-    /// Its number since the start.
+    /// Sequence number since the start.
     pub(super) seq: u16,
-    /// Where fetching went on: [`NONE`] if it has not.
+    /// Position of the next fetch; [`NONE`] before it.
     pub(super) next: u16,
-    /// Location accessed: [`NONE`] if not known yet, [`NOWHERE`] if there is none.
+    /// The accessed location; [`NONE`] while it is unknown, [`NOWHERE`] if the address is no
+    /// location.
     pub(super) loc: u16,
-    /// Which write was fetched, of a site.
+    /// Index of the write that was fetched, for a site.
     pub(super) fetched: u8,
-    /// PEs that an IC that has begun has not reached, one bit each.
+    /// The PEs that an IC has not reached yet, one bit each.
     pub(super) pending: u8,
-    /// An IC that has begun.
+    /// Whether the IC has begun.
     pub(super) begun: bool,
-    /// It has happened: loaded, propagated, performed, committed, branched.
+    /// Whether the instruction has happened: was satisfied, has propagated, was performed, is
+    /// decided.
     pub(super) done: bool,
-    /// What it writes to its register, or to memory, once `ready`.
+    /// The value for its register, or for memory, once `ready`.
     pub(super) value: u64,
     pub(super) ready: bool,
     pub(super) source: LoadedFrom,
     pub(super) guess: Guess,
-    /// Its operands rest on a guess.
+    /// Whether its operands depend on a guess.
     pub(super) guessed: bool,
-    /// Its address rests on a guess.
+    /// Whether its address depends on a guess.
     pub(super) address_guessed: bool,
 }
 
 /// Where a PE fetches next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// There.
+    /// At this position.
     At(u16),
-    /// Where its last branch goes, which is not known.
+    /// At the target of its last branch, which is not known yet.
     Unknown,
 }
 
@@ -85,11 +86,10 @@ pub(super) struct Pe {
     pub(super) window: Vec<WindowEntry>,
     pub(super) next: Next,
     pub(super) seq: u16,
-    /// It has learnt that the call returned.
+    /// Whether the PE has observed that the call returned.
     pub(super) observed: bool,
     pub(super) regs: [u64; REGS],
-    /// What its instruction cache can give for each cell that is code, a bit for each
-    /// write.
+    /// For each cell that is code, the writes that the instruction cache can supply, one bit each.
     pub(super) icache: Vec<u64>,
 }
 
@@ -98,22 +98,22 @@ pub(super) struct Pe {
 pub(crate) struct State {
     pub(super) pes: Vec<Pe>,
     pub(super) cells: Vec<Cell>,
-    /// The call has returned.
+    /// Whether the call has returned.
     pub(super) returned: bool,
-    /// A word was executed that should have been gone.
+    /// Whether a stale word was executed.
     pub(super) stale: bool,
-    /// Something happened that the architecture leaves open.
+    /// Whether a CONSTRAINED UNPREDICTABLE event happened.
     pub(super) unpredictable: bool,
 }
 
 impl State {
-    /// Whether a word was executed that should have been gone.
+    /// Whether a stale word was executed.
     #[must_use]
     pub(crate) const fn is_stale(&self) -> bool {
         self.stale
     }
 
-    /// Whether something happened that is CONSTRAINED UNPREDICTABLE.
+    /// Whether a CONSTRAINED UNPREDICTABLE event happened.
     #[must_use]
     pub(crate) const fn is_unpredictable(&self) -> bool {
         self.unpredictable
@@ -125,8 +125,8 @@ impl State {
         self.pes.get(pe).and_then(|pe| pe.regs.get(usize::from(reg))).copied().unwrap_or(0)
     }
 
-    /// 128 bits by which states are told apart: with 2^24 states two different ones
-    /// are taken for one with a probability below 2^-80.
+    /// A fingerprint of 128 bits. The visited set holds fingerprints, not states: among 2^24
+    /// states, two different ones have the same fingerprint with a probability below 2^-80.
     pub(super) fn fingerprint(&self, buffer: &mut Vec<u8>, code_cells: usize) -> u128 {
         buffer.clear();
         buffer.push(
@@ -135,7 +135,7 @@ impl State {
         for (at, cell) in self.cells.iter().enumerate() {
             let len = cell.writes.len();
             buffer.extend([len.to_le_bytes()[0], cell.unified]);
-            // Of data the newest write alone can still be read.
+            // Only the newest write of a datum can still be read.
             let from = if at < code_cells { 0 } else { len.saturating_sub(1) };
             for write in cell.writes.iter().skip(from) {
                 buffer.extend(write.to_le_bytes());

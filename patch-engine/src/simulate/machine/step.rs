@@ -1,4 +1,4 @@
-//! The steps that a state allows, and what each does.
+//! The steps that a state allows, and their effects.
 
 use super::event::{Event, Step, Stop};
 use super::settle::narrow;
@@ -9,16 +9,16 @@ use crate::simulate::program::Line;
 use crate::simulate::rules::Rule;
 use jlctl_shim::insn::aarch64::is_concurrently_modifiable;
 
-/// Numbers are bounded by [`super::setup::MAX_CELLS`], the window and 8 PEs.
+/// A small number: all are bounded by [`super::setup::MAX_CELLS`], the window and 8 PEs.
 fn small(number: usize) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
 impl Machine<'_> {
-    /// The first state.
+    /// The initial state.
     ///
     /// # Errors
-    /// If the program cannot even begin.
+    /// If the program cannot begin.
     pub(crate) fn start(&self, tell: &mut dyn FnMut(usize, Event)) -> Result<State, Stop> {
         let value = |loc: &crate::simulate::program::Loc| {
             let location = self.program.locations.get(usize::from(loc.0));
@@ -44,7 +44,7 @@ impl Machine<'_> {
         Ok(state)
     }
 
-    /// Whether all PEs are at the end.
+    /// Whether all PEs are at their end.
     #[must_use]
     pub(crate) fn is_final(&self, state: &State) -> bool {
         state.pes.iter().all(|pe| {
@@ -59,8 +59,8 @@ impl Machine<'_> {
     /// The steps that `state` allows.
     pub(crate) fn steps(&self, state: &State, steps: &mut Vec<Step>) {
         steps.clear();
-        // Predictions and guesses come first, and alone: all of them are followed, and
-        // the right one hinders nothing else.
+        // Predictions and guesses come first and alone: all of them are followed, and the right one
+        // disables no other step.
         for (number, pe) in state.pes.iter().enumerate() {
             if self.forks(number, pe, steps) {
                 return;
@@ -108,7 +108,7 @@ impl Machine<'_> {
         steps.extend(writes.map(|write| Step::Fetch { pe, write }));
     }
 
-    /// The cell that a PE can fetch from now, and a bit for each write that it can get.
+    /// The cell that a PE can fetch from, and the writes that it can fetch, one bit each.
     fn fetchable(&self, state: &State, pe: &Pe) -> Option<(usize, u64)> {
         let Next::At(pc) = pe.next else { return None };
         let cell = self.cell(pc)?;
@@ -157,8 +157,8 @@ impl Machine<'_> {
         }
     }
 
-    /// What a load would read now; `None` if it has to wait for a store's operand, or
-    /// reads what the model does not have.
+    /// The value that a load would read now; `None` while it waits for the operand of a store, or
+    /// if the model does not have the value.
     fn readable(&self, state: &State, pe: &Pe, at: usize) -> Option<(u64, LoadedFrom)> {
         let loc = pe.window.get(at)?.loc;
         let store = pe.window[..at]
@@ -180,10 +180,10 @@ impl Machine<'_> {
         }
     }
 
-    /// Takes a step of those that `state` allows.
+    /// Takes a step that `state` allows.
     ///
     /// # Errors
-    /// If what comes of it is not an execution, or leaves the bounds.
+    /// If the execution is pruned, or exceeds a bound.
     pub(crate) fn take(
         &self,
         state: &mut State,
@@ -343,8 +343,8 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Whether another PE, or this one, could fetch at this very moment what is written,
-    /// and the words are not such that this is allowed.
+    /// Whether a PE could fetch the location at the moment of the write, and the words may not be
+    /// modified concurrently.
     fn races(&self, state: &State, _number: usize, cell: usize, value: u64) -> bool {
         let Some(old) = state.cells.get(cell).and_then(|cell| cell.writes.last()) else {
             return false;
@@ -359,7 +359,7 @@ impl Machine<'_> {
         state.pes.iter().any(|pe| self.fetchable(state, pe).is_some_and(|(at, _)| at == cell))
     }
 
-    /// Marks an entry as done; its location.
+    /// Marks an entry as done; returns its location.
     fn finish(&self, state: &mut State, number: usize, at: usize) -> Result<u16, Stop> {
         let pe = state.pes.get_mut(number);
         let Some(entry) = pe.and_then(|pe| pe.window.get_mut(at)) else { return Err(Stop::Pruned) };
@@ -418,7 +418,7 @@ impl Machine<'_> {
         let Some(pe) = state.pes.get_mut(usize::from(to)) else { return };
         for ((mask, cell), place) in pe.icache.iter_mut().zip(&state.cells).zip(&self.locs) {
             if loc.is_none_or(|loc| self.line(loc) == self.line(place.0)) {
-                // What memory has, and what the data caches have beyond it.
+                // The write that memory has, and younger writes in the data caches.
                 *mask &= u64::MAX << cell.unified;
             }
         }

@@ -1,22 +1,21 @@
-//! Ops that the model cannot tell apart.
+//! Classes of ops that the model cannot distinguish.
 
 use jlctl_shim::insn::aarch64::{NOP, is_concurrently_modifiable};
 
-/// A branch, for all branches: where it goes makes no difference here.
+/// The word that stands for every branch: the model does not distinguish targets.
 pub const BRANCH: u32 = 0x1400_0001;
 
-/// Most sites beside one that are explored with it; more behave alike.
+/// Most other sites on the line that are explored; more change no verdict.
 pub const MAX_OTHERS: usize = 2;
 
-/// Ops that the model cannot tell apart.
+/// A class of ops that the model cannot distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Class {
-    /// The word before.
+    /// The old word.
     pub old: u32,
-    /// The word afterwards.
+    /// The new word.
     pub new: u32,
-    /// Sites of the batch on the same cache line, beside this one; at most
-    /// [`MAX_OTHERS`].
+    /// Number of other sites of the batch on the same cache line; at most [`MAX_OTHERS`].
     pub others: usize,
 }
 
@@ -24,12 +23,12 @@ impl Class {
     /// The class of an op with `others` sites of its batch on its line.
     #[must_use]
     pub fn new(old: u32, new: u32, others: usize) -> Self {
-        // B with any target is one instruction for the model.
+        // B is one instruction for the model, whatever its target.
         let alike = |word: u32| if word & 0xfc00_0000 == 0x1400_0000 { BRANCH } else { word };
         Self { old: alike(old), new: alike(new), others: others.min(MAX_OTHERS) }
     }
 
-    /// Whether both words may be modified while they are executed.
+    /// Whether both words may be modified concurrently with their execution.
     #[must_use]
     pub fn is_modifiable(&self) -> bool {
         self.old == self.new
@@ -48,7 +47,7 @@ impl Class {
     }
 }
 
-/// A word as people call it.
+/// The name of a word in reports.
 #[must_use]
 pub fn word_name(word: u32) -> String {
     match word {

@@ -1,4 +1,4 @@
-//! A strategy, judged.
+//! Judges a strategy in a setting.
 
 use super::class::Class;
 use super::programs::{Shape, program};
@@ -10,17 +10,17 @@ use crate::simulate::machine::{CacheType, RuleSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
-/// Fewest and most PEs.
+/// The numbers of PEs that can be explored.
 pub const PES: std::ops::RangeInclusive<usize> = 2..=4;
 
-/// A strategy with what it is applied to.
+/// A strategy, with the ops that it patches and the PEs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The strategy.
     pub strategy: Strategy,
-    /// The ops.
+    /// The class of the ops.
     pub class: Class,
-    /// How many PEs there are: one that patches and others.
+    /// Number of PEs, one of which patches.
     pub pes: usize,
 }
 
@@ -36,14 +36,14 @@ impl Setting {
         self.judge_as(cache, RuleSet::all(), true, bounds, cancel)
     }
 
-    /// As [`Self::judge`] without leaving out anything.
+    /// Like [`Self::judge`], without reductions.
     #[must_use]
     pub fn judge_unreduced(&self, cache: CacheType) -> Option<Judgement> {
         let never = AtomicBool::new(false);
         self.judge_as(cache, RuleSet::all(), false, Bounds::default(), &never)
     }
 
-    /// As [`Self::judge`] by other rules.
+    /// Like [`Self::judge`], by other rules.
     #[must_use]
     pub fn judge_with_rules(&self, cache: CacheType, rules: RuleSet) -> Option<Judgement> {
         let never = AtomicBool::new(false);
@@ -119,6 +119,6 @@ impl Setting {
         let rules = RuleSet::all();
         let question = Question { program: &program, cache, rules, reduced: true };
         let history = shortest(question, bounds, cancel, |_, state| state.is_stale())?;
-        Some(trace::tell(history, &program, self.class, cache))
+        Some(trace::trace_of(history, &program, self.class, cache))
     }
 }

@@ -1,5 +1,5 @@
-//! Strategies judged: whether another PE can execute an old word after the call that
-//! patches has returned.
+//! Judges strategies: whether another PE can execute an old word after the call that patches has
+//! returned.
 
 mod class;
 mod judge;

@@ -1,22 +1,21 @@
-//! Strategies as programs: one PE patches, the others execute.
+//! Strategies as programs: one PE patches, the others execute the sites.
 //!
-//! The code begins with the sites, on one cache line, and a return; PEs call it.  PE 0
-//! patches.  Every other PE may call the sites, does what the scheme asks of it, learns
-//! that the call returned, and calls the sites: the first word of a site is stale then.
+//! The code begins with the sites, on one cache line, and a return; PEs call it. PE 0 patches.
+//! Every other PE may call the sites, follows the protocol of the scheme, observes that the call of
+//! PE 0 returned, and calls the sites: the first word of a site is stale then.
 //!
-//! A PE learns it in one of two ways.  In real time: at any moment after PE 0's call
-//! returned, which orders nothing.  Causally: by a plain load that reads the store that
-//! PE 0 makes after the call.
+//! The return is observed in real time, at any moment after it, which orders nothing; or causally,
+//! by a plain load that reads the store that PE 0 makes after the call.
 //!
-//! An interrupt is a location that PE 0 stores to and the other waits for; the
-//! exception entry that follows, and the return, are context synchronising events
-//! (Arm ARM D1.3, "Context synchronization event").  Before it is sent there is a DMB, as
-//! `smp_mb` in `smp_call_function_many` is; it orders stores, but waits for no IC.
+//! An interrupt is a location that PE 0 stores to and the other PE waits for; the exception entry
+//! that follows, and the return, are context synchronising events (Arm ARM D1.3, "Context
+//! synchronization event"). A DMB precedes the store, like `smp_mb` in `smp_call_function_many`; it
+//! orders stores, but does not wait for an IC.
 //!
-//! In the reduced form one PE executes, and the others only acknowledge: what a PE
-//! fetches and executes changes nothing that another PE sees.  For the same reason, and
-//! because an instruction cache is filled by writes alone, calls before the interrupt
-//! matter only where words may not be modified while they execute.
+//! In the reduced form one PE executes the sites, and the others only acknowledge: the fetches and
+//! executions of a PE change nothing that another PE observes. For the same reason, and because
+//! only writes fill an instruction cache, calls before the interrupt matter only where words may
+//! not be modified concurrently with their execution.
 
 use super::class::Class;
 use super::scheme::{Maintenance, Scheme, Strategy};
@@ -35,14 +34,14 @@ const TEMPORARY: Reg = 0;
 const DATA_BASE: Reg = 1;
 const SITE_BASE: Reg = 16;
 
-/// What a program is made for.
+/// The parameters of a program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) strategy: Strategy,
     pub(super) class: Class,
     pub(super) pes: usize,
     pub(super) reading: Reading,
-    /// One PE executes for all.
+    /// Whether one PE executes the sites for all others.
     pub(super) reduced: bool,
 }
 
@@ -86,7 +85,7 @@ impl Builder {
             return;
         }
         if maintenance == Maintenance::NoDc {
-            // IC still waits for the word to be written.
+            // The IC still waits until the word is written.
             self.add(barrier);
         } else {
             self.add(Insn::Dc { n });
@@ -100,7 +99,7 @@ impl Builder {
         }
     }
 
-    /// An interrupt to all others, or a message.
+    /// Sends an interrupt, or a message, to all other PEs.
     fn request(&mut self, round: u64) {
         self.add(Insn::Dmb(Barrier::Full));
         self.store(REQUEST, round, false);
@@ -114,7 +113,7 @@ impl Builder {
 }
 
 const fn base(datum: u16) -> Reg {
-    // Data are three and an acknowledgement of each of at most three PEs.
+    // There are three data, and an acknowledgement from each of at most three PEs.
     DATA_BASE + datum.to_le_bytes()[0]
 }
 
@@ -222,7 +221,7 @@ fn executor(builder: &mut Builder, shape: Shape, sites: u8, other: u16) {
         builder.wait(REQUEST, round);
         builder.add(Insn::Sync(before));
         if scheme == Scheme::Signal {
-            // To the handler, which acknowledges; then sigreturn.
+            // Return to the handler, which acknowledges; sigreturn follows.
             builder.add(Insn::Sync(ContextSync::Return));
         }
         builder.store(ACK + other, round, true);

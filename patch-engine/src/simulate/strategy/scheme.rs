@@ -1,17 +1,17 @@
-//! Ways to patch code that other PEs execute, by the names that engineers give them.
+//! Strategies to patch code that other PEs execute, by their usual names.
 
-/// How other PEs are made to see the new words.
+/// How other PEs are synchronised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Not at all: arm64 up to the fix of July 2024, seen from another PE.
+    /// No synchronisation: arm64 up to the fix of July 2024, as another PE sees it.
     Nosync,
-    /// An ISB on the patching PE: the same defect, as `caches_clean_inval_pou` has it.
+    /// An ISB on the patching PE: the same defect, in the form of `caches_clean_inval_pou`.
     IsbSelf,
-    /// For each site all others wait while one patches (`kernel/stop_machine.c`).
+    /// For each site all other PEs wait while one patches (`kernel/stop_machine.c`).
     StopMachine,
-    /// An acknowledged interrupt to all for each site.
+    /// For each site an acknowledged interrupt to all other PEs.
     Ipi,
-    /// One acknowledged interrupt after all sites (`kick_all_cpus_sync`).
+    /// One acknowledged interrupt to all other PEs after all sites (`kick_all_cpus_sync`).
     Kick,
     /// The interrupt before the cache maintenance: a mistake.
     KickBefore,
@@ -53,19 +53,19 @@ impl Scheme {
         }
     }
 
-    /// Whether every site is synchronised on its own.
+    /// Whether each site is synchronised separately.
     #[must_use]
     pub const fn is_per_site(self) -> bool {
         matches!(self, Self::StopMachine | Self::Ipi)
     }
 }
 
-/// What is done to the caches after each word.
+/// The cache maintenance after each word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Maintenance {
     /// DC CVAU, DSB ISH, IC IVAU, DSB ISH (Arm ARM B2.7.4.2).
     Full,
-    /// Nothing.
+    /// No cache maintenance.
     None,
     /// Without DC CVAU and its DSB.
     NoDc,
@@ -82,7 +82,7 @@ impl Maintenance {
     pub const ALL: [Self; 6] =
         [Self::Full, Self::None, Self::NoDc, Self::NoIc, Self::DmbForDsb, Self::NoDsbAfterIc];
 
-    /// What it adds to a strategy's name.
+    /// The suffix of a strategy's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -96,17 +96,17 @@ impl Maintenance {
     }
 }
 
-/// A scheme with what is done to the caches.
+/// A scheme with its cache maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Strategy {
     /// How other PEs are synchronised.
     pub scheme: Scheme,
-    /// What is done to the caches.
+    /// The cache maintenance.
     pub maintenance: Maintenance,
 }
 
 impl Strategy {
-    /// `scheme` with all of the cache maintenance.
+    /// `scheme` with full cache maintenance.
     #[must_use]
     pub const fn full(scheme: Scheme) -> Self {
         Self { scheme, maintenance: Maintenance::Full }

@@ -1,4 +1,4 @@
-//! An execution told step by step.
+//! An execution as a list of steps.
 
 use super::class::{Class, word_name};
 use super::programs::RETURNED;
@@ -7,14 +7,14 @@ use crate::simulate::insn::ContextSync;
 use crate::simulate::machine::{CacheType, Event};
 use crate::simulate::program::ModelProgram;
 
-/// What a step means for the verdict.
+/// The meaning of a step for the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// The call returns.
     Returned,
-    /// A word is fetched that is old already.
+    /// A stale word is fetched.
     Fetched,
-    /// A word is executed that should be gone.
+    /// A stale word is executed.
     Stale,
 }
 
@@ -33,13 +33,13 @@ impl Mark {
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceStep {
-    /// The PE that does it; 0 patches.
+    /// The PE; PE 0 patches.
     pub pe: usize,
-    /// What it does.
+    /// The step in words.
     pub text: String,
-    /// What could have been fetched in its place, at a fetch.
+    /// The words that the fetch could have returned.
     pub holds: Option<String>,
-    /// What it means.
+    /// The meaning of the step.
     pub mark: Option<Mark>,
 }
 
@@ -50,14 +50,14 @@ pub struct Trace {
     pub steps: Vec<TraceStep>,
 }
 
-pub(super) fn tell(
+pub(super) fn trace_of(
     history: History,
     program: &ModelProgram,
     class: Class,
     cache: CacheType,
 ) -> Trace {
     let mut steps = Vec::new();
-    // Fetches whose words are executed later, by the step.
+    // Only the last step executes a stale word.
     for (pe, event) in history {
         let (text, holds, mark) = step(event, program, class, cache);
         steps.push(TraceStep { pe, text, holds, mark });
@@ -69,7 +69,7 @@ pub(super) fn tell(
     Trace { steps }
 }
 
-/// Marks the fetch whose word the last step executes.
+/// Marks the fetch of the word that the last step executes.
 fn mark_fetch(steps: &mut [TraceStep]) {
     let Some((last, before)) = steps.split_last_mut() else { return };
     let fetched = last.text.replacen("executes", "fetches", 1);
@@ -96,8 +96,8 @@ fn step(
             let all =
                 (0..2).filter(|write| choice >> write & 1 == 1).map(|write| class.word(write));
             let all: Vec<String> = all.collect();
-            let place = if cache.dic() { "memory" } else { "instruction cache" };
-            holds = Some(format!("{place}: {}", all.join(", ")));
+            let holder = if cache.dic() { "memory" } else { "instruction cache" };
+            holds = Some(format!("{holder}: {}", all.join(", ")));
             format!("fetches {}: {}", name(pc), class.word(write))
         }
         Event::Executed { pc, write, stale } => {

@@ -1,13 +1,13 @@
-//! What a strategy comes to.
+//! The verdict of a strategy.
 
 use crate::simulate::explore::Incomplete;
 
-/// What it means that the call has returned.
+/// The meaning of "after the call has returned".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Any moment afterwards.
+    /// Any later moment.
     RealTime,
-    /// For a PE that has learnt it through memory.
+    /// Any moment after a PE has observed the return through memory.
     Causal,
 }
 
@@ -25,14 +25,15 @@ impl Reading {
     }
 }
 
-/// What a strategy comes to, the best first.
+/// The verdict of a strategy, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Safety {
     /// No PE executes an old word after the return.
     Safe,
-    /// Not everything was looked at.
+    /// The exploration is incomplete.
     Unknown,
-    /// Words change while they are executed that may not: CONSTRAINED UNPREDICTABLE.
+    /// Words that may not be modified concurrently are executed while they change: CONSTRAINED
+    /// UNPREDICTABLE.
     Unpredictable,
     /// A PE executes an old word after the return.
     Stale,
@@ -51,18 +52,18 @@ impl Safety {
     }
 }
 
-/// What was found out about a setting.
+/// The verdicts of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
-    /// Read in real time.
+    /// The verdict in real time.
     pub real_time: Safety,
-    /// Read causally.
+    /// The causal verdict.
     pub causal: Safety,
-    /// The words, old and new, that may not be modified and are.
+    /// The old and new words that may not be modified concurrently, and are.
     pub unpredictable: Option<(u32, u32)>,
-    /// Why not everything was looked at.
+    /// Why the exploration is incomplete, if it is.
     pub incomplete: Option<Incomplete>,
-    /// States visited, for both readings.
+    /// Number of states visited, in both readings.
     pub states: u64,
 }
 
@@ -76,7 +77,7 @@ impl Judgement {
         }
     }
 
-    /// The worse of both.
+    /// The worse of both verdicts.
     #[must_use]
     pub fn worst(&self) -> Safety {
         self.real_time.max(self.causal)
