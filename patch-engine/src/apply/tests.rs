@@ -10,8 +10,14 @@ use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+/// Held for writing by a test that starts processes.  Until a child executes its program, it holds
+/// all files that are open in this process, and the locks on those of other tests with them.
+static CHILDREN: RwLock<()> = RwLock::new(());
 
 struct Bench {
+    _no_children: Option<RwLockReadGuard<'static, ()>>,
     directory: tempfile::TempDir,
     old: Vec<u8>,
     new: Vec<u8>,
@@ -21,6 +27,12 @@ struct Bench {
 
 impl Bench {
     fn new(cut: u8) -> Self {
+        let no_children = CHILDREN.read().unwrap_or_else(PoisonError::into_inner);
+        Self { _no_children: Some(no_children), ..Self::with_children(cut) }
+    }
+
+    /// A bench for a test that holds [`CHILDREN`].
+    fn with_children(cut: u8) -> Self {
         let old: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         let mut new = old.clone();
         let mut writes = Vec::new();
@@ -32,6 +44,7 @@ impl Bench {
         let cut_to = (cut > 0).then_some(10_000 - u64::from(cut));
         new.truncate(10_000 - usize::from(cut));
         let bench = Self {
+            _no_children: None,
             directory: tempfile::tempdir().unwrap(),
             old,
             new,
@@ -207,7 +220,8 @@ fn a_crash_at_any_operation_of_a_recovery_can_be_recovered() {
 fn a_kill_at_any_operation_leaves_the_old_image_the_new_one_or_a_recoverable_one() {
     const AT: &str = "JLCTL_TEST_KILL_AT";
     const DIRECTORY: &str = "JLCTL_TEST_DIRECTORY";
-    let bench = Bench::new(50);
+    let _children = CHILDREN.write().unwrap_or_else(PoisonError::into_inner);
+    let bench = Bench::with_children(50);
     if let (Ok(at), Some(directory)) = (std::env::var(AT), std::env::var_os(DIRECTORY)) {
         let image = Path::new(&directory).join("vmlinux");
         let disk = Dying { left: Cell::new(at.parse().unwrap()), torn: true, kill: true };
