@@ -102,7 +102,7 @@ fn set(
     lists: Lists,
     progress: &Progress,
 ) -> anyhow::Result<Outcome> {
-    let set = Set::read(paths, &candidates(paths)?, args, lists, progress)?.select(filter)?;
+    let set = Set::read(paths, &candidates(paths)?, args, lists, progress)?.select(filter, args)?;
     progress.phase("write the report", 1, |_| {
         output::write_result(global, |sink| write_set(&set, args.format, sink))
     })?;

@@ -18,6 +18,7 @@ use jlctl_analyzer::jump_table::{
     Defect, Definition, ImageId, ImageKeys, KeyKind, KeyName, SetKeyId, SetKeys, Severity,
 };
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The content of all files.
@@ -81,7 +82,7 @@ impl Set {
     ///
     /// # Errors
     /// A refusal if a filter matches nothing, which most likely is a misspelling.
-    pub(crate) fn select(mut self, filter: &Filter) -> anyhow::Result<Self> {
+    pub(crate) fn select(mut self, filter: &Filter, args: &Inspect) -> anyhow::Result<Self> {
         if filter.is_empty() {
             return Ok(self);
         }
@@ -107,8 +108,31 @@ impl Set {
         });
         self.sites.iter_mut().for_each(|site| site.key = new_index[site.key]);
         self.count_sites();
+        self.narrow_line_faults(args)?;
         self.selection = filter.record(self.keys.len(), self.sites.len());
         Ok(self)
+    }
+
+    /// Leaves the faults of source lines that the selected sites meet. Which sites those are is
+    /// known only after all files were read, so that the few files with such faults are read again.
+    fn narrow_line_faults(&mut self, args: &Inspect) -> anyhow::Result<()> {
+        let of_lines = self.diagnostics.iter().filter(|found| found.is_of_lines);
+        let files: BTreeSet<usize> = of_lines.filter_map(|found| found.image).collect();
+        for image in files {
+            let sites: Vec<usize> = if self.lists.sites {
+                let of_file = self.sites.iter().filter(|site| site.record.image == image);
+                of_file.map(|site| site.record.index).collect()
+            } else {
+                let of_file = self.diagnostics.iter().filter(|found| found.image == Some(image));
+                of_file.filter_map(|found| found.site).collect()
+            };
+            let path = PathBuf::from(&self.files[image].path);
+            let met = set_file::line_faults(&path, &args.debug_dir, &sites)?;
+            self.diagnostics.retain(|found| {
+                !found.is_of_lines || found.image != Some(image) || met.contains(&found.message)
+            });
+        }
+        Ok(())
     }
 
     /// Counts the sites of each key, and the files that have some.

@@ -14,7 +14,8 @@ use crate::terminal::progress::Progress;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{
-    ImageKeys, JumpTable, Key, KeyDescriptions, KeyId, KeyKind, KeyName, LocateError, exports,
+    ImageKeys, JumpTable, Key, KeyDescriptions, KeyId, KeyKind, KeyName, LocateError, SiteId,
+    exports,
 };
 use std::path::{Path, PathBuf};
 
@@ -129,6 +130,7 @@ impl SetFile {
         let filter = Filter::default();
         let selection = ImageSelection::new(&ImageTable { image, table, keys: &keys }, &filter)?;
         let sites = wanted_sites(args, lists, &selection, &diagnostics);
+        let first_line_fault = diagnostics.len();
         let frames = debug_info.filter(|_| !sites.is_empty()).map(|debug_info| {
             debug_info::frames(&debug_info, input, table, &sites, &quiet, &mut diagnostics)
         });
@@ -149,6 +151,9 @@ impl SetFile {
         self.record.table = Some(records.table());
         self.record.summary = Some(records.summary());
         self.diagnostics = records.all_diagnostics();
+        for found in &mut self.diagnostics[first_line_fault..] {
+            found.is_of_lines = true;
+        }
         self.identity = ImageKeys::of_table(image, table);
         self.keys = table
             .key_ids()
@@ -174,6 +179,31 @@ impl SetFile {
     pub(crate) fn states_addresses(&self) -> bool {
         self.record.image.as_ref().is_some_and(|image| image.r#type != Some("rel"))
     }
+}
+
+/// The messages of the faults that the lookup of source lines meets for `sites` alone, by their
+/// index in the table of a file that was read before.
+///
+/// # Errors
+/// If the file cannot be read again.
+pub(crate) fn line_faults(
+    path: &Path,
+    debug_dirs: &[PathBuf],
+    sites: &[usize],
+) -> anyhow::Result<Vec<String>> {
+    if sites.is_empty() {
+        return Ok(Vec::new());
+    }
+    let quiet = Progress::none();
+    let input = Input::open(path, debug_dirs, &quiet)?;
+    let image = input.image(&quiet)?;
+    let table = JumpTable::read(&image)?;
+    let sites: Vec<SiteId> = sites.iter().filter_map(|at| table.site_ids().nth(*at)).collect();
+    let mut faults = Vec::new();
+    if let Some(debug_info) = debug_info::open(&input, &image, &quiet, &mut Vec::new())? {
+        debug_info::frames(&debug_info, &input, &table, &sites, &quiet, &mut faults);
+    }
+    Ok(faults.iter().map(|fault| image.localize(&fault.defect.to_string()).into_owned()).collect())
 }
 
 /// The keys at some addresses of a file that was read before: keys that only other files use.

@@ -2,6 +2,7 @@
 
 use crate::command::{Run, inspect};
 use crate::directory::Directory;
+use jlctl_synthetic::elf::Content;
 use jlctl_synthetic::spec::{DataSection, FunctionSpec, ImageSpec, KeySpec, SiteSpec, TextSection};
 use jlctl_synthetic::{broken, wrap};
 use serde_json::Value;
@@ -372,4 +373,43 @@ fn files_of_a_key_are_those_with_selected_sites() {
         "{}",
         run.stdout
     );
+}
+
+/// A kernel with two units, of which the second has entries that cannot be read.
+fn with_damaged_unit() -> Vec<u8> {
+    let mut linked = ImageSpec::kernel()
+        .key(KeySpec::new("sound_key"))
+        .key(KeySpec::new("damaged_key"))
+        .function(FunctionSpec::new("sound_fn", "kernel/sound.c", 32))
+        .function(FunctionSpec::new("damaged_fn", "kernel/zdamaged.c", 32))
+        .site(SiteSpec::new("sound_fn+4", "sound_fn+0x10", "sound_key"))
+        .site(SiteSpec::new("damaged_fn+4", "damaged_fn+0x10", "damaged_key"))
+        .link();
+    let info = linked.elf.section_mut(".debug_info").expect("the kernel has debug information");
+    let Content::Bytes(bytes) = &mut info.content else { panic!("the section has no bytes") };
+    let length = |at: usize| bytes[at..].first_chunk().map(|size| u32::from_le_bytes(*size));
+    let second = 4 + length(0).expect("a unit") as usize;
+    // Codes of abbreviations that no table has, after the longest header of a unit.
+    let entries = second + 12..second + 4 + length(second).expect("a second unit") as usize;
+    bytes[entries].fill(0x7f);
+    linked.bytes()
+}
+
+/// Faults of debug information are reported if the selected sites meet them, in a set as alone.
+#[test]
+fn faults_of_source_lines_are_those_of_selected_sites() {
+    let directory = Directory::new();
+    directory.write("other.ko", &first());
+    directory.write("damaged", &with_damaged_unit());
+    let faults = |names: &[&str], key: &str| {
+        let (json, _) = json(directory.root(), names, &["--sites", "--key", key]);
+        json["diagnostics"].as_array().expect("a list").clone()
+    };
+    for key in ["sound_key", "damaged_key", "*_key"] {
+        let [alone, in_set] =
+            [&["damaged"][..], &["damaged", "other.ko"]].map(|of| faults(of, key));
+        assert_eq!(alone, in_set, "{key}");
+    }
+    let count = |key| faults(&["damaged"], key).len();
+    assert!(count("sound_key") < count("damaged_key"), "no filter leaves a fault out");
 }
