@@ -347,7 +347,10 @@ fn errors_name_their_line() {
         (one("DMB OSH"), "line 5: the instruction \"DMB OSH\" is not modelled"),
         (one("B nowhere"), "line 5: no label nowhere"),
         (one("STR W1,[W2]"), "line 5: the instruction"),
-        (one("a: NOP").replace("NOP ;\na:", "a: NOP ;\na:"), "line 5: the label a is defined twice"),
+        (
+            one("a: NOP").replace("NOP ;\na:", "a: NOP ;\na:"),
+            "line 5: the label a is defined twice",
+        ),
         (test("0:X1=(1);", &[&["NOP"]], "exists 0:X1=1"), "line 2: the value \"(1)\""),
         (test("9:X1=1;", &[&["NOP"]], "exists 0:X1=1"), "line 2: the value"),
         (test("", &[&["NOP"]], "exists 1:X1=1"), "expected a register of one of the processes"),

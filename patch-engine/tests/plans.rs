@@ -104,6 +104,20 @@ fn a_malformed_address_is_reported_with_its_field_when_the_plan_is_read() {
     }
 }
 
+#[test]
+fn a_checksum_of_another_length_is_reported_when_the_plan_is_read() {
+    for (pointer, field, length) in
+        [("/images/0/sha256", "images[0].sha256", 32), ("/images/0/xxh3", "images[0].xxh3", 16)]
+    {
+        for found in [0, length - 1, length + 1] {
+            let error = with(pointer, &"ab".repeat(found)).expect_err(field).to_string();
+            assert!(error.contains(&format!("in {field} ")), "{error}");
+            assert!(error.contains(&format!("expected {length} bytes, found {found}")), "{error}");
+        }
+        with(pointer, &"ab".repeat(length)).expect("a checksum");
+    }
+}
+
 /// Lines are those of the addresses, in a relocatable file of the sections; a file offset says
 /// nothing of them.
 #[test]

@@ -164,7 +164,7 @@ fn path(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Res
     let is_narrow = before + texts + 2 + sources > page.width;
     let (heading, faint) = (page.palette.heading, page.palette.faint);
     for (at, Line { role, address, text, source }) in lines.iter().enumerate() {
-        let label = if at == 0 { "  way" } else { "" };
+        let label = if at == 0 { "  path" } else { "" };
         write!(
             page.out,
             "{heading}{label:<LABEL$}{heading:#}{role:<ROLE$}  {address:<addresses$}  "

@@ -224,11 +224,10 @@ fn with_biases<T>(
         .iter()
         .zip(&images)
         .map(|(mapped, image)| {
-            check_machine(image, mapped.input.path())?;
+            check_machine(image, mapped.input.path()).with_context(|| format!("process {pid}"))?;
             find(image, mapped)
         })
-        .collect::<anyhow::Result<_>>()
-        .with_context(|| format!("process {pid}"))?;
+        .collect::<anyhow::Result<_>>()?;
     then(&read, biases)
 }
 

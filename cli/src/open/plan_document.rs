@@ -50,7 +50,7 @@ pub(crate) fn matched(
     let mut missing = Vec::new();
     let mut matched = Vec::new();
     for image in &document.images {
-        let at = (0..read.len()).find(|at| sums[*at].sha256[..] == image.sha256.0[..]);
+        let at = (0..read.len()).find(|at| sums[*at].sha256 == image.sha256.0);
         // A single image that differs is checked all the same, to report the differences.
         match at.or_else(|| (document.images.len() == 1 && read.len() == 1).then_some(0)) {
             Some(at) => matched.push(at),
@@ -83,11 +83,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The checksums that a plan states; zero if they have another length.
+/// The checksums that a plan states.
 pub(crate) fn digests(image: &ImageRecord) -> Digests {
-    Digests { sha256: exact(&image.sha256), xxh3: exact(&image.xxh3) }
-}
-
-fn exact<const BYTES: usize>(hex: &plan_file::Hex) -> [u8; BYTES] {
-    hex.0.clone().try_into().unwrap_or([0; BYTES])
+    Digests { sha256: image.sha256.0, xxh3: image.xxh3.0 }
 }

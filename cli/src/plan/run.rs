@@ -19,7 +19,7 @@ use jlctl_patch_engine::digest::Digests;
 use jlctl_patch_engine::images::ReadImage;
 use jlctl_patch_engine::key_set::KeySet;
 use jlctl_patch_engine::plan::{self, PlanOptions};
-use jlctl_patch_engine::plan_file::{self, Hex, PlanDocument, SourceRecord};
+use jlctl_patch_engine::plan_file::{self, Checksum, PlanDocument, SourceRecord};
 use jlctl_patch_engine::wish::{Wish, resolve};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ fn make(global: &Global, args: &Plan) -> anyhow::Result<Outcome> {
         None => involved.par_iter().map(|image| sum(&inputs[*image], &progress)).collect(),
     };
     for (image, sum) in document.images.iter_mut().zip(sums) {
-        (image.sha256, image.xxh3) = (Hex(sum.sha256.to_vec()), Hex(sum.xxh3.to_vec()));
+        (image.sha256, image.xxh3) = (Checksum(sum.sha256), Checksum(sum.xxh3));
     }
     let format = args.format.unwrap_or(match global.output {
         Some(_) => PlanFormat::Json,

@@ -185,7 +185,7 @@ fn open(
             }
         };
         let sums = progress.phase("sum the file", 1, |_| Digests::of(input.file().file_bytes()));
-        let record = document.images.iter().find(|image| image.sha256.0[..] == sums.sha256[..]);
+        let record = document.images.iter().find(|image| image.sha256.0 == sums.sha256);
         match record {
             Some(record) => {
                 let release = record.release.clone();

@@ -211,7 +211,7 @@ fn a_finding_fails_the_run_unless_a_baseline_or_a_suppression_has_it() {
     let found = lint(&[&buggy]);
     assert_eq!((found.code, found.stderr.as_str()), (1, ""), "{found:?}");
     for words in
-        ["error JL001 arch_jump_label_transform", "way", "reaches", "fix", "1 finding fails"]
+        ["error JL001 arch_jump_label_transform", "path", "reaches", "fix", "1 finding fails"]
     {
         assert!(found.stdout.contains(words), "{words:?} in {}", found.stdout);
     }

@@ -6,7 +6,8 @@ use super::document::{
     PlanDocument, RefusalRecord, SCHEMA, SourceRecord, StrategyRecord,
 };
 use super::values::{
-    Branch, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName, WorldName,
+    Branch, Checksum, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName,
+    WorldName,
 };
 use crate::digest::Digests;
 use crate::images::ReadImage;
@@ -153,8 +154,8 @@ fn image_record(read: &ReadImage<'_>, digests: Digests) -> ImageRecord {
         build_id: read.image.build_id().map(|id| Hex(id.to_vec())),
         release: read.image.release().map(str::to_owned),
         size: read.file.file_bytes().len() as u64,
-        sha256: Hex(digests.sha256.to_vec()),
-        xxh3: Hex(digests.xxh3.to_vec()),
+        sha256: Checksum(digests.sha256),
+        xxh3: Checksum(digests.xxh3),
         signed: read.is_signed(),
     }
 }

@@ -6,7 +6,8 @@
 
 use super::address::PlanAddress;
 use super::values::{
-    Branch, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName, WorldName,
+    Branch, Checksum, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName,
+    WorldName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,9 +67,11 @@ pub struct ImageRecord {
     /// Size of the file in bytes.
     pub size: u64,
     /// SHA-256 of the whole file.
-    pub sha256: Hex,
+    #[cfg_attr(test, schemars(with = "Hex"))]
+    pub sha256: Checksum<32>,
     /// XXH3 (128 bits) of the whole file, which apply verifies unless SHA-256 is asked for.
-    pub xxh3: Hex,
+    #[cfg_attr(test, schemars(with = "Hex"))]
+    pub xxh3: Checksum<16>,
     /// Whether a module's signature is appended.
     pub signed: bool,
 }

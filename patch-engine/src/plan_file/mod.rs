@@ -15,7 +15,8 @@ pub use document::{
 };
 pub use read::{PlanFileError, read};
 pub use values::{
-    Branch, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName, WorldName,
+    Branch, Checksum, Hex, InsnName, ReasonCode, SpecialName, SyncName, TargetName, WishName,
+    WorldName,
 };
 pub use write::write;
 

@@ -19,8 +19,12 @@ pub struct Hex(
 
 impl fmt::Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex(&self.0, f)
     }
+}
+
+fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 impl Serialize for Hex {
@@ -42,6 +46,34 @@ impl<'de> Deserialize<'de> for Hex {
             let unexpected = de::Unexpected::Str(&text);
             de::Error::invalid_value(unexpected, &"pairs of hexadecimal digits in lower case")
         })
+    }
+}
+
+/// A checksum of `BYTES` bytes, as hexadecimal digits. One of another length is an error when a
+/// plan file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checksum<const BYTES: usize>(pub [u8; BYTES]);
+
+impl<const BYTES: usize> fmt::Display for Checksum<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl<const BYTES: usize> Serialize for Checksum<BYTES> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, const BYTES: usize> Deserialize<'de> for Checksum<BYTES> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Hex(bytes) = Hex::deserialize(deserializer)?;
+        let length = bytes.len();
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| de::Error::custom(format_args!("expected {BYTES} bytes, found {length}")))
     }
 }
 
