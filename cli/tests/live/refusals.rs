@@ -79,8 +79,8 @@ fn the_process_of_another_user_is_refused() {
         let mut command = of_program(&program, args);
         let refused = run(command.current_dir("/").uid(NOBODY).gid(NOBODY));
         assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "{refused:?}");
-        let reason =
-            "it belongs to user id 0, this is user id 65534: run jlctl as that user or root";
+        let reason = "the process belongs to user id 0, and this one to user id 65534: run jlctl as that \
+             user or root";
         assert!(refused.stderr.contains(reason), "{}", refused.stderr);
     }
     assert_eq!(target.ask("?"), OFF);
