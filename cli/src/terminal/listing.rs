@@ -1,4 +1,5 @@
-//! Fields of one JSON object, and lists in it with one element per line.
+//! Fields of one JSON object, and lists in it with one element per line, so that grep, diff and
+//! head work on a report.
 
 use serde::Serialize;
 use std::io::Write;
