@@ -12,7 +12,7 @@
 
 use super::diagnostic::{AddressContent, Defect, Diagnostic};
 use super::entry::JumpEntry;
-use super::key::{Key, KeyStorage};
+use super::key::{Key, KeyId, KeyStorage};
 use super::site::{Site, SiteBytes, SiteId};
 use crate::addr::Svma;
 use crate::arch::SiteInsn;
@@ -119,15 +119,16 @@ pub(super) fn check_keys(
     keys: &[Key],
     entries: &[JumpEntry],
     sites: &[Site<'_>],
-    mut found: impl FnMut(Defect),
+    mut found: impl FnMut(Diagnostic),
 ) {
-    for key in keys.iter().filter(|key| key.is_flipped()) {
+    for (key, id) in keys.iter().zip((0..).map(KeyId)).filter(|(key, _)| key.is_flipped()) {
         let follows =
             |site: &SiteId| check_insn(&entries[site.index()], &sites[site.index()], key).is_none();
         if let (Some(enabled), Some(initially_true)) = (key.enabled(), key.initially_true())
             && !key.sites.iter().all(follows)
         {
-            found(Defect::KeyHalfFlipped { key: key.address, initially_true, enabled });
+            let defect = Defect::KeyHalfFlipped { key: key.address, initially_true, enabled };
+            found(Diagnostic::of_key(defect, id));
         }
     }
 }
@@ -167,7 +168,7 @@ pub(super) fn check_overlaps(entries: &[JumpEntry], sites: &[Site<'_>]) -> Vec<D
         if end(id) > end(other) {
             farthest = Some(id);
         }
-        diagnostics.extend(defect.map(|defect| Diagnostic { defect, site: Some(id) }));
+        diagnostics.extend(defect.map(|defect| Diagnostic::of_site(defect, id)));
     }
     diagnostics
 }

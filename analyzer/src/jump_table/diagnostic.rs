@@ -1,5 +1,6 @@
 //! Defects of a jump table, each with a stable code.
 
+use super::key::KeyId;
 use super::site::{SiteBytes, SiteId};
 use crate::addr::{AddrRange, Svma};
 use crate::debug_info::{DebugFault, DebugInfoError};
@@ -325,13 +326,35 @@ impl Defect {
     }
 }
 
-/// A defect and its site.
+/// A defect, and what it concerns: a site, a key, or else the table or the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The defect.
     pub defect: Defect,
-    /// The site; `None` if the defect concerns the table, a key or the image.
+    /// The site; `None` if the defect concerns more than one site.
     pub site: Option<SiteId>,
+    /// The key, if the defect concerns the key itself.
+    pub key: Option<KeyId>,
+}
+
+impl Diagnostic {
+    /// A defect of one site.
+    #[must_use]
+    pub const fn of_site(defect: Defect, site: SiteId) -> Self {
+        Self { defect, site: Some(site), key: None }
+    }
+
+    /// A defect of a key.
+    #[must_use]
+    pub const fn of_key(defect: Defect, key: KeyId) -> Self {
+        Self { defect, site: None, key: Some(key) }
+    }
+
+    /// A defect of the whole table or image.
+    #[must_use]
+    pub const fn of_image(defect: Defect) -> Self {
+        Self { defect, site: None, key: None }
+    }
 }
 
 struct FoundBytes(Option<SiteBytes>);

@@ -46,9 +46,12 @@ impl<'data> JumpTable<'data> {
     /// If the image has no table.  Defects of a table are in [`Self::diagnostics`].
     pub fn read(image: &Image<'data>) -> Result<Self, LocateError> {
         let (location, disagreement) = locate::locate(image)?;
-        let mut diagnostics: Vec<Diagnostic> =
-            image.faults().iter().map(|fault| of_table(Defect::Image(fault.clone()))).collect();
-        diagnostics.extend(disagreement.map(of_table));
+        let mut diagnostics: Vec<Diagnostic> = image
+            .faults()
+            .iter()
+            .map(|fault| Diagnostic::of_image(Defect::Image(fault.clone())))
+            .collect();
+        diagnostics.extend(disagreement.map(Diagnostic::of_image));
         let bytes = table_bytes(image, location.range, &mut diagnostics)?;
         let start = location.range.start();
         let is_crates = image
@@ -162,14 +165,14 @@ impl<'data> JumpTable<'data> {
 
     fn check(&mut self, image: &Image<'_>) {
         let mut found = std::mem::take(&mut self.diagnostics);
-        check::check_keys(&self.keys, &self.entries, &self.sites, |defect| {
-            found.push(of_table(defect));
+        check::check_keys(&self.keys, &self.entries, &self.sites, |diagnostic| {
+            found.push(diagnostic);
         });
         let of_site = |id: SiteId| {
             let key = self.key(self.key_of(id));
             let mut defects = Vec::new();
             check::check_site(image, self.entry(id), self.site(id), key, |defect| {
-                defects.push(Diagnostic { defect, site: Some(id) });
+                defects.push(Diagnostic::of_site(defect, id));
             });
             defects
         };
@@ -180,10 +183,6 @@ impl<'data> JumpTable<'data> {
         found.sort_by_key(|diagnostic| diagnostic.site);
         self.diagnostics = found;
     }
-}
-
-fn of_table(defect: Defect) -> Diagnostic {
-    Diagnostic { defect, site: None }
 }
 
 /// The relocated bytes of the table, as far as the file has them.
@@ -197,11 +196,13 @@ fn table_bytes<'data>(
         words: 0,
         faults: Vec::new(),
     });
-    diagnostics.extend(relocated.faults.into_iter().map(|fault| of_table(Defect::Image(fault))));
+    diagnostics.extend(
+        relocated.faults.into_iter().map(|fault| Diagnostic::of_image(Defect::Image(fault))),
+    );
     let found = relocated.bytes.len() as u64;
     if found < range.size() {
         let (start, expected) = (range.start(), range.size());
-        diagnostics.push(of_table(Defect::Truncated { start, expected, found }));
+        diagnostics.push(Diagnostic::of_image(Defect::Truncated { start, expected, found }));
     }
     if image.kind() == ImageKind::Rel {
         if relocated.words == 0 && !range.is_empty() {
@@ -213,7 +214,8 @@ fn table_bytes<'data>(
             .iter()
             .any(|layout| words * layout.entry_size() as u64 == 3 * found);
         if !is_whole {
-            diagnostics.push(of_table(Defect::FieldsWithoutRelocation { size: found, words }));
+            diagnostics
+                .push(Diagnostic::of_image(Defect::FieldsWithoutRelocation { size: found, words }));
         }
     }
     Ok(relocated.bytes)
@@ -228,13 +230,16 @@ fn choose_layout(
     let evidence = entry::layout_of(image, range.start(), bytes);
     let entry_size = evidence.layout.entry_size();
     if evidence.plausible == 0 && evidence.tried > 0 {
-        diagnostics.push(of_table(Defect::LayoutUnclear { tried: evidence.tried, entry_size }));
+        diagnostics.push(Diagnostic::of_image(Defect::LayoutUnclear {
+            tried: evidence.tried,
+            entry_size,
+        }));
     }
     // The claimed size: missing bytes are reported as another defect.
     let size = range.size();
     let rest = size % entry_size as u64;
     if rest != 0 {
-        diagnostics.push(of_table(Defect::OddSize { entry_size, size, rest }));
+        diagnostics.push(Diagnostic::of_image(Defect::OddSize { entry_size, size, rest }));
     }
     evidence.layout
 }
@@ -250,7 +255,7 @@ fn decode(
     let entries = bytes.len() / size;
     if entries > MAX_ENTRIES {
         let defect = Defect::TooManyEntries { entries: entries as u64, read: MAX_ENTRIES };
-        diagnostics.push(of_table(defect));
+        diagnostics.push(Diagnostic::of_image(defect));
     }
     bytes
         .chunks_exact(size)

@@ -154,10 +154,10 @@ impl<K: Copy, S: Copy> Selection<K, S> {
         Ok(selected)
     }
 
-    /// Whether a diagnostic about the site at an index concerns the selection; one about a
-    /// table, an image or the set always does.
-    pub(crate) fn concerns(&self, site: Option<usize>) -> bool {
-        site.is_none_or(|site| self.has_site[site])
+    /// Whether a diagnostic about a site or key, each by its index, concerns the selection; one
+    /// about neither is about a table, an image or the set, and always does.
+    pub(crate) fn concerns(&self, site: Option<usize>, key: Option<usize>) -> bool {
+        site.is_none_or(|site| self.has_site[site]) && key.is_none_or(|key| self.sites_of[key] > 0)
     }
 
     /// Whether the site at an index is selected.

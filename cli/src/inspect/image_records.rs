@@ -290,6 +290,6 @@ fn diagnostic(image: &Image<'_>, image_index: usize, found: &Diagnostic) -> Diag
         message: image.localize(&found.defect.to_string()).into_owned(),
         image: Some(image_index),
         site: found.site.map(SiteId::index),
-        is_of_lines: false,
+        key: found.key.map(KeyId::index),
     }
 }

@@ -161,9 +161,9 @@ pub(crate) struct DiagnosticRecord {
     /// Index of the file; null if the diagnostic concerns the set.
     pub(crate) image: Option<usize>,
     pub(crate) site: Option<usize>,
-    /// Whether the lookup of source lines met the fault.
+    /// Index of the key, if the diagnostic concerns the key itself.
     #[serde(skip)]
-    pub(crate) is_of_lines: bool,
+    pub(crate) key: Option<usize>,
 }
 
 impl DiagnosticRecord {
@@ -175,7 +175,7 @@ impl DiagnosticRecord {
             message: defect.to_string(),
             image,
             site: None,
-            is_of_lines: false,
+            key: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::terminal::output;
 use crate::terminal::output::Sink;
 use crate::terminal::progress::Progress;
 use anyhow::Context as _;
-use jlctl_analyzer::jump_table::{JumpTable, Severity, SiteId};
+use jlctl_analyzer::jump_table::{JumpTable, KeyId, Severity, SiteId};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(global: &Global, args: &Inspect) -> anyhow::Result<Outcome> {
@@ -68,7 +68,9 @@ fn one(
     let selection =
         ImageSelection::new(&ImageTable { image: &image, table: &table, keys: &keys }, filter)
             .with_context(of_path)?;
-    diagnostics.retain(|diagnostic| selection.concerns(diagnostic.site.map(SiteId::index)));
+    diagnostics.retain(|found| {
+        selection.concerns(found.site.map(SiteId::index), found.key.map(KeyId::index))
+    });
     let (frames, faults) =
         frames.unwrap_or_else(|| frames_of(&wanted_sites(args, lists, &selection, &diagnostics)));
     diagnostics.extend(faults);
@@ -102,7 +104,8 @@ fn set(
     lists: Lists,
     progress: &Progress,
 ) -> anyhow::Result<Outcome> {
-    let set = Set::read(paths, &candidates(paths)?, args, lists, progress)?.select(filter, args)?;
+    let set = Set::read(paths, &candidates(paths)?, args, filter, lists, progress)?
+        .select(filter, args, progress)?;
     progress.phase("write the report", 1, |_| {
         output::write_result(global, |sink| write_set(&set, args.format, sink))
     })?;

@@ -5,8 +5,8 @@ use super::filter::{Filter, Selectable, Selection};
 use super::inspection::Lists;
 use super::records::SiteRecord;
 use super::records::{DiagnosticRecord, FileRecord, KeyRecord, SelectionRecord, SummaryRecord};
-use super::set_file::{self, FileKey, FileSite, Reading, SetFile};
-use crate::args::Inspect;
+use super::set_file::{self, FileKey, FileSite, LineSites, Reading, SetFile};
+use crate::args::{Inspect, InspectFormat};
 use crate::open::files::Candidate;
 use crate::open::threads;
 use crate::schema::FrameRecord;
@@ -18,8 +18,8 @@ use jlctl_analyzer::jump_table::{
     Defect, Definition, ImageId, ImageKeys, KeyKind, KeyName, SetKeyId, SetKeys, Severity,
 };
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// The content of all files.
 pub(crate) struct Set {
@@ -56,12 +56,15 @@ impl Set {
         named: &[PathBuf],
         candidates: &[Candidate],
         args: &Inspect,
+        filter: &Filter,
         lists: Lists,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
+        // A selection looks up the source lines of its sites.
+        let lines = if filter.is_empty() { LineSites::Shown } else { LineSites::These(&[]) };
         let readings = progress.phase("read the files", candidates.len(), |done| {
             threads::one_by_one(threads::of_cores(), candidates, |at, candidate| {
-                let reading = set_file::read(candidate, at, args, lists);
+                let reading = set_file::read(candidate, at, args, lists, lines);
                 done(1);
                 reading
             })
@@ -82,7 +85,12 @@ impl Set {
     ///
     /// # Errors
     /// A refusal if a filter matches nothing, which most likely is a misspelling.
-    pub(crate) fn select(mut self, filter: &Filter, args: &Inspect) -> anyhow::Result<Self> {
+    pub(crate) fn select(
+        mut self,
+        filter: &Filter,
+        args: &Inspect,
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
         if filter.is_empty() {
             return Ok(self);
         }
@@ -91,7 +99,7 @@ impl Set {
             let (image, site) = found.image.zip(found.site)?;
             Some(self.sites.partition_point(|of| of.record.image < image) + site)
         };
-        self.diagnostics.retain(|found| selection.concerns(site_of(found)));
+        self.diagnostics.retain(|found| selection.concerns(site_of(found), found.key));
         let mut at = 0;
         self.sites.retain(|_| {
             at += 1;
@@ -108,31 +116,59 @@ impl Set {
         });
         self.sites.iter_mut().for_each(|site| site.key = new_index[site.key]);
         self.count_sites();
-        self.narrow_line_faults(args)?;
+        self.look_up_lines(args, progress)?;
         self.selection = filter.record(self.keys.len(), self.sites.len());
         Ok(self)
     }
 
-    /// Leaves the faults of source lines that the selected sites meet. Which sites those are is
-    /// known only after all files were read, so that the few files with such faults are read again.
-    fn narrow_line_faults(&mut self, args: &Inspect) -> anyhow::Result<()> {
-        let of_lines = self.diagnostics.iter().filter(|found| found.is_of_lines);
-        let files: BTreeSet<usize> = of_lines.filter_map(|found| found.image).collect();
-        for image in files {
-            let sites: Vec<usize> = if self.lists.sites {
-                let of_file = self.sites.iter().filter(|site| site.record.image == image);
-                of_file.map(|site| site.record.index).collect()
-            } else {
-                let of_file = self.diagnostics.iter().filter(|found| found.image == Some(image));
-                of_file.filter_map(|found| found.site).collect()
-            };
-            let path = PathBuf::from(&self.files[image].path);
-            let met = set_file::line_faults(&path, &args.debug_dir, &sites)?;
-            self.diagnostics.retain(|found| {
-                !found.is_of_lines || found.image != Some(image) || met.contains(&found.message)
-            });
+    /// Looks up the source lines of the selected sites. Which sites those are is known only after
+    /// all files were read, so that the files that have some are read again.
+    fn look_up_lines(&mut self, args: &Inspect, progress: &Progress) -> anyhow::Result<()> {
+        let again = self.line_sites(args);
+        let read = progress.phase("look up source lines", again.len(), |done| {
+            threads::one_by_one(threads::of_cores(), &again, |_, (image, sites)| {
+                let path = Path::new(&self.files[*image].path);
+                let lines = LineSites::These(sites);
+                let file = set_file::try_read(path, *image, args, self.lists, lines);
+                done(1);
+                file
+            })
+        });
+        for ((image, sites), file) in again.iter().zip(read) {
+            self.take_lines(*image, sites, file?);
         }
         Ok(())
+    }
+
+    /// The sites whose source lines the report shows, by file: those that it lists, or in text
+    /// those of diagnostics.
+    fn line_sites(&self, args: &Inspect) -> Vec<(usize, Vec<usize>)> {
+        let mut sites: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        let mut add = |image, site| sites.entry(image).or_default().insert(site);
+        if self.lists.sites && !args.no_source {
+            for site in &self.sites {
+                add(site.record.image, site.record.index);
+            }
+        } else if args.format == InspectFormat::Text && !args.no_source {
+            for (image, site) in self.diagnostics.iter().filter_map(|of| of.image.zip(of.site)) {
+                add(image, site);
+            }
+        }
+        sites.into_iter().map(|(image, sites)| (image, sites.into_iter().collect())).collect()
+    }
+
+    /// Takes the source lines of some sites of a file, and the faults of their lookup, from a
+    /// second reading.
+    fn take_lines(&mut self, image: usize, sites: &[usize], mut file: SetFile) {
+        let of_file = self.sites.iter_mut().filter(|site| site.record.image == image);
+        for site in of_file.filter(|site| sites.binary_search(&site.record.index).is_ok()) {
+            let again = &mut file.sites[site.record.index];
+            site.record.source = again.record.source.take();
+            site.record.used_at = again.record.used_at.take();
+            site.used_at = again.used_at.take();
+        }
+        let after = self.diagnostics.partition_point(|found| found.image <= Some(image));
+        self.diagnostics.splice(after..after, file.line_faults);
     }
 
     /// Counts the sites of each key, and the files that have some.
@@ -329,8 +365,10 @@ impl Set {
             site.record.key_name = self.keys[site.key].record.name.clone();
             self.sites.push(site);
         }
-        self.diagnostics.extend(file.diagnostics.into_iter().map(|mut found| {
+        let found = file.diagnostics.into_iter().chain(file.line_faults);
+        self.diagnostics.extend(found.map(|mut found| {
             found.image = Some(index);
+            found.key = found.key.map(|key| keys[key].index());
             found
         }));
         self.files.push(file.record);

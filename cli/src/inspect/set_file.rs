@@ -14,8 +14,7 @@ use crate::terminal::progress::Progress;
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::image::Image;
 use jlctl_analyzer::jump_table::{
-    ImageKeys, JumpTable, Key, KeyDescriptions, KeyId, KeyKind, KeyName, LocateError, SiteId,
-    exports,
+    ImageKeys, JumpTable, Key, KeyDescriptions, KeyId, KeyKind, KeyName, LocateError, exports,
 };
 use std::path::{Path, PathBuf};
 
@@ -25,6 +24,8 @@ pub(crate) struct SetFile {
     pub(crate) keys: Vec<FileKey>,
     pub(crate) sites: Vec<FileSite>,
     pub(crate) diagnostics: Vec<DiagnosticRecord>,
+    /// The faults that the lookup of source lines met.
+    pub(crate) line_faults: Vec<DiagnosticRecord>,
     /// The part that the identity of keys across files depends on.
     pub(crate) identity: ImageKeys,
     /// Objects that other files may use.
@@ -57,9 +58,24 @@ pub(crate) enum Reading {
     NoImage,
 }
 
+/// The sites whose source lines are looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LineSites<'a> {
+    /// Those that the report shows.
+    Shown,
+    /// Those with these indexes, which ascend.
+    These(&'a [usize]),
+}
+
 /// Reads a file, whose index in the set is `index`.
-pub(crate) fn read(candidate: &Candidate, index: usize, args: &Inspect, lists: Lists) -> Reading {
-    match try_read(candidate, index, args, lists) {
+pub(crate) fn read(
+    candidate: &Candidate,
+    index: usize,
+    args: &Inspect,
+    lists: Lists,
+    lines: LineSites<'_>,
+) -> Reading {
+    match try_read(&candidate.path, index, args, lists, lines) {
         Ok(file) => Reading::Read(Box::new(file)),
         Err(error) if candidate.is_found && is_no_image(&error) => Reading::NoImage,
         Err(error) => Reading::Failed(Box::new(FileRecord {
@@ -72,18 +88,23 @@ pub(crate) fn read(candidate: &Candidate, index: usize, args: &Inspect, lists: L
     }
 }
 
-fn try_read(
-    candidate: &Candidate,
+/// Reads the file at `path`, also one that was read before.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn try_read(
+    path: &Path,
     index: usize,
     args: &Inspect,
     lists: Lists,
+    lines: LineSites<'_>,
 ) -> anyhow::Result<SetFile> {
     let quiet = Progress::none();
-    let input = Input::open(&candidate.path, &args.debug_dir, &quiet)?;
+    let input = Input::open(path, &args.debug_dir, &quiet)?;
     let image = input.image(&quiet)?;
     let mut file = SetFile {
         record: FileRecord {
-            path: candidate.path.to_string_lossy().into_owned(),
+            path: path.to_string_lossy().into_owned(),
             error: None,
             image: Some(image_record(
                 &image,
@@ -97,11 +118,12 @@ fn try_read(
         keys: Vec::new(),
         sites: Vec::new(),
         diagnostics: Vec::new(),
+        line_faults: Vec::new(),
         identity: ImageKeys::default(),
         exports: exports(&image).collect(),
     };
     match JumpTable::read(&image) {
-        Ok(table) => file.take(&input, &image, &table, index, args, lists)?,
+        Ok(table) => file.take(&input, &image, &table, index, args, lists, lines)?,
         // A module without static keys is a valid member of the set.
         Err(LocateError::NoTable { .. }) if image.faults().is_empty() => {}
         Err(error) => return Err(debug_info::no_table(&image, error)),
@@ -118,6 +140,7 @@ impl SetFile {
         index: usize,
         args: &Inspect,
         lists: Lists,
+        lines: LineSites<'_>,
     ) -> anyhow::Result<()> {
         let quiet = Progress::none();
         let mut diagnostics = table.diagnostics().to_vec();
@@ -129,7 +152,12 @@ impl SetFile {
         diagnostics.extend(keys.faults().iter().map(debug_info::debug_fault));
         let filter = Filter::default();
         let selection = ImageSelection::new(&ImageTable { image, table, keys: &keys }, &filter)?;
-        let sites = wanted_sites(args, lists, &selection, &diagnostics);
+        let sites = match lines {
+            LineSites::Shown => wanted_sites(args, lists, &selection, &diagnostics),
+            LineSites::These(sites) => {
+                table.site_ids().filter(|id| sites.binary_search(&id.index()).is_ok()).collect()
+            }
+        };
         let first_line_fault = diagnostics.len();
         let frames = debug_info.filter(|_| !sites.is_empty()).map(|debug_info| {
             debug_info::frames(&debug_info, input, table, &sites, &quiet, &mut diagnostics)
@@ -151,9 +179,7 @@ impl SetFile {
         self.record.table = Some(records.table());
         self.record.summary = Some(records.summary());
         self.diagnostics = records.all_diagnostics();
-        for found in &mut self.diagnostics[first_line_fault..] {
-            found.is_of_lines = true;
-        }
+        self.line_faults = self.diagnostics.split_off(first_line_fault);
         self.identity = ImageKeys::of_table(image, table);
         self.keys = table
             .key_ids()
@@ -179,31 +205,6 @@ impl SetFile {
     pub(crate) fn states_addresses(&self) -> bool {
         self.record.image.as_ref().is_some_and(|image| image.r#type != Some("rel"))
     }
-}
-
-/// The messages of the faults that the lookup of source lines meets for `sites` alone, by their
-/// index in the table of a file that was read before.
-///
-/// # Errors
-/// If the file cannot be read again.
-pub(crate) fn line_faults(
-    path: &Path,
-    debug_dirs: &[PathBuf],
-    sites: &[usize],
-) -> anyhow::Result<Vec<String>> {
-    if sites.is_empty() {
-        return Ok(Vec::new());
-    }
-    let quiet = Progress::none();
-    let input = Input::open(path, debug_dirs, &quiet)?;
-    let image = input.image(&quiet)?;
-    let table = JumpTable::read(&image)?;
-    let sites: Vec<SiteId> = sites.iter().filter_map(|at| table.site_ids().nth(*at)).collect();
-    let mut faults = Vec::new();
-    if let Some(debug_info) = debug_info::open(&input, &image, &quiet, &mut Vec::new())? {
-        debug_info::frames(&debug_info, &input, &table, &sites, &quiet, &mut faults);
-    }
-    Ok(faults.iter().map(|fault| image.localize(&fault.defect.to_string()).into_owned()).collect())
 }
 
 /// The keys at some addresses of a file that was read before: keys that only other files use.

@@ -28,7 +28,7 @@ pub(crate) fn open<'a>(
         Ok(debug_info) => Ok(Some(debug_info)),
         Err(DebugInfoError::Absent) => Ok(None),
         Err(error) => {
-            diagnostics.push(Diagnostic { defect: Defect::of_debug_info(&error), site: None });
+            diagnostics.push(Diagnostic::of_image(Defect::of_debug_info(&error)));
             Ok(None)
         }
     }
@@ -88,7 +88,7 @@ pub(crate) fn lines(
 
 /// Debug information that could not be read, as a diagnostic.
 pub(crate) fn debug_fault(fault: &DebugFault) -> Diagnostic {
-    Diagnostic { defect: Defect::DebugInfo(fault.clone()), site: None }
+    Diagnostic::of_image(Defect::DebugInfo(fault.clone()))
 }
 
 /// The error for an image without a table. A damaged image most likely had a table: it is an input

@@ -413,3 +413,27 @@ fn faults_of_source_lines_are_those_of_selected_sites() {
     let count = |key| faults(&["damaged"], key).len();
     assert!(count("sound_key") < count("damaged_key"), "no filter leaves a fault out");
 }
+
+/// A diagnostic about a key is reported if the key is selected, in a set as alone.
+#[test]
+fn diagnostics_of_keys_are_those_of_selected_keys() {
+    let directory = Directory::new();
+    directory.write("other.ko", &first());
+    // The key counts as on, and its sites are those of a key that is off.
+    let image = ImageSpec::kernel()
+        .key(KeySpec::new("flipped_key").enabled(1))
+        .key(KeySpec::new("sound_key"))
+        .function(FunctionSpec::new("kernel_fn", FILE, 48))
+        .site(SiteSpec::new("kernel_fn+4", "kernel_fn+0x20", "flipped_key"))
+        .site(SiteSpec::new("kernel_fn+12", "kernel_fn+0x20", "sound_key"))
+        .build();
+    directory.write("vmlinux", &image);
+    for (key, codes) in [("flipped_key", &["JT014", "JT004"][..]), ("sound_key", &[])] {
+        for files in [&["vmlinux"][..], &["vmlinux", "other.ko"]] {
+            let (json, _) = json(directory.root(), files, &["--key", key]);
+            let found = json["diagnostics"].as_array().expect("a list");
+            let found: Vec<&str> = found.iter().filter_map(|of| of["code"].as_str()).collect();
+            assert_eq!(found, codes, "{key} in {files:?}");
+        }
+    }
+}
