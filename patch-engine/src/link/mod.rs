@@ -6,7 +6,7 @@
 //! the runtime. Both have a note (`jlctl_shim::note`) by which the runtime finds the table and the
 //! names of keys.
 //!
-//! A link appends, and moves only what is in its way ([`room`], [`compose`]). A linked library is
+//! A link appends, and moves only what is in its way (`room.rs`, `compose.rs`). A linked library is
 //! marked DF_1_NODELETE: a note registers its table, and no code of the library could unregister
 //! it.
 
