@@ -9,6 +9,7 @@
 //! breaks them. `cargo run -p jlctl-tidy -- layers` prints the layers of every folder.
 
 pub mod circles;
+pub mod confinement;
 pub mod imports;
 pub mod manifest;
 pub mod modules;
@@ -16,7 +17,6 @@ pub mod names;
 pub mod prose;
 pub mod source;
 pub mod violation;
-pub mod words;
 pub mod workspace;
 
 pub use violation::Violation;

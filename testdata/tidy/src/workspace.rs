@@ -4,7 +4,7 @@ use crate::manifest::{self, Package};
 use crate::modules::Crate;
 use crate::source::Source;
 use crate::violation::Violation;
-use crate::{circles, imports, names, prose, words};
+use crate::{circles, confinement, imports, names, prose};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -62,8 +62,8 @@ impl Workspace {
     #[must_use]
     pub fn check(&self) -> Vec<Violation> {
         let mut found = manifest::check(&self.packages);
-        found.extend(self.sources.iter().flat_map(words::check));
-        found.extend(self.sources.iter().flat_map(words::check_unsafe));
+        found.extend(self.sources.iter().flat_map(confinement::check));
+        found.extend(self.sources.iter().flat_map(confinement::check_unsafe));
         for of in &self.crates {
             found.extend(circles::check(of, &imports::arrows(of)));
             found.extend(names::check(of));
