@@ -198,8 +198,8 @@ fn malformed_plans_are_refused() {
             "found schema \"jlctl.inspect/1\"",
         ),
         (&|_| "{}".to_owned(), "without a schema"),
-        (&|_| String::new(), "expected a plan"),
-        (&|_| "ELF".to_owned(), "expected a plan"),
+        (&|_| String::new(), "not a plan file (it is empty)"),
+        (&|_| "ELF".to_owned(), "not a plan file (line 1, column 1: not JSON)"),
         (&|text| text.replacen("\"batch\":", "\"botch\":", 1), "unknown field `botch`"),
         (
             &|text| text.replacen("\"key\":0", "\"key\":99", 1),

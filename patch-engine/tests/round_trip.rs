@@ -386,3 +386,30 @@ fn every_claim_is_checked() {
     }
     assert_eq!(tampered(|_| ()), [""; 0]);
 }
+
+/// Findings have no blanks, no Rust notation, and units where a number alone says too little.
+#[test]
+fn findings_are_in_words() {
+    type Change = fn(&mut PlanDocument);
+    let cases: [(&str, Change); 6] = [
+        (
+            "ops[0].old: expected bytes at file offset 0x7fffffff, found the end of the file",
+            |plan| {
+                plan.ops[0].file_offset = 0x7fff_ffff;
+            },
+        ),
+        (", found no bytes", |plan| plan.ops[0].new.0.clear()),
+        ("ops[0].new: expected 1 byte, found 4", |plan| plan.ops[0].old.0.truncate(1)),
+        ("ops[0].new: expected 4 bytes, found 0", |plan| plan.ops[0].new.0.clear()),
+        ("refusals[0].sites: expected no sites, found 999", |plan| {
+            plan.refusals[0].sites = vec![999];
+        }),
+        ("ops in all batches, found a sum that overflows", |plan| {
+            plan.batches[0].ops = usize::MAX;
+        }),
+    ];
+    for (text, change) in cases {
+        let found = tampered(change);
+        assert!(found.iter().any(|finding| finding.contains(text)), "{text}: {found:?}");
+    }
+}

@@ -31,9 +31,12 @@ pub(super) fn check_batches(document: &PlanDocument, findings: &mut Findings) {
         }
         next = last;
     }
-    if next != document.ops.len() {
-        let expected = format!("batches for {} ops", document.ops.len());
-        findings.add(PlanField::Plan("batches"), expected, format!("for {next}"));
+    let ops = document.batches.iter().map(|batch| batch.ops);
+    let total = ops.into_iter().try_fold(0usize, usize::checked_add);
+    if total != Some(document.ops.len()) {
+        let expected = format!("{} ops in all batches", document.ops.len());
+        let found = total.map_or_else(|| "a sum that overflows".to_owned(), |ops| ops.to_string());
+        findings.add(PlanField::Plan("batches"), expected, found);
     }
 }
 

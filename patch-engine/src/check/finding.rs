@@ -112,6 +112,9 @@ impl Shown for bool {
 
 impl Shown for [u8] {
     fn shown(&self) -> String {
+        if self.is_empty() {
+            return "no bytes".to_owned();
+        }
         self.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -120,6 +123,12 @@ impl<T: Shown> Shown for Option<T> {
     fn shown(&self) -> String {
         self.as_ref().map_or_else(|| "null".to_owned(), Shown::shown)
     }
+}
+
+/// Numbers of sites, as `3, 5`.
+pub(super) fn listed<'a>(sites: impl IntoIterator<Item = &'a usize>) -> String {
+    let sites: Vec<String> = sites.into_iter().map(usize::to_string).collect();
+    if sites.is_empty() { "no sites".to_owned() } else { sites.join(", ") }
 }
 
 macro_rules! shown_numbers {

@@ -1,6 +1,6 @@
 //! Checks ops and key writes, by decoding their bytes.
 
-use super::finding::{Findings, element};
+use super::finding::{Findings, Shown as _, element};
 use super::keys::TrueKey;
 use crate::images::ReadImage;
 use crate::plan_file::{KeyRecord, KeyWriteRecord, OpRecord, PlanAddress, PlanDocument};
@@ -76,9 +76,18 @@ fn check_op(
     let function = site.function.map(|at| image.symbols().name(at.symbol).into_owned());
     findings.same(path("function"), &function, &op.function);
     findings.same(path("function_offset"), &site.function.map(|at| at.offset), &op.function_offset);
-    let there = bytes_at(read.file, FileOffset(op.file_offset), op.old.0.len());
-    findings.same(path("old"), there.unwrap_or_default(), &op.old.0[..]);
-    findings.same(path("new"), &op.old.0.len(), &op.new.0.len());
+    match bytes_at(read.file, FileOffset(op.file_offset), op.old.0.len()) {
+        Some(there) => findings.same(path("old"), there, &op.old.0[..]),
+        None => {
+            let expected = format!("bytes at file offset {:#x}", op.file_offset);
+            findings.add(path("old")(), expected, "the end of the file");
+        }
+    }
+    let (old, new) = (op.old.0.len(), op.new.0.len());
+    if old != new {
+        let unit = if old == 1 { "byte" } else { "bytes" };
+        findings.add(path("new")(), format!("{old} {unit}"), new.to_string());
+    }
     // A relocation may fill in the instruction; the table's site has the result.
     let now = match site.insn {
         SiteInsn::Nop => "nop",
@@ -127,7 +136,7 @@ fn encodes(
         }
     };
     let text = read.image.arch().disassemble(entry.code, bytes);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes.shown();
     let text = text.map_or(hex.clone(), |text| format!("{hex} ({text})"));
     findings.add(path(), expected, text);
 }

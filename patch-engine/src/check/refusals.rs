@@ -2,7 +2,7 @@
 //! running kernel does not apply.
 
 use super::PlanField;
-use super::finding::{Findings, element};
+use super::finding::{Findings, element, listed};
 use super::keys::TrueKey;
 use super::sites::Sites;
 use crate::images::ReadImage;
@@ -197,7 +197,7 @@ fn compare(document: &PlanDocument, mut demanded: Refused, findings: &mut Findin
         };
         let claimed: BTreeSet<usize> = claim.sites.iter().copied().collect();
         if claimed != sites {
-            findings.add(path("sites")(), format!("{sites:?}"), format!("{:?}", claim.sites));
+            findings.add(path("sites")(), listed(&sites), listed(&claim.sites));
         }
         let targets: Vec<Target> = claim.targets.iter().map(|target| target.0).collect();
         if targets != code.targets(document.world.0) {
@@ -209,7 +209,8 @@ fn compare(document: &PlanDocument, mut demanded: Refused, findings: &mut Findin
     }
     for ((image, key, reason), sites) in demanded {
         let about = key.map_or_else(|| format!("images[{image}]"), |key| format!("keys[{key}]"));
-        let sites = if sites.is_empty() { String::new() } else { format!(", sites {sites:?}") };
+        let sites =
+            if sites.is_empty() { String::new() } else { format!(", sites {}", listed(&sites)) };
         let expected = format!("the refusal {} of {about}{sites}", reason.code());
         findings.add(PlanField::Plan("refusals"), expected, "none");
     }

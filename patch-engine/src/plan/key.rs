@@ -23,7 +23,8 @@ pub(super) fn against_key(
 ) -> Vec<Objection> {
     let Some(home) = key.home else {
         let found = match &key.rivals[..] {
-            [] => "no image of the plan defines it".to_owned(),
+            // The reason says that no image defines the key.
+            [] => String::new(),
             rivals => format!("several images define it: {}", rivals.join(", ")),
         };
         return vec![(Reason::Elsewhere, found)];

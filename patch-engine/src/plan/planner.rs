@@ -171,6 +171,7 @@ impl<'i, 'a> Planner<'i, 'a> {
 
 fn message(reason: Reason, found: &str, refused: usize, sites: usize) -> String {
     match refused {
+        _ if found.is_empty() => reason.text().to_owned(),
         0 => format!("{}; {found}", reason.text()),
         1 => format!("{} (1 of {sites} sites); {found}", reason.text()),
         _ => format!("{} ({refused} of {sites} sites); first {found}", reason.text()),

@@ -23,6 +23,9 @@ use rayon::prelude::*;
 /// The document of `plan`, which was made for `images` and the keys of `set`. `digests` gives the
 /// checksums of an image's file, for the images of the plan. `source` gives the source frame of a
 /// site that reports show.
+///
+/// # Panics
+/// If `set` or `images` are not those that the plan was made for.
 pub fn compose(
     plan: &Plan<'_>,
     images: &[ReadImage<'_>],
@@ -31,7 +34,10 @@ pub fn compose(
     source: impl Fn(usize, SiteId) -> Option<SourceRecord> + Sync,
 ) -> PlanDocument {
     let involved = involved(plan, set);
-    let place = |image: usize| involved.binary_search(&image).unwrap_or(0);
+    // `involved` has the image of every op, key write, refusal and home of a key.
+    let position = |image: usize| {
+        involved.binary_search(&image).expect("an image that the plan uses is involved in it")
+    };
     let batch_of = |op: usize| plan.batches.partition_point(|batch| batch.first + batch.ops <= op);
     let ops: Vec<OpRecord> = plan
         .ops
@@ -40,7 +46,7 @@ pub fn compose(
         .map(|(at, op)| {
             let frame = source(op.image, op.site);
             OpRecord {
-                image: place(op.image),
+                image: position(op.image),
                 batch: batch_of(at),
                 ..op_record(&images[op.image], op, frame)
             }
@@ -63,7 +69,7 @@ pub fn compose(
             .filter_map(|planned| {
                 let key = set.keys().get(planned.key)?;
                 Some(KeyRecord {
-                    image: key.home.map(place),
+                    image: key.home.map(position),
                     wish: WishName(planned.wish),
                     old_enabled: planned.old,
                     new_enabled: planned.new,
@@ -78,7 +84,7 @@ pub fn compose(
             .iter()
             .map(|write| KeyWriteRecord {
                 key: write.key,
-                image: place(write.image),
+                image: position(write.image),
                 address: PlanAddress::of(images[write.image].image, write.address),
                 file_offset: write.offset.map(|offset| offset.0),
                 old: Hex(write.old.to_vec()),
@@ -116,7 +122,7 @@ pub fn compose(
             .iter()
             .map(|refusal| RefusalRecord {
                 code: ReasonCode(refusal.reason),
-                image: place(refusal.image),
+                image: position(refusal.image),
                 key: refusal.key,
                 sites: refusal.sites.iter().map(|site| site.index()).collect(),
                 targets: refusal.targets.iter().copied().map(TargetName).collect(),

@@ -8,10 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
     /// The file is no JSON, is cut off, or is JSON that is no plan.
-    #[error(
-        "expected a plan (schema {SCHEMA}), found {}: make it again with jlctl plan",
-        broken(.0.as_deref(), .1)
-    )]
+    #[error("not a plan file ({}); make one with jlctl plan -o FILE", broken(.0.as_deref(), .1))]
     Json(Option<String>, serde_json::Error),
     /// The document has another schema.
     #[error("expected a plan (schema {SCHEMA}), found schema {found:?}: {}", advice(found))]
@@ -52,7 +49,11 @@ pub enum PlanFileError {
 /// The defect of a document that is no plan; `path` is the field.
 fn broken(path: Option<&str>, error: &serde_json::Error) -> String {
     match path {
-        _ if error.is_eof() => format!("that it ends in the middle, in line {}", error.line()),
+        _ if error.is_eof() && error.column() == 0 && error.line() <= 1 => "it is empty".to_owned(),
+        _ if error.is_eof() => format!("it ends in the middle, in line {}", error.line()),
+        _ if error.is_syntax() => {
+            format!("line {}, column {}: not JSON", error.line(), error.column())
+        }
         Some(path) => format!("in {path} {error}"),
         None => error.to_string(),
     }
