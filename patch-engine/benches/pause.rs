@@ -1,4 +1,4 @@
-//! How long a process of 8 threads stands still while the 33 sites of a key are patched by
+//! How long a process of 8 threads is stopped while the 33 sites of a key are patched by
 //! ptrace: `cargo bench -p jlctl-patch-engine --bench pause`.
 //!
 //! This program starts itself as the process: threads that pass the sites all the time (busy),
@@ -16,7 +16,7 @@ const THREADS: usize = 8;
 const SITES: usize = 33;
 const FLIPS: usize = 1_000;
 
-/// What stands for a key's sites: words of data on one page, as far apart as sites in code.
+/// Stand-ins for a key's sites: words of data on one page, as far apart as sites in code.
 /// Writing code takes the same path through the kernel.
 static WORDS: [[u8; 64]; SITES] = [[0x90; 64]; SITES];
 

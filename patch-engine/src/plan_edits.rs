@@ -97,11 +97,11 @@ fn standing(refusals: &[StandingRefusal]) -> String {
     refusals.iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
-/// Checks that nothing stands against applying a plan to `target`; `is_waived` tells what the
-/// caller waives.
+/// Refuses the plan if a refusal for `target` is not waived; `is_waived` gives the waivers of the
+/// caller.
 ///
 /// # Errors
-/// All refusals that stand.
+/// All refusals that are not waived.
 pub fn refuse(
     document: &PlanDocument,
     target: Target,
@@ -131,7 +131,7 @@ pub fn refuse(
 pub struct FileEdits<'a> {
     /// The image.
     pub image: &'a ImageRecord,
-    /// The bytes that change; what takes the plan back in reverse.
+    /// The bytes that change, or the reverse edits.
     pub writes: ByteWrites,
     /// How many sites change.
     pub sites: usize,
@@ -139,8 +139,7 @@ pub struct FileEdits<'a> {
     pub key_words: usize,
 }
 
-/// The edits of the files of a plan's images, in their order; those that take the plan back if
-/// `is_reverse`.
+/// The edits of the files of a plan's images, in their order; the reverse edits if `is_reverse`.
 ///
 /// A word of a key without a file offset is zero-filled memory, which the file has no bytes of:
 /// the plan's refusals say so.
@@ -188,7 +187,7 @@ pub fn file_edits(
 }
 
 /// The edits of a process that has the plan's images in memory with `biases`, in their order;
-/// those that take the plan back if `is_reverse`.
+/// the reverse edits if `is_reverse`.
 ///
 /// # Errors
 /// If an op or a word of a key is in no image of the process, or its address is not stated or

@@ -118,7 +118,7 @@ pub enum JumpLabelType {
 impl JumpLabelType {
     /// The instruction that a site must hold: JMP if and only if `on ^ branch`.
     ///
-    /// With the present state of the key for `on`, this is the instruction that the site must
+    /// With the current state of the key for `on`, this is the instruction that the site must
     /// hold now.  With the state that the key was *defined* with, it is the instruction that
     /// the compiler emitted.
     #[must_use]
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!((StaticKey::ENABLED, StaticKey::TYPE, StaticKey::ALIGN), (0, 8, 8));
     }
 
-    /// The kernel's table of (defined state, branch, present state): the instruction that the
+    /// The kernel's table of (defined state, branch, current state): the instruction that the
     /// compiler emitted, and the one that the site must hold now.
     #[test]
     fn wanted_instruction_for_all_eight_cases() {

@@ -27,7 +27,7 @@
 //!
 //! Any thread may flip keys; batches wait for each other.  During a batch its thread handles no
 //! signal and cannot be cancelled.  In signal handlers use [`Batch::try_apply`], which does not
-//! wait.  Fork handlers ensure that a child process never has a batch half done.  A child of
+//! wait.  Fork handlers ensure that a child process never inherits a partial batch.  A child of
 //! `vfork`, which shares its parent's code, is [refused](Error::ForeignProcess).
 //!
 //! A library with sites may be closed at any time.  The library that contains this runtime must

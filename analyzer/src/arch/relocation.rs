@@ -124,7 +124,7 @@ impl Relocation {
         (bytes <= rest.len()).then_some(bytes)
     }
 
-    /// Applies the relocation to `field`, the bytes at `place`, at load bias zero.  `value` is
+    /// Applies the relocation to `field`, the bytes at `position`, at load bias zero.  `value` is
     /// S + A.  [`Relocation::Ignore`] does not change the field.
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl Relocation {
         self,
         field: &mut [u8],
         big_endian: bool,
-        place: Svma,
+        position: Svma,
         value: u64,
     ) -> Result<(), RelocationError> {
         if self == Self::Ignore {
@@ -150,7 +150,7 @@ impl Relocation {
         let there = read_word(field, big_endian).ok_or(RelocationError::NotAWord)?;
         let value = match self {
             Self::Absolute { bytes } | Self::LoadBias { bytes } => fitting(value, bytes)?,
-            Self::Relative { bytes } => fitting(value.wrapping_sub(place.0), bytes)?,
+            Self::Relative { bytes } => fitting(value.wrapping_sub(position.0), bytes)?,
             // A difference is the sum of two relocations; the intermediate value wraps (RISC-V
             // ELF psABI, "Relocations").
             Self::Add { .. } => there.wrapping_add(value),

@@ -173,7 +173,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads an abbreviation code and returns the index of its shape; `None` at the end of a
-    /// sibling list, after which the cursor then stands.
+    /// sibling list. The cursor is then after that list.
     #[inline]
     fn read_code(&mut self) -> Result<Option<usize>, gimli::Error> {
         // Nearly all codes are one byte.

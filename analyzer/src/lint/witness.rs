@@ -12,7 +12,7 @@ use foldhash::HashMap;
 /// Names that a finding lists.
 const NAMED: usize = 6;
 
-/// How code outside the analysis can enter a function, best known first.
+/// How code outside the analysis can enter a function, from the strongest evidence to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum EntryKind {
     /// Exported to modules or other programs.

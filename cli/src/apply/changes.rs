@@ -39,7 +39,7 @@ impl FileChange<'_> {
 /// Refuses a plan that cannot be applied to a file, unless an option lifts the refusal.
 ///
 /// # Errors
-/// All refusals that stand.
+/// All refusals that are not waived.
 pub(crate) fn refuse(document: &PlanDocument, args: &Apply) -> anyhow::Result<()> {
     let is_waived = |waiver| match waiver {
         Waiver::SitesOnly => args.sites_only,

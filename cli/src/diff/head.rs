@@ -79,7 +79,7 @@ fn totals(page: &mut Page<'_>, totals: &Totals) -> anyhow::Result<()> {
         (keys.kind, "of another kind"),
         (keys.renamed, "renamed"),
         (keys.storage, "in another section"),
-        (keys.place, "at another offset in their object"),
+        (keys.position, "at another offset in their object"),
         (keys.sites, "with changed sites"),
     ];
     page.items("  in both", &list(&changes))?;

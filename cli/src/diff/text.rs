@@ -1,5 +1,5 @@
-//! Text for people: what became of the table as a whole, then of keys, what
-//! matters most first, in 80 columns.
+//! Text for people: the changes of the table as a whole, then of keys, the
+//! most important first, in 80 columns.
 
 use super::comparison::{Comparison, Side};
 use super::family::families;
@@ -12,7 +12,7 @@ use crate::terminal::style::{count, grouped, printable};
 use jlctl_analyzer::jump_table::diff::{KeyMatch, KeyModel, KeyPair, NameParts, TableModel};
 use std::collections::BTreeMap;
 
-/// Lines that tell what became of one key's sites, without --all.
+/// Lines for the changes of one key's sites, without --all.
 const SITE_LINES: usize = 3;
 
 pub(super) fn write(comparison: &Comparison<'_>, sink: &mut Sink<'_>) -> anyhow::Result<()> {

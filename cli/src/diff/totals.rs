@@ -49,7 +49,8 @@ pub(super) struct KeyTotals {
     pub(super) enabled_alone: usize,
     pub(super) kind: usize,
     pub(super) storage: usize,
-    pub(super) place: usize,
+    #[serde(rename = "place")]
+    pub(super) position: usize,
     pub(super) sites: usize,
 }
 
@@ -103,7 +104,7 @@ impl Totals {
             (changes.enabled && !changes.initial, &mut keys.enabled_alone),
             (changes.kind, &mut keys.kind),
             (changes.storage, &mut keys.storage),
-            (changes.position, &mut keys.place),
+            (changes.position, &mut keys.position),
             (pair.sites.is_different(), &mut keys.sites),
         ] {
             *count += usize::from(is);

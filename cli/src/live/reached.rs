@@ -10,7 +10,7 @@ const PTRACE_STOP: &str = "ptrace-stop";
 /// How a process was reached: fields of jlctl.ctl/1 and of `process` in jlctl.apply/1.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reached {
-    /// `ptrace`, `control-socket`, or `memory` if nothing was to be written.
+    /// `ptrace`, `control-socket`, or `memory` if there was nothing to write.
     way: &'static str,
     /// The method that synchronised the other CPUs; null if nothing was written.
     synchronised_by: Option<String>,

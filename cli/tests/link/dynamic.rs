@@ -244,7 +244,7 @@ fn refusals_write_no_file() {
     assert_eq!(run.code, 4, "{}", run.stderr);
     bench.refused(&["program", "--shim", "nowhere"], 4, &["nowhere"]);
     bench.refused(&["program", "--shim", "program"], 4, &["DT_SONAME"]);
-    bench.refused(&["--remove", "program"], 4, &["no note"]);
+    bench.refused(&["--remove", "program"], 4, &["did not link"]);
     let run = bench.jlctl(&["link", "program", "--shim", "prefix/lib"]);
     run.fails(2, &["-o OUT"]);
 }

@@ -43,14 +43,14 @@ fn a_failed_write_is_rolled_back() {
     for write in 1..=WRITES {
         let (code, told) = flip(&target, &format!("error=EIO:when={write}"));
         assert_eq!(code, Some(5), "{write}: {told}");
-        assert!(told.contains("what was written was taken back"), "{write}: {told}");
+        assert!(told.contains("all writes were undone"), "{write}: {told}");
         assert_eq!(target.audit().code, 0, "{write}");
         assert_eq!(target.ask("?"), OFF, "{write}");
     }
     // A failed rollback is reported, found by the audit, and repaired by the same command.
     let (code, told) = flip(&target, "error=EIO:when=2+");
     assert_eq!(code, Some(5), "{told}");
-    assert!(told.contains("taking back failed too"), "{told}");
+    assert!(told.contains("undoing failed too"), "{told}");
     let found = target.audit();
     assert_eq!(found.code, 1, "{found:?}");
     set(&target, "enable");
@@ -85,7 +85,7 @@ fn an_interrupted_jlctl_rolls_back() {
     let flip = flipping(&target, "delay_enter=500000:when=1+");
     interrupt(&tracer(&target));
     let (code, told) = end(flip);
-    assert!(told.contains("interrupted; what was written was taken back"), "{code:?} {told}");
+    assert!(told.contains("interrupted; all writes were undone"), "{code:?} {told}");
     assert_eq!(code, Some(5), "{told}");
     assert_eq!(target.audit().code, 0);
     assert_eq!(target.ask("?"), OFF);

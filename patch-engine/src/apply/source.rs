@@ -21,7 +21,7 @@ pub struct Patch<'a> {
     pub sum: Sum,
     /// The bytes that change.
     pub writes: &'a ByteWrites,
-    /// Whether the writes take the plan back; then the checksum is that of the file after the
+    /// Whether the writes are the reverse edits; then the checksum is that of the file after the
     /// writes.
     pub is_reverse: bool,
     /// Length of the file after the writes, if bytes at its end are cut off.

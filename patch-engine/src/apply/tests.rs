@@ -100,7 +100,7 @@ fn apply(disk: &dyn Disk, bench: &Bench) -> Result<ApplyReport, ApplyError> {
 }
 
 /// A disk that ignores every operation from some operation on, as if the process had been killed
-/// there. The first ignored operation does not happen, or, if it is a write, happens by half.
+/// there. The first ignored operation does not happen, or, if it is a write, is cut off halfway.
 struct Dying {
     left: Cell<u32>,
     torn: bool,

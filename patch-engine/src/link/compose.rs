@@ -174,7 +174,7 @@ fn new_tail(program: &ElfProgram<'_>) -> Result<Tail, Why> {
     let end = program.loads().map(|load| load.p_vaddr.get(LE) + load.p_memsz.get(LE)).max();
     let end = end.unwrap_or(0);
     // User addresses end far below this limit on both machines.
-    let tail = Tail::behind(program.bytes.len() as u64, end, page);
+    let tail = Tail::after(program.bytes.len() as u64, end, page);
     tail.filter(|tail| tail.address < 1 << 56).ok_or_else(|| {
         damaged(
             "table of program headers",

@@ -83,7 +83,7 @@ pub enum Why {
         found: String,
     },
     /// The program has no note of `jlctl link`.
-    #[error("the program has no note of `jlctl link`: there is no link to take out")]
+    #[error("nothing to remove: jlctl did not link this file")]
     NotLinked,
     /// The library is not a runtime for the program.
     #[error("{}: {why}; `runtime-shim/install PREFIX TARGET` builds it, `--shim` names its directory", path.display())]

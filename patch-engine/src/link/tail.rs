@@ -23,7 +23,7 @@ impl Tail {
     /// A tail after `len` bytes of a file, loaded after the address `end` in pages of `page` bytes.
     ///
     /// Offset and address agree within a page, so that the file has no hole.
-    pub(super) fn behind(len: u64, end: u64, page: u64) -> Option<Self> {
+    pub(super) fn after(len: u64, end: u64, page: u64) -> Option<Self> {
         let offset = len.checked_next_multiple_of(16)?;
         let address = end.checked_next_multiple_of(page)?.checked_add(offset % page)?;
         Some(Self { offset, address, bytes: Vec::new() })
@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn offset_and_address_agree_within_a_page() {
-        let mut tail = Tail::behind(0x1234, 0x2_0055, 0x1_0000).unwrap();
+        let mut tail = Tail::after(0x1234, 0x2_0055, 0x1_0000).unwrap();
         assert_eq!((tail.offset, tail.address), (0x1240, 0x3_1240));
         let at = tail.place_like(0x238, 64, &[1; 3]);
         assert_eq!((at.offset % 64, at.address % 64, at.size), (0x38, 0x38, 3));
         let at = tail.place(8, &[2; 8]);
         tail.put(at, 4, &[7]);
         assert_eq!(tail.bytes.last_chunk(), Some(&[2, 2, 2, 2, 7, 2, 2, 2]));
-        assert_eq!(Tail::behind(16, u64::MAX - 1, 0x1000).map(|tail| tail.offset), None);
+        assert_eq!(Tail::after(16, u64::MAX - 1, 0x1000).map(|tail| tail.offset), None);
     }
 }

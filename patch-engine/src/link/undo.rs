@@ -53,13 +53,13 @@ impl Undo {
         let mut old: Vec<FileEdit> = Vec::new();
         for _ in 0..count {
             let (offset, len) = (u64_at(rest, 0)?, usize::try_from(u64_at(rest, 8)?).ok()?);
-            let (bytes, behind) = rest.get(16..)?.split_at_checked(len)?;
+            let (bytes, after) = rest.get(16..)?.split_at_checked(len)?;
             let is_in_order = old.last().is_none_or(|last| last.offset < offset);
             if !is_in_order || offset.checked_add(len as u64)? > length || len == 0 {
                 return None;
             }
             old.push(FileEdit { offset, bytes: bytes.to_vec() });
-            rest = behind;
+            rest = after;
         }
         let is_sound = rest.is_empty() && length <= linked_length;
         is_sound.then_some(Self { length, linked_length, sum, old })

@@ -70,15 +70,13 @@ pub enum ProcessError {
         seconds: u64,
     },
     /// The user interrupted the command.
-    #[error("process {pid}: interrupted; what was written was taken back")]
+    #[error("process {pid}: interrupted; all writes were undone")]
     Interrupted {
         /// Process id.
         pid: i32,
     },
-    /// A write failed, and all earlier writes were taken back.
-    #[error(
-        "process {pid}: cannot write at {address:#x}: {error}; what was written was taken back"
-    )]
+    /// A write failed, and all earlier writes were undone.
+    #[error("process {pid}: cannot write at {address:#x}: {error}; all writes were undone")]
     TakenBack {
         /// Process id.
         pid: i32,
@@ -87,9 +85,9 @@ pub enum ProcessError {
         /// The operating system's answer.
         error: io::Error,
     },
-    /// A write failed, and taking back the earlier writes failed too.
+    /// A write failed, and undoing the earlier writes failed too.
     #[error(
-        "process {pid}: cannot write at {address:#x}: {error}; taking back failed too: sites of the \
+        "process {pid}: cannot write at {address:#x}: {error}; undoing failed too: sites of the \
          key may be of both states until the same command succeeds (jlctl audit lists them)"
     )]
     Torn {

@@ -5,8 +5,7 @@
 //! ARM DDI 0487, D1.4, "Exception return", and B2.2.5: no instruction that was fetched before is
 //! executed after it). On x86-64 the kernel returns to a stopped thread by IRET, a serialising
 //! instruction (Intel SDM volume 3, 9.3). On riscv64 the writes to memory end in a flush of all
-//! instruction caches. So each thread executes from its return on what was written while all
-//! threads were stopped.
+//! instruction caches. So after it returns, each thread executes the new code.
 //!
 //! Threads are seized, not attached to: no SIGSTOP is sent, and job control sees nothing. The
 //! kernel restarts a sleeping system call, except for those that end with EINTR after any stop

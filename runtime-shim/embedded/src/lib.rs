@@ -14,8 +14,8 @@
 //!
 //! The image leaves no thread and no fork handler.  The program's C library does not know of such
 //! a thread, and could not drop its privileges.  So there is no control socket, and the only
-//! report is that of the start.  No key is flipped later, so that the child of a fork has nothing
-//! half done.
+//! report is that of the start.  No key is flipped later, so that the child of a fork
+//! inherits no partial batch.
 #![cfg_attr(feature = "freestanding", no_std)]
 
 #[cfg(feature = "freestanding")]

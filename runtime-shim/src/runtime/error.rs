@@ -214,7 +214,7 @@ impl fmt::Display for Error {
         match self {
             Self::UnexpectedCode { site, key, found, expected } => write!(
                 f,
-                "the site {site:#x} of the key {key:#x} must hold {expected} in the present state \
+                "the site {site:#x} of the key {key:#x} must hold {expected} in the current state \
                  of the key; found {found}: is a breakpoint set there, or did something else patch it?"
             ),
             Self::Conflict { site, key, other } => write!(

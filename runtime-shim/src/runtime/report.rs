@@ -132,7 +132,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Copies the present state.
+    /// Copies the current state.
     ///
     /// # Errors
     /// Those of [`state::enter`], and [`Error::NoMemory`].

@@ -13,7 +13,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The present state, in a process without other activity.
+    /// The current state, in a process without other activity.
     pub(crate) fn take() -> Self {
         let counts = report().expect("a report");
         Self { counts, protections: protections(), sum: sum_of_code() }

@@ -59,7 +59,7 @@ fn assert_consistent() {
     assert_eq!(writable_code(), []);
 }
 
-/// A child process never has a batch half done, and its flips do not affect its parent.
+/// A child process never inherits a partial batch, and its flips do not affect its parent.
 #[test]
 fn forks_while_other_threads_flip() {
     let forks = rounds(500, 40);

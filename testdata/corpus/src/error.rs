@@ -17,9 +17,7 @@ pub enum FetchError {
         found: String,
     },
     /// The machine's apt configuration has no source for a suite.
-    #[error(
-        "the machine's apt configuration has no source of suite {suite} to take the archive's address from"
-    )]
+    #[error("no apt source for suite {suite}: cannot determine the archive's URL")]
     NoSource {
         /// The missing suite.
         suite: String,

@@ -127,7 +127,7 @@ impl Reader<'_> {
         self.blanks();
         let value = self.value();
         if place.is_empty() || value.is_empty() {
-            return Err(Fault::expected("PLACE=VALUE", &format!("{place}={value}")).at(line));
+            return Err(Fault::expected("LOCATION=VALUE", &format!("{place}={value}")).at(line));
         }
         let place = place_of(&place)
             .ok_or_else(|| Fault::expected("a register or location", &place).at(line))?;

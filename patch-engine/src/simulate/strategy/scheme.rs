@@ -13,9 +13,9 @@ pub enum Scheme {
     Ipi,
     /// One acknowledged interrupt to all other PEs after all sites (`kick_all_cpus_sync`).
     Kick,
-    /// The interrupt before the cache maintenance: a mistake.
+    /// Incorrect on purpose: the interrupt comes before the cache maintenance.
     KickBefore,
-    /// A message that is polled for, without exception entry and return: a mistake.
+    /// Incorrect on purpose: the other PE polls for a message and takes no exception.
     KickNoCse,
     /// membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE.
     MembarrierSyncCore,

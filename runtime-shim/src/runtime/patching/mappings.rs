@@ -29,7 +29,7 @@ pub(crate) struct Mapping {
 /// Parses the text of such a file in pieces.
 #[derive(Debug)]
 pub(crate) struct Parser {
-    /// The begin of the present line; the rest of a longer line is dropped.
+    /// The start of the current line; the rest of a longer line is dropped.
     line: [u8; Self::LONGEST],
     len: usize,
     pending: Option<Mapping>,

@@ -26,9 +26,9 @@ pub(crate) struct State {
     pub(crate) tables: Tables,
     pub(crate) mappings: Mappings,
     pub(crate) record: Record,
-    /// Patches of the present batch; the memory is kept, so that most batches map none.
+    /// Patches of the current batch; the memory is kept, so that most batches map none.
     pub(crate) patches: PageVec<Patch>,
-    /// Runs of pages of the present batch, likewise.
+    /// Runs of pages of the current batch, likewise.
     pub(crate) runs: PageVec<Run>,
     /// Whether a key has been flipped, so that the sites of objects loaded later may be stale.
     pub(crate) has_flipped: bool,
@@ -93,7 +93,8 @@ pub(crate) fn enter(wait: Wait) -> Result<Held, Error> {
     Ok(Held { _signals: signals, _errno: errno })
 }
 
-/// Registers the fork handlers, which ensure that the child of a fork has no batch half done.
+/// Registers the fork handlers, which ensure that the child of a fork never inherits a partial
+/// batch.
 ///
 /// The first batch calls this function and not the constructor: the registration would take half
 /// of the constructor's time, and most processes never flip a key.  Signal handlers must not call
@@ -139,7 +140,8 @@ impl DerefMut for Held {
     }
 }
 
-/// Before a fork: waits for the batch of another thread, so that the child has none half done.
+/// Before a fork: waits for the batch of another thread, so that the child never inherits a
+/// partial batch.
 extern "C" fn before_fork() {
     // Batches block signals, so that this thread holds the lock already only if a fork handler
     // forks.

@@ -22,8 +22,8 @@ fn published(publish: Code, sync: Code, readers: &[Function]) -> Program {
 /// A reader that loads x1 from x0, executes `before`, and calls x1.
 fn reader(name: &str, load: Code) -> Function {
     let before = [enter(), address(x(0), "demo_slot"), load];
-    let behind = [cbz(x(1), "out"), blr(x(1)), label("out"), leave_ret()];
-    Function::new(name, [code(before), code(behind)]).exported()
+    let after = [cbz(x(1), "out"), blr(x(1)), label("out"), leave_ret()];
+    Function::new(name, [code(before), code(after)]).exported()
 }
 
 fn acquire() -> Code {
@@ -57,11 +57,11 @@ fn one(name: &str, trap: &'static str, level: &'static str, load: Code) -> [Lint
 
 fn loads() -> Vec<LintCase> {
     let plain = || ldr(x(1), x(0), 0);
-    let behind = |barrier| code([plain(), barrier, isb()]);
+    let after = |barrier| code([plain(), barrier, isb()]);
     let on_one_way = [plain(), dmb(Domain::Ishld), cbz(x(19), "skip"), isb(), label("skip")];
     [
         one("jl001-consumer", "LDAR, ISB, BLR", "note", code([acquire(), isb()])),
-        one("jl001-consumer-dmb", "LDR, DMB ISHLD, ISB, BLR", "note", behind(dmb(Domain::Ishld))),
+        one("jl001-consumer-dmb", "LDR, DMB ISHLD, ISB, BLR", "note", after(dmb(Domain::Ishld))),
         one("jl001-consumer-without-isb", "no ISB after the acquire", "error", acquire()),
         one(
             "jl001-consumer-isb-early",
@@ -79,7 +79,7 @@ fn loads() -> Vec<LintCase> {
             "jl001-consumer-dmb-ishst",
             "a barrier for stores does not order the load",
             "error",
-            behind(dmb(Domain::Ishst)),
+            after(dmb(Domain::Ishst)),
         ),
         one(
             "jl001-consumer-one-way",
@@ -114,7 +114,7 @@ fn sides() -> Vec<LintCase> {
         ),
         twins(
             "jl001-consumer-tail",
-            "BR through another register, behind the ISB",
+            "BR through another register, after the ISB",
             "note",
             &release(),
             &[sound(), Function::new("demo_jump", kept).exported()],
