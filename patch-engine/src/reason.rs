@@ -14,7 +14,7 @@ pub enum Reason {
     Elsewhere,
     /// The key is in no data section, or is cut off.
     KeyUnreadable,
-    /// `enabled` is above one or negative: several users count on the key, or a flip is in progress
+    /// `enabled` is above one or negative: several users hold a reference to the key, or a flip is in progress
     /// (`kernel/jump_label.c`, Linux 6.12, static_key_disable).
     Count,
     /// The key is in a NOBITS section: the file has no bytes of it, and it is zero when the image
@@ -163,7 +163,7 @@ impl Reason {
             }
             Self::KeyUnreadable => "the key's bytes are in no data section",
             Self::Count => {
-                "`enabled` is neither 0 nor 1: several users count on the key, or a flip is in progress, and setting it would lose their counts"
+                "`enabled` is neither 0 nor 1: several users hold a reference to the key, or a flip is in progress, and setting it would lose their counts"
             }
             Self::ZeroFilled => {
                 "the key is in a section without bytes in the file and is 0 when the image starts: the code and the count would disagree; apply --sites-only patches the code alone"

@@ -124,6 +124,6 @@ pub(crate) struct Audit {
 pub(crate) enum LiveFormat {
     /// For people
     Text,
-    /// One JSON object, schema jlctl.ctl/1 or jlctl.audit/1
+    /// One JSON object, schema jlctl.ctl/1 (ctl) or jlctl.audit/1 (audit)
     Json,
 }

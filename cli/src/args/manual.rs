@@ -15,7 +15,8 @@ pub(crate) struct Completions {
 
 /// Write the manual pages into a directory.
 ///
-/// Writes one page for jlctl and one for each command, and replaces existing pages.
+/// Writes the pages of all sections (1, 3, 5 and 7): one for jlctl, one for each command, and
+/// those on formats, names, terms and libraries. Replaces existing pages.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// Directory to write into; it must exist

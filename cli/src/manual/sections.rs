@@ -41,6 +41,10 @@ pub(crate) fn command() -> clap::Command {
         .mut_subcommand("lint", |lint| {
             lint.after_long_help(help_text("lint", &[rules_in_short(), examples_of_lint()]))
         })
+        .mut_subcommand("completions", |completions| {
+            completions.after_long_help(help_text("completions", &[]))
+        })
+        .mut_subcommand("man", |man| man.after_long_help(help_text("man", &[])))
         .mut_subcommand("simulate", |simulate| {
             simulate.after_long_help(help_text(
                 "simulate",
@@ -152,7 +156,7 @@ fn examples() -> Section {
                 "A kernel and all of its modules as one set, each key with the file that defines it.",
             ),
             (
-                "jlctl inspect vmlinux xfs.ko.xz --sites --key freezer_active",
+                "jlctl inspect vmlinux veth.ko.xz --sites --key bpf_stats_enabled_key",
                 "The sites of a key in the kernel and in one of its modules.",
             ),
             (
@@ -163,7 +167,10 @@ fn examples() -> Section {
                 "jlctl inspect vmlinux --sites --key '__tracepoint_sched_*'",
                 "The sites of the scheduler's tracepoints.",
             ),
-            ("jlctl inspect vmlinux --sites --function el0_svc", "The keys that a function uses."),
+            (
+                "jlctl inspect vmlinux --sites --function try_to_wake_up",
+                "The keys that a function uses.",
+            ),
             (
                 "jlctl inspect vmlinux --format json | jq '.keys[] | select(.enabled != 0).name'",
                 "The keys that are on when the kernel starts.",
@@ -182,7 +189,8 @@ fn examples_of_diff() -> Section {
             ),
             (
                 "jlctl diff /boot/vmlinuz-A /boot/vmlinuz-B --key '__tracepoint_sched_*'",
-                "The same for kernels without symbols, limited to some keys.",
+                "The same for kernels without symbols, limited to some keys. The names come from \
+                 kallsyms, and include keys only with CONFIG_KALLSYMS_ALL.",
             ),
             (
                 "jlctl diff old/xfs.ko new/xfs.ko --exit-code --summary",
@@ -525,7 +533,8 @@ fn help_text(command: &str, sections: &[Section]) -> String {
         }
     }
     // Writing to a String cannot fail.
-    let _ = write!(text, "\nSee {}.", see_also(command).join(", "));
+    let blank = if text.is_empty() { "" } else { "\n" };
+    let _ = write!(text, "{blank}See {}.", see_also(command).join(", "));
     text
 }
 

@@ -68,8 +68,8 @@ jlctl-lint-rules - what the rules of jlctl lint find
 # DESCRIPTION
 
 **jlctl-lint**(1) reports findings by the code of their rule. Each section below states
-what a rule finds and why that is wrong, how it finds it, which findings are false, what
-it misses, where the defect occurred, and what mends it. `jlctl lint --explain` *RULE*
+what a rule finds and why that is wrong, how it finds it, its false positives, what it
+misses, where the defect occurred, and how to fix it. `jlctl lint --explain` *RULE*
 prints one section. Terms are defined in **jlctl-glossary**(7).
 
 {rules}

@@ -15,7 +15,7 @@ pub(in crate::lint) static JL010: RuleDescriptor = RuleDescriptor {
         disagreement.",
     algorithm: "The rule runs the checks of `jlctl inspect` (JT001 and up) on all entries. A \
         diagnostic that concerns the file and no entry (JT101, JT102) is a note.",
-    false_positives: "None is known: no entry of the kernels measured fails a check.",
+    false_positives: "No known case: all entries of the tested kernels pass.",
     false_negatives: "A table that is well-formed but names the wrong site or key.",
     history: "- Link-time optimisation: ClangBuiltLinux#1925, ClangBuiltLinux#1440.\n\
         - Live patches: kpatch#931, kpatch#946.\n\
