@@ -22,7 +22,7 @@ fn yama_s_setting_is_named_where_it_forbids_tracing() {
     let mut target =
         Process::start_ready(shim_keys().env("JLCTL_TEST_KEEPS_YAMA", "1").uid(NOBODY).gid(NOBODY));
     for (scope, words) in [
-        (1, "ptrace_scope is 1, and it is no child of this process: run jlctl as root"),
+        (1, "ptrace_scope is 1, and the process is no child of this one: run jlctl as root"),
         (2, "ptrace_scope is 2: only with CAP_SYS_PTRACE"),
     ] {
         let refused = flip(&target, scope);

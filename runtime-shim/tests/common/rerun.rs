@@ -97,8 +97,8 @@ pub(crate) fn must_run(command: &mut Command) -> Output {
         output.status.success(),
         "{command:?}: {}\n{}\n{}",
         output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout)
     );
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("test result: ok. 1 passed"), "no test has this name: {said}");

@@ -166,6 +166,8 @@ fn a_limit_on_data() {
     for windows in [0, 1, 3, 7] {
         must_succeed(|| {
             let arena = far_apart(8);
+            // The heap may grow with it, and counts as data.
+            let snapshot = Snapshot::take();
             let limit = data_bytes() + (windows * page()) as u64;
             let set = |limit| {
                 let limit = libc::rlimit { rlim_cur: limit, rlim_max: libc::RLIM_INFINITY };
@@ -173,7 +175,6 @@ fn a_limit_on_data() {
                 let result = unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) };
                 assert_eq!(result, 0, "RLIMIT_DATA: {}", io::Error::last_os_error());
             };
-            let snapshot = Snapshot::take();
             set(limit);
             let error = arena.key.enable().unwrap_err();
             set(libc::RLIM_INFINITY);
