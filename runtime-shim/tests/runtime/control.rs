@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "sites, forks and user ids")]
 
 use crate::common::emulator::rounds;
+use crate::common::refetch::refetch;
 use crate::common::rerun::{alone, rerun, role, test_path};
 use crate::common::served::{Client, Directory, Served, serve};
 use crate::common::sites::{resolve, table};
@@ -357,6 +358,7 @@ fn ten_thousand_flips_under_load() {
             thread::spawn(move || work(&to));
         }
         return serve(|_| {
+            refetch(&[&CONTROL_OFF, &CONTROL_ON]);
             ASKED.fetch_add(1, Ordering::Release);
             let stale = answers.iter().take(WORKERS).filter(|other| *other != sees()).count();
             format!("{} {stale} stale", seen())

@@ -195,7 +195,7 @@ fn programs_start_while_keys_are_flipped() {
 }
 
 /// A test that takes longer hangs, also on a busy and emulated machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 static BUSY: AtomicU32 = AtomicU32::new(0);
