@@ -84,7 +84,7 @@ fn apply(path: &Path, document: &PlanDocument, reverse: bool) {
     let patch = Patch {
         image: path,
         length: image.size,
-        sum: Sum::Xxh3(image.xxh3.0.clone().try_into().unwrap()),
+        sum: Sum::Xxh3(image.xxh3.0),
         writes: if reverse { &backward } else { &forward },
         is_reverse: reverse,
         cut_to: None,

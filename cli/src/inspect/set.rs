@@ -5,7 +5,7 @@ use super::filter::{Filter, Selectable, Selection};
 use super::inspection::Lists;
 use super::records::SiteRecord;
 use super::records::{DiagnosticRecord, FileRecord, KeyRecord, SelectionRecord, SummaryRecord};
-use super::set_file::{self, FileKey, FileSite, LineSites, Reading, SetFile};
+use super::set_file::{self, FileKey, FileOptions, FileSite, LineSites, Reading, SetFile};
 use crate::args::{Inspect, InspectFormat};
 use crate::open::files::Candidate;
 use crate::open::threads;
@@ -62,9 +62,10 @@ impl Set {
     ) -> anyhow::Result<Self> {
         // A selection looks up the source lines of its sites.
         let lines = if filter.is_empty() { LineSites::Shown } else { LineSites::These(&[]) };
+        let options = FileOptions { args, lists, lines };
         let readings = progress.phase("read the files", candidates.len(), |done| {
             threads::one_by_one(threads::of_cores(), candidates, |at, candidate| {
-                let reading = set_file::read(candidate, at, args, lists, lines);
+                let reading = set_file::read(candidate, at, options);
                 done(1);
                 reading
             })
@@ -129,7 +130,8 @@ impl Set {
             threads::one_by_one(threads::of_cores(), &again, |_, (image, sites)| {
                 let path = Path::new(&self.files[*image].path);
                 let lines = LineSites::These(sites);
-                let file = set_file::try_read(path, *image, args, self.lists, lines);
+                let options = FileOptions { args, lists: self.lists, lines };
+                let file = set_file::try_read(path, *image, options);
                 done(1);
                 file
             })

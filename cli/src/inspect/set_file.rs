@@ -67,15 +67,17 @@ pub(crate) enum LineSites<'a> {
     These(&'a [usize]),
 }
 
+/// How a file is read.
+#[derive(Clone, Copy)]
+pub(crate) struct FileOptions<'a> {
+    pub(crate) args: &'a Inspect,
+    pub(crate) lists: Lists,
+    pub(crate) lines: LineSites<'a>,
+}
+
 /// Reads a file, whose index in the set is `index`.
-pub(crate) fn read(
-    candidate: &Candidate,
-    index: usize,
-    args: &Inspect,
-    lists: Lists,
-    lines: LineSites<'_>,
-) -> Reading {
-    match try_read(&candidate.path, index, args, lists, lines) {
+pub(crate) fn read(candidate: &Candidate, index: usize, options: FileOptions<'_>) -> Reading {
+    match try_read(&candidate.path, index, options) {
         Ok(file) => Reading::Read(Box::new(file)),
         Err(error) if candidate.is_found && is_no_image(&error) => Reading::NoImage,
         Err(error) => Reading::Failed(Box::new(FileRecord {
@@ -95,12 +97,10 @@ pub(crate) fn read(
 pub(crate) fn try_read(
     path: &Path,
     index: usize,
-    args: &Inspect,
-    lists: Lists,
-    lines: LineSites<'_>,
+    options: FileOptions<'_>,
 ) -> anyhow::Result<SetFile> {
     let quiet = Progress::none();
-    let input = Input::open(path, &args.debug_dir, &quiet)?;
+    let input = Input::open(path, &options.args.debug_dir, &quiet)?;
     let image = input.image(&quiet)?;
     let mut file = SetFile {
         record: FileRecord {
@@ -123,7 +123,7 @@ pub(crate) fn try_read(
         exports: exports(&image).collect(),
     };
     match JumpTable::read(&image) {
-        Ok(table) => file.take(&input, &image, &table, index, args, lists, lines)?,
+        Ok(table) => file.take(&input, &image, &table, index, options)?,
         // A module without static keys is a valid member of the set.
         Err(LocateError::NoTable { .. }) if image.faults().is_empty() => {}
         Err(error) => return Err(debug_info::no_table(&image, error)),
@@ -138,10 +138,9 @@ impl SetFile {
         image: &Image<'_>,
         table: &JumpTable<'_>,
         index: usize,
-        args: &Inspect,
-        lists: Lists,
-        lines: LineSites<'_>,
+        options: FileOptions<'_>,
     ) -> anyhow::Result<()> {
+        let FileOptions { args, lists, lines } = options;
         let quiet = Progress::none();
         let mut diagnostics = table.diagnostics().to_vec();
         let debug_info = match args.no_source {

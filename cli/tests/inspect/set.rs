@@ -399,8 +399,8 @@ fn with_damaged_unit() -> Vec<u8> {
 #[test]
 fn faults_of_source_lines_are_those_of_selected_sites() {
     let directory = Directory::new();
-    directory.write("other.ko", &first());
-    directory.write("damaged", &with_damaged_unit());
+    directory.write("other.ko", first());
+    directory.write("damaged", with_damaged_unit());
     let faults = |names: &[&str], key: &str| {
         let (json, _) = json(directory.root(), names, &["--sites", "--key", key]);
         json["diagnostics"].as_array().expect("a list").clone()
@@ -418,7 +418,7 @@ fn faults_of_source_lines_are_those_of_selected_sites() {
 #[test]
 fn diagnostics_of_keys_are_those_of_selected_keys() {
     let directory = Directory::new();
-    directory.write("other.ko", &first());
+    directory.write("other.ko", first());
     // The key counts as on, and its sites are those of a key that is off.
     let image = ImageSpec::kernel()
         .key(KeySpec::new("flipped_key").enabled(1))
@@ -427,7 +427,7 @@ fn diagnostics_of_keys_are_those_of_selected_keys() {
         .site(SiteSpec::new("kernel_fn+4", "kernel_fn+0x20", "flipped_key"))
         .site(SiteSpec::new("kernel_fn+12", "kernel_fn+0x20", "sound_key"))
         .build();
-    directory.write("vmlinux", &image);
+    directory.write("vmlinux", image);
     for (key, codes) in [("flipped_key", &["JT014", "JT004"][..]), ("sound_key", &[])] {
         for files in [&["vmlinux"][..], &["vmlinux", "other.ko"]] {
             let (json, _) = json(directory.root(), files, &["--key", key]);
