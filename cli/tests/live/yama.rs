@@ -23,7 +23,7 @@ fn yama_s_setting_is_named_where_it_forbids_tracing() {
         Process::start_ready(shim_keys().env("JLCTL_TEST_KEEPS_YAMA", "1").uid(NOBODY).gid(NOBODY));
     for (scope, words) in [
         (1, "ptrace_scope is 1, and the process is no child of this one: run jlctl as root"),
-        (2, "ptrace_scope is 2: only with CAP_SYS_PTRACE"),
+        (2, "ptrace_scope is 2: only a process with CAP_SYS_PTRACE"),
     ] {
         let refused = flip(&target, scope);
         assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "{refused:?}");
