@@ -1,7 +1,7 @@
 //! The README and the manual pages: the commands that they show, and that pages are current.
 
 use super::session::{Document, Workspace};
-use crate::command::root;
+use crate::command::{jlctl, root};
 
 fn workspace() -> Workspace {
     let workspace = Workspace::new();
@@ -55,6 +55,42 @@ fn sessions_of_the_page_on_names() {
 #[test]
 fn sessions_of_the_page_on_the_runtime() {
     check("man/src/jlshim.7.md");
+}
+
+/// The command lines under "Examples" of the help text of `command`.
+fn examples(command: &str) -> Vec<String> {
+    let output = jlctl(&[command, "--help"]).output().expect("jlctl runs");
+    let help = String::from_utf8(output.stdout).expect("help is UTF-8");
+    let (_, lines) = help.split_once("\nExamples:\n").expect("examples");
+    let mut examples: Vec<String> = Vec::new();
+    for line in lines.lines().take_while(|line| !line.is_empty()) {
+        match line.strip_prefix("  ") {
+            Some(line) if line.starts_with("jlctl ") => examples.push(line.to_owned()),
+            // A description is indented further.
+            Some(line) if line.starts_with(' ') => {}
+            // A long command line is wrapped between words.
+            Some(rest) => {
+                let last = examples.last_mut().expect("a command line before its rest");
+                *last = format!("{last} {rest}");
+            }
+            None => panic!("{line:?} is not indented"),
+        }
+    }
+    examples
+}
+
+#[test]
+fn examples_of_the_pages() {
+    let mut document = Document::read("cli/tests/documents/examples.md");
+    document.check(&workspace());
+    let commands = ["inspect", "diff", "plan", "apply", "simulate", "lint", "link", "ctl", "audit"];
+    for command in commands {
+        let examples = examples(command);
+        assert!(examples.len() > 1, "{command}: {examples:?}");
+        for example in examples {
+            assert!(document.has(&example), "no session runs {example}");
+        }
+    }
 }
 
 /// The page on the rules of the lint, made from their descriptors.

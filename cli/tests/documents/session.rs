@@ -70,6 +70,11 @@ impl Document {
         Self { path, lines, blocks }
     }
 
+    /// Whether a command of some block is exactly `line`.
+    pub(crate) fn has(&self, line: &str) -> bool {
+        self.blocks.iter().flat_map(|block| &block.commands).any(|command| command.text == line)
+    }
+
     /// Runs the blocks whose needs `workspace` meets, and compares what they print.
     ///
     /// With `UPDATE_EXPECT=1` in the environment the document gets the new output; what
