@@ -3,10 +3,11 @@
 //! A64 instructions are little-endian regardless of the byte order of data (Arm ARM DDI 0487,
 //! B2.6.2), so this file never needs the image's byte order.
 
+use super::a64_immediate::{self, CALL26, JUMP26};
 use super::architecture::{
     Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label,
 };
-use super::relocation::{Relocation, Row, find};
+use super::relocation::{InsnValue, Relocation, RelocationError, Row, find};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::{EncodeError, InsnBytes, aarch64};
@@ -21,12 +22,11 @@ pub(super) struct A64;
 /// [`aarch64::INSN_BYTES`] as a length.
 const SITE_BYTES: usize = aarch64::NOP.to_le_bytes().len();
 
-/// R_AARCH64_JUMP26.
-const JUMP26: u32 = 282;
-/// R_AARCH64_CALL26.
-const CALL26: u32 = 283;
+/// An instruction whose immediate holds the value.
+const INSN: Relocation = Relocation::Insn { bytes: SITE_BYTES };
 
-/// Relocations by number (AAELF64 2024Q3, 5.7).
+/// Relocations by number (AAELF64 2024Q3, 5.7). Those of the GOT and of thread-local variables
+/// fill immediates with what only a linker knows.
 const RELOCATIONS: &[Row] = &[
     (0, "R_AARCH64_NONE", Relocation::Ignore),
     // An older number for NONE.
@@ -37,10 +37,42 @@ const RELOCATIONS: &[Row] = &[
     (260, "R_AARCH64_PREL64", Relocation::Relative { bytes: 8 }),
     (261, "R_AARCH64_PREL32", Relocation::Relative { bytes: 4 }),
     (262, "R_AARCH64_PREL16", Relocation::Relative { bytes: 2 }),
-    (275, "R_AARCH64_ADR_PREL_PG_HI21", Relocation::Unknown),
-    (277, "R_AARCH64_ADD_ABS_LO12_NC", Relocation::Unknown),
-    (JUMP26, "R_AARCH64_JUMP26", Relocation::Branch { bytes: SITE_BYTES }),
-    (CALL26, "R_AARCH64_CALL26", Relocation::Branch { bytes: SITE_BYTES }),
+    (263, "R_AARCH64_MOVW_UABS_G0", INSN),
+    (264, "R_AARCH64_MOVW_UABS_G0_NC", INSN),
+    (265, "R_AARCH64_MOVW_UABS_G1", INSN),
+    (266, "R_AARCH64_MOVW_UABS_G1_NC", INSN),
+    (267, "R_AARCH64_MOVW_UABS_G2", INSN),
+    (268, "R_AARCH64_MOVW_UABS_G2_NC", INSN),
+    (269, "R_AARCH64_MOVW_UABS_G3", INSN),
+    (270, "R_AARCH64_MOVW_SABS_G0", INSN),
+    (271, "R_AARCH64_MOVW_SABS_G1", INSN),
+    (272, "R_AARCH64_MOVW_SABS_G2", INSN),
+    (273, "R_AARCH64_LD_PREL_LO19", INSN),
+    (274, "R_AARCH64_ADR_PREL_LO21", INSN),
+    (275, "R_AARCH64_ADR_PREL_PG_HI21", INSN),
+    (276, "R_AARCH64_ADR_PREL_PG_HI21_NC", INSN),
+    (277, "R_AARCH64_ADD_ABS_LO12_NC", INSN),
+    (278, "R_AARCH64_LDST8_ABS_LO12_NC", INSN),
+    (279, "R_AARCH64_TSTBR14", INSN),
+    (280, "R_AARCH64_CONDBR19", INSN),
+    (JUMP26, "R_AARCH64_JUMP26", INSN),
+    (CALL26, "R_AARCH64_CALL26", INSN),
+    (284, "R_AARCH64_LDST16_ABS_LO12_NC", INSN),
+    (285, "R_AARCH64_LDST32_ABS_LO12_NC", INSN),
+    (286, "R_AARCH64_LDST64_ABS_LO12_NC", INSN),
+    (287, "R_AARCH64_MOVW_PREL_G0", INSN),
+    (288, "R_AARCH64_MOVW_PREL_G0_NC", INSN),
+    (289, "R_AARCH64_MOVW_PREL_G1", INSN),
+    (290, "R_AARCH64_MOVW_PREL_G1_NC", INSN),
+    (291, "R_AARCH64_MOVW_PREL_G2", INSN),
+    (292, "R_AARCH64_MOVW_PREL_G2_NC", INSN),
+    (293, "R_AARCH64_MOVW_PREL_G3", INSN),
+    (299, "R_AARCH64_LDST128_ABS_LO12_NC", INSN),
+    (309, "R_AARCH64_GOT_LD_PREL19", Relocation::Unknown),
+    (310, "R_AARCH64_LD64_GOTOFF_LO15", Relocation::Unknown),
+    (311, "R_AARCH64_ADR_GOT_PAGE", Relocation::Unknown),
+    (312, "R_AARCH64_LD64_GOT_LO12_NC", Relocation::Unknown),
+    (313, "R_AARCH64_LD64_GOTPAGE_LO15", Relocation::Unknown),
     (314, "R_AARCH64_PLT32", Relocation::Relative { bytes: 4 }),
     (1024, "R_AARCH64_COPY", Relocation::Unknown),
     (1025, "R_AARCH64_GLOB_DAT", Relocation::Unknown),
@@ -114,17 +146,21 @@ impl Architecture for A64 {
         find(RELOCATIONS, r_type).map(|(_, name, _)| *name)
     }
 
-    fn relocate_branch(
+    fn relocate_insn(
         &self,
         r_type: u32,
         place: Svma,
-        to: Svma,
+        value: Svma,
         bytes: &mut [u8],
-    ) -> Result<(), EncodeError> {
-        let word = bytes.first_chunk_mut().filter(|_| matches!(r_type, JUMP26 | CALL26));
-        let word = word.ok_or(EncodeError::NotABranch { from: place.0 })?;
-        *word = aarch64::relocate(u32::from_le_bytes(*word), place.0, to.0)?.to_le_bytes();
+    ) -> Result<(), RelocationError> {
+        let word = bytes.first_chunk_mut().ok_or(RelocationError::NotAWord)?;
+        *word =
+            a64_immediate::relocate(r_type, place, value, u32::from_le_bytes(*word))?.to_le_bytes();
         Ok(())
+    }
+
+    fn value_beyond(&self, r_type: u32, value: Svma) -> InsnValue {
+        a64_immediate::value_beyond(r_type, value)
     }
 
     fn is_marker_symbol(&self, name: &[u8]) -> bool {
@@ -222,11 +258,11 @@ mod tests {
     fn branches_are_relocated() {
         let mut bl = 0x9400_0000u32.to_le_bytes();
         let to = CODE.wrapping_offset(-4);
-        assert_eq!(A64.relocate_branch(CALL26, CODE, to, &mut bl), Ok(()));
+        assert_eq!(A64.relocate_insn(CALL26, CODE, to, &mut bl), Ok(()));
         assert_eq!(u32::from_le_bytes(bl), 0x97ff_ffff);
-        let refused = Err(EncodeError::NotABranch { from: CODE.0 });
-        assert_eq!(A64.relocate_branch(261, CODE, to, &mut bl), refused);
-        assert_eq!(A64.relocate_branch(CALL26, CODE, to, &mut bl[..3]), refused);
+        let refused = Err(RelocationError::NotAWord);
+        assert_eq!(A64.relocate_insn(261, CODE, to, &mut bl), refused);
+        assert_eq!(A64.relocate_insn(CALL26, CODE, to, &mut bl[..3]), refused);
     }
 
     #[test]
@@ -234,7 +270,7 @@ mod tests {
         for (number, name, relocation) in [
             (257, "R_AARCH64_ABS64", Relocation::Absolute { bytes: 8 }),
             (261, "R_AARCH64_PREL32", Relocation::Relative { bytes: 4 }),
-            (282, "R_AARCH64_JUMP26", Relocation::Branch { bytes: 4 }),
+            (282, "R_AARCH64_JUMP26", Relocation::Insn { bytes: 4 }),
             (1027, "R_AARCH64_RELATIVE", Relocation::LoadBias { bytes: 8 }),
         ] {
             assert_eq!(A64.relocation_name(number), Some(name));

@@ -1,6 +1,6 @@
 //! The facts about an instruction set that jump-label sites depend on.
 
-use super::relocation::Relocation;
+use super::relocation::{InsnValue, Relocation, RelocationError};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::{EncodeError, InsnBytes};
@@ -70,19 +70,25 @@ pub trait Architecture: fmt::Debug + Sync {
     /// Name of an ELF relocation type in the psABI; `None` if the type is not known.
     fn relocation_name(&self, r_type: u32) -> Option<&'static str>;
 
-    /// Makes the branch in `bytes`, the instruction at `place`, go to `to` (S + A), as a
-    /// [`Relocation::Branch`] of type `r_type` requires.
+    /// Fills the immediate in `bytes`, the instruction at `place`, for `value` (S + A), as a
+    /// [`Relocation::Insn`] of type `r_type` requires.
     ///
     /// # Errors
-    /// If the branch does not reach `to`, or `bytes` hold no branch that `r_type` applies to.
-    /// `bytes` are then unchanged.
-    fn relocate_branch(
+    /// If the immediate cannot hold the value, or `bytes` hold no instruction that `r_type`
+    /// applies to. `bytes` are then unchanged.
+    fn relocate_insn(
         &self,
         r_type: u32,
         place: Svma,
-        to: Svma,
+        value: Svma,
         bytes: &mut [u8],
-    ) -> Result<(), EncodeError>;
+    ) -> Result<(), RelocationError>;
+
+    /// The value of an instruction with a relocation of type `r_type` that its bits cannot hold.
+    /// `value` is S + A. Only an architecture whose programs are recovered needs it.
+    fn value_beyond(&self, _r_type: u32, _value: Svma) -> InsnValue {
+        InsnValue::Unknown
+    }
 
     /// Whether a symbol of this name is a mapping symbol or an assembler's label, which marks a
     /// position in code but does not name it.

@@ -3,13 +3,14 @@
 //! architecture.
 
 mod a64;
+mod a64_immediate;
 mod architecture;
 mod relocation;
 mod riscv64;
 mod x86_64;
 
 pub use architecture::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn};
-pub use relocation::{Relocation, RelocationError};
+pub use relocation::{InsnValue, Relocation, RelocationError};
 
 /// All supported architectures.
 const ALL: [&dyn Architecture; 3] = [&a64::A64, &x86_64::X86_64, &riscv64::Riscv64];

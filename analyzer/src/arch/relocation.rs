@@ -52,13 +52,25 @@ pub enum Relocation {
         /// Length of the field.
         bytes: usize,
     },
-    /// S + A − P in the immediate of a branch, applied by
-    /// [`super::Architecture::relocate_branch`].
-    Branch {
+    /// S + A or S + A − P in the immediate of an instruction, applied by
+    /// [`super::Architecture::relocate_insn`].
+    Insn {
         /// Length of the instruction.
         bytes: usize,
     },
-    /// A type that jlctl does not know, or that no jump table, key or site uses.
+    /// A type that jlctl does not know, or whose value only a linker or loader knows.
+    Unknown,
+}
+
+/// The value of a relocated instruction that its bits cannot hold: an address of a relocatable
+/// file may be out of reach, and entries of the GOT have no address yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InsnValue {
+    /// It branches to this address, or loads from it.
+    Target(Svma),
+    /// It writes this value to its register.
+    Register(Svma),
+    /// What it writes to its register is not known.
     Unknown,
 }
 
@@ -74,6 +86,12 @@ pub enum RelocationError {
         /// Length of the field.
         bytes: usize,
         /// The value.
+        value: u64,
+    },
+    /// The instruction has no such immediate, or the immediate cannot hold the value.
+    #[error("expected an instruction with an immediate that holds {value:#x}")]
+    Immediate {
+        /// The value, S + A.
         value: u64,
     },
     /// The branch cannot go to the relocation's target.
@@ -104,7 +122,7 @@ impl Relocation {
             | Self::Sub { bytes }
             | Self::Set { bytes }
             | Self::LoadBias { bytes }
-            | Self::Branch { bytes } => Some(bytes),
+            | Self::Insn { bytes } => Some(bytes),
             Self::Set6 | Self::Sub6 => Some(1),
             Self::Ignore | Self::SetUleb128 | Self::SubUleb128 | Self::Unknown => None,
         }
@@ -159,7 +177,7 @@ impl Relocation {
             Self::Set6 => there & !LOW_SIX | value & LOW_SIX,
             Self::Sub6 => there & !LOW_SIX | there.wrapping_sub(value) & LOW_SIX,
             Self::Ignore
-            | Self::Branch { .. }
+            | Self::Insn { .. }
             | Self::SetUleb128
             | Self::SubUleb128
             | Self::Unknown => return Err(RelocationError::NotAWord),
@@ -266,7 +284,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_fit_are_refused() {
-        use Relocation::{Absolute, Branch, Relative, Unknown};
+        use Relocation::{Absolute, Insn, Relative, Unknown};
         for (relocation, bytes, value) in [
             (Absolute { bytes: 4 }, 4, 0xffff_ffff_8000_0000u64),
             (Absolute { bytes: 4 }, 4, 0xffff_ffff),
@@ -282,7 +300,7 @@ mod tests {
             (Absolute { bytes: 4 }, 4, 0xffff_ffff_7fff_ffff, overflow(4, 0xffff_ffff_7fff_ffff)),
             (Relative { bytes: 2 }, 2, 0x1_1000, overflow(2, 0x1_0000)),
             (Absolute { bytes: 8 }, 4, 0, not_a_word),
-            (Branch { bytes: 4 }, 4, 0, not_a_word),
+            (Insn { bytes: 4 }, 4, 0, not_a_word),
             (Unknown, 8, 0, not_a_word),
         ] {
             let mut field = vec![9; bytes];

@@ -7,7 +7,7 @@
 use super::architecture::{
     Architecture, InitBitOnDisk, SiteDecode, SiteInsn, is_mapping_symbol_or_label,
 };
-use super::relocation::{Relocation, Row, find};
+use super::relocation::{Relocation, RelocationError, Row, find};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::{EncodeError, InsnBytes, riscv64};
@@ -31,7 +31,7 @@ const RELOCATIONS: &[Row] = &[
     (4, "R_RISCV_COPY", Relocation::Unknown),
     (5, "R_RISCV_JUMP_SLOT", Relocation::Unknown),
     (16, "R_RISCV_BRANCH", Relocation::Unknown),
-    (JAL, "R_RISCV_JAL", Relocation::Branch { bytes: SITE_BYTES }),
+    (JAL, "R_RISCV_JAL", Relocation::Insn { bytes: SITE_BYTES }),
     (18, "R_RISCV_CALL", Relocation::Unknown),
     (19, "R_RISCV_CALL_PLT", Relocation::Unknown),
     (20, "R_RISCV_GOT_HI20", Relocation::Unknown),
@@ -143,16 +143,17 @@ impl Architecture for Riscv64 {
         find(RELOCATIONS, r_type).map(|(_, name, _)| *name)
     }
 
-    fn relocate_branch(
+    fn relocate_insn(
         &self,
         r_type: u32,
         place: Svma,
-        to: Svma,
+        value: Svma,
         bytes: &mut [u8],
-    ) -> Result<(), EncodeError> {
+    ) -> Result<(), RelocationError> {
         let word = bytes.first_chunk_mut().filter(|_| r_type == JAL);
-        let word = word.ok_or(EncodeError::NotABranch { from: place.0 })?;
-        *word = riscv64::relocate(u32::from_le_bytes(*word), place.0, to.0)?.to_le_bytes();
+        let word = word.ok_or(RelocationError::NotAWord)?;
+        let jump = riscv64::relocate(u32::from_le_bytes(*word), place.0, value.0);
+        *word = jump.map_err(RelocationError::Branch)?.to_le_bytes();
         Ok(())
     }
 
@@ -218,12 +219,13 @@ mod tests {
     fn branches_are_relocated() {
         let mut jal = [0x6f, 0, 0, 0, 0xaa];
         let to = CODE.wrapping_offset(-4);
-        assert_eq!(Riscv64.relocate_branch(JAL, CODE, to, &mut jal), Ok(()));
+        assert_eq!(Riscv64.relocate_insn(JAL, CODE, to, &mut jal), Ok(()));
         assert_eq!(jal, [0x6f, 0xf0, 0xdf, 0xff, 0xaa]);
-        let refused = Err(EncodeError::NotABranch { from: CODE.0 });
-        assert_eq!(Riscv64.relocate_branch(18, CODE, to, &mut jal), refused);
-        assert_eq!(Riscv64.relocate_branch(JAL, CODE, to, &mut jal[..3]), refused);
-        assert_eq!(Riscv64.relocate_branch(JAL, CODE, to, &mut [0x13, 0, 0, 0]), refused);
+        let refused = Err(RelocationError::NotAWord);
+        assert_eq!(Riscv64.relocate_insn(18, CODE, to, &mut jal), refused);
+        assert_eq!(Riscv64.relocate_insn(JAL, CODE, to, &mut jal[..3]), refused);
+        let refused = Err(RelocationError::Branch(EncodeError::NotABranch { from: CODE.0 }));
+        assert_eq!(Riscv64.relocate_insn(JAL, CODE, to, &mut [0x13, 0, 0, 0]), refused);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! x86-64, decoded by yaxpeax-x86, which no other file uses.
 
 use super::architecture::{Architecture, InitBitOnDisk, SiteDecode, SiteInsn};
-use super::relocation::{Relocation, Row, find};
+use super::relocation::{Relocation, RelocationError, Row, find};
 use crate::addr::Svma;
 use jlctl_shim::abi::JumpLabelType;
 use jlctl_shim::insn::x86_64::{self, JMP_REL8, JMP_REL32, LONG_BYTES, NOP2, NOP5, SHORT_BYTES};
@@ -118,15 +118,15 @@ impl Architecture for X86_64 {
     }
 
     /// Displacements of x86 branches are words of their own, filled by
-    /// [`Relocation::Relative`]; so no type is a [`Relocation::Branch`].
-    fn relocate_branch(
+    /// [`Relocation::Relative`]; so no type is a [`Relocation::Insn`].
+    fn relocate_insn(
         &self,
         _r_type: u32,
-        place: Svma,
-        _to: Svma,
+        _place: Svma,
+        _value: Svma,
         _bytes: &mut [u8],
-    ) -> Result<(), EncodeError> {
-        Err(EncodeError::NotABranch { from: place.0 })
+    ) -> Result<(), RelocationError> {
+        Err(RelocationError::NotAWord)
     }
 
     /// The psABI has no mapping symbols, and names may start with `$`.
@@ -222,7 +222,7 @@ mod tests {
             (Relocation::Unknown, None)
         );
         let bytes = &mut [0xe9, 0, 0, 0, 0];
-        assert!(X86_64.relocate_branch(2, CODE, CODE, bytes).is_err());
+        assert!(X86_64.relocate_insn(2, CODE, CODE, bytes).is_err());
     }
 
     #[test]

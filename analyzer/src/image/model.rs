@@ -182,13 +182,6 @@ impl<'data> Image<'data> {
         Ok(self.relocations.apply(range, bytes, self.arch, &self.symbols))
     }
 
-    /// The relocations in `range` of a relocatable file: the address of each and its target,
-    /// symbol plus addend.  Undefined symbols have addresses of their own ([`Self::symbolic`]).
-    #[must_use]
-    pub fn relocation_targets(&self, range: AddrRange) -> Vec<(Svma, Svma)> {
-        self.relocations.targets_in(range, &self.symbols)
-    }
-
     /// The addresses at which the image's relocations write, for many queries.
     #[must_use]
     pub fn relocated_addresses(&self) -> RelocatedAddresses {

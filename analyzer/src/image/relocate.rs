@@ -6,7 +6,7 @@
 
 use super::error::ImageFault;
 use crate::addr::{AddrRange, Svma};
-use crate::arch::{Architecture, Relocation, RelocationError};
+use crate::arch::{Architecture, InsnValue, Relocation, RelocationError};
 use std::borrow::Cow;
 
 /// Size of an address in bytes; assumed for a field of unknown length.
@@ -31,6 +31,17 @@ pub struct Relocated<'data> {
     pub words: usize,
     /// Relocations that could not be applied.
     pub faults: Vec<ImageFault>,
+    /// For code of a relocatable file: the instructions whose value their bits cannot hold.
+    pub beyond: Vec<(Svma, InsnValue)>,
+}
+
+impl<'data> Relocated<'data> {
+    /// Bytes without relocations.
+    #[must_use]
+    pub const fn unchanged(bytes: &'data [u8]) -> Self {
+        let bytes = Cow::Borrowed(bytes);
+        Self { bytes, words: 0, faults: Vec::new(), beyond: Vec::new() }
+    }
 }
 
 /// Applies those of `relocations` that lie in `range`, whose bytes are `bytes`.
@@ -42,7 +53,7 @@ pub(super) fn apply<'data>(
     arch: &dyn Architecture,
     relocations: impl Iterator<Item = Rela>,
 ) -> Relocated<'data> {
-    let mut relocated = Relocated { bytes: Cow::Borrowed(bytes), words: 0, faults: Vec::new() };
+    let mut relocated = Relocated::unchanged(bytes);
     // A difference takes two relocations of one field (RISC-V).
     let mut last = None;
     for rela in relocations {
@@ -62,6 +73,7 @@ pub(super) fn apply<'data>(
             Ok(symbol) => symbol.wrapping_add_signed(rela.addend),
             Err(index) => {
                 relocated.faults.push(fault(RelocationError::NoSymbol { index }));
+                relocated.beyond.push((rela.at, InsnValue::Unknown));
                 continue;
             }
         };
@@ -71,14 +83,17 @@ pub(super) fn apply<'data>(
         } else if let Some(field) = relocated.bytes.to_mut().get_mut(at..at.saturating_add(length))
         {
             let done = match relocation {
-                Relocation::Branch { .. } => arch
-                    .relocate_branch(rela.kind, rela.at, Svma(value), field)
-                    .map_err(RelocationError::Branch),
+                Relocation::Insn { .. } => {
+                    arch.relocate_insn(rela.kind, rela.at, Svma(value), field)
+                }
                 _ => relocation.apply(field, big_endian, rela.at, value),
             };
             match done {
                 Ok(()) => relocated.words += usize::from(last != Some(rela.at)),
-                Err(error) => relocated.faults.push(fault(error)),
+                Err(error) => {
+                    relocated.faults.push(fault(error));
+                    relocated.beyond.push((rela.at, arch.value_beyond(rela.kind, Svma(value))));
+                }
             }
             last = Some(rela.at);
         }
@@ -101,7 +116,7 @@ fn is_of_load_time(relocation: Relocation) -> bool {
         | Relocation::Sub6
         | Relocation::SetUleb128
         | Relocation::SubUleb128
-        | Relocation::Branch { .. }
+        | Relocation::Insn { .. }
         | Relocation::Unknown => false,
     }
 }

@@ -118,17 +118,6 @@ impl<'data> Relocations<'data> {
         relocated
     }
 
-    /// The address and the target (S + A) of each relocation in `range`.
-    pub(super) fn targets_in(&self, range: AddrRange, symbols: &Symbols<'_>) -> Vec<(Svma, Svma)> {
-        let all = self.rela.iter().flat_map(|table| table.inside(range, symbols));
-        let target = |rela: relocate::Rela| {
-            Some((rela.at, Svma(rela.symbol.ok()?.wrapping_add_signed(rela.addend))))
-        };
-        let mut targets: Vec<(Svma, Svma)> = all.filter_map(target).collect();
-        targets.sort_unstable();
-        targets
-    }
-
     /// The addresses at which relocations write.
     pub(super) fn addresses(&self) -> RelocatedAddresses {
         let of_table = |table: &RelaTable<'_>| {

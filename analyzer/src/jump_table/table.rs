@@ -191,11 +191,7 @@ fn table_bytes<'data>(
     range: AddrRange,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Cow<'data, [u8]>, LocateError> {
-    let relocated = image.read_relocated(range).unwrap_or(Relocated {
-        bytes: Cow::Borrowed(&[]),
-        words: 0,
-        faults: Vec::new(),
-    });
+    let relocated = image.read_relocated(range).unwrap_or(Relocated::unchanged(&[]));
     diagnostics.extend(
         relocated.faults.into_iter().map(|fault| Diagnostic::of_image(Defect::Image(fault))),
     );

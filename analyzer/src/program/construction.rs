@@ -9,6 +9,7 @@ use super::pointers;
 use super::recovered::{BranchTable, CallKind, CallSite, RecoveredProgram};
 use super::scan::{self, Event, Scan};
 use crate::addr::{AddrRange, Svma};
+use crate::arch::InsnValue;
 use crate::debug_info::unwind_ranges;
 use crate::image::{Image, ImageKind, Section, SymbolId};
 use crate::jump_table::JumpTable;
@@ -20,8 +21,11 @@ impl<'data> RecoveredProgram<'data> {
     #[must_use]
     pub fn recover(image: &Image<'data>, table: Option<&JumpTable<'_>>) -> Self {
         let sections = scan::code_sections(image);
+        let mut beyond = Vec::new();
         let code: Vec<(AddrRange, Cow<'data, [u8]>)> =
-            sections.iter().map(|section| code_of(image, section)).collect();
+            sections.iter().map(|section| code_of(image, section, &mut beyond)).collect();
+        beyond.sort_unstable();
+        beyond.dedup_by_key(|(at, _)| *at);
         let views: Vec<(AddrRange, &[u8])> =
             code.iter().map(|(range, bytes)| (*range, &**bytes)).collect();
         let mut sites: Vec<(Svma, Svma)> = table.map_or_else(Vec::new, |table| {
@@ -32,14 +36,8 @@ impl<'data> RecoveredProgram<'data> {
                 .collect()
         });
         sites.sort_unstable();
-        let relocated: Vec<(Svma, Svma)> = match image.kind() {
-            ImageKind::Rel => {
-                views.iter().flat_map(|(range, _)| image.relocation_targets(*range)).collect()
-            }
-            ImageKind::Exec | ImageKind::Dyn => Vec::new(),
-        };
         let Scan { events, taken, instructions, undecoded } =
-            scan::scan(image, &views, &sites, &relocated);
+            scan::scan(image, &views, &sites, &beyond);
         let externals: Vec<(Svma, SymbolId)> = image.symbols().externals().collect();
         // The full symbol table names every function; the dynamic symbol table does not.
         let unwind = match image.section_named(".symtab") {
@@ -55,7 +53,7 @@ impl<'data> RecoveredProgram<'data> {
             taken,
             instructions,
             undecoded,
-            relocated,
+            beyond,
             ..Self::default()
         };
         program.imports = plt::stubs(&program, &image.imports());
@@ -176,12 +174,18 @@ impl<'data> RecoveredProgram<'data> {
     }
 }
 
-/// The bytes of a section. In a relocatable file the branches are relocated.
-fn code_of<'data>(image: &Image<'data>, section: &Section<'data>) -> (AddrRange, Cow<'data, [u8]>) {
+/// The bytes of a section, relocated in a relocatable file. Adds the instructions whose value
+/// their bits cannot hold to `beyond`.
+fn code_of<'data>(
+    image: &Image<'data>,
+    section: &Section<'data>,
+    beyond: &mut Vec<(Svma, InsnValue)>,
+) -> (AddrRange, Cow<'data, [u8]>) {
     let range = AddrRange::sized(section.range.start(), section.data.len() as u64);
     if image.kind() == ImageKind::Rel
         && let Ok(relocated) = image.read_relocated(range)
     {
+        beyond.extend(relocated.beyond);
         return (range, relocated.bytes);
     }
     (range, Cow::Borrowed(section.data))

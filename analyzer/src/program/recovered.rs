@@ -4,6 +4,7 @@ use super::function::{FuncId, Function, FunctionMap};
 use super::insn::{Insn, decode};
 use super::scan::{self, Event, Taken};
 use crate::addr::{AddrRange, Svma};
+use crate::arch::InsnValue;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -74,8 +75,8 @@ pub struct RecoveredProgram<'data> {
     pub(super) branch_tables: Vec<BranchTable>,
     /// The import that each stub jumps to, sorted by the id of the stub.
     pub(super) imports: Vec<(FuncId, String)>,
-    /// In a relocatable file, the targets of the relocations of code.
-    pub(super) relocated: Vec<(Svma, Svma)>,
+    /// In a relocatable file, the instructions whose value their bits cannot hold, by address.
+    pub(super) beyond: Vec<(Svma, InsnValue)>,
 }
 
 impl RecoveredProgram<'_> {
@@ -206,13 +207,13 @@ impl RecoveredProgram<'_> {
         &self.imports
     }
 
-    /// The instruction at `at`, relocated.
+    /// The instruction at `at`, relocated. It may have a value that [`Self::word`] cannot hold.
     #[must_use]
     pub fn insn(&self, at: Svma) -> Option<Insn> {
-        Some(scan::resolved(decode(self.word(at)?, at), at, &self.relocated))
+        Some(scan::resolved(decode(self.word(at)?, at), at, &self.beyond))
     }
 
-    /// The instruction word at `at`.
+    /// The instruction word at `at`, relocated as far as its bits can hold the value.
     #[must_use]
     pub fn word(&self, at: Svma) -> Option<u32> {
         let after = self.code.partition_point(|(range, _)| range.start() <= at);

@@ -3,7 +3,7 @@
 
 use super::insn::{self, Constant, INSN_BYTES, Insn};
 use crate::addr::{AddrRange, Svma};
-use crate::arch::Architecture;
+use crate::arch::{Architecture, InsnValue};
 use crate::image::{Image, Section};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -33,8 +33,8 @@ pub(super) struct Taken {
     pub(super) to: Svma,
 }
 
-/// Addresses with their targets, sorted by address.
-type Pairs<'a> = &'a [(Svma, Svma)];
+/// Relocated instructions whose value their bits cannot hold, by address.
+type Beyond<'a> = &'a [(Svma, InsnValue)];
 
 /// The result of the pass, sorted by address.
 #[derive(Debug, Default)]
@@ -56,13 +56,14 @@ pub(super) fn code_sections<'i, 'data>(image: &'i Image<'data>) -> Vec<&'i Secti
     sections
 }
 
-/// Reads all code of `image`. `bytes` are its code sections; `sites` and `relocated` are the
-/// jump-label sites and the relocated instructions with their targets, sorted by address.
+/// Reads all code of `image`. `bytes` are its code sections; `sites` are the
+/// jump-label sites with their targets, `beyond` the relocated instructions whose value their bits
+/// cannot hold, both sorted by address.
 pub(super) fn scan(
     image: &Image<'_>,
     bytes: &[(AddrRange, &[u8])],
     sites: &[(Svma, Svma)],
-    relocated: &[(Svma, Svma)],
+    beyond: Beyond<'_>,
 ) -> Scan {
     let tasks: Vec<(Svma, &[u8], Range<usize>)> = bytes
         .iter()
@@ -80,7 +81,7 @@ pub(super) fn scan(
     let parts: Vec<Scan> = tasks
         .into_par_iter()
         .map(|(start, bytes, words)| {
-            chunk(image.arch(), start, bytes, words, (sites, relocated), &holds_code)
+            chunk(image.arch(), start, bytes, words, (sites, beyond), &holds_code)
         })
         .collect();
     let mut all = Scan {
@@ -96,25 +97,26 @@ pub(super) fn scan(
     all
 }
 
-/// The instruction at `at` with its relocation applied, in a relocatable file.
-pub(super) fn resolved(insn: Insn, at: Svma, relocated: &[(Svma, Svma)]) -> Insn {
-    if relocated.is_empty() {
-        return insn;
-    }
-    let Ok(index) = relocated.binary_search_by_key(&at, |(at, _)| *at) else { return insn };
-    let to = relocated[index].1;
-    match insn {
-        Insn::Jump { .. } => Insn::Jump { to },
-        Insn::Branch { .. } => Insn::Branch { to },
-        Insn::Call { .. } => Insn::Call { to },
-        // ADRP gets the page, and the ADD that follows it the full address.
-        Insn::Constant { register, value: Constant::Value(_), is_word } => {
-            Insn::Constant { register, value: Constant::Value(to.0 & !0xfff), is_word }
+/// The instruction at `at` with its value in `beyond`, if it has one there.
+pub(super) fn resolved(insn: Insn, at: Svma, beyond: Beyond<'_>) -> Insn {
+    let Ok(index) = beyond.binary_search_by_key(&at, |(at, _)| *at) else { return insn };
+    let written = match insn {
+        Insn::Constant { register, .. } => Some(register),
+        Insn::Other { writes } => writes,
+        _ => None,
+    };
+    match (beyond[index].1, insn, written) {
+        (InsnValue::Target(to), Insn::Jump { .. }, _) => Insn::Jump { to },
+        (InsnValue::Target(to), Insn::Branch { .. }, _) => Insn::Branch { to },
+        (InsnValue::Target(to), Insn::Call { .. }, _) => Insn::Call { to },
+        (InsnValue::Target(from), Insn::Constant { register, is_word, .. }, _) => {
+            Insn::Constant { register, value: Constant::Literal(from), is_word }
         }
-        Insn::Constant { register, value: Constant::Sum { .. }, is_word } => {
-            Insn::Constant { register, value: Constant::Value(to.0), is_word }
+        (InsnValue::Register(value), _, Some(register)) => {
+            Insn::Constant { register, value: Constant::Value(value.0), is_word: false }
         }
-        other => other,
+        (InsnValue::Unknown, _, Some(_)) => Insn::Other { writes: written },
+        _ => insn,
     }
 }
 
@@ -123,7 +125,7 @@ fn chunk(
     start: Svma,
     bytes: &[u8],
     words: Range<usize>,
-    (sites, relocated): (Pairs<'_>, Pairs<'_>),
+    (sites, beyond): (&[(Svma, Svma)], Beyond<'_>),
     holds_code: &dyn Fn(Svma) -> bool,
 ) -> Scan {
     let mut scan = Scan { events: Vec::with_capacity(words.len() / 4), ..Scan::default() };
@@ -135,7 +137,7 @@ fn chunk(
     for (index, raw) in all.iter().enumerate().take(words.end).skip(begin) {
         let (word, at) = (u32::from_le_bytes(*raw), address(index));
         let is_run_up = index < words.start;
-        let insn = resolved(insn::decode(word, at), at, relocated);
+        let insn = resolved(insn::decode(word, at), at, beyond);
         match insn {
             Insn::Constant { register, value, .. } => {
                 let made = match value {

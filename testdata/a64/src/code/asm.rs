@@ -423,6 +423,21 @@ pub fn add_lo12(to: Reg, from: Reg, symbol: &str) -> Code {
     Code::refer(0x9100_0000 | from.number << 5 | to.number, Form::Low12, symbol)
 }
 
+/// `str from, [base, :lo12:symbol]`, of a 32-bit register
+#[must_use]
+pub fn str_lo12(from: Reg, base: Reg, symbol: &str) -> Code {
+    Code::refer(0xb900_0000 | base.number << 5 | from.number, Form::Low12Word, symbol)
+}
+
+/// `adrp to, :got:symbol` and `ldr to, [to, :got_lo12:symbol]`: the address of `symbol`.
+#[must_use]
+pub fn address_by_got(to: Reg, symbol: &str) -> Code {
+    code([
+        Code::refer(0x9000_0000 | to.number, Form::GotPage, symbol),
+        Code::refer(0xf940_0000 | to.number << 5 | to.number, Form::GotLow12, symbol),
+    ])
+}
+
 /// `adr to, symbol`
 #[must_use]
 pub fn adr(to: Reg, symbol: &str) -> Code {

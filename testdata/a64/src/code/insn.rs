@@ -15,6 +15,12 @@ pub enum Form {
     Near,
     /// ADD after ADRP: the low 12 bits of the address.
     Low12,
+    /// A load or store of a word after ADRP: the low 12 bits of the address, in words.
+    Low12Word,
+    /// ADRP of the symbol's entry in the GOT; only in a file that is not linked.
+    GotPage,
+    /// The load from the symbol's entry in the GOT; only in a file that is not linked.
+    GotLow12,
 }
 
 /// An element of a body.
@@ -107,5 +113,7 @@ pub fn refer(word: u32, form: Form, at: u64, to: u64) -> u32 {
         Form::Page => split(field((to & !0xfff).wrapping_sub(at & !0xfff).cast_signed() >> 12, 21)),
         Form::Near => split(field(distance, 21)),
         Form::Low12 => u32::try_from(to & 0xfff).expect("twelve bits") << 10,
+        Form::Low12Word => u32::try_from(to >> 2 & 0x3ff).expect("ten bits") << 10,
+        Form::GotPage | Form::GotLow12 => panic!("{word:#x} at {at:#x} needs a linker"),
     }
 }

@@ -28,7 +28,7 @@ struct Meaning {
     is_label: bool,
 }
 
-/// Distance between the undefined symbols of a module in its layout.
+/// Distance between the undefined symbols of a relocatable file in its layout.
 const APART: u64 = 0x1_0000;
 
 impl Program {
@@ -62,7 +62,7 @@ fn link(program: &Program) -> Elf {
     let end = pool.sections().iter().map(jlctl_synthetic::elf::Section::end).max().unwrap_or(0);
     let far = (1..).map(|number| end.next_multiple_of(APART) + number * APART);
     let undefined = match program.world {
-        World::Module(_) => dynamic.imports.iter().cloned().zip(far).collect(),
+        World::Module(_) | World::ObjectFile => dynamic.imports.iter().cloned().zip(far).collect(),
         World::Kernel if !dynamic.imports.is_empty() => {
             panic!("undefined symbol {:?}", dynamic.imports)
         }
@@ -75,7 +75,7 @@ fn base(program: &Program) -> u64 {
     match program.world {
         World::Kernel => ImageSpec::kernel().base,
         World::User => ImageSpec::user_pie(Relocations::Rela).base,
-        World::Module(_) => ImageSpec::module("").base,
+        World::Module(_) | World::ObjectFile => ImageSpec::module("").base,
     }
 }
 
@@ -83,7 +83,7 @@ fn flavour(program: &Program) -> Flavour {
     match program.world {
         World::Kernel => Flavour::Kernel,
         World::User => Flavour::User,
-        World::Module(_) => Flavour::Module,
+        World::Module(_) | World::ObjectFile => Flavour::Module,
     }
 }
 
@@ -91,6 +91,11 @@ fn add_sections(pool: &mut Pool, program: &Program, dynamic: &Dynamic) {
     match &program.world {
         World::Kernel => kernel::add_sections(pool, program),
         World::Module(name) => super::module::add_sections(pool, name),
+        World::ObjectFile => {
+            pool.add_section(code(".text", 8));
+            pool.add_section(read_only(".rodata", 8));
+            pool.add_section(writable(".data", 8));
+        }
         World::User => {
             dynamic.add_read_only(pool);
             add_relocations(pool, program, Some(".dynsym"));
@@ -125,7 +130,7 @@ impl Linker<'_> {
             endian: Endian::Little,
             is_64: true,
             machine: consts::EM_AARCH64,
-            e_type: if self.program.is_module() { consts::ET_REL } else { consts::ET_DYN },
+            e_type: if self.program.is_relocatable() { consts::ET_REL } else { consts::ET_DYN },
             entry: if flavour == Flavour::Kernel { base(self.program) } else { 0 },
             segments: jlctl_synthetic::link::segments(&sections, flavour),
             symbols: if stripped { Vec::new() } else { names.symbols(&sections) },
@@ -141,6 +146,7 @@ impl Linker<'_> {
                 super::module::fill(&mut elf, name);
                 unlinked.take_apart(&mut elf);
             }
+            World::ObjectFile => unlinked.take_apart(&mut elf),
         }
         if self.program.has_frames {
             let address = elf.section(".eh_frame").expect("it was added").address;
@@ -245,7 +251,7 @@ impl Linker<'_> {
             }
             Insn::Refer { word, form, to } => {
                 let meaning = self.meaning(Some(number), to);
-                if self.program.is_module() && needs_relocation(*form, meaning.is_label) {
+                if self.program.is_relocatable() && needs_relocation(*form, meaning.is_label) {
                     unlinked.code(at, (*form, *word), meaning.address);
                     *word
                 } else {
@@ -292,7 +298,7 @@ impl Linker<'_> {
         }
         pointers.sort_unstable();
         for (place, value) in &pointers {
-            if self.program.is_module() {
+            if self.program.is_relocatable() {
                 unlinked.pointer(*place, *value);
             } else if self.program.relocations != Relocations::Rela {
                 elf.poke(*place, &value.to_le_bytes());
@@ -332,7 +338,7 @@ impl Linker<'_> {
 
     fn relocate(&self, elf: &mut Elf, words: Vec<(u64, u64)>) {
         let (places, values): (Vec<u64>, Vec<u64>) = words.into_iter().unzip();
-        if places.is_empty() || self.program.is_module() {
+        if places.is_empty() || self.program.is_relocatable() {
             return;
         }
         match self.program.relocations {

@@ -1,4 +1,5 @@
-//! The parts that only a module has: its sections, and relocations instead of addresses.
+//! The parts that only a module or object file has: a module's sections, and relocations instead
+//! of addresses.
 
 use super::dynamic::put;
 use super::insn::Form;
@@ -34,6 +35,9 @@ impl Unlinked {
             Form::Page => consts::R_AARCH64_ADR_PREL_PG_HI21,
             Form::Near => consts::R_AARCH64_ADR_PREL_LO21,
             Form::Low12 => consts::R_AARCH64_ADD_ABS_LO12_NC,
+            Form::Low12Word => consts::R_AARCH64_LDST32_ABS_LO12_NC,
+            Form::GotPage => consts::R_AARCH64_ADR_GOT_PAGE,
+            Form::GotLow12 => consts::R_AARCH64_LD64_GOT_LO12_NC,
         };
         self.0.push((at, kind, to));
     }

@@ -13,13 +13,15 @@ pub(crate) enum World {
     User,
     /// A kernel module of this name.
     Module(String),
+    /// An object file of a program.
+    ObjectFile,
 }
 
 /// The functions and objects of an image.
 ///
 /// A reference in a function resolves to a label of the function, else to a local symbol of its
 /// file, else to any symbol. A library imports an undefined symbol through its PLT; a module
-/// leaves it undefined.
+/// and an object file leave it undefined.
 #[derive(Debug, Clone)]
 pub struct Program {
     pub(crate) world: World,
@@ -58,6 +60,12 @@ impl Program {
     #[must_use]
     pub fn module(name: &str) -> Self {
         Self::new(World::Module(name.to_owned()), Relocations::None)
+    }
+
+    /// An empty object file of a program, not linked.
+    #[must_use]
+    pub fn object_file() -> Self {
+        Self::new(World::ObjectFile, Relocations::None)
     }
 
     /// Sets how pointers in data get their values.
@@ -107,9 +115,9 @@ impl Program {
         self
     }
 
-    /// Whether it is linked: a module is not.
-    pub(crate) fn is_module(&self) -> bool {
-        matches!(self.world, World::Module(_))
+    /// Whether it has relocations instead of addresses.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        matches!(self.world, World::Module(_) | World::ObjectFile)
     }
 
     /// Sites of the jump table: function, offset, element.
@@ -164,10 +172,10 @@ impl Program {
     }
 }
 
-/// Whether a reference needs a relocation in a module even within a section.
+/// Whether a reference needs a relocation in a file that is not linked even within a section.
 pub(crate) fn needs_relocation(form: Form, is_label: bool) -> bool {
     match form {
-        Form::Page | Form::Low12 => true,
+        Form::Page | Form::Low12 | Form::Low12Word | Form::GotPage | Form::GotLow12 => true,
         Form::Imm26 | Form::Imm19 | Form::Imm14 | Form::Near => !is_label,
     }
 }

@@ -12,6 +12,7 @@ mod flow;
 mod guards;
 mod linkage;
 mod modules;
+mod objects;
 mod primitives;
 mod regions;
 mod rules;
@@ -25,5 +26,5 @@ pub use case::{Expected, FIXED, LintCase};
 pub fn all() -> Vec<LintCase> {
     let flows = [flow::all(), switch::all(), guards::all(), linkage::all()];
     let kernels = [flows.concat(), rules::all(), modules::all()];
-    [kernels.concat(), consumers::all(), user::all(), regions::all()].concat()
+    [kernels.concat(), consumers::all(), user::all(), regions::all(), objects::all()].concat()
 }

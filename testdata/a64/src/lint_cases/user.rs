@@ -36,7 +36,7 @@ fn by_svc(command: u64) -> Code {
 }
 
 /// A hidden copy of the function of libgcc.
-fn clear_cache() -> Function {
+pub(super) fn clear_cache() -> Function {
     Function::new("__clear_cache", [maintenance(dsb(Domain::Ish), dsb(Domain::Ish))])
         .local_to("libgcc2.c")
 }
