@@ -3,8 +3,9 @@
 use super::error::ImageFault;
 use super::format::{ImageFormat, ImageKind};
 use super::identity::ImageIdentity;
+use super::imports::{self, ImportSlot};
 use super::relocate::Relocated;
-use super::relocation_sections::{self, RelocatedAddresses, Relocations};
+use super::relocation_sections::{RelocatedAddresses, Relocations};
 use super::section::{Section, SectionId, SectionIndex};
 use super::symbol::Symbols;
 use crate::addr::{AddrRange, FileOffset, Svma};
@@ -188,11 +189,10 @@ impl<'data> Image<'data> {
         self.relocations.addresses()
     }
 
-    /// The slots that the dynamic linker fills with the address of a symbol: the address of
-    /// each slot, ascending, and the name.
+    /// The slots that the dynamic linker fills with the address of a symbol, by address.
     #[must_use]
-    pub fn imports(&self) -> Vec<(Svma, String)> {
-        relocation_sections::imports(&self.sections, self.is_big_endian())
+    pub fn imports(&self) -> Vec<ImportSlot> {
+        imports::imports(&self.sections, self.is_big_endian())
     }
 
     /// A 32-bit word of data from the first bytes of `bytes`.

@@ -2,12 +2,12 @@
 //! that never return, and the targets of BRs.
 
 use super::branch_table;
-use super::function::{self, FuncId};
+use super::function::{self, FuncId, FunctionSource};
 use super::insn::{INSN_BYTES, Insn};
 use super::plt;
 use super::pointers;
 use super::recovered::{BranchTable, CallKind, CallSite, RecoveredProgram};
-use super::scan::{self, Event, Scan};
+use super::scan::{self, Event, Scan, Taken};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::InsnValue;
 use crate::debug_info::unwind_ranges;
@@ -36,15 +36,21 @@ impl<'data> RecoveredProgram<'data> {
                 .collect()
         });
         sites.sort_unstable();
-        let Scan { events, taken, instructions, undecoded } =
+        let Scan { mut events, mut taken, instructions, undecoded } =
             scan::scan(image, &views, &sites, &beyond);
+        let slots = image.imports();
+        let forwards = plt::forwards(&views, &slots, &events);
+        follow(&forwards, &mut events, &mut taken);
         let externals: Vec<(Svma, SymbolId)> = image.symbols().externals().collect();
         // The full symbol table names every function; the dynamic symbol table does not.
-        let unwind = match image.section_named(".symtab") {
+        let unwind: Vec<Svma> = match image.section_named(".symtab") {
             Some(_) => Vec::new(),
             None => unwind_ranges(image).into_iter().map(AddrRange::start).collect(),
         };
-        let (functions, map) = function::functions(image, &sections, &unwind, &externals, &events);
+        let starts = unwind.into_iter().map(|start| (start, FunctionSource::Unwind));
+        let stubs = forwards.iter().map(|(stub, _)| (*stub, FunctionSource::Call));
+        let starts: Vec<(Svma, FunctionSource)> = starts.chain(stubs).collect();
+        let (functions, map) = function::functions(image, &sections, &starts, &externals, &events);
         let mut program = Self {
             functions,
             map,
@@ -54,9 +60,10 @@ impl<'data> RecoveredProgram<'data> {
             instructions,
             undecoded,
             beyond,
+            forwards,
             ..Self::default()
         };
-        program.imports = plt::stubs(&program, &image.imports());
+        program.imports = plt::stubs(&program, &slots);
         let name = |(at, symbol): &(Svma, SymbolId)| {
             Some((program.starting_at(*at)?, image.symbols().name(*symbol).into_owned()))
         };
@@ -114,6 +121,10 @@ impl<'data> RecoveredProgram<'data> {
         let of_table = |table: &BranchTable| {
             let caller = self.map.at(table.at)?;
             let range = self.function(caller).range;
+            // The callers of a stub are callers of its target.
+            if self.forwards.binary_search_by_key(&range.start(), |(stub, _)| *stub).is_ok() {
+                return None;
+            }
             let callees = table.targets.iter().filter(|to| !range.contains(**to));
             let callees = callees.filter_map(|to| self.map.at(*to));
             let (at, kind) = (table.at, CallKind::Tail);
@@ -171,6 +182,22 @@ impl<'data> RecoveredProgram<'data> {
             event.insn.ends_block() || matches!(event.insn, Insn::Call { .. }) && event.at <= last
         });
         !returns && is_closed && !events.is_empty()
+    }
+}
+
+/// Replaces branches to the stubs in `forwards` by branches to where these lead, and the addresses
+/// of stubs likewise.
+fn follow(forwards: &[(Svma, Svma)], events: &mut [Event], taken: &mut [Taken]) {
+    if forwards.is_empty() {
+        return;
+    }
+    for event in events {
+        event.insn = scan::forwarded(event.insn, forwards);
+    }
+    for taken in taken {
+        if let Ok(index) = forwards.binary_search_by_key(&taken.to, |(stub, _)| *stub) {
+            taken.to = forwards[index].1;
+        }
     }
 }
 

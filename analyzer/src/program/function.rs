@@ -68,11 +68,11 @@ impl FunctionMap {
     }
 }
 
-/// Finds the functions in `sections`, from symbols, `unwind` entries and calls.
+/// Finds the functions in `sections`, from symbols, calls and `other` sources.
 pub(super) fn functions(
     image: &Image<'_>,
     sections: &[&Section<'_>],
-    unwind: &[Svma],
+    other: &[(Svma, FunctionSource)],
     externals: &[(Svma, SymbolId)],
     events: &[Event],
 ) -> (Vec<Function>, FunctionMap) {
@@ -81,7 +81,7 @@ pub(super) fn functions(
         .function_starts()
         .map(|(start, symbol)| (start, FunctionSource::Symbol, Some(symbol)))
         .collect();
-    starts.extend(unwind.iter().map(|start| (*start, FunctionSource::Unwind, None)));
+    starts.extend(other.iter().map(|(start, source)| (*start, *source, None)));
     // Tail calls may be the only branches to an import stub. No branch within the section leads
     // to another stub.
     let stubs: Vec<AddrRange> = sections

@@ -157,6 +157,26 @@ pub enum Insn {
 }
 
 impl Insn {
+    /// The target of a direct branch or call.
+    #[must_use]
+    pub const fn target(self) -> Option<Svma> {
+        match self {
+            Self::Jump { to } | Self::Branch { to } | Self::Call { to } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// The instruction with another target, if it is a direct branch or call.
+    #[must_use]
+    pub(super) const fn with_target(self, to: Svma) -> Self {
+        match self {
+            Self::Jump { .. } => Self::Jump { to },
+            Self::Branch { .. } => Self::Branch { to },
+            Self::Call { .. } => Self::Call { to },
+            other => other,
+        }
+    }
+
     /// Whether the instruction ends its basic block.
     #[must_use]
     pub const fn ends_block(self) -> bool {

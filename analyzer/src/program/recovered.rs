@@ -75,6 +75,9 @@ pub struct RecoveredProgram<'data> {
     pub(super) branch_tables: Vec<BranchTable>,
     /// The import that each stub jumps to, sorted by the id of the stub.
     pub(super) imports: Vec<(FuncId, String)>,
+    /// Stubs that lead to code of the same file, with where they lead, by address. Branches to a
+    /// stub are replaced by branches to where it leads.
+    pub(super) forwards: Vec<(Svma, Svma)>,
     /// In a relocatable file, the instructions whose value their bits cannot hold, by address.
     pub(super) beyond: Vec<(Svma, InsnValue)>,
 }
@@ -207,10 +210,12 @@ impl RecoveredProgram<'_> {
         &self.imports
     }
 
-    /// The instruction at `at`, relocated. It may have a value that [`Self::word`] cannot hold.
+    /// The instruction at `at`, relocated; a branch to a stub of the linker has the target to which
+    /// the stub leads. The instruction may have a value that [`Self::word`] cannot hold.
     #[must_use]
     pub fn insn(&self, at: Svma) -> Option<Insn> {
-        Some(scan::resolved(decode(self.word(at)?, at), at, &self.beyond))
+        let insn = scan::resolved(decode(self.word(at)?, at), at, &self.beyond);
+        Some(scan::forwarded(insn, &self.forwards))
     }
 
     /// The instruction word at `at`, relocated as far as its bits can hold the value.

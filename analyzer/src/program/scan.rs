@@ -97,6 +97,13 @@ pub(super) fn scan(
     all
 }
 
+/// `insn` with the target to which the stub at its target leads. `forwards` are sorted by address.
+pub(super) fn forwarded(insn: Insn, forwards: &[(Svma, Svma)]) -> Insn {
+    let stub = insn.target().filter(|_| !forwards.is_empty());
+    let index = stub.and_then(|to| forwards.binary_search_by_key(&to, |(stub, _)| *stub).ok());
+    index.map_or(insn, |index| insn.with_target(forwards[index].1))
+}
+
 /// The instruction at `at` with its value in `beyond`, if it has one there.
 pub(super) fn resolved(insn: Insn, at: Svma, beyond: Beyond<'_>) -> Insn {
     let Ok(index) = beyond.binary_search_by_key(&at, |(at, _)| *at) else { return insn };

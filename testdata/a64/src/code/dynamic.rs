@@ -19,6 +19,8 @@ const STUB_BYTES: u64 = 16;
 const OWN_WORDS: u64 = 3;
 /// Maximum number of entries of `.dynamic`.
 const DYNAMIC_ENTRIES: u64 = 18;
+/// Suffix of references through the PLT to a function of the same library.
+const BY_PLT: &str = "@plt";
 const LIBC: &str = "libc.so.6";
 
 /// Adds `.rela.dyn` or `.relr.dyn` with room for all pointers.
@@ -120,6 +122,14 @@ impl Dynamic {
         }
     }
 
+    /// The symbol in the slot of import `number`.
+    fn symbol_in_slot(&self, number: u64) -> u64 {
+        let name = usize::try_from(number).ok().and_then(|number| self.imports.get(number));
+        let own = name.and_then(|name| name.strip_suffix(BY_PLT));
+        let own = own.and_then(|own| self.exports.iter().position(|(name, _)| name == own));
+        own.map_or(number, |own| (self.imports.len() + own) as u64) + 1
+    }
+
     /// The address of the stub of import `number`, if `.plt` is at `plt`.
     pub(super) fn stub(plt: u64, number: usize) -> u64 {
         plt + HEADER_BYTES + STUB_BYTES * number as u64
@@ -149,7 +159,8 @@ impl Dynamic {
             let slots = [0; 24].into_iter().chain((0..count).flat_map(|_| plt.to_le_bytes()));
             put(elf, ".got.plt", &slots.collect::<Vec<u8>>());
             let slot = |number: u64| {
-                let info = (number + 1) << 32 | u64::from(consts::R_AARCH64_JUMP_SLOT.0);
+                let info =
+                    self.symbol_in_slot(number) << 32 | u64::from(consts::R_AARCH64_JUMP_SLOT.0);
                 [got + WORD * (OWN_WORDS + number), info, 0]
             };
             put(elf, ".rela.plt", &words((0..count).flat_map(slot)));

@@ -21,7 +21,8 @@ pub(crate) enum World {
 ///
 /// A reference in a function resolves to a label of the function, else to a local symbol of its
 /// file, else to any symbol. A library imports an undefined symbol through its PLT; a module
-/// and an object file leave it undefined.
+/// and an object file leave it undefined. In a library, `NAME@plt` calls an exported function through
+/// the PLT.
 #[derive(Debug, Clone)]
 pub struct Program {
     pub(crate) world: World,

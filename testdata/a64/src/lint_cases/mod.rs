@@ -16,6 +16,7 @@ mod objects;
 mod primitives;
 mod regions;
 mod rules;
+mod stubs;
 mod switch;
 mod user;
 
@@ -26,5 +27,6 @@ pub use case::{Expected, FIXED, LintCase};
 pub fn all() -> Vec<LintCase> {
     let flows = [flow::all(), switch::all(), guards::all(), linkage::all()];
     let kernels = [flows.concat(), rules::all(), modules::all()];
-    [kernels.concat(), consumers::all(), user::all(), regions::all(), objects::all()].concat()
+    [kernels.concat(), consumers::all(), user::all(), regions::all(), objects::all(), stubs::all()]
+        .concat()
 }

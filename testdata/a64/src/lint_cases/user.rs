@@ -51,7 +51,7 @@ fn protect(protection: u64) -> Code {
 }
 
 /// Changes `demo_target`, a function of the program itself.
-fn patch_own_text(maintain: Code, sync: Code) -> Function {
+pub(super) fn patch_own_text(maintain: Code, sync: Code) -> Function {
     patch_own_text_in("demo_patch", maintain, sync)
 }
 
