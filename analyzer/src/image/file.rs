@@ -6,6 +6,7 @@ use super::mapped::MappedFile;
 use super::signature::{ModuleSignature, SignatureFault, module_signature};
 use crate::addr::FileOffset;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 
 /// The bytes of an image, and the containers that they were in.
@@ -14,6 +15,8 @@ pub struct ImageFile {
     file: MappedFile,
     /// The unpacked bytes, if the file is a container.
     unpacked: Option<Vec<u8>>,
+    /// The part of the file that is the image, if it is a member of an archive.
+    member: Option<Range<usize>>,
     layers: Vec<Layer>,
     trailing: u64,
 }
@@ -26,6 +29,15 @@ impl ImageFile {
     /// The bytes inside are not checked for an image.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, ImageError> {
         Self::of_mapped(MappedFile::open(path)?, limits)
+    }
+
+    /// Opens the member of the archive at `path` that has these bytes of it.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or mapped.
+    pub fn open_member(path: &Path, member: Range<usize>) -> Result<Self, ImageError> {
+        let (file, member) = (MappedFile::open(path)?, Some(member));
+        Ok(Self { file, unpacked: None, member, layers: Vec::new(), trailing: 0 })
     }
 
     /// As [`Self::open`], with `edits` (file offset and bytes) applied to the bytes in memory.
@@ -49,7 +61,7 @@ impl ImageFile {
             Cow::Borrowed(bytes) => Some(bytes.to_vec()),
         };
         let (layers, trailing) = (unwrapped.layers, unwrapped.trailing);
-        Ok(Self { file, unpacked, layers, trailing })
+        Ok(Self { file, unpacked, member: None, layers, trailing })
     }
 
     /// The path of the file.
@@ -61,7 +73,12 @@ impl ImageFile {
     /// The bytes of the image, without its containers.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.unpacked.as_deref().unwrap_or(self.file.bytes())
+        match (&self.unpacked, &self.member) {
+            (Some(unpacked), _) => unpacked,
+            // The archive may have become shorter.
+            (None, Some(member)) => self.file.bytes().get(member.clone()).unwrap_or_default(),
+            (None, None) => self.file.bytes(),
+        }
     }
 
     /// The bytes of the file on the disk, including the containers.

@@ -5,6 +5,7 @@
 //! The location of bytes comes from sections.  A vmlinux has one segment that contains
 //! everything (RWX), so only sections separate text from data.
 
+mod archive;
 mod compressed;
 pub mod container;
 mod debug_sections;
@@ -28,6 +29,7 @@ mod signature;
 mod symbol;
 mod symbolic;
 
+pub use archive::{ArchiveMember, ArchiveMembers, MemberContent, archive_members, is_archive};
 pub use compressed::{CompressedError, section_bytes};
 pub use debug_sections::{DebugSections, SectionContents};
 pub use error::{ImageError, ImageFault};

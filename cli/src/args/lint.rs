@@ -20,6 +20,7 @@ use std::path::PathBuf;
 pub(crate) struct Lint {
     /// Kernels, modules, programs or libraries; directories are searched for them
     ///
+    /// Object files and archives are read too; each member of an archive is a file of its own.
     /// A module is analysed together with the kernel that it is built for, if that is among
     /// the files: the kernel contains the functions that the module calls. In directories,
     /// files that are not images are skipped. A file that cannot be read fails the run; the

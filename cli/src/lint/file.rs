@@ -62,7 +62,7 @@ pub(crate) fn read(
         Ok(None) => Linting::Module,
         Err(error) if candidate.is_found && is_no_image(&error) => Linting::Passed,
         Err(error) => {
-            let path = candidate.path.to_string_lossy().into_owned();
+            let path = candidate.name();
             let file = LintedFile::failed(path, format!("{error:#}"));
             Linting::Done(Box::new(Linted { file, findings: Vec::new(), kernel: None }))
         }
@@ -76,8 +76,8 @@ fn try_read(
     config: &Config,
     progress: &Progress,
 ) -> anyhow::Result<Option<Linted>> {
-    let path = candidate.path.to_string_lossy().into_owned();
-    let input = Input::open(&candidate.path, &args.debug_dir, progress)?;
+    let path = candidate.name();
+    let input = Input::open_candidate(candidate, &args.debug_dir, progress)?;
     let image = input.image(progress)?;
     let is_module = image.is_kernel() && image.kind() == ImageKind::Rel;
     if is_module && kernels.is_none() {

@@ -8,7 +8,7 @@ use crate::args::Global;
 use crate::args::Lint;
 use crate::lint::baseline;
 use crate::lint::suppression;
-use crate::open::files::{Candidate, candidates, images};
+use crate::open::files::{Candidate, candidates_and_members, images};
 use crate::open::threads;
 use crate::terminal::exit::{Kind, Outcome, failure};
 use crate::terminal::output;
@@ -151,7 +151,7 @@ fn lint_all(
     config: &Config,
     progress: &Progress,
 ) -> anyhow::Result<Files> {
-    let candidates = candidates(named)?;
+    let candidates = candidates_and_members(named)?;
     let of_name = |candidate: &Candidate| file::is_module_name(&candidate.path);
     let is_module: Vec<bool> = candidates.iter().map(of_name).collect();
     let first: Vec<(usize, &Candidate)> =

@@ -1,11 +1,13 @@
 //! One file of the command line, opened: unpacked, with its separate debug file.
 
+use crate::open::files::{Candidate, Member};
+use crate::terminal::exit::{Kind, failure};
 use crate::terminal::progress::Progress;
 use anyhow::Context as _;
 use jlctl_analyzer::addr::FileOffset;
 use jlctl_analyzer::debug_info::{DebugFile, find_debug_file};
 use jlctl_analyzer::image::container::Limits;
-use jlctl_analyzer::image::{Image, ImageError, ImageFile};
+use jlctl_analyzer::image::{Image, ImageError, ImageFile, MemberContent};
 use std::path::{Path, PathBuf};
 
 /// One file with an image, and its separate debug file.
@@ -27,6 +29,31 @@ impl Input {
         progress: &Progress,
     ) -> anyhow::Result<Self> {
         Self::open_edited(path, &[], debug_dirs, progress)
+    }
+
+    /// Opens a file of the command line, or the member of an archive.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(crate) fn open_candidate(
+        candidate: &Candidate,
+        debug_dirs: &[PathBuf],
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
+        let range = match &candidate.member {
+            None => return Self::open(&candidate.path, debug_dirs, progress),
+            Some(Member::Damaged(fault)) => {
+                return Err(failure(Kind::Input, format!("{}: {fault}", candidate.name())));
+            }
+            Some(Member::Sound(member)) => match &member.content {
+                MemberContent::File(path) => return Self::open(path, debug_dirs, progress),
+                MemberContent::Inside(range) => range.clone(),
+            },
+        };
+        let file = ImageFile::open_member(&candidate.path, range)?;
+        let sections = Image::parse_sections(file.bytes()).with_context(|| candidate.name())?;
+        let has_own_debug = sections.named(".debug_info").is_some();
+        Ok(Self { file, has_own_debug, separate: None })
     }
 
     /// As [`Self::open`], with `edits` in place of the bytes of the file: pairs of file offset and

@@ -45,6 +45,59 @@ fn every_file_is_listed_in_every_format() {
     assert_eq!(sarif["runs"][0]["artifacts"].as_array().map(Vec::len), Some(2));
 }
 
+/// A member of an archive, as ar writes it.
+fn member(name: &str, size: usize, bytes: &[u8]) -> Vec<u8> {
+    let name = format!("{name}/");
+    let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, "100644");
+    [header.as_bytes(), bytes, &b"\n"[..bytes.len() % 2]].concat()
+}
+
+/// The paths of the files of a report, and the number of findings of each.
+fn files(report: &Value) -> Vec<(String, usize)> {
+    let all = report["files"].as_array().expect("files");
+    let findings = report["findings"].as_array().expect("findings");
+    let of = |file: &Value| {
+        let own = findings.iter().filter(|found| found["file"] == file["path"]).count();
+        (file["path"].as_str().expect("a path").to_owned(), own)
+    };
+    all.iter().map(of).collect()
+}
+
+#[test]
+fn each_member_of_an_archive_is_a_file() {
+    let cases = lint_cases::all();
+    let bytes_of = |name| &cases.iter().find(|case| case.name == name).expect("the case").bytes;
+    let (defect, sound) = (bytes_of("jl001-user-object"), bytes_of("user-object-counter"));
+    let directory = Directory::new();
+    let whole = [
+        b"!<arch>\n".to_vec(),
+        member("part.o", defect.len(), defect),
+        member("sound.o", sound.len(), sound),
+        member("notes.txt", 4, b"text"),
+    ]
+    .concat();
+    directory.write("lib.a", &whole);
+    directory.write("part.o", defect);
+    directory
+        .write("thin.a", [b"!<thin>\n".to_vec(), member("part.o", defect.len(), b"")].concat());
+    directory.write("cut.a", &whole[..whole.len() - 2]);
+    let lint =
+        |name: &str| lint(&[utf8(&directory.path(name)), "--format", "json", "--fail-on", "error"]);
+    let name = |archive: &str, part| format!("{}({part})", utf8(&directory.path(archive)));
+    let report = lint("lib.a");
+    assert_eq!(report.code, 1, "{report:?}");
+    let report = report.json();
+    assert_eq!(files(&report), [(name("lib.a", "part.o"), 1), (name("lib.a", "sound.o"), 0)]);
+    assert_eq!(report["summary"]["passed"], 1, "the text");
+    assert_eq!(files(&lint("thin.a").json()), [(name("thin.a", "part.o"), 1)]);
+    let cut: Value = serde_json::from_str(&lint("cut.a").stdout).expect("JSON");
+    assert_eq!(files(&cut).len(), 3, "{cut}");
+    let error = cut["files"][2]["error"].as_str().unwrap_or_default();
+    assert!(error.contains("damaged archive: notes.txt ends beyond the file"), "{error}");
+    directory.write("empty.a", "!<arch>\n");
+    assert_eq!(lint("empty.a").code, 3, "nothing was checked");
+}
+
 #[test]
 fn the_report_does_not_depend_on_the_number_of_jobs() {
     let directory = Directory::new();
