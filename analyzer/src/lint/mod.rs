@@ -21,6 +21,7 @@
 //! Architectures other than arm64, and source code.
 
 mod address_filter;
+mod boot;
 mod call_arguments;
 mod consumers;
 mod executable_memory;

@@ -1,10 +1,11 @@
 //! The program under analysis, and the role of each function.
 
+use super::boot::functions_before_smp;
 use super::call_arguments::registers_at;
 use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
 use crate::addr::Svma;
 use crate::dataflow::CallOrder;
-use crate::image::Image;
+use crate::image::{Image, ImageKind};
 use crate::jump_table::JumpTable;
 use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, RecoveredProgram};
 use foldhash::{HashMap, HashMapExt as _};
@@ -13,6 +14,10 @@ use std::rc::Rc;
 
 /// Prefix of the symbols of exported functions (`include/linux/export.h`, Linux 6.12).
 const EXPORT: &str = "__ksymtab_";
+
+/// The functions that the kernel calls when it loads a module and when it removes it
+/// (`include/linux/module.h`, Linux 6.12, module_init and module_exit).
+const MODULE_ENTRIES: [&str; 2] = ["init_module", "cleanup_module"];
 
 /// Instructions of the longest function that is recognised as a wrapper of another.
 const WRAPPER: u64 = 8;
@@ -42,6 +47,9 @@ pub(super) struct Subject<'a, 'data> {
     pub(super) program: RecoveredProgram<'data>,
     roles: Vec<Option<KnownRole>>,
     is_exported: Vec<bool>,
+    /// Functions that the kernel calls when it loads or removes the module.
+    is_module_entry: Vec<bool>,
+    before_smp: OnceCell<Vec<bool>>,
     cfgs: RefCell<HashMap<FuncId, Rc<Cfg>>>,
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
@@ -87,6 +95,8 @@ impl<'a, 'data> Subject<'a, 'data> {
             program,
             roles: vec![None; functions],
             is_exported: vec![false; functions],
+            is_module_entry: vec![false; functions],
+            before_smp: OnceCell::new(),
             cfgs: RefCell::default(),
             reaches_isb: RefCell::default(),
             taken: OnceCell::new(),
@@ -122,6 +132,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         let mut by_name: HashMap<String, FuncId> = HashMap::new();
         let mut exported = Vec::new();
         let symbols = self.image.symbols();
+        let is_module = self.is_kernel && self.image.kind() == ImageKind::Rel;
         for (id, symbol) in symbols.iter().filter(|(_, symbol)| symbol.section.is_some()) {
             let name = symbols.name(id);
             if let Some(name) = name.strip_prefix(EXPORT) {
@@ -131,6 +142,9 @@ impl<'a, 'data> Subject<'a, 'data> {
             let Some(function) = self.program.starting_at(symbol.address) else { continue };
             if symbol.kind == crate::image::SymbolKind::Object {
                 continue;
+            }
+            if is_module && MODULE_ENTRIES.contains(&&*name) {
+                self.is_module_entry[function.index()] = true;
             }
             let base = name.split('.').next().unwrap_or(&name);
             let of_pattern =
@@ -230,6 +244,19 @@ impl<'a, 'data> Subject<'a, 'data> {
 
     pub(super) fn is_exported(&self, id: FuncId) -> bool {
         self.is_exported[id.index()]
+    }
+
+    /// Whether the kernel calls a function when it loads or removes the module.
+    pub(super) fn is_module_entry(&self, id: FuncId) -> bool {
+        self.is_module_entry[id.index()]
+    }
+
+    /// Whether a function of the kernel runs only before the other CPUs are started.
+    pub(super) fn runs_before_smp(&self, id: FuncId) -> bool {
+        let before = self
+            .before_smp
+            .get_or_init(|| functions_before_smp(self.image, &self.program, &self.is_exported));
+        before[id.index()]
     }
 
     /// A function by which readers of patched code synchronise on their own side, if a model

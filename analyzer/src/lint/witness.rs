@@ -19,6 +19,8 @@ pub(super) enum EntryKind {
     Exported,
     /// A system call.
     SystemCall,
+    /// Called when the module is loaded or removed.
+    Module,
     /// Its address is in data: a table of operations, a notifier.
     Data,
     /// Code makes its address: the function is passed as a callback.
@@ -36,11 +38,12 @@ pub(super) fn entry_kind(
     id: FuncId,
 ) -> Option<EntryKind> {
     let program = &subject.program;
-    // Only the initcall table enters text that is freed after boot.
-    if program.function(id).is_init {
+    if subject.runs_before_smp(id) {
         return None;
     }
-    if subject.is_exported(id) {
+    if subject.is_module_entry(id) {
+        Some(EntryKind::Module)
+    } else if subject.is_exported(id) {
         Some(EntryKind::Exported)
     } else if subject.is_system_call(id) {
         Some(EntryKind::SystemCall)
@@ -89,7 +92,7 @@ pub(super) fn best_entry(
         let entries = functions.iter().filter_map(|(id, _)| entry(*id));
         // Nearer functions come first, and `min_by_key` returns the first of equal elements.
         entries.min_by_key(|(_, kind)| match kind {
-            EntryKind::Exported | EntryKind::SystemCall => EntryKind::Exported,
+            EntryKind::Exported | EntryKind::SystemCall | EntryKind::Module => EntryKind::Exported,
             other => *other,
         })
     };

@@ -30,7 +30,10 @@ pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
         hands it to its callers. The rule reports a finding if the obligation reaches a function \
         that can be entered from outside: an exported function, a system call, a function whose \
         address is in data or is passed to other code, or a function without a visible \
-        caller.\n\n\
+        caller. Functions that run only before the other CPUs are started have no obligation: what \
+        is reached by direct calls alone from `start_kernel`, from `kernel_init_freeable` before \
+        it calls `smp_init`, and from the early initcalls. Other code in `.init.text`, and the \
+        init function of a module, runs with all CPUs up.\n\n\
         A synchronisation that is skipped only where nothing was patched fulfils the obligation \
         too. The lint follows three kinds of condition, each a comparison for equality, in the \
         function or in a function that it calls: a result that is zero if nothing was patched, a \
@@ -93,7 +96,7 @@ pub(in crate::lint) fn finding(
 ) -> Option<Finding> {
     let known = subject.known(root.function);
     let is_boot = matches!(known.map(|known| known.role), Some(FunctionRole::BootOnly));
-    if is_boot || subject.program.function(root.function).is_init {
+    if is_boot || subject.runs_before_smp(root.function) {
         return None;
     }
     let tolerated = known.filter(|known| known.role == FunctionRole::Tolerated);
@@ -118,7 +121,10 @@ pub(in crate::lint) fn finding(
         _ if kernel_root.is_some() => Level::Warning,
         (false, _) => Level::Note,
         _ if root.is_assumed || !reach.is_certain(entry) => Level::Warning,
-        (true, EntryKind::Exported | EntryKind::SystemCall | EntryKind::Uncalled) => Level::Error,
+        (
+            true,
+            EntryKind::Exported | EntryKind::SystemCall | EntryKind::Module | EntryKind::Uncalled,
+        ) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };
     let own_side = own_side(subject, root, reach);

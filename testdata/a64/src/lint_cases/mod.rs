@@ -6,6 +6,7 @@
 //! if its caller might synchronise. The root of JL006 is the callback; the root of JL009 is the
 //! function that makes the system call.
 
+mod boot;
 mod case;
 mod consumers;
 mod flow;
@@ -26,7 +27,7 @@ pub use case::{Expected, FIXED, LintCase};
 #[must_use]
 pub fn all() -> Vec<LintCase> {
     let flows = [flow::all(), switch::all(), guards::all(), linkage::all()];
-    let kernels = [flows.concat(), rules::all(), modules::all()];
+    let kernels = [flows.concat(), rules::all(), modules::all(), boot::all()];
     [kernels.concat(), consumers::all(), user::all(), regions::all(), objects::all(), stubs::all()]
         .concat()
 }
