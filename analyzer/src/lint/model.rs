@@ -21,8 +21,14 @@ pub enum FunctionRole {
     Syncs,
     /// As [`Self::Syncs`], if the argument with this number is not zero.
     SyncsIfArgument(usize),
-    /// As [`Self::Syncs`], if the function in the argument with this number executes an ISB.
-    SyncsIfCallbackIsbs(usize),
+    /// As [`Self::Syncs`], if the callback executes an ISB on all CPUs.
+    SyncsIfCallbackIsbs {
+        /// The number of the argument that is the callback.
+        callback: usize,
+        /// The number of the argument that says which CPUs run the callback; a null pointer
+        /// stands for one CPU. `None` if all CPUs run it.
+        cpus: Option<usize>,
+    },
     /// Called by readers of patched code before they execute it: a safepoint or code barrier with
     /// an ISB of its own.
     ConsumerSyncs,
@@ -144,6 +150,7 @@ struct FunctionEntry {
     role: RoleName,
     names: Vec<String>,
     argument: Option<usize>,
+    cpus: Option<usize>,
     reason: Option<String>,
 }
 
@@ -220,7 +227,8 @@ fn model(at: usize, entry: FunctionEntry) -> Result<FunctionModel, ConfigError> 
             FunctionRole::SyncsIfArgument(argument().ok_or_else(|| wrong(needed))?)
         }
         RoleName::SyncsIfCallbackIsbs => {
-            FunctionRole::SyncsIfCallbackIsbs(argument().ok_or_else(|| wrong(needed))?)
+            let callback = argument().ok_or_else(|| wrong(needed))?;
+            FunctionRole::SyncsIfCallbackIsbs { callback, cpus: entry.cpus.filter(|n| *n < 8) }
         }
         RoleName::ConsumerSyncs => FunctionRole::ConsumerSyncs,
         RoleName::NoReturn => FunctionRole::NoReturn,

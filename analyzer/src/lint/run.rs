@@ -157,7 +157,7 @@ fn model_doubts(subject: &Subject<'_, '_>) -> Vec<String> {
     let may_sync = |id: FuncId| {
         let by_call = matches!(
             subject.role(id),
-            Some(FunctionRole::SyncsIfArgument(_) | FunctionRole::SyncsIfCallbackIsbs(_))
+            Some(FunctionRole::SyncsIfArgument(_) | FunctionRole::SyncsIfCallbackIsbs { .. })
         );
         let mut events = subject.program.events_of(id).iter();
         by_call

@@ -246,6 +246,22 @@ impl<'a, 'data> Subject<'a, 'data> {
         self.is_exported[id.index()]
     }
 
+    /// The value of the argument with this number at the call at `at` in `caller`, if it is known.
+    pub(super) fn argument(&self, caller: FuncId, at: Svma, number: usize) -> Option<u64> {
+        let registers = registers_at(self.image, &self.program, &self.cfg(caller), at);
+        registers.get(number).copied().flatten()
+    }
+
+    /// The function that is the argument with this number at a call.
+    pub(super) fn function_argument(
+        &self,
+        caller: FuncId,
+        at: Svma,
+        number: usize,
+    ) -> Option<FuncId> {
+        self.argument(caller, at, number).and_then(|value| self.program.starting_at(Svma(value)))
+    }
+
     /// Whether the kernel calls a function when it loads or removes the module.
     pub(super) fn is_module_entry(&self, id: FuncId) -> bool {
         self.is_module_entry[id.index()]

@@ -5,7 +5,7 @@ use super::model::FunctionRole;
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Summaries, at_exits, solve, summarize};
-use crate::program::{Block, Exit, FuncId, Insn};
+use crate::program::{Block, CallSite, Exit, FuncId, Insn};
 use foldhash::{HashMap, HashSet};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,11 +21,18 @@ pub(super) enum Effect {
     Patches,
     /// Creates an obligation for code that some function has written.
     Maintains,
-    /// Stops all CPUs for a callback that executes no ISB.
-    StopsWithoutIsb {
-        /// The callback.
-        callback: FuncId,
-    },
+    /// Stops all CPUs for a callback that does not execute an ISB on all of them.
+    StopsWithoutIsb,
+}
+
+/// A call that stops all CPUs for a callback that does not execute an ISB on all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StopWithoutIsb {
+    pub(super) caller: FuncId,
+    pub(super) at: Svma,
+    pub(super) callback: FuncId,
+    /// Whether only one CPU runs the callback, which does execute an ISB.
+    pub(super) is_on_one_cpu: bool,
 }
 
 /// A value that is not zero where a function synchronises, if it synchronises on some paths only.
@@ -83,10 +90,9 @@ fn membarriers(subject: &Subject<'_, '_>) -> Vec<Membarrier> {
 pub(super) struct Syncs {
     /// Calls of membarrier(2), in programs only.
     pub(super) membarriers: Vec<Membarrier>,
-    /// Callbacks of stop_machine that execute an ISB.
+    /// Callbacks of stop_machine.
     callbacks: HashSet<FuncId>,
-    /// Calls with a callback that executes no ISB: caller, address, callback.
-    pub(super) without_isb: Vec<(FuncId, Svma, FuncId)>,
+    pub(super) without_isb: Vec<StopWithoutIsb>,
     always: HashSet<FuncId>,
     effects: RefCell<HashMap<(Svma, FuncId), Effect>>,
     /// Guards of functions, computed on demand ([`super::paths`]).
@@ -105,7 +111,7 @@ impl Syncs {
                 role,
                 FunctionRole::Syncs
                     | FunctionRole::SyncsIfArgument(_)
-                    | FunctionRole::SyncsIfCallbackIsbs(_)
+                    | FunctionRole::SyncsIfCallbackIsbs { .. }
                     | FunctionRole::PatchesAndSyncs
             )
         };
@@ -135,22 +141,25 @@ impl Syncs {
     }
 
     fn find_callbacks(&mut self, subject: &Subject<'_, '_>) {
-        let takes_callback =
-            |id: &FuncId| matches!(subject.role(*id), Some(FunctionRole::SyncsIfCallbackIsbs(_)));
+        let takes_callback = |id: &FuncId| {
+            matches!(subject.role(*id), Some(FunctionRole::SyncsIfCallbackIsbs { .. }))
+        };
         for stopper in subject.program.ids().filter(takes_callback) {
-            let Some(FunctionRole::SyncsIfCallbackIsbs(number)) = subject.role(stopper) else {
+            let Some(FunctionRole::SyncsIfCallbackIsbs { callback: number, cpus }) =
+                subject.role(stopper)
+            else {
                 continue;
             };
-            for call in subject.program.callers(stopper) {
-                let cfg = subject.cfg(call.caller);
-                let registers = registers_at(subject.image, &subject.program, &cfg, call.at);
-                let callback = registers[number].map(Svma);
-                match callback.and_then(|at| subject.program.starting_at(at)) {
-                    Some(callback) if subject.reaches_isb(callback) => {
-                        self.callbacks.insert(callback);
-                    }
-                    Some(callback) => self.without_isb.push((call.caller, call.at, callback)),
-                    None => {}
+            for CallSite { caller, at, .. } in subject.program.callers(stopper) {
+                let Some(callback) = subject.function_argument(caller, at, number) else {
+                    continue;
+                };
+                self.callbacks.insert(callback);
+                let has_isb = subject.reaches_isb(callback);
+                let is_on_one_cpu = has_isb && is_null(subject, caller, at, cpus);
+                if !has_isb || is_on_one_cpu {
+                    let stop = StopWithoutIsb { caller, at, callback, is_on_one_cpu };
+                    self.without_isb.push(stop);
                 }
             }
         }
@@ -160,7 +169,6 @@ impl Syncs {
     /// synchronised; if they are not, that is a finding of its own.
     pub(super) fn is_callback(&self, id: FuncId) -> bool {
         self.callbacks.contains(&id)
-            || self.without_isb.iter().any(|(_, _, callback)| *callback == id)
     }
 
     /// Whether the instruction at `at` is a call of membarrier with SYNC_CORE.
@@ -177,10 +185,6 @@ impl Syncs {
         callee: FuncId,
         at: Svma,
     ) -> Effect {
-        let argument = |number: usize| {
-            let cfg = subject.cfg(caller);
-            registers_at(subject.image, &subject.program, &cfg, at)[number]
-        };
         if self.is_sync_core(at) {
             return Effect::Syncs;
         }
@@ -189,21 +193,28 @@ impl Syncs {
             Some(FunctionRole::Maintains) => Effect::Maintains,
             Some(FunctionRole::Syncs | FunctionRole::PatchesAndSyncs) => Effect::Syncs,
             Some(
-                role @ (FunctionRole::SyncsIfArgument(_) | FunctionRole::SyncsIfCallbackIsbs(_)),
+                role
+                @ (FunctionRole::SyncsIfArgument(_) | FunctionRole::SyncsIfCallbackIsbs { .. }),
             ) => {
                 if let Some(effect) = self.effects.borrow().get(&(at, callee)) {
                     return *effect;
                 }
                 let effect = match role {
-                    FunctionRole::SyncsIfArgument(number) => match argument(number) {
-                        Some(wait) if wait & 0xffff_ffff != 0 => Effect::Syncs,
-                        _ => Effect::None,
-                    },
-                    FunctionRole::SyncsIfCallbackIsbs(number) => {
-                        let callback = argument(number).map(Svma);
-                        match callback.and_then(|at| subject.program.starting_at(at)) {
-                            Some(callback) if subject.reaches_isb(callback) => Effect::Syncs,
-                            Some(callback) => Effect::StopsWithoutIsb { callback },
+                    FunctionRole::SyncsIfArgument(number) => {
+                        match subject.argument(caller, at, number) {
+                            Some(wait) if wait & 0xffff_ffff != 0 => Effect::Syncs,
+                            _ => Effect::None,
+                        }
+                    }
+                    FunctionRole::SyncsIfCallbackIsbs { callback, cpus } => {
+                        match subject.function_argument(caller, at, callback) {
+                            Some(callback)
+                                if subject.reaches_isb(callback)
+                                    && !is_null(subject, caller, at, cpus) =>
+                            {
+                                Effect::Syncs
+                            }
+                            Some(_) => Effect::StopsWithoutIsb,
                             None => Effect::None,
                         }
                     }
@@ -243,6 +254,11 @@ impl Syncs {
         all.extend(by_call.map(|call| call.function));
         all.len()
     }
+}
+
+/// Whether the argument with the number `cpus`, if there is one, is a null pointer.
+fn is_null(subject: &Subject<'_, '_>, caller: FuncId, at: Svma, cpus: Option<usize>) -> bool {
+    cpus.and_then(|number| subject.argument(caller, at, number)) == Some(0)
 }
 
 /// The summary "synchronises on every path to a return".

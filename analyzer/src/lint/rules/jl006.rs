@@ -4,7 +4,7 @@ use crate::lint::finding::{Evidence, Finding, Role, WitnessStep};
 use crate::lint::model::{FunctionRole, level_of};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
-use crate::lint::syncs::Syncs;
+use crate::lint::syncs::{StopWithoutIsb, Syncs};
 
 pub(in crate::lint) static JL006: RuleDescriptor = RuleDescriptor {
     code: "JL006",
@@ -18,13 +18,17 @@ pub(in crate::lint) static JL006: RuleDescriptor = RuleDescriptor {
         loop is no such event.",
     algorithm: "The rule takes calls of `stop_machine` and its variants whose callback is a \
         constant. It reports a callback that reaches a patching or cache-maintaining primitive \
-        within three calls, and that does not reach an ISB. The ISB inside a patching or \
+        within three calls, and that does not reach an ISB. It also reports such a callback that \
+        does reach an ISB if the argument for the CPUs is a null pointer: then only the first \
+        CPU runs the callback, and all others wait. The ISB inside a patching or \
         cache-maintaining primitive does not count.",
     false_positives: "A callback that patches code which no other CPU executes.",
-    false_negatives: "A callback that is not a constant where `stop_machine` is called.",
+    false_negatives: "- A callback that is not a constant where `stop_machine` is called.\n\
+        - A mask that is not a constant there, and does not have all CPUs.",
     history: "`aarch64_insn_patch_text_cb` and `__apply_alternatives_multi_stop` of Linux have \
         the ISB on the path of the waiting CPUs.",
-    fix: "Execute `isb()` on the CPUs that waited, before the callback returns.",
+    fix: "Pass `cpu_online_mask`, and execute `isb()` on the CPUs that waited, before the callback \
+        returns.",
 };
 
 pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
@@ -36,13 +40,18 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
     syncs
         .without_isb
         .iter()
-        .filter_map(|(caller, at, callback)| Some((*caller, *at, *callback, patch(*callback)?)))
-        .map(|(caller, at, callback, patch)| {
+        .filter_map(|stop| Some((*stop, patch(stop.callback)?)))
+        .map(|(StopWithoutIsb { caller, at, callback, is_on_one_cpu }, patch)| {
             let (name, source) = (subject.name(callback), subject.name(patch));
-            let message = format!(
-                "{name} patches ({source}) while all CPUs are stopped, and none of them \
-                 executes an ISB before it continues"
-            );
+            let but = match is_on_one_cpu {
+                true => {
+                    "only one of them runs it (a null pointer for the CPUs): the others execute \
+                     no ISB before they continue"
+                }
+                false => "none of them executes an ISB before it continues",
+            };
+            let message =
+                format!("{name} patches ({source}) while all CPUs are stopped, and {but}");
             let step =
                 |role, function: &str, address, callee: Option<&str>, evidence| WitnessStep {
                     role,

@@ -34,7 +34,7 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
             subject.role(*id),
             Some(
                 FunctionRole::Syncs
-                    | FunctionRole::SyncsIfCallbackIsbs(_)
+                    | FunctionRole::SyncsIfCallbackIsbs { .. }
                     | FunctionRole::PatchesAndSyncs
             )
         ) || syncs.always(*id)

@@ -39,9 +39,14 @@ pub(super) fn callback(end: Code) -> Function {
 }
 
 /// A kernel that stops all CPUs for the callback, whose address the instructions `pointers`
-/// compute.
+/// compute; all CPUs run it.
 fn stopped(callback: Function, pointers: Code) -> Program {
-    let body = [enter(), pointers, load(x(2), 0), bl("stop_machine"), leave_ret()];
+    stopped_on(callback, pointers, address(x(2), "__cpu_online_mask"))
+}
+
+/// The same; the instructions `cpus` compute the mask of the CPUs that run the callback.
+fn stopped_on(callback: Function, pointers: Code, cpus: Code) -> Program {
+    let body = [enter(), pointers, cpus, bl("stop_machine"), leave_ret()];
     kernel([callback, Function::new("demo_patch", body).local()]).functions(entries("demo_patch"))
 }
 
@@ -80,6 +85,37 @@ fn callbacks() -> Vec<LintCase> {
             let pool = [b("load"), label("pool"), quad("demo_patch_cb"), label("load")];
             code([code(pool), ldr_literal(x(0), "pool"), address(x(1), "demo_state")])
         }),
+    ]
+    .concat()
+}
+
+/// A callback with an ISB that one CPU runs, and that all CPUs run.
+fn masks() -> Vec<LintCase> {
+    let pointers = || code([address(x(0), "demo_patch_cb"), address(x(1), "demo_state")]);
+    let program = |cpus| stopped_on(callback(isb()), pointers(), cpus);
+    // The patch is in the caller; the callback only has the ISB.
+    let after_patch = |cpus| {
+        let isb = Function::new("demo_isb_cb", [isb(), load(w(0), 0), ret()]).local();
+        let stop = code([address(x(0), "demo_isb_cb"), load(x(1), 0), cpus, bl("stop_machine")]);
+        kernel([isb, Function::new("demo_patch", [enter(), patch(), stop, leave_ret()]).local()])
+            .functions(entries("demo_patch"))
+    };
+    let all = || address(x(2), "__cpu_online_mask");
+    [
+        pair(
+            "jl006-one-cpu",
+            "without a mask only one CPU runs the callback, and the others wait",
+            ("JL006", "error", "demo_patch_cb"),
+            &program(load(x(2), 0)),
+            &program(all()),
+        ),
+        pair(
+            "jl001-isb-on-one-cpu",
+            "the same after the patch: one CPU executes the ISB of the callback",
+            UNSYNCED,
+            &after_patch(load(x(2), 0)),
+            &after_patch(all()),
+        ),
     ]
     .concat()
 }
@@ -204,5 +240,5 @@ fn sections() -> Vec<LintCase> {
 
 /// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
-    [callbacks(), pointers(), names(), sections()].concat()
+    [callbacks(), masks(), pointers(), names(), sections()].concat()
 }

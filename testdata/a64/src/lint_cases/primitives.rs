@@ -41,6 +41,7 @@ pub(super) fn kernel(functions: impl IntoIterator<Item = Function>) -> Program {
         .functions([Function::new("demo_target", [nop(), nop(), nop(), nop(), ret()]).local()])
         .functions(functions)
         .object(Object::bytes("cfd_pending", ObjectSection::Data, &[0; 16]))
+        .object(Object::bytes("__cpu_online_mask", ObjectSection::Data, &[0xff; 8]))
         .object(Object::bytes("demo_state", ObjectSection::Data, &[0; 16]))
 }
 

@@ -76,7 +76,8 @@ fn words() -> Vec<LintCase> {
         [enter(), code(write), target(), add_imm(x(1), x(0), 4), maintain, kick(), leave_ret()]
     };
     let pointers = code([address(x(0), "demo_patch_cb"), address(x(1), "demo_state")]);
-    let stop = [enter(), pointers, load(x(2), 0), bl("stop_machine"), leave_ret()];
+    let cpus = address(x(2), "__cpu_online_mask");
+    let stop = [enter(), pointers, cpus, bl("stop_machine"), leave_ret()];
     let text = [
         enter(),
         address(x(0), "demo_target"),
