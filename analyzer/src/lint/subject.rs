@@ -190,17 +190,20 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Recognises functions that maintain caches by DC CVAU and IC IVAU and, in programs,
-    /// wrappers of such functions.
+    /// Recognises functions that maintain caches by a DC and an IC and, in programs, wrappers of
+    /// such functions.
     fn recognise(&mut self) {
         let maintains = || KnownRole::of(FunctionRole::Maintains);
+        let is_whole_kernel = self.is_kernel && self.image.kind() != ImageKind::Rel;
         for id in self.program.ids() {
             let has =
                 |op| self.program.events_of(id).iter().any(|event| event.insn == Insn::Cache(op));
-            if self.roles[id.index()].is_none()
-                && has(CacheOp::InvalidateInsn)
-                && has(CacheOp::CleanData)
-            {
+            // A kernel invalidates the whole cache for many reasons; its functions are known by
+            // name.
+            let invalidates = has(CacheOp::InvalidateInsn)
+                || !is_whole_kernel
+                    && (has(CacheOp::InvalidateAll) || has(CacheOp::InvalidateLocal));
+            if self.roles[id.index()].is_none() && invalidates && has(CacheOp::CleanData) {
                 self.roles[id.index()] = Some(maintains());
             }
         }

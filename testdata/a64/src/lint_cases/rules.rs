@@ -4,8 +4,8 @@ use super::case::{Expected, LintCase, pair, sound};
 use super::linkage::callback;
 use super::primitives::{NOP, demo, entries, kernel, kick, maintenance, patch, patch_with};
 use crate::code::asm::{
-    Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cmp, dc_cvau, dsb, enter,
-    ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, sub_imm, w, x,
+    Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cmp, dc_cvau, dmb, dsb, enter,
+    ic_iallu, ic_ialluis, ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, sub_imm, w, x,
 };
 use crate::code::{Code, Function, code};
 use jlctl_synthetic::broken;
@@ -185,6 +185,78 @@ fn tolerated() -> Vec<LintCase> {
     pair("jl001-tolerated", trap, expected, &program(nop()), &program(kick())).into()
 }
 
+/// Maintenance of one line, or of the whole instruction cache, in this order.
+fn maintenance_order() -> Vec<LintCase> {
+    let flush = |name, trap, level, buggy: Vec<Code>, fixed: Vec<Code>| {
+        let program = |body: Vec<Code>| {
+            let patch =
+                Function::new("demo_flush", [code([nop()])].into_iter().chain(body)).exported();
+            kernel([patch])
+        };
+        pair(name, trap, ("JL003", level, "demo_flush"), &program(buggy), &program(fixed))
+    };
+    let (dc, ic, ish) = (|| dc_cvau(x(0)), || ic_ivau(x(0)), || dsb(Domain::Ish));
+    let line = || vec![dc(), ish(), ic(), ish(), isb(), ret()];
+    let all = |ic: Code, behind| vec![dc(), ish(), ic, behind, isb(), ret()];
+    let by_call = |first, second| {
+        let clean = Function::new("demo_clean", [dc(), ish(), ret()]).local();
+        let invalidate = Function::new("demo_invalidate", [ic(), ish(), isb(), ret()]).local();
+        let body = [enter(), bl(first), bl(second), leave_ret()];
+        kernel([clean, invalidate, Function::new("demo_flush", body).exported()])
+    };
+    let step = |ic_first: bool| {
+        let (first, second) = if ic_first { (ic(), dc()) } else { (dc(), ic()) };
+        let next = [sub_imm(x(1), x(1), 64), cbnz(x(1), "next"), isb(), ret()];
+        let body = [label("next"), first, ish(), second, ish(), add_imm(x(0), x(0), 64)];
+        body.into_iter().chain(next).collect::<Vec<_>>()
+    };
+    [
+        flush(
+            "jl003-ic-before-dc",
+            "the IC precedes the DC",
+            "warning",
+            vec![ic(), ish(), isb(), dc(), ish(), ret()],
+            line(),
+        ),
+        flush(
+            "jl003-ic-before-dc-in-loop",
+            "the IC precedes the DC, line by line",
+            "warning",
+            step(true),
+            step(false),
+        ),
+        pair(
+            "jl003-ic-before-dc-in-callees",
+            "the IC and the DC are in functions of their own",
+            ("JL003", "warning", "demo_flush"),
+            &by_call("demo_invalidate", "demo_clean"),
+            &by_call("demo_clean", "demo_invalidate"),
+        ),
+        flush(
+            "jl003-local-invalidation",
+            "nothing waits for the IC IALLU",
+            "warning",
+            all(ic_iallu(), dmb(Domain::Ish)),
+            all(ic_iallu(), dsb(Domain::Nsh)),
+        ),
+        flush(
+            "jl003-broadcast-invalidation",
+            "a DSB of this CPU alone does not complete an IC IALLUIS",
+            "warning",
+            all(ic_ialluis(), dsb(Domain::Nsh)),
+            all(ic_ialluis(), ish()),
+        ),
+        flush(
+            "jl003-no-isb",
+            "this CPU does not fetch again",
+            "note",
+            vec![dc(), ish(), ic(), ish(), ret()],
+            line(),
+        ),
+    ]
+    .concat()
+}
+
 /// A jump table with a bad entry, and its sound kernel.
 fn tables() -> [LintCase; 2] {
     let case = |name: &str, bytes, expected: &[Expected]| LintCase {
@@ -213,9 +285,16 @@ fn nothing() -> LintCase {
 
 /// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
-    let mut all =
-        [order(), words(), line_sizes().into(), load_module().into(), tolerated(), tables().into()]
-            .concat();
+    let mut all = [
+        order(),
+        words(),
+        line_sizes().into(),
+        load_module().into(),
+        maintenance_order(),
+        tolerated(),
+        tables().into(),
+    ]
+    .concat();
     all.push(nothing());
     all
 }
