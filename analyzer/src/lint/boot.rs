@@ -19,6 +19,7 @@ pub(super) fn functions_before_smp(
     image: &Image<'_>,
     program: &RecoveredProgram<'_>,
     is_exported: &[bool],
+    has_pointer: &dyn Fn(FuncId) -> bool,
 ) -> Vec<bool> {
     let mut before = vec![false; program.functions().len()];
     if !image.is_kernel() || image.kind() == ImageKind::Rel {
@@ -27,14 +28,11 @@ pub(super) fn functions_before_smp(
     let start = named(image, program, "start_kernel");
     let early = early_initcalls(image, program);
     let boot_calls = BootCalls::of(image, program);
-    let mut has_pointer = vec![false; before.len()];
-    program.taken_in_code().for_each(|(_, id)| has_pointer[id.index()] = true);
     for id in program.ids() {
         let is_called = program.callers(id).next().is_some();
         let is_hidden = !is_exported[id.index()] && !program.is_in_data(id);
-        before[id.index()] = Some(id) == start
-            || early.contains(&id)
-            || is_called && is_hidden && !has_pointer[id.index()];
+        before[id.index()] =
+            Some(id) == start || early.contains(&id) || is_called && is_hidden && !has_pointer(id);
     }
     // Every function that can be called later is removed, and so are the functions that it calls.
     let is_fixed = |id: FuncId| Some(id) == start;

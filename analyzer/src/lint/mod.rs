@@ -28,6 +28,7 @@ mod executable_memory;
 mod finding;
 mod model;
 mod obligation;
+mod page_pointers;
 mod path_state;
 mod paths;
 mod reach;

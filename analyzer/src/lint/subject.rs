@@ -3,6 +3,7 @@
 use super::boot::functions_before_smp;
 use super::call_arguments::registers_at;
 use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
+use super::page_pointers::{is_adrp, is_pointer};
 use crate::addr::Svma;
 use crate::dataflow::CallOrder;
 use crate::image::{Image, ImageKind};
@@ -272,9 +273,10 @@ impl<'a, 'data> Subject<'a, 'data> {
 
     /// Whether a function of the kernel runs only before the other CPUs are started.
     pub(super) fn runs_before_smp(&self, id: FuncId) -> bool {
-        let before = self
-            .before_smp
-            .get_or_init(|| functions_before_smp(self.image, &self.program, &self.is_exported));
+        let before = self.before_smp.get_or_init(|| {
+            let has_pointer = |id: FuncId| !self.taken_at(id).is_empty();
+            functions_before_smp(self.image, &self.program, &self.is_exported, &has_pointer)
+        });
         before[id.index()]
     }
 
@@ -408,6 +410,12 @@ impl<'a, 'data> Subject<'a, 'data> {
         let taken = self.taken.get_or_init(|| {
             let mut taken: HashMap<FuncId, Vec<Svma>> = HashMap::new();
             for (at, function) in self.program.taken_in_code() {
+                let is_page = self.program.word(at).is_some_and(is_adrp);
+                let is_taken =
+                    |maker| !is_page || is_pointer(&self.program, &self.cfg(maker), maker, at);
+                if !self.program.function_at(at).is_some_and(is_taken) {
+                    continue;
+                }
                 taken.entry(function).or_default().push(at);
             }
             taken

@@ -120,6 +120,54 @@ fn masks() -> Vec<LintCase> {
     .concat()
 }
 
+/// The page of an ADRP, and the function that starts on it.
+fn pages() -> Vec<LintCase> {
+    let program = |pointer: fn() -> Code, sync| {
+        let patch = Function::new("demo_patch", [enter(), patch(), sync, leave_ret()]);
+        let user = [enter(), pointer(), bl("demo_target"), leave_ret()];
+        kernel([
+            patch.local().aligned(PAGE),
+            Function::new("demo_other", [nop(), ret()]).local(),
+            Function::new("demo_user", user).exported(),
+        ])
+    };
+    let both = |name, trap, level, pointer| {
+        let expected = ("JL001", level, "demo_patch");
+        pair(name, trap, expected, &program(pointer, nop()), &program(pointer, kick()))
+    };
+    [
+        both("jl001-page-of-another", "an ADD makes another address of the page", "error", || {
+            address(x(0), "demo_other")
+        }),
+        both(
+            "jl001-page-kept",
+            "the page stays in its register at a call, after an ADD into another register",
+            "error",
+            || code([adrp(x(2), "demo_other"), add_lo12(x(0), x(2), "demo_other")]),
+        ),
+        both(
+            "jl001-page-across-blocks",
+            "the ADD is in another block than the ADRP",
+            "error",
+            || {
+                let add = add_lo12(x(0), x(2), "demo_other");
+                code([adrp(x(2), "demo_other"), cbz(x(1), "skip"), nop(), label("skip"), add])
+            },
+        ),
+        both("jl001-page-passed", "the page itself is the argument", "warning", || {
+            adrp(x(0), "demo_patch")
+        }),
+        both("jl001-page-copied", "a copy of the page is the argument", "warning", || {
+            code([adrp(x(8), "demo_patch"), mov(x(0), x(8))])
+        }),
+        both("jl001-page-stored", "the page is stored", "warning", || {
+            let state = [adrp(x(8), "demo_patch"), address(x(9), "demo_state")];
+            code([code(state), str(x(8), x(9), 0)])
+        }),
+    ]
+    .concat()
+}
+
 /// A kernel whose patcher is reached only through a table of pointers.
 fn by_pointer(relocations: Relocations, sync: Code) -> Program {
     let notify =
@@ -240,5 +288,5 @@ fn sections() -> Vec<LintCase> {
 
 /// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
-    [callbacks(), masks(), pointers(), names(), sections()].concat()
+    [callbacks(), masks(), pages(), pointers(), names(), sections()].concat()
 }
