@@ -5,6 +5,7 @@ use super::rule::Level;
 use crate::pattern::{Pattern, PatternError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The role of a function in patching code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +80,8 @@ pub struct KernelSummary {
     pub patchers: BTreeMap<String, bool>,
     /// Functions that make the other CPUs synchronise on every path.
     pub syncs: BTreeSet<String>,
+    /// The CPU hotplug states whose callbacks run with interrupts off; empty if unknown.
+    pub starting_states: Range<u64>,
 }
 
 /// Suppresses findings.

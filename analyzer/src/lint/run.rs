@@ -73,6 +73,7 @@ pub fn lint_in(
         report.findings.extend(finding);
     }
     add_syncs(&mut summary, &subject, &syncs);
+    summary.starting_states = subject.starting_states();
     phase(&mut report, "follow obligations");
     report.findings.extend(rules::findings(&subject, &syncs, &roots));
     phase(&mut report, "other rules");

@@ -2,6 +2,7 @@
 
 use super::boot::functions_before_smp;
 use super::call_arguments::registers_at;
+use super::hotplug_states::starting_states;
 use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
 use super::page_pointers::{is_adrp, is_pointer};
 use crate::addr::Svma;
@@ -11,6 +12,7 @@ use crate::jump_table::JumpTable;
 use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, RecoveredProgram};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Prefix of the symbols of exported functions (`include/linux/export.h`, Linux 6.12).
@@ -60,6 +62,7 @@ pub(super) struct Subject<'a, 'data> {
     /// Instructions that may still be read in search of readers.
     pub(super) reader_budget: Cell<u64>,
     protections: OnceCell<Vec<ProtectionCall>>,
+    starting_states: Range<u64>,
     pub(super) is_kernel: bool,
 }
 
@@ -105,6 +108,8 @@ impl<'a, 'data> Subject<'a, 'data> {
             unfollowed: Cell::new(0),
             reader_budget: Cell::new(MOST_READ),
             protections: OnceCell::new(),
+            starting_states: kernel
+                .map_or_else(|| starting_states(image), |kernel| kernel.starting_states.clone()),
             is_kernel,
         };
         subject.assign_roles(config);
@@ -248,6 +253,11 @@ impl<'a, 'data> Subject<'a, 'data> {
 
     pub(super) fn is_exported(&self, id: FuncId) -> bool {
         self.is_exported[id.index()]
+    }
+
+    /// The CPU hotplug states whose callbacks run with interrupts off; empty if unknown.
+    pub(super) fn starting_states(&self) -> Range<u64> {
+        self.starting_states.clone()
     }
 
     /// The value of the argument with this number at the call at `at` in `caller`, if it is known.

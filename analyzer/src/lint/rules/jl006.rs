@@ -31,7 +31,11 @@ pub(in crate::lint) static JL006: RuleDescriptor = RuleDescriptor {
         returns.",
 };
 
-pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec<Finding> {
+pub(in crate::lint) fn findings(
+    subject: &Subject<'_, '_>,
+    syncs: &Syncs,
+    deadlocks: &[Finding],
+) -> Vec<Finding> {
     let is_source = |role| matches!(role, FunctionRole::Patches | FunctionRole::Maintains);
     let patch = |callback| {
         let functions = subject.callees(callback, 3);
@@ -40,6 +44,11 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs) -> Vec
     syncs
         .without_isb
         .iter()
+        // A callback that deadlocks needs another repair than an ISB.
+        .filter(|stop| {
+            let name = Some(subject.name(stop.callback));
+            !deadlocks.iter().any(|found| found.function == name)
+        })
         .filter_map(|stop| Some((*stop, patch(stop.callback)?)))
         .map(|(StopWithoutIsb { caller, at, callback, is_on_one_cpu }, patch)| {
             let (name, source) = (subject.name(callback), subject.name(patch));

@@ -12,6 +12,7 @@ pub(super) mod jl008;
 pub(super) mod jl009;
 pub(super) mod jl010;
 pub(super) mod jl011;
+pub(super) mod jl013;
 
 use super::finding::Finding;
 use super::obligation::Root;
@@ -32,6 +33,7 @@ pub static RULES: &[&RuleDescriptor] = &[
     &jl009::JL009,
     &jl010::JL010,
     &jl011::JL011,
+    &jl013::JL013,
 ];
 
 /// The pages of all rules in Markdown, in the order of [`RULES`]. The heading of a rule has
@@ -43,14 +45,16 @@ pub fn rules_markdown(depth: usize) -> String {
 
 /// The findings of the rules that follow no obligation.
 pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs, roots: &[Root]) -> Vec<Finding> {
+    let deadlocks = jl013::findings(subject);
     [
         jl002::findings(subject),
         jl003::findings(subject),
-        jl006::findings(subject, syncs),
+        jl006::findings(subject, syncs, &deadlocks),
         jl007::findings(subject, roots),
         jl008::findings(subject, syncs),
         jl009::findings(subject, syncs, !roots.is_empty()),
         jl011::findings(subject),
+        deadlocks,
     ]
     .concat()
 }

@@ -9,6 +9,7 @@
 mod boot;
 mod case;
 mod consumers;
+mod deadlocks;
 mod flow;
 mod guards;
 mod linkage;
@@ -27,7 +28,7 @@ pub use case::{Expected, FIXED, LintCase};
 #[must_use]
 pub fn all() -> Vec<LintCase> {
     let flows = [flow::all(), switch::all(), guards::all(), linkage::all()];
-    let kernels = [flows.concat(), rules::all(), modules::all(), boot::all()];
+    let kernels = [flows.concat(), rules::all(), modules::all(), boot::all(), deadlocks::all()];
     [kernels.concat(), consumers::all(), user::all(), regions::all(), objects::all(), stubs::all()]
         .concat()
 }
