@@ -23,6 +23,7 @@
 mod address_filter;
 mod boot;
 mod call_arguments;
+mod code_stores;
 mod consumers;
 mod executable_memory;
 mod finding;

@@ -80,6 +80,8 @@ pub struct KernelSummary {
     pub patchers: BTreeMap<String, bool>,
     /// Functions that make the other CPUs synchronise on every path.
     pub syncs: BTreeSet<String>,
+    /// Exported functions.
+    pub functions: BTreeSet<String>,
     /// The CPU hotplug states whose callbacks run with interrupts off; empty if unknown.
     pub starting_states: Range<u64>,
 }

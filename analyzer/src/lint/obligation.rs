@@ -5,6 +5,7 @@
 //! patches, or is fulfilled. Where paths meet, several of these may hold. The obligations of
 //! different roots are independent, so each is followed on its own ([`super::reach`]).
 
+use super::code_stores::CodeStore;
 use super::executable_memory;
 use super::model::FunctionRole;
 use super::registers::FunctionBody;
@@ -47,7 +48,7 @@ impl Root {
 }
 
 /// The functions that patch code or maintain caches, by address.
-pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
+pub(super) fn roots(subject: &Subject<'_, '_>, code_stores: &[CodeStore]) -> Vec<Root> {
     let program = &subject.program;
     let is_source = |id: &FuncId| {
         matches!(
@@ -79,6 +80,14 @@ pub(super) fn roots(subject: &Subject<'_, '_>) -> Vec<Root> {
             let root = roots.entry(stores.function).or_insert_with(|| Root::new(stores.function));
             root.is_assumed = stores.is_assumed && !root.patches;
             (root.stores, root.patches) = (stores.addresses, true);
+        }
+    }
+    // A store without maintenance is a finding of its own (JL002).
+    for store in code_stores {
+        if may_be_root(subject, store.function) && subject.maintains(store.function) {
+            let root = roots.entry(store.function).or_insert_with(|| Root::new(store.function));
+            root.stores.push(store.at);
+            root.patches = true;
         }
     }
     let mut roots: Vec<Root> = roots.into_values().collect();

@@ -1,5 +1,6 @@
 //! Runs the rules over one file.
 
+use super::code_stores::code_stores;
 use super::finding::{Finding, LintReport, Phase};
 use super::model::{Config, FunctionRole, KernelSummary};
 use super::rule::Level;
@@ -55,7 +56,8 @@ pub fn lint_in(
     phase(&mut report, "recover the program");
     let syncs = Syncs::find(&subject);
     phase(&mut report, "find synchronisations");
-    let roots = obligation::roots(&subject);
+    let code_stores = code_stores(&subject);
+    let roots = obligation::roots(&subject, &code_stores);
     let mut given_up = syncs.given_up + subject.unfollowed.get();
     for root in &roots {
         let is_note =
@@ -75,7 +77,7 @@ pub fn lint_in(
     add_syncs(&mut summary, &subject, &syncs);
     summary.starting_states = subject.starting_states();
     phase(&mut report, "follow obligations");
-    report.findings.extend(rules::findings(&subject, &syncs, &roots));
+    report.findings.extend(rules::findings(&subject, &syncs, &roots, &code_stores));
     phase(&mut report, "other rules");
     // One cause, one finding: with the wrong command nothing is synchronised.
     let unsynced: Vec<(Option<String>, Level)> = report
@@ -103,6 +105,7 @@ pub fn lint_in(
         finding.fingerprint = with_paths(&finding.fingerprint).into_owned();
     }
     cover(&mut report, &subject, &syncs, &roots, given_up);
+    report.is_applicable |= !code_stores.is_empty();
     (report, summary)
 }
 
@@ -120,13 +123,14 @@ fn add_pending(
 
 /// Adds the exported functions that synchronise.
 fn add_syncs(summary: &mut KernelSummary, subject: &Subject<'_, '_>, syncs: &Syncs) {
-    let exported = subject.program.ids().filter(|id| subject.is_exported(*id));
+    let exported = || subject.program.ids().filter(|id| subject.is_exported(*id));
+    summary.functions.extend(exported().map(|id| subject.name(id)));
     let is_sync = |id: &FuncId| {
         let role = subject.role(*id);
         syncs.always(*id)
             || matches!(role, Some(FunctionRole::Syncs | FunctionRole::PatchesAndSyncs))
     };
-    summary.syncs.extend(exported.filter(is_sync).map(|id| subject.name(id)));
+    summary.syncs.extend(exported().filter(is_sync).map(|id| subject.name(id)));
 }
 
 /// Keeps the first finding of each fingerprint and adds up the functions that all of them affect.

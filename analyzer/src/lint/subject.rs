@@ -12,6 +12,7 @@ use crate::jump_table::JumpTable;
 use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, RecoveredProgram};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -63,6 +64,8 @@ pub(super) struct Subject<'a, 'data> {
     pub(super) reader_budget: Cell<u64>,
     protections: OnceCell<Vec<ProtectionCall>>,
     starting_states: Range<u64>,
+    /// Functions that the kernel of a module exports.
+    of_kernel: BTreeSet<String>,
     pub(super) is_kernel: bool,
 }
 
@@ -110,6 +113,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             protections: OnceCell::new(),
             starting_states: kernel
                 .map_or_else(|| starting_states(image), |kernel| kernel.starting_states.clone()),
+            of_kernel: kernel.map(|kernel| kernel.functions.clone()).unwrap_or_default(),
             is_kernel,
         };
         subject.assign_roles(config);
@@ -232,8 +236,17 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Whether a function consists of little more than one direct call.
+    /// Whether a function consists of little more than one direct call. A function that stores
+    /// writes code.
     fn is_wrapper(&self, id: FuncId) -> bool {
+        let range = self.program.function(id).range;
+        let insns = (0..(range.size() / INSN_BYTES).min(WRAPPER))
+            .filter_map(|index| self.program.insn(range.start().wrapping_add(index * INSN_BYTES)));
+        let is_store =
+            |insn| matches!(insn, Insn::Store { base, .. } if !matches!(base.number(), 29 | 31));
+        if insns.into_iter().any(is_store) {
+            return false;
+        }
         let is_call = |event: &&crate::program::Event| {
             matches!(event.insn, Insn::CallRegister { .. } | Insn::Call { .. })
         };
@@ -253,6 +266,11 @@ impl<'a, 'data> Subject<'a, 'data> {
 
     pub(super) fn is_exported(&self, id: FuncId) -> bool {
         self.is_exported[id.index()]
+    }
+
+    /// Whether the kernel of a module exports a function with this name.
+    pub(super) fn is_of_kernel(&self, name: &str) -> bool {
+        self.of_kernel.contains(name)
     }
 
     /// The CPU hotplug states whose callbacks run with interrupts off; empty if unknown.
@@ -360,6 +378,19 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
         self.reaches_isb.borrow_mut().insert(id, found);
         found
+    }
+
+    /// Whether a function, or one up to four calls below it, maintains instruction caches.
+    pub(super) fn maintains(&self, id: FuncId) -> bool {
+        let is_ic = |insn| matches!(insn, Insn::Cache(op) if op != CacheOp::CleanData);
+        self.callees(id, 4).into_iter().any(|id| {
+            matches!(
+                self.role(id),
+                Some(
+                    FunctionRole::Maintains | FunctionRole::Patches | FunctionRole::PatchesAndSyncs
+                )
+            ) || self.program.events_of(id).iter().any(|event| is_ic(event.insn))
+        })
     }
 
     /// The functions that `id` calls directly, up to `depth` calls deep, including `id`. The

@@ -186,6 +186,11 @@ impl RecoveredProgram<'_> {
         self.events.iter().filter(is_jump).map(|event| event.at).filter(move |at| !is_stub(*at))
     }
 
+    /// Instructions that make an address in code, with that address.
+    pub fn code_addresses(&self) -> impl Iterator<Item = (Svma, Svma)> {
+        self.taken.iter().map(|taken| (taken.at, taken.to))
+    }
+
     /// Instructions that make the start address of a function, with that function.
     pub fn taken_in_code(&self) -> impl Iterator<Item = (Svma, FuncId)> {
         self.taken.iter().filter_map(|taken| Some((taken.at, self.starting_at(taken.to)?)))

@@ -2,6 +2,7 @@
 
 use crate::addr::Svma;
 use crate::dataflow::solve;
+use crate::lint::code_stores::CodeStore;
 use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
 use crate::lint::registers::{FunctionBody, RegisterAnalysis, ValueOrigin};
@@ -20,7 +21,12 @@ pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
     description: "Nothing cleans the data cache and invalidates the instruction cache to the \
         point of unification. Every CPU, including the one that writes, may execute the old \
         contents for as long as its instruction cache holds them.",
-    algorithm: "In kernels the rule reports two defects:\n\n\
+    algorithm: "In kernels the rule reports three defects:\n\n\
+        - A function stores to the constant address of a function, or copies to it, and neither \
+        it nor a function up to four calls below it nor each of its callers maintains instruction \
+        caches. This is an error. In a module, an undefined symbol counts as a function if the \
+        module calls it, if a primitive patches it, or if the kernel exports a function of its \
+        name.\n\
         - A function calls a raw writer of instructions (`aarch64_insn_write`), but neither the \
         function nor a function up to four calls below it maintains instruction caches.\n\
         - A loop over `IC IVAU` takes the line size from data that can change. Neither the \
@@ -47,29 +53,35 @@ pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
         executes it. Read the line size from `CTR_EL0`, or keep the smallest of all CPUs.",
 };
 
-pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
+pub(in crate::lint) fn findings(
+    subject: &Subject<'_, '_>,
+    code_stores: &[CodeStore],
+) -> Vec<Finding> {
     if !subject.is_kernel {
         return executable_memory(subject);
     }
     let mut found = raw_writers(subject);
+    found.extend(stores_to_functions(subject, code_stores));
     found.extend(line_sizes_from_data(subject));
     found
 }
 
-fn maintains(subject: &Subject<'_, '_>, id: FuncId) -> bool {
-    let has_cache_op = |id: FuncId| {
-        subject
-            .program
-            .events_of(id)
-            .iter()
-            .any(|event| matches!(event.insn, Insn::Cache(op) if op != CacheOp::CleanData))
+/// Stores to the code of a function that nothing maintains the caches for: neither the function
+/// that stores, nor each of its callers.
+fn stores_to_functions(subject: &Subject<'_, '_>, code_stores: &[CodeStore]) -> Vec<Finding> {
+    let is_maintained = |id: FuncId| {
+        let mut callers = subject.program.callers(id).map(|call| call.caller).peekable();
+        let by_callers = callers.peek().is_some() && callers.all(|id| subject.maintains(id));
+        subject.maintains(id) || by_callers || subject.runs_before_smp(id)
     };
-    subject.callees(id, 4).into_iter().any(|id| {
-        matches!(
-            subject.role(id),
-            Some(FunctionRole::Maintains | FunctionRole::Patches | FunctionRole::PatchesAndSyncs)
-        ) || has_cache_op(id)
-    })
+    let mut stores: Vec<&CodeStore> = code_stores.iter().collect();
+    stores.dedup_by_key(|store| (store.function, store.target));
+    let finding = |store: &CodeStore| {
+        let (name, target) = (subject.name(store.function), subject.name(store.target));
+        let message = format!("{name} stores to the code of {target} and maintains no caches");
+        Finding::at(subject, &JL002, Level::Error, (store.function, store.at), &target, message)
+    };
+    stores.into_iter().filter(|store| !is_maintained(store.function)).map(finding).collect()
 }
 
 fn raw_writers(subject: &Subject<'_, '_>) -> Vec<Finding> {
@@ -77,7 +89,7 @@ fn raw_writers(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let calls = subject.program.ids().filter(is_raw).flat_map(|id| subject.program.callers(id));
     calls
         .filter(|call| subject.role(call.caller) != Some(FunctionRole::Writes))
-        .filter(|call| !maintains(subject, call.caller))
+        .filter(|call| !subject.maintains(call.caller))
         .map(|call| {
             let (name, writer) = (subject.name(call.caller), subject.name(call.callee));
             let message = format!("{name} writes instructions ({writer}) and maintains no caches");

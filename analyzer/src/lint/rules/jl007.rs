@@ -23,7 +23,7 @@ pub(in crate::lint) static JL007: RuleDescriptor = RuleDescriptor {
         CONSTRAINED UNPREDICTABLE: the CPU need not execute the old instruction or the new one.",
     algorithm: "The rule reports two patterns:\n\n\
         - A patching primitive is called with a constant instruction word that may not be \
-        modified concurrently.\n\
+        modified concurrently. This is an error.\n\
         - A function of at most 96 instructions stores through a pointer, maintains caches, and \
         builds instruction words of both kinds from constants: for example ADRP and ADD, and B \
         and NOP.",
@@ -55,7 +55,7 @@ fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
     let cfg = subject.cfg(id);
     let is_primitive = |source: FuncId| {
         matches!(subject.role(source), Some(FunctionRole::Patches | FunctionRole::Writes))
-            && subject.program.import_name(source).is_none()
+            && subject.known(source).is_none_or(|known| known.kernel_root.is_none())
     };
     root.sites.iter().filter(|(_, source)| is_primitive(*source)).find_map(|(at, source)| {
         let registers = registers_at(subject.image, &subject.program, &cfg, *at);
@@ -68,7 +68,7 @@ fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
             "{name} writes the instruction word {word:#010x} ({source}), which may not be modified \
              while other CPUs execute it"
         );
-        Some(Finding::at(subject, &JL007, JL007.level, (id, *at), "word", message))
+        Some(Finding::at(subject, &JL007, Level::Error, (id, *at), "word", message))
     })
 }
 

@@ -14,6 +14,7 @@ pub(super) mod jl010;
 pub(super) mod jl011;
 pub(super) mod jl013;
 
+use super::code_stores::CodeStore;
 use super::finding::Finding;
 use super::obligation::Root;
 use super::rule::RuleDescriptor;
@@ -44,10 +45,15 @@ pub fn rules_markdown(depth: usize) -> String {
 }
 
 /// The findings of the rules that follow no obligation.
-pub(super) fn findings(subject: &Subject<'_, '_>, syncs: &Syncs, roots: &[Root]) -> Vec<Finding> {
+pub(super) fn findings(
+    subject: &Subject<'_, '_>,
+    syncs: &Syncs,
+    roots: &[Root],
+    code_stores: &[CodeStore],
+) -> Vec<Finding> {
     let deadlocks = jl013::findings(subject);
     [
-        jl002::findings(subject),
+        jl002::findings(subject, code_stores),
         jl003::findings(subject),
         jl006::findings(subject, syncs, &deadlocks),
         jl007::findings(subject, roots),

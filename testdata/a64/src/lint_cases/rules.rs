@@ -5,7 +5,8 @@ use super::linkage::callback;
 use super::primitives::{NOP, demo, entries, kernel, kick, maintenance, patch, patch_with};
 use crate::code::asm::{
     Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cmp, dc_cvau, dmb, dsb, enter,
-    ic_iallu, ic_ialluis, ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, sub_imm, w, x,
+    ic_iallu, ic_ialluis, ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, str, sub_imm,
+    w, x,
 };
 use crate::code::{Code, Function, code};
 use jlctl_synthetic::broken;
@@ -101,7 +102,7 @@ fn words() -> Vec<LintCase> {
         bodies(
             "jl007-adrp",
             "an ADRP must not be written while other PEs execute it; a NOP may",
-            ("JL007", "warning"),
+            ("JL007", "error"),
             [enter(), patch_with(ADRP), kick(), leave_ret()],
             [enter(), patch_with(NOP), kick(), leave_ret()],
         ),
@@ -110,6 +111,48 @@ fn words() -> Vec<LintCase> {
     let trap = "any instruction may be written while all other CPUs are stopped";
     all.push(sound("jl007-stopped", trap, &stopped.functions(entries(PATCH))));
     all
+}
+
+/// Stores to the code of a function, without a primitive.
+fn stores() -> Vec<LintCase> {
+    let target = || code([address(x(0), "demo_target"), load(w(1), NOP.into())]);
+    let flush = || {
+        let range = [address(x(0), "demo_target"), add_imm(x(1), x(0), 4)];
+        code([code(range), bl("__flush_icache_range")])
+    };
+    let store = || code([target(), str(w(1), x(0), 4)]);
+    let copy = |behind: Code| {
+        let copy = code([target(), load(x(2), 4), bl("memcpy")]);
+        demo([enter(), copy, behind, kick(), leave_ret()]).functions([Function::new(
+            "memcpy",
+            [ret()],
+        )
+        .in_file("string.c")])
+    };
+    [
+        bodies(
+            "jl002-store-to-function",
+            "a store to the address of a function, without cache maintenance",
+            ("JL002", "error"),
+            [enter(), store(), leave_ret()],
+            [enter(), store(), flush(), kick(), leave_ret()],
+        ),
+        bodies(
+            "jl001-store-to-function",
+            "a store to the address of a function patches existing code",
+            ("JL001", "error"),
+            [enter(), store(), flush(), leave_ret()],
+            [enter(), store(), flush(), kick(), leave_ret()],
+        ),
+        pair(
+            "jl002-copy-to-function",
+            "the same by memcpy()",
+            ("JL002", "error", PATCH),
+            &copy(nop()),
+            &copy(flush()),
+        ),
+    ]
+    .concat()
 }
 
 /// Maintenance of lines whose size was read once, on an arbitrary CPU.
@@ -291,6 +334,7 @@ pub(super) fn all() -> Vec<LintCase> {
         line_sizes().into(),
         load_module().into(),
         maintenance_order(),
+        stores(),
         tolerated(),
         tables().into(),
     ]

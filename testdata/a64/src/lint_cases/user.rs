@@ -302,13 +302,36 @@ fn protections() -> Vec<LintCase> {
     .concat()
 }
 
+/// A function that stores one word and flushes it, as short as one that only flushes.
+fn short_writer() -> [LintCase; 2] {
+    let program = |sync: Code| {
+        let flush = [add_imm(x(1), x(0), 4), bl("__clear_cache")];
+        let body = [enter(), str(w(1), x(0), 0), code(flush), sync, leave_ret()];
+        library([Function::new("demo_write", body).exported(), start(by_libc(REGISTER))])
+    };
+    pair(
+        "jl001-user-short-writer",
+        "a function that stores is more than a name for the maintenance",
+        ("JL001", "note", "demo_write"),
+        &program(nop()),
+        &program(by_libc(SYNC_CORE)),
+    )
+}
+
 /// Every case of this file.
 pub(super) fn all() -> Vec<LintCase> {
     let body = [enter(), bl("puts"), leave_ret()];
     let nothing = Program::user().functions([Function::new("demo_print", body).exported()]);
     let trap = "nothing writes code: not applicable, as opposed to sound";
-    let mut all =
-        [unsynced(), maintains(), membarriers(), modifiable().into(), protections()].concat();
+    let mut all = [
+        unsynced(),
+        maintains(),
+        membarriers(),
+        modifiable().into(),
+        short_writer().into(),
+        protections(),
+    ]
+    .concat();
     all.push(sound("user-without-code", trap, &nothing));
     all
 }

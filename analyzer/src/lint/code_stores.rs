@@ -1,0 +1,127 @@
+//! Stores of a kernel or module to the address of a function: existing code is changed without a
+//! primitive.
+//!
+//! The address is a constant of the storing function. In a module, an undefined symbol is a
+//! function if the module calls it or has a primitive patch it, or if the kernel exports a
+//! function of its name.
+
+use super::model::FunctionRole;
+use super::registers::{FunctionBody, RegisterAnalysis};
+use super::subject::Subject;
+use crate::addr::Svma;
+use crate::dataflow::solve;
+use crate::image::ImageKind;
+use crate::program::{AccessKind, FuncId, Insn, access};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Functions of the kernel that write to the memory that their first argument points to.
+const COPIES: [&str; 7] = [
+    "memcpy",
+    "__memcpy",
+    "memmove",
+    "memset",
+    "copy_to_kernel_nofault",
+    "probe_kernel_write",
+    "probe_user_write",
+];
+
+/// A store to code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CodeStore {
+    /// The function that stores.
+    pub(super) function: FuncId,
+    /// The store, or the call that copies.
+    pub(super) at: Svma,
+    /// The function whose code changes.
+    pub(super) target: FuncId,
+}
+
+/// The stores of a kernel or module to code, by function and address.
+pub(super) fn code_stores(subject: &Subject<'_, '_>) -> Vec<CodeStore> {
+    if !subject.is_kernel {
+        return Vec::new();
+    }
+    let known = known_functions(subject);
+    let mut found = Vec::new();
+    for function in candidates(subject) {
+        for (at, address) in constant_stores(subject, function) {
+            let target = subject.program.function_at(Svma(address));
+            found.extend(
+                target
+                    .filter(|target| is_code(subject, &known, *target, Svma(address)))
+                    .map(|target| CodeStore { function, at, target }),
+            );
+        }
+    }
+    found
+}
+
+/// The functions that may make the address of code: in a module all, in a kernel those with an
+/// instruction that makes such an address.
+fn candidates(subject: &Subject<'_, '_>) -> Vec<FuncId> {
+    let program = &subject.program;
+    if subject.image.kind() == ImageKind::Rel {
+        return program.ids().filter(|id| program.import_name(*id).is_none()).collect();
+    }
+    let makers = program.code_addresses().filter_map(|(at, _)| program.function_at(at));
+    makers.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The undefined symbols of a module that are functions.
+fn known_functions(subject: &Subject<'_, '_>) -> BTreeSet<FuncId> {
+    let program = &subject.program;
+    let patched = program.ids().filter(|id| {
+        matches!(subject.role(*id), Some(FunctionRole::Patches | FunctionRole::Writes))
+    });
+    let patches = patched.flat_map(|id| program.callers(id));
+    let mut known: BTreeSet<FuncId> =
+        patches.filter_map(|call| subject.function_argument(call.caller, call.at, 0)).collect();
+    let is_called = |id: &FuncId| program.callers(*id).next().is_some();
+    let imports = program.imports().iter();
+    let of_kernel = imports.filter(|(id, name)| is_called(id) || subject.is_of_kernel(name));
+    known.extend(of_kernel.map(|(id, _)| *id));
+    known
+}
+
+fn is_code(
+    subject: &Subject<'_, '_>,
+    known: &BTreeSet<FuncId>,
+    target: FuncId,
+    address: Svma,
+) -> bool {
+    match subject.program.import_name(target) {
+        Some(_) => known.contains(&target),
+        // Data between functions has no function symbol.
+        None => subject.image.symbols().function_at(address).is_some(),
+    }
+}
+
+/// The stores and copies of a function to constant addresses.
+fn constant_stores(subject: &Subject<'_, '_>, id: FuncId) -> BTreeMap<Svma, u64> {
+    let mut found = BTreeMap::new();
+    let cfg = subject.cfg(id);
+    let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
+    let values = RegisterAnalysis { image: subject.image, body };
+    let Ok(before) = solve(&cfg, &values) else { return found };
+    for (block, registers) in cfg.blocks.iter().zip(before) {
+        let Some(mut registers) = registers else { continue };
+        for (at, word, insn) in values.body.instructions(block) {
+            let to = match insn {
+                Insn::Call { to } | Insn::Jump { to } if is_copy(subject, to) => {
+                    registers.argument(0).and_then(super::registers::RegisterValue::as_number)
+                }
+                _ => access(word)
+                    .filter(|access| access.kind == AccessKind::Store)
+                    .and_then(|access| registers.address(access)),
+            };
+            found.extend(to.map(|to| (at, to)));
+            registers.execute(subject.image, at, word, insn);
+        }
+    }
+    found
+}
+
+fn is_copy(subject: &Subject<'_, '_>, to: Svma) -> bool {
+    let callee = subject.program.starting_at(to);
+    callee.is_some_and(|callee| COPIES.contains(&&*subject.name(callee)))
+}
