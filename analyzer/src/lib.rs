@@ -23,3 +23,5 @@ pub mod jump_table;
 pub mod lint;
 pub mod pattern;
 pub mod program;
+pub mod semantics;
+pub mod values;

@@ -3,8 +3,8 @@
 
 use jlctl_a64::code::asm::table::{add_entry, and_low, ldrsw, load_entry};
 use jlctl_a64::code::asm::{
-    Cond, SP, XZR, add, address, adr, b, b_cond, bl, br, bti_j, cbz, cmp_imm, label, ldr, load,
-    mov, movz, nop, quad, ret, str, sub_imm, ubfx, w, word, x,
+    Cond, SP, XZR, add, add_imm, address, adr, b, b_cond, bl, br, bti_j, cbnz, cbz, cmp_imm, label,
+    ldr, load, mov, movz, nop, quad, ret, str, sub_imm, ubfx, w, word, x,
 };
 use jlctl_a64::code::{Code, Entries, Function, Object, ObjectSection, Program, code};
 use jlctl_analyzer::addr::{AddrRange, Svma};
@@ -113,6 +113,21 @@ fn comparisons_and_masks_bound_tables() {
     let ways =
         [cbz(x(0), "second"), higher, b("on"), label("second"), other(2, Cond::Hi), label("on")];
     assert_eq!(only(ways, 8), exactly(5, 2));
+}
+
+/// Each turn of the loop adds another number to the pointer at its start.
+#[test]
+fn a_pointer_that_a_loop_counts_up_is_unknown() {
+    let counts = [
+        mov(x(1), x(3)),
+        label("count"),
+        add_imm(x(1), x(1), 8),
+        sub_imm(w(2), w(2), 1),
+        cbnz(w(2), "count"),
+        br(x(1)),
+    ];
+    let demo = Function::new("demo", [code(counts), cases(2)]);
+    assert_eq!(tables(&program(demo, halves(2))).1, []);
 }
 
 #[test]

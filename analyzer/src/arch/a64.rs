@@ -1,4 +1,4 @@
-//! A64 (arm64), decoded by yaxpeax-arm, which no other file uses.
+//! A64 (arm64), decoded by yaxpeax-arm. [`crate::semantics`] states what an instruction does.
 //!
 //! A64 instructions are little-endian regardless of the byte order of data (Arm ARM DDI 0487,
 //! B2.6.2), so this file never needs the image's byte order.

@@ -102,6 +102,7 @@ impl<'data> ElfStructure<'data> {
             identity,
             relocations,
             faults,
+            imports: std::sync::OnceLock::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::section::{Section, SectionId, SectionIndex};
 use super::symbol::Symbols;
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::Architecture;
+use std::sync::OnceLock;
 
 /// An image and everything read from it without interpretation.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Image<'data> {
     pub(super) identity: ImageIdentity<'data>,
     pub(super) relocations: Relocations<'data>,
     pub(super) faults: Vec<ImageFault>,
+    pub(super) imports: OnceLock<Vec<ImportSlot>>,
 }
 
 impl<'data> Image<'data> {
@@ -191,8 +193,16 @@ impl<'data> Image<'data> {
 
     /// The slots that the dynamic linker fills with the address of a symbol, by address.
     #[must_use]
-    pub fn imports(&self) -> Vec<ImportSlot> {
-        imports::imports(&self.sections, self.is_big_endian())
+    pub fn imports(&self) -> &[ImportSlot] {
+        self.imports.get_or_init(|| imports::imports(&self.sections, self.is_big_endian()))
+    }
+
+    /// The slot of the dynamic linker at an address.
+    #[must_use]
+    pub fn import_at(&self, at: Svma) -> Option<&ImportSlot> {
+        let imports = self.imports();
+        let index = imports.binary_search_by_key(&at, |import| import.slot).ok()?;
+        imports.get(index)
     }
 
     /// A 32-bit word of data from the first bytes of `bytes`.

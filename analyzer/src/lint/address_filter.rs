@@ -5,9 +5,8 @@
 //! A function with such an instruction counts as making every address.
 
 use crate::image::Image;
-use crate::program::{
-    Constant, FuncId, INSN_BYTES, Insn, RecoveredProgram, constant_at, constants,
-};
+use crate::program::{FuncId, RecoveredProgram, constant_at, constants};
+use crate::semantics::{Address, Logic, Operand, Operation};
 use std::collections::BTreeSet;
 
 /// The most that an ADD or SUB without a shift and the displacement of an access together add to
@@ -41,18 +40,23 @@ impl AddressFilter {
         id: FuncId,
     ) -> bool {
         let range = program.function(id).range;
-        let addresses = (0..range.size() / INSN_BYTES)
-            .map(|index| range.start().wrapping_add(index * INSN_BYTES));
-        addresses.filter_map(|at| program.insn(at)).any(|insn| match insn {
-            Insn::Constant { value, .. } => match value {
-                Constant::Value(value) => self.is_near(value),
-                Constant::Literal(from) => {
+        let mut operations = program.operations(range.start(), range.end());
+        operations.any(|(_, operation)| match operation {
+            Operation::Set { value, .. } => self.is_near(value),
+            // MOVK above the low 16 bits.
+            Operation::Insert { mask, .. } => mask > 0xffff,
+            Operation::Binary {
+                logic: Logic::Add | Logic::Sub,
+                right: Operand::Number(number),
+                sets_flags: false,
+                ..
+            } => number >= 0x1000,
+            // The slot of any other load is one of the targets.
+            Operation::Access(access) => match access.address {
+                Address::At(from) if access.is_load() => {
                     constant_at(image, from).is_some_and(|value| self.is_near(value))
                 }
-                Constant::Keep { shift, .. } => shift > 0,
-                Constant::Sum { add, .. } => add.unsigned_abs() >= 0x1000,
-                // The slot of the load is one of the targets.
-                Constant::Loaded { .. } => false,
+                _ => false,
             },
             _ => false,
         })

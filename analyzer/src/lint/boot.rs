@@ -12,7 +12,8 @@
 
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, ImageKind};
-use crate::program::{CallSite, Cfg, FuncId, Insn, RecoveredProgram};
+use crate::program::{CallSite, Cfg, FuncId, RecoveredProgram};
+use crate::semantics::Control;
 
 /// Whether each function runs only before the other CPUs are started.
 pub(super) fn functions_before_smp(
@@ -91,7 +92,7 @@ fn calls_before(program: &RecoveredProgram<'_>, caller: FuncId, last: FuncId) ->
         })
     };
     let events = program.events_of(caller).iter();
-    let sites = events.filter(|event| matches!(event.insn, Insn::Call { .. }));
+    let sites = events.filter(|event| matches!(event.control, Control::Call { .. }));
     let sites = sites.map(|event| event.at).filter(|at| !follows(*at));
     if lasts.is_empty() { Vec::new() } else { sites.collect() }
 }

@@ -6,12 +6,11 @@
 //! function of its name.
 
 use super::model::FunctionRole;
-use super::registers::{FunctionBody, RegisterAnalysis};
 use super::subject::Subject;
 use crate::addr::Svma;
-use crate::dataflow::solve;
 use crate::image::ImageKind;
-use crate::program::{AccessKind, FuncId, Insn, access};
+use crate::program::FuncId;
+use crate::semantics::{Control, Operation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Functions of the kernel that write to the memory that their first argument points to.
@@ -99,25 +98,20 @@ fn is_code(
 /// The stores and copies of a function to constant addresses.
 fn constant_stores(subject: &Subject<'_, '_>, id: FuncId) -> BTreeMap<Svma, u64> {
     let mut found = BTreeMap::new();
-    let cfg = subject.cfg(id);
-    let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
-    let values = RegisterAnalysis { image: subject.image, body };
-    let Ok(before) = solve(&cfg, &values) else { return found };
-    for (block, registers) in cfg.blocks.iter().zip(before) {
-        let Some(mut registers) = registers else { continue };
-        for (at, word, insn) in values.body.instructions(block) {
-            let to = match insn {
-                Insn::Call { to } | Insn::Jump { to } if is_copy(subject, to) => {
-                    registers.argument(0).and_then(super::registers::RegisterValue::as_number)
-                }
-                _ => access(word)
-                    .filter(|access| access.kind == AccessKind::Store)
-                    .and_then(|access| registers.address(access)),
-            };
-            found.extend(to.map(|to| (at, to)));
-            registers.execute(subject.image, at, word, insn);
-        }
-    }
+    subject.for_each_instruction(id, |state, at, operation| {
+        let to = match operation {
+            Operation::Control(Control::Call { to } | Control::Jump { to })
+                if is_copy(subject, *to) =>
+            {
+                state.argument(0).as_number()
+            }
+            Operation::Access(access) if access.is_store() => {
+                state.clone().address(subject.image, at, access).as_number()
+            }
+            _ => None,
+        };
+        found.extend(to.map(|to| (at, to)));
+    });
     found
 }
 

@@ -14,11 +14,12 @@
 use super::address_filter::AddressFilter;
 use super::obligation::Root;
 use super::reach::Reach;
-use super::registers::{FunctionBody, RegisterAnalysis, RegisterState, ValueOrigin};
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, solve};
-use crate::program::{AccessKind, Barrier, Block, Cfg, Event, FuncId, INSN_BYTES, Insn, access};
+use crate::program::{Block, Cfg, Event, FuncId};
+use crate::semantics::{Barrier, Control, INSN_BYTES, Operation};
+use crate::values::{FunctionBody, Origin, Path, ValueAnalysis, ValueState};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -33,8 +34,9 @@ pub(super) fn readers(subject: &Subject<'_, '_>, root: &Root, reach: &Reach) -> 
     if published.is_empty() {
         return Vec::new();
     }
-    let is_indirect =
-        |event: &Event| matches!(event.insn, Insn::CallRegister { .. } | Insn::JumpRegister { .. });
+    let is_indirect = |event: &Event| {
+        matches!(event.control, Control::CallRegister { .. } | Control::JumpRegister { .. })
+    };
     let filter = AddressFilter::of(subject.image, &published);
     let left = &subject.reader_budget;
     let mut found = Vec::new();
@@ -94,20 +96,16 @@ impl crate::dataflow::Lattice for BarrierOrder {
 const FOR_LOADS: u32 = 1 << 8;
 const FOR_STORES: u32 = 2 << 8;
 
-/// Executes the instructions of a block and calls back before each with the registers.
+/// Executes the instructions of a block and calls back before each with the values.
 fn for_each_instruction(
-    subject: &Subject<'_, '_>,
-    values: &RegisterAnalysis<'_, '_>,
+    values: &ValueAnalysis<'_, '_>,
     block: &Block,
-    registers: &mut RegisterState,
-    mut then: impl FnMut(&RegisterState, Svma, u32, Insn),
+    state: &mut ValueState,
+    mut then: impl FnMut(&mut ValueState, Svma, &Operation),
 ) {
-    let mut events = subject.program.events()[block.events.clone()].iter().peekable();
-    for (at, word, insn) in values.body.instructions(block) {
-        let event: Option<&Event> = events.next_if(|event| event.at == at);
-        let insn = event.map_or(insn, |event| event.insn);
-        then(registers, at, word, insn);
-        registers.execute(subject.image, at, word, insn);
+    for (at, operation) in values.body.instructions(block) {
+        then(state, at, &operation);
+        state.execute(values.image, at, &operation);
     }
 }
 
@@ -134,8 +132,8 @@ fn values<'a, 'data>(
     subject: &'a Subject<'_, 'data>,
     cfg: &'a Cfg,
     id: FuncId,
-) -> RegisterAnalysis<'a, 'data> {
-    RegisterAnalysis {
+) -> ValueAnalysis<'a, 'data> {
+    ValueAnalysis {
         image: subject.image,
         body: FunctionBody { program: &subject.program, cfg, id },
     }
@@ -143,7 +141,7 @@ fn values<'a, 'data>(
 
 struct Publishes<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
-    values: RegisterAnalysis<'a, 'data>,
+    values: ValueAnalysis<'a, 'data>,
     root: &'a Root,
     reach: &'a Reach,
     found: RefCell<BTreeSet<u64>>,
@@ -151,12 +149,12 @@ struct Publishes<'a, 'b, 'data> {
 
 impl Publishes<'_, '_, '_> {
     /// Whether the instruction at `at` patches code.
-    fn patches(&self, at: Svma, insn: Insn) -> bool {
+    fn patches(&self, at: Svma, operation: &Operation) -> bool {
         let is_own = self.values.body.id == self.root.function
             && (self.root.sites.iter().any(|(site, _)| *site == at)
                 || self.root.stores.contains(&at));
-        let callee = match insn {
-            Insn::Call { to } => self.subject.program.function_at(to),
+        let callee = match *operation {
+            Operation::Control(Control::Call { to }) => self.subject.program.function_at(to),
             _ => None,
         };
         is_own || self.reach.functions.iter().any(|(id, _)| Some(*id) == callee)
@@ -164,34 +162,27 @@ impl Publishes<'_, '_, '_> {
 }
 
 impl Analysis for Publishes<'_, '_, '_> {
-    type State = (RegisterState, BarrierOrder);
+    type State = (ValueState, BarrierOrder);
 
     fn entry(&self) -> Self::State {
-        (RegisterState::at_entry(), BarrierOrder::default())
+        (ValueState::at_entry(), BarrierOrder::default())
     }
 
-    fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
-        for_each_instruction(
-            self.subject,
-            &self.values,
-            block,
-            registers,
-            |registers, at, word, insn| {
-                if self.patches(at, insn) {
-                    *order = BarrierOrder::BEGUN;
-                }
-                match insn {
-                    Insn::Barrier(Barrier::Isb) => {}
-                    Insn::Barrier(_) if word & FOR_STORES != 0 => order.barrier(),
-                    _ => {}
-                }
-                let store = access(word).filter(|access| access.kind == AccessKind::Store);
-                let Some(access) = store.filter(|_| order.has_begun) else { return };
-                if access.is_ordered || !order.lacks_barrier {
-                    self.found.borrow_mut().extend(registers.address(access));
-                }
-            },
-        );
+    fn transfer(&self, block: &Block, (values, order): &mut Self::State) {
+        for_each_instruction(&self.values, block, values, |values, at, operation| {
+            if self.patches(at, operation) {
+                *order = BarrierOrder::BEGUN;
+            }
+            if orders(self.subject, at, operation, FOR_STORES) {
+                order.barrier();
+            }
+            let Operation::Access(access) = operation else { return };
+            let is_published = access.is_ordered || !order.lacks_barrier;
+            if access.is_store() && order.has_begun && is_published {
+                let address = values.address(self.values.image, at, access);
+                self.found.borrow_mut().extend(address.as_number());
+            }
+        });
     }
 }
 
@@ -213,48 +204,58 @@ fn reads(subject: &Subject<'_, '_>, published: &BTreeSet<u64>, id: FuncId) -> Op
 
 struct Reads<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
-    values: RegisterAnalysis<'a, 'data>,
+    values: ValueAnalysis<'a, 'data>,
     published: &'a BTreeSet<u64>,
     /// Branches through a published word, with whether an ISB precedes them.
     found: RefCell<BTreeSet<(Svma, bool)>>,
 }
 
 impl Analysis for Reads<'_, '_, '_> {
-    type State = (RegisterState, BarrierOrder);
+    type State = (ValueState, BarrierOrder);
 
     fn entry(&self) -> Self::State {
-        (RegisterState::at_entry(), BarrierOrder::default())
+        (ValueState::at_entry(), BarrierOrder::default())
     }
 
-    fn transfer(&self, block: &Block, (registers, order): &mut Self::State) {
+    fn transfer(&self, block: &Block, (values, order): &mut Self::State) {
         for_each_instruction(
-            self.subject,
             &self.values,
             block,
-            registers,
-            |registers, at, word, insn| match insn {
-                Insn::Barrier(Barrier::Isb) => order.isb(),
-                Insn::Barrier(_) if word & FOR_LOADS != 0 => order.barrier(),
-                Insn::CallRegister { register } | Insn::JumpRegister { register } => {
-                    let target = registers.get(register).map(|value| value.origin);
-                    if let Some(ValueOrigin::Word(word)) = target
+            values,
+            |values, at, operation| match operation {
+                Operation::Control(Control::Barrier(Barrier::Isb)) => order.isb(),
+                Operation::Control(
+                    Control::CallRegister { register } | Control::JumpRegister { register },
+                ) => {
+                    let target = values.get(*register).exact().map(Path::origin);
+                    if let Some(Origin::Word(word)) = target
                         && self.published.contains(&word)
                     {
                         let follows_isb = order.has_begun && !order.lacks_isb;
                         self.found.borrow_mut().insert((at, follows_isb));
                     }
                 }
-                _ => {
-                    let load = access(word).filter(|access| access.kind == AccessKind::Load);
-                    let from = load.and_then(|access| registers.address(access));
+                Operation::Access(access) if access.is_load() => {
+                    let from = values.address(self.values.image, at, access).as_number();
                     if from.is_some_and(|from| self.published.contains(&from)) {
                         *order = BarrierOrder::BEGUN;
-                        if load.is_some_and(|access| access.is_ordered) {
+                        if access.is_ordered {
                             order.barrier();
                         }
                     }
                 }
+                _ if orders(self.subject, at, operation, FOR_LOADS) => order.barrier(),
+                _ => {}
             },
         );
     }
+}
+
+/// Whether an instruction is a DMB or DSB whose option has these bits.
+fn orders(subject: &Subject<'_, '_>, at: Svma, operation: &Operation, option: u32) -> bool {
+    let is_barrier = matches!(
+        operation,
+        Operation::Control(Control::Barrier(Barrier::Dmb | Barrier::Dsb | Barrier::WeakDsb))
+    );
+    is_barrier && subject.program.word(at).is_some_and(|word| word & option != 0)
 }

@@ -113,6 +113,9 @@ pub struct Finding {
     pub affected: Affected,
     /// The reason why upstream considers the code correct, if it does.
     pub tolerated: Option<String>,
+    /// The evidence that decides the level: why the code is taken for existing code, or for fresh
+    /// code; `None` if the rule alone decides.
+    pub why: Option<String>,
     /// Identifies the finding independently of addresses: rule, functions and call chain.
     /// Functions are named by the path in their mangled symbol, so instances of a generic
     /// function may share a fingerprint.
@@ -141,6 +144,7 @@ impl Finding {
             witness: Vec::new(),
             affected: Affected::default(),
             tolerated: None,
+            why: None,
         }
     }
 }

@@ -13,7 +13,8 @@ use super::model::FunctionRole;
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, Summaries, at_exits, solve, summarize};
-use crate::program::{Block, Event, Exit, FuncId, INSN_BYTES, Insn};
+use crate::program::{Block, Event, Exit, FuncId};
+use crate::semantics::{Control, INSN_BYTES};
 use foldhash::{HashMap, HashSet};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -330,7 +331,7 @@ impl Analysis for MaskAnalysis<'_, '_, '_, '_> {
             while let Some((_, op)) = ops.next_if(|(at, _)| **at < event.at) {
                 op.apply(state);
             }
-            if let Insn::Call { to } = event.insn
+            if let Control::Call { to } = event.control
                 && let Some(callee) = program.function_at(to)
             {
                 self.call(callee, event.at, state);

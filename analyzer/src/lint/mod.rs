@@ -22,20 +22,20 @@
 
 mod address_filter;
 mod boot;
-mod call_arguments;
 mod code_stores;
 mod consumers;
-mod executable_memory;
 mod finding;
+mod fingerprint;
 mod hotplug_states;
 mod interrupts;
 mod model;
 mod obligation;
 mod page_pointers;
+mod patch_evidence;
 mod path_state;
 mod paths;
+mod primitive;
 mod reach;
-mod registers;
 mod rule;
 mod rules;
 mod run;

@@ -6,14 +6,16 @@
 //! different roots are independent, so each is followed on its own ([`super::reach`]).
 
 use super::code_stores::CodeStore;
-use super::executable_memory;
 use super::model::FunctionRole;
-use super::registers::FunctionBody;
+use super::patch_evidence::{self, ExistingCode};
+use super::primitive::Primitives;
 use super::subject::Subject;
 use super::syncs::{Effect, Syncs};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Bits, Lattice as _, StepsExceeded, at_exits, solve};
-use crate::program::{Barrier, Block, Cfg, Exit, FuncId, Insn};
+use crate::program::{Block, Cfg, Exit, FuncId};
+use crate::semantics::{Barrier, CacheOp, Control};
+use crate::values::FunctionBody;
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,30 +39,35 @@ pub(super) struct Root {
     pub(super) stores: Vec<Svma>,
     /// Whether existing code is patched. Otherwise the function writes code and maintains caches.
     pub(super) patches: bool,
-    /// Whether it is only assumed that existing code is patched ([`super::executable_memory`]).
-    pub(super) is_assumed: bool,
+    /// The evidence that existing code is patched, in a program.
+    pub(super) why: Option<ExistingCode>,
 }
 
 impl Root {
     const fn new(function: FuncId) -> Self {
-        Self { function, sites: Vec::new(), stores: Vec::new(), patches: false, is_assumed: false }
+        Self { function, sites: Vec::new(), stores: Vec::new(), patches: false, why: None }
     }
 }
 
 /// The functions that patch code or maintain caches, by address.
-pub(super) fn roots(subject: &Subject<'_, '_>, code_stores: &[CodeStore]) -> Vec<Root> {
+pub(super) fn roots(
+    subject: &Subject<'_, '_>,
+    primitives: &Primitives,
+    code_stores: &[CodeStore],
+) -> Vec<Root> {
     let program = &subject.program;
     let is_source = |id: &FuncId| {
         matches!(
             subject.role(*id),
             Some(FunctionRole::Patches | FunctionRole::Writes | FunctionRole::Maintains)
-        )
+        ) || primitives.flushes(*id)
     };
     let mut roots: HashMap<FuncId, Root> = HashMap::new();
     for source in program.ids().filter(is_source) {
-        let patches = subject.role(source) != Some(FunctionRole::Maintains);
+        let patches =
+            matches!(subject.role(source), Some(FunctionRole::Patches | FunctionRole::Writes));
         for call in program.callers(source) {
-            if !may_be_root(subject, call.caller) {
+            if !may_be_root(subject, primitives, call.caller) {
                 continue;
             }
             let root = roots.entry(call.caller).or_insert_with(|| Root::new(call.caller));
@@ -68,23 +75,25 @@ pub(super) fn roots(subject: &Subject<'_, '_>, code_stores: &[CodeStore]) -> Vec
             root.patches |= patches;
         }
     }
-    // A function that makes text of the file itself writable patches code that other threads may
-    // execute.
-    for call in subject.protections().iter().filter(|call| call.is_own_text) {
-        if let Some(root) = roots.get_mut(&call.function) {
-            root.patches = true;
-        }
+    for id in program.ids().filter(|id| subject.maintains_inline(*id)) {
+        let events = program.events_of(id).iter();
+        let lines = events
+            .filter(|event| matches!(event.control, Control::Cache(CacheOp::InvalidateInsn, _)));
+        let root = roots.entry(id).or_insert_with(|| Root::new(id));
+        root.stores = lines.map(|event| event.at).collect();
     }
-    for stores in executable_memory::stores(subject) {
-        if may_be_root(subject, stores.function) {
-            let root = roots.entry(stores.function).or_insert_with(|| Root::new(stores.function));
-            root.is_assumed = stores.is_assumed && !root.patches;
-            (root.stores, root.patches) = (stores.addresses, true);
+    for patch in patch_evidence::patches(subject, primitives) {
+        if may_be_root(subject, primitives, patch.function) {
+            let root = roots.entry(patch.function).or_insert_with(|| Root::new(patch.function));
+            root.stores.extend(patch.stores);
+            root.stores.sort_unstable();
+            root.stores.dedup();
+            (root.patches, root.why) = (true, Some(patch.why));
         }
     }
     // A store without maintenance is a finding of its own (JL002).
     for store in code_stores {
-        if may_be_root(subject, store.function) && subject.maintains(store.function) {
+        if may_be_root(subject, primitives, store.function) && subject.maintains(store.function) {
             let root = roots.entry(store.function).or_insert_with(|| Root::new(store.function));
             root.stores.push(store.at);
             root.patches = true;
@@ -96,12 +105,14 @@ pub(super) fn roots(subject: &Subject<'_, '_>, code_stores: &[CodeStore]) -> Vec
     roots
 }
 
-/// Whether a function may be a root. A function that a model names as a primitive is not.
-fn may_be_root(subject: &Subject<'_, '_>, id: FuncId) -> bool {
+/// Whether a function may be a root. A function that a model names as a primitive is not,
+/// nor is one that only passes its parameters on.
+fn may_be_root(subject: &Subject<'_, '_>, primitives: &Primitives, id: FuncId) -> bool {
+    let is_transparent = || primitives.is_transparent(id);
     matches!(
         subject.role(id),
         None | Some(FunctionRole::Tolerated | FunctionRole::BootOnly | FunctionRole::NoReturn)
-    )
+    ) && !is_transparent()
 }
 
 /// The state where a function returns.
@@ -230,16 +241,16 @@ impl Analysis for Pending<'_, '_, '_> {
             while let Some(at) = stores.next_if(|at| *at <= event.at) {
                 self.patch(at, state);
             }
-            match event.insn {
-                Insn::Call { to } => {
+            match event.control {
+                Control::Call { to } => {
                     if let Some(callee) = self.subject.program.function_at(to) {
                         self.call(callee, event.at, state);
                     }
                 }
-                Insn::SupervisorCall if self.syncs.is_sync_core(event.at) => {
+                Control::SupervisorCall if self.syncs.is_sync_core(event.at) => {
                     *state = (SYNCED, Bits::NONE);
                 }
-                Insn::Barrier(Barrier::Isb) if state.0.meets(PENDING) => {
+                Control::Barrier(Barrier::Isb) if state.0.meets(PENDING) => {
                     state.0.join(&LOCAL);
                 }
                 _ => {}

@@ -9,8 +9,9 @@
 //!   an offset to, is an argument.
 
 use crate::addr::Svma;
-use crate::program::{
-    AccessKind, Cfg, Constant, FuncId, INSN_BYTES, Insn, RecoveredProgram, access, also_writes,
+use crate::program::{Cfg, FuncId, RecoveredProgram};
+use crate::semantics::{
+    AccessKind, Control, INSN_BYTES, Logic, Operand, Operation, Register, writes,
 };
 use std::collections::BTreeSet;
 
@@ -85,56 +86,52 @@ fn step(
     register: u32,
     uses: &mut Uses,
 ) -> bool {
-    let (Some(word), Some(insn)) = (program.word(at), program.insn(at)) else { return false };
-    let is = |number: u8| u32::from(number) == register;
+    let Some(operation) = program.operation(at) else { return false };
+    let is = |own: Register| u32::from(own.number()) == register;
     let leaves = |to| !program.function(function).range.contains(to);
-    match insn {
-        Insn::Call { .. } | Insn::CallRegister { .. } => {
-            if let Insn::CallRegister { register: target } = insn {
-                uses.as_value |= is(target.number());
+    match operation {
+        Operation::Control(control @ (Control::Call { .. } | Control::CallRegister { .. })) => {
+            if let Control::CallRegister { register: target } = control {
+                uses.as_value |= is(target);
             }
             uses.at_call |= register < PARAMETERS;
             return register >= PRESERVED;
         }
-        Insn::Jump { to } | Insn::Branch { to } if leaves(to) => {
+        Operation::Control(Control::Jump { to } | Control::Branch { to, .. }) if leaves(to) => {
             uses.at_call |= register < PARAMETERS;
         }
-        Insn::JumpRegister { register: target } => uses.as_value |= is(target.number()),
-        Insn::Constant { value: Constant::Sum { from, .. }, .. } if is(from.number()) => {
-            // MOV copies the page; ADD and SUB are of class "data processing, immediate".
-            let is_immediate = (word >> 26) & 7 == 4;
-            uses.as_base |= is_immediate;
-            uses.as_value |= !is_immediate;
+        Operation::Control(Control::JumpRegister { register: target }) => {
+            uses.as_value |= is(target);
         }
-        Insn::Constant { value: Constant::Loaded { base, .. }, .. } => {
-            uses.as_base |= is(base.number());
+        // An offset is added, which a zero is not.
+        Operation::Binary {
+            logic: Logic::Add | Logic::Sub,
+            left: Operand::Register(left),
+            right: Operand::Number(1..),
+            ..
+        } => uses.as_base |= is(left),
+        Operation::Access(access) => {
+            uses.as_base |= access.base().is_some_and(is);
+            if let AccessKind::Store { from, .. } = access.kind {
+                uses.as_value |= from.into_iter().any(|from| reads(from, register));
+            }
         }
-        _ => uses_of_word(word, register, uses),
+        Operation::Binary { left, right, .. } => {
+            uses.as_value |= reads(left, register) || reads(right, register);
+        }
+        Operation::Select { then, otherwise, .. } => {
+            uses.as_value |= reads(then, register) || reads(otherwise, register);
+        }
+        Operation::Field { from: Some(from), .. } => uses.as_value |= is(from),
+        _ => {}
     }
-    let written = match insn {
-        Insn::Constant { register, .. } => Some(register),
-        Insn::Other { writes } => writes,
-        _ => None,
-    };
-    let is_written = |written: Option<crate::program::Register>| {
-        written.is_some_and(|written| is(written.number()))
-    };
-    !is_written(written) && !is_written(also_writes(word))
+    !writes(&operation).iter().any(is)
 }
 
-/// The uses of the register by an access or by data processing of registers.
-fn uses_of_word(word: u32, register: u32, uses: &mut Uses) {
-    let field = |bit: u32| (word >> bit) & 31 == register;
-    // Bits 27:25 (C4.1): x1x0 is loads and stores, x101 data processing of registers.
-    let is_access = (word >> 25) & 0b0101 == 0b0100;
-    let is_of_registers = (word >> 25) & 0b0111 == 0b0101;
-    if is_access {
-        uses.as_base |= field(5);
-        let is_store = access(word).is_some_and(|access| access.kind == AccessKind::Store);
-        // STP has a second register at bit 10.
-        let is_pair = (word >> 27) & 7 == 5 && word & 1 << 22 == 0;
-        uses.as_value |= (is_store || is_pair) && field(0) || is_pair && field(10);
-    } else if is_of_registers {
-        uses.as_value |= field(5) || field(16);
+/// Whether an operand is the register.
+fn reads(operand: Operand, register: u32) -> bool {
+    match operand {
+        Operand::Number(_) => false,
+        Operand::Register(own) | Operand::Shifted(own, ..) => u32::from(own.number()) == register,
     }
 }

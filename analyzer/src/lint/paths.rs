@@ -22,12 +22,14 @@
 
 use super::obligation::Root;
 use super::path_state::{PathState, TrackedWords};
-use super::registers::{FunctionBody, RegisterAnalysis, RegisterValue, ValueOrigin};
 use super::subject::Subject;
 use super::syncs::{Effect, Guard, Syncs};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, StepsExceeded, Successor, at_exits, solve};
-use crate::program::{Block, Cfg, Condition, Event, Exit, FuncId, INSN_BYTES, Insn, condition};
+use crate::image::Image;
+use crate::program::{Block, Cfg, Exit, FuncId};
+use crate::semantics::{Control, INSN_BYTES, Operation};
+use crate::values::{FunctionBody, Location, Origin, Value, ValueAnalysis};
 use std::rc::Rc;
 
 /// The two states; each is `None` if there is no such path.
@@ -58,7 +60,7 @@ fn join(path: &mut Option<PathState>, other: Option<PathState>) -> bool {
 /// The effect of a function on the paths of one state.
 #[derive(Debug, Clone)]
 pub(super) struct ReturnState {
-    result: Option<RegisterValue>,
+    result: Option<Value>,
     words: TrackedWords,
     preserves_data: bool,
 }
@@ -96,8 +98,8 @@ pub(super) fn outcomes(
     let entry = PathStates { clear: Some(PathState::at_entry()), pending: None };
     let state = Paths::new(subject, syncs, Some(root), callees, id).solve(entry)?;
     let effect_of = |path: PathState| ReturnState {
-        result: path.registers.argument(0).filter(|result| result.is_number()),
-        words: path.words,
+        result: Some(path.values.argument(0)).filter(|result| result.is_number()),
+        words: path.words(),
         preserves_data: path.preserves_data,
     };
     Ok(Outcomes { clear: state.clear.map(effect_of), pending: state.pending.map(effect_of) })
@@ -143,19 +145,17 @@ const MOST_GUARDS: usize = 4;
 fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
     let cfg = subject.cfg(id);
     let body = FunctionBody { program: &subject.program, cfg: &cfg, id };
-    let values = RegisterAnalysis { image: subject.image, body };
+    let values = ValueAnalysis { image: subject.image, body };
     let Ok(before) = solve(&cfg, &values) else { return Vec::new() };
     let mut found: Vec<Guard> = Vec::new();
-    for (block, registers) in cfg.blocks.iter().zip(before) {
-        let (Some(mut registers), Some((condition, _))) = (registers, condition_of(subject, block))
-        else {
-            continue;
-        };
-        values.transfer(block, &mut registers);
-        let value = registers.get(condition.register).filter(|value| value.is_exact);
-        let guard = match value.map(|value| value.origin) {
-            Some(ValueOrigin::Entry(number @ 0..8)) => Guard::Argument(number.into()),
-            Some(ValueOrigin::Word(address)) => Guard::Word(address),
+    for (block, state) in cfg.blocks.iter().zip(before) {
+        let (Some(mut state), Some((test, _))) = (state, body.branch(block)) else { continue };
+        values.transfer(block, &mut state);
+        let path = state.tested(test).and_then(Value::exact);
+        let Some(path) = path.filter(|path| path.loads().is_empty()) else { continue };
+        let guard = match path.origin() {
+            Origin::Entry(number @ 0..8) => Guard::Argument(number.into()),
+            Origin::Word(address) => Guard::Word(address),
             _ => continue,
         };
         if !found.contains(&guard) && found.len() < MOST_GUARDS {
@@ -168,10 +168,9 @@ fn candidates(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Guard> {
 /// Whether nothing stays pending in `id` if `guard` is not zero.
 fn fulfils(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId, guard: Guard) -> bool {
     let mut path = PathState::at_entry();
-    let not_zero = Some(RegisterValue::new(ValueOrigin::NotZero));
     match guard {
-        Guard::Argument(number) => path.registers.set_argument(number, not_zero),
-        Guard::Word(address) => path.words.set(address, not_zero),
+        Guard::Argument(number) => path.values.set_argument(number, Value::NOT_ZERO),
+        Guard::Word(address) => path.values.set_word(Location::Address(address), Value::NOT_ZERO),
     }
     let entry = PathStates { clear: None, pending: Some(path) };
     let solved = Paths::new(subject, syncs, None, &NothingPatches, id).solve(entry);
@@ -194,14 +193,6 @@ impl Callees for NothingPatches {
     fn guards(&self, _: FuncId) -> Rc<[Guard]> {
         Rc::new([])
     }
-}
-
-/// The condition of the branch that ends `block`, and the target of the branch.
-fn condition_of(subject: &Subject<'_, '_>, block: &Block) -> Option<(Condition, Svma)> {
-    let program = &subject.program;
-    let last = program.events()[block.events.clone()].last()?;
-    let Insn::Branch { to } = last.insn else { return None };
-    Some((condition(&|at| program.word(at), block.start, last.at)?, to))
 }
 
 struct Paths<'a, 'b, 'data> {
@@ -231,6 +222,10 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
             cfg: subject.cfg(id),
             entry: PathStates::default(),
         }
+    }
+
+    fn body(&self) -> FunctionBody<'_, 'data> {
+        FunctionBody { program: &self.subject.program, cfg: &self.cfg, id: self.id }
     }
 
     /// The states at the return.
@@ -267,33 +262,45 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
             _ => None,
         };
         if let Some(outcomes) = known {
-            *state = after(&outcomes, at, state);
+            *state = after(self.subject.image, &outcomes, at, state);
             return;
         }
-        state.clear.iter_mut().chain(&mut state.pending).for_each(|path| path.call(at));
+        state
+            .clear
+            .iter_mut()
+            .chain(&mut state.pending)
+            .for_each(|path| path.call(self.subject.image, at));
         if patches || self.callees.may_return_pending(callee) {
             let clear = state.clear.take();
             join(&mut state.pending, clear);
         }
     }
 
-    fn execute(&self, at: Svma, word: u32, insn: Insn, state: &mut PathStates) {
-        let callee = match insn {
-            Insn::Call { to } => self.subject.program.function_at(to),
+    fn execute(&self, at: Svma, operation: &Operation, state: &mut PathStates) {
+        let control = match operation {
+            Operation::Control(control) => Some(*control),
             _ => None,
         };
-        match (insn, callee) {
-            (Insn::Call { .. }, Some(callee)) => self.call(callee, at, state),
-            (Insn::Call { .. }, None) | (Insn::CallRegister { .. }, _) => {
-                state.clear.iter_mut().chain(&mut state.pending).for_each(|path| path.call(at));
+        let callee = match control {
+            Some(Control::Call { to }) => self.subject.program.function_at(to),
+            _ => None,
+        };
+        match (control, callee) {
+            (Some(Control::Call { .. }), Some(callee)) => self.call(callee, at, state),
+            (Some(Control::Call { .. }), None) | (Some(Control::CallRegister { .. }), _) => {
+                state
+                    .clear
+                    .iter_mut()
+                    .chain(&mut state.pending)
+                    .for_each(|path| path.call(self.subject.image, at));
             }
             _ => {
-                if insn == Insn::SupervisorCall && self.syncs.is_sync_core(at) {
+                if control == Some(Control::SupervisorCall) && self.syncs.is_sync_core(at) {
                     let pending = state.pending.take();
                     join(&mut state.clear, pending);
                 }
                 for path in state.clear.iter_mut().chain(&mut state.pending) {
-                    path.execute(self.subject.image, at, word, insn);
+                    path.execute(self.subject.image, at, operation);
                 }
             }
         }
@@ -308,25 +315,27 @@ impl<'a, 'b, 'data> Paths<'a, 'b, 'data> {
 /// Whether a guard is known not to be zero.
 fn holds(guard: Guard, path: &PathState) -> bool {
     let value = match guard {
-        Guard::Argument(number) => path.registers.argument(number),
-        Guard::Word(address) => path.words.get(address),
+        Guard::Argument(number) => Some(path.values.argument(number)),
+        Guard::Word(address) => path.word(address),
     };
-    value.and_then(RegisterValue::is_zero) == Some(false)
+    value.and_then(Value::is_zero) == Some(false)
 }
 
 /// Applies a call at `at` of a function with `outcomes` to `state`.
-fn after(outcomes: &Outcomes, at: Svma, state: &PathStates) -> PathStates {
+fn after(image: &Image<'_>, outcomes: &Outcomes, at: Svma, state: &PathStates) -> PathStates {
     let apply = |path: &Option<PathState>, effect: &Option<ReturnState>| -> Option<PathState> {
         let (path, effect) = (path.as_ref()?, effect.as_ref()?);
-        let words = if effect.preserves_data { path.words.clone() } else { effect.words.clone() };
+        let words = if effect.preserves_data { path.words() } else { effect.words.clone() };
         let mut after_call = path.clone();
-        after_call.call(at);
-        after_call.registers.set_argument(0, effect.result.or(after_call.registers.argument(0)));
-        Some(PathState {
-            words,
-            preserves_data: path.preserves_data && effect.preserves_data,
-            ..after_call
-        })
+        after_call.call(image, at);
+        if let Some(result) = effect.result {
+            after_call.values.set_argument(0, result);
+        }
+        for (address, value) in words {
+            after_call.values.set_word(Location::Address(address), value);
+        }
+        after_call.preserves_data = path.preserves_data && effect.preserves_data;
+        Some(after_call)
     };
     let mut pending = apply(&state.clear, &outcomes.pending);
     join(&mut pending, apply(&state.pending, &outcomes.clear));
@@ -342,29 +351,15 @@ impl Analysis for Paths<'_, '_, '_> {
     }
 
     fn transfer(&self, block: &Block, state: &mut PathStates) {
-        let program = &self.subject.program;
-        let body = FunctionBody { program, cfg: &self.cfg, id: self.id };
-        let mut events = program.events()[block.events.clone()].iter().peekable();
-        for (at, word, insn) in body.instructions(block) {
-            // The event of a call through a constant in a register has the resolved target.
-            let event: Option<&Event> = events.next_if(|event| event.at == at);
-            self.execute(at, word, event.map_or(insn, |event| event.insn), state);
+        for (at, operation) in self.body().instructions(block) {
+            self.execute(at, &operation, state);
         }
     }
 
     fn follow(&self, block: &Block, next: Successor, state: &mut PathStates) -> bool {
-        let Some((condition, to)) = condition_of(self.subject, block) else { return true };
-        let range = self.subject.program.function(self.id).range;
-        let is_taken = match next {
-            Successor::Block(next) => self.cfg.blocks[next.index()].start == to,
-            Successor::Exit(Exit::TailCall { to: callee, .. }) => {
-                !range.contains(to) && self.subject.program.function_at(to) == Some(callee)
-            }
-            Successor::Exit(_) => return true,
-        };
-        let answer = is_taken == condition.is_taken_if;
+        let Some((test, is_taken)) = self.body().edge(block, next) else { return true };
         for path in [&mut state.clear, &mut state.pending] {
-            path.take_if(|path| !path.assume(condition, answer));
+            path.take_if(|path| !path.assume(test, is_taken));
         }
         state.clear.is_some() || state.pending.is_some()
     }

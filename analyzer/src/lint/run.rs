@@ -7,12 +7,13 @@ use super::rule::Level;
 use super::rules::{self, jl001, jl009, jl010};
 use super::subject::Subject;
 use super::syncs::Syncs;
-use super::{obligation, reach};
+use super::{fingerprint, obligation, reach};
 use crate::debug_info::with_paths;
 use crate::image::Image;
 use crate::jump_table::JumpTable;
-use crate::program::{Barrier, FuncId, Insn};
-use std::collections::{HashMap, HashSet};
+use crate::program::FuncId;
+use crate::semantics::{Barrier, Control};
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// The supported architecture.
@@ -57,7 +58,7 @@ pub fn lint_in(
     let syncs = Syncs::find(&subject);
     phase(&mut report, "find synchronisations");
     let code_stores = code_stores(&subject);
-    let roots = obligation::roots(&subject, &code_stores);
+    let roots = obligation::roots(&subject, &syncs.primitives, &code_stores);
     let mut given_up = syncs.given_up + subject.unfollowed.get();
     for root in &roots {
         let is_note =
@@ -79,31 +80,16 @@ pub fn lint_in(
     phase(&mut report, "follow obligations");
     report.findings.extend(rules::findings(&subject, &syncs, &roots, &code_stores));
     phase(&mut report, "other rules");
-    // One cause, one finding: with the wrong command nothing is synchronised.
-    let unsynced: Vec<(Option<String>, Level)> = report
-        .findings
-        .iter()
-        .filter(|finding| finding.rule == jl001::JL001.code)
-        .map(|finding| (finding.function.clone(), finding.level))
-        .collect();
-    let mut wrong_command = HashSet::new();
-    for finding in report.findings.iter_mut().filter(|found| found.rule == jl009::JL009.code) {
-        let same = unsynced.iter().filter(|(function, _)| *function == finding.function);
-        finding.level = same.map(|(_, level)| *level).fold(finding.level, Level::max);
-        wrong_command.insert(finding.function.clone());
-    }
-    let is_same_cause = |finding: &Finding| {
-        finding.rule == jl001::JL001.code && wrong_command.contains(&finding.function)
-    };
-    report.findings.retain(|finding| !is_same_cause(finding));
+    jl009::combine(&mut report.findings);
     report.findings.sort_by(|a, b| {
         (b.level, a.rule, &a.function, a.address).cmp(&(a.level, b.rule, &b.function, b.address))
     });
-    report.findings = merge_by_fingerprint(std::mem::take(&mut report.findings));
     for finding in &mut report.findings {
         // The hash in a symbol changes with the compiler and the directory of the build.
-        finding.fingerprint = with_paths(&finding.fingerprint).into_owned();
+        let stable = fingerprint::without_addresses(&subject, &finding.fingerprint);
+        finding.fingerprint = with_paths(&stable).into_owned();
     }
+    report.findings = merge_by_fingerprint(std::mem::take(&mut report.findings));
     cover(&mut report, &subject, &syncs, &roots, given_up);
     report.is_applicable |= !code_stores.is_empty();
     (report, summary)
@@ -167,7 +153,7 @@ fn model_doubts(subject: &Subject<'_, '_>) -> Vec<String> {
         let mut events = subject.program.events_of(id).iter();
         by_call
             || events.any(|event| {
-                matches!(event.insn, Insn::SupervisorCall | Insn::Barrier(Barrier::Isb))
+                matches!(event.control, Control::SupervisorCall | Control::Barrier(Barrier::Isb))
             })
     };
     subject
@@ -213,10 +199,13 @@ fn cover(
     coverage.unresolved_jumps = program.jumps().count() - program.branch_tables().len();
     coverage.patchers = roots.len() + primitives;
     coverage.syncs = syncs.count(subject);
-    if given_up > 0 {
-        let functions = if given_up == 1 { "function was" } else { "functions were" };
-        let why = "too many steps, or too much state to track";
-        coverage.caps.push(format!("{given_up} {functions} not analysed to the end ({why})"));
+    let bounds = [
+        (given_up, "too many steps, or too much state to track"),
+        (program.incomplete_jumps(), "too many paths to their indirect jumps"),
+    ];
+    for (count, why) in bounds.into_iter().filter(|(count, _)| *count > 0) {
+        let functions = if count == 1 { "function was" } else { "functions were" };
+        coverage.caps.push(format!("{count} {functions} not analysed to the end ({why})"));
     }
     report.is_applicable = !roots.is_empty() || primitives > 0;
     report.model_warnings = model_doubts(subject);

@@ -1,7 +1,6 @@
 //! The program under analysis, and the role of each function.
 
 use super::boot::functions_before_smp;
-use super::call_arguments::registers_at;
 use super::hotplug_states::starting_states;
 use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
 use super::page_pointers::{is_adrp, is_pointer};
@@ -9,7 +8,9 @@ use crate::addr::Svma;
 use crate::dataflow::CallOrder;
 use crate::image::{Image, ImageKind};
 use crate::jump_table::JumpTable;
-use crate::program::{Barrier, CacheOp, Cfg, FuncId, INSN_BYTES, Insn, RecoveredProgram};
+use crate::program::{Cfg, Event, FuncId, FunctionSource, RecoveredProgram};
+use crate::semantics::{AccessKind, Barrier, CacheOp, Control, Operation};
+use crate::values::{FunctionBody, FunctionValues, Origin, Path, Value, ValueState};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -22,9 +23,6 @@ const EXPORT: &str = "__ksymtab_";
 /// The functions that the kernel calls when it loads a module and when it removes it
 /// (`include/linux/module.h`, Linux 6.12, module_init and module_exit).
 const MODULE_ENTRIES: [&str; 2] = ["init_module", "cleanup_module"];
-
-/// Instructions of the longest function that is recognised as a wrapper of another.
-const WRAPPER: u64 = 8;
 
 /// Instructions that are read in search of readers that synchronise on their own side. If there
 /// are more, no reader is recognised.
@@ -66,8 +64,25 @@ pub(super) struct Subject<'a, 'data> {
     starting_states: Range<u64>,
     /// Functions that the kernel of a module exports.
     of_kernel: BTreeSet<String>,
+    values: RefCell<HashMap<FuncId, Option<Rc<FunctionValues>>>>,
     pub(super) is_kernel: bool,
 }
+
+/// Whether an instruction is a system call.
+pub(super) fn is_system_call(event: &Event) -> bool {
+    event.control == Control::SupervisorCall
+}
+
+/// Whether an instruction stores general-purpose registers to memory that is not its stack: not
+/// through SP or the frame pointer.
+pub(super) fn stores_through_pointer(operation: &Operation) -> bool {
+    let Operation::Access(access) = operation else { return false };
+    matches!(access.kind, AccessKind::Store { .. })
+        && access.base().is_some_and(|base| !matches!(base.number(), 29 | 31))
+}
+
+/// The prefix of the name of a function without a symbol; its address follows.
+pub(super) const UNNAMED: &str = "sub_";
 
 /// PROT_WRITE of mmap(2) and mprotect(2).
 pub(super) const PROT_WRITE: u64 = 2;
@@ -83,8 +98,6 @@ pub(super) struct ProtectionCall {
     pub(super) name: &'static str,
     /// PROT_ bits.
     pub(super) protection: u64,
-    /// Whether the memory is code of the file itself.
-    pub(super) is_own_text: bool,
 }
 
 impl<'a, 'data> Subject<'a, 'data> {
@@ -114,6 +127,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             starting_states: kernel
                 .map_or_else(|| starting_states(image), |kernel| kernel.starting_states.clone()),
             of_kernel: kernel.map(|kernel| kernel.functions.clone()).unwrap_or_default(),
+            values: RefCell::default(),
             is_kernel,
         };
         subject.assign_roles(config);
@@ -125,6 +139,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             .collect();
         subject.program.set_noreturn(&noreturn);
         subject.program.resolve_jumps(image);
+        subject.recognise();
         subject
     }
 
@@ -180,7 +195,6 @@ impl<'a, 'data> Subject<'a, 'data> {
         for function in exported.iter().filter_map(|name| by_name.get(name)) {
             self.is_exported[function.index()] = true;
         }
-        self.recognise();
     }
 
     /// Takes over the roles of the kernel functions that a module imports.
@@ -200,59 +214,119 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
     }
 
-    /// Recognises functions that maintain caches by a DC and an IC and, in programs, wrappers of
-    /// such functions.
+    /// Recognises functions that maintain caches by a DC and an IC. In a program, a function that
+    /// also stores to memory other than its stack is no primitive: it patches.
     fn recognise(&mut self) {
-        let maintains = || KnownRole::of(FunctionRole::Maintains);
-        let is_whole_kernel = self.is_kernel && self.image.kind() != ImageKind::Rel;
         for id in self.program.ids() {
-            let has =
-                |op| self.program.events_of(id).iter().any(|event| event.insn == Insn::Cache(op));
-            // A kernel invalidates the whole cache for many reasons; its functions are known by
-            // name.
-            let invalidates = has(CacheOp::InvalidateInsn)
-                || !is_whole_kernel
-                    && (has(CacheOp::InvalidateAll) || has(CacheOp::InvalidateLocal));
-            if self.roles[id.index()].is_none() && invalidates && has(CacheOp::CleanData) {
-                self.roles[id.index()] = Some(maintains());
-            }
-        }
-        if self.is_kernel {
-            return;
-        }
-        let mut queue: Vec<FuncId> = self
-            .program
-            .ids()
-            .filter(|id| self.role(*id) == Some(FunctionRole::Maintains))
-            .collect();
-        while let Some(id) = queue.pop() {
-            let callers: Vec<FuncId> = self.program.callers(id).map(|call| call.caller).collect();
-            for caller in callers {
-                if self.roles[caller.index()].is_none() && self.is_wrapper(caller) {
-                    self.roles[caller.index()] = Some(maintains());
-                    queue.push(caller);
-                }
+            if self.roles[id.index()].is_none()
+                && self.has_cache_ops(id)
+                && (self.is_kernel || !self.stores(id))
+            {
+                self.roles[id.index()] = Some(KnownRole::of(FunctionRole::Maintains));
             }
         }
     }
 
-    /// Whether a function consists of little more than one direct call. A function that stores
-    /// writes code.
-    fn is_wrapper(&self, id: FuncId) -> bool {
-        let range = self.program.function(id).range;
-        let insns = (0..(range.size() / INSN_BYTES).min(WRAPPER))
-            .filter_map(|index| self.program.insn(range.start().wrapping_add(index * INSN_BYTES)));
-        let is_store =
-            |insn| matches!(insn, Insn::Store { base, .. } if !matches!(base.number(), 29 | 31));
-        if insns.into_iter().any(is_store) {
-            return false;
-        }
-        let is_call = |event: &&crate::program::Event| {
-            matches!(event.insn, Insn::CallRegister { .. } | Insn::Call { .. })
+    fn has_cache_ops(&self, id: FuncId) -> bool {
+        let has = |op| {
+            self.program
+                .events_of(id)
+                .iter()
+                .any(|event| matches!(event.control, Control::Cache(own, _) if own == op))
         };
-        let calls = self.program.events_of(id).iter().filter(is_call).count();
-        let tails = self.program.calls_of(id).len();
-        self.program.function(id).range.size() <= WRAPPER * INSN_BYTES && calls.max(tails) == 1
+        // A kernel invalidates the whole cache for many reasons; its functions are known by name.
+        let is_whole_kernel = self.is_kernel && self.image.kind() != ImageKind::Rel;
+        let invalidates = has(CacheOp::InvalidateInsn)
+            || !is_whole_kernel && (has(CacheOp::InvalidateAll) || has(CacheOp::InvalidateLocal));
+        invalidates && has(CacheOp::CleanData)
+    }
+
+    /// Whether a function of a program maintains caches by its own instructions, and is no
+    /// primitive.
+    pub(super) fn maintains_inline(&self, id: FuncId) -> bool {
+        !self.is_kernel && self.role(id).is_none() && self.has_cache_ops(id)
+    }
+
+    /// Whether a function stores to memory that may hold code: not to its stack, and not to data
+    /// at a constant address, such as a line size that is kept.
+    pub(super) fn stores(&self, id: FuncId) -> bool {
+        let mut found = false;
+        self.for_each_instruction(id, |state, at, operation| {
+            let Operation::Access(access) = operation else { return };
+            if !found && access.is_store() {
+                let to = state.clone().address(self.image, at, access);
+                found = match to {
+                    Value::Number(to) => self.is_code(Svma(to)),
+                    _ => to.path() != Some(Path::new(Origin::Stack)),
+                };
+            }
+        });
+        found
+    }
+
+    /// The values in a function, computed once; `None` if it exceeds the limit of steps.
+    fn values(&self, id: FuncId) -> Option<Rc<FunctionValues>> {
+        if let Some(known) = self.values.borrow().get(&id) {
+            return known.clone();
+        }
+        let cfg = self.cfg(id);
+        let body = FunctionBody { program: &self.program, cfg: &cfg, id };
+        let found = FunctionValues::solve(self.image, body).ok().map(Rc::new);
+        self.values.borrow_mut().insert(id, found.clone());
+        found
+    }
+
+    /// The values before the instruction at `at` in `id`; `None` if it is unreachable or the
+    /// function is too large to follow.
+    pub(super) fn values_at(&self, id: FuncId, at: Svma) -> Option<ValueState> {
+        let cfg = self.cfg(id);
+        let body = FunctionBody { program: &self.program, cfg: &cfg, id };
+        self.values(id)?.before(self.image, body, at)
+    }
+
+    /// The number in the register of argument `number` at the call or system call at `at` in `id`.
+    pub(super) fn argument(&self, id: FuncId, at: Svma, number: usize) -> Option<u64> {
+        self.values_at(id, at)?.argument(number).as_number()
+    }
+
+    /// Calls back with every reachable instruction of a function, and the values before it.
+    pub(super) fn for_each_instruction(
+        &self,
+        id: FuncId,
+        mut then: impl FnMut(&ValueState, Svma, &Operation),
+    ) {
+        let cfg = self.cfg(id);
+        let body = FunctionBody { program: &self.program, cfg: &cfg, id };
+        let Some(values) = self.values(id) else { return };
+        for (index, block) in cfg.blocks.iter().enumerate() {
+            let Some(mut state) = values.at_block(index).cloned() else { continue };
+            for (at, operation) in body.instructions(block) {
+                then(&state, at, &operation);
+                state.execute(self.image, at, &operation);
+            }
+        }
+    }
+
+    /// Whether there is code at an address. A section that is writable and executable holds code
+    /// where a symbol, a call or the unwind tables say so; data objects are data everywhere.
+    pub(super) fn is_code(&self, at: Svma) -> bool {
+        let Some(function) = self.program.function_at(at) else { return false };
+        let is_object = self.image.symbols().object_at(at).is_some_and(|found| {
+            let symbol = self.image.symbols().get(found.symbol);
+            symbol.kind == crate::image::SymbolKind::Object && found.offset < symbol.size.max(1)
+        });
+        let is_writable = self
+            .image
+            .section_at(at)
+            .is_some_and(|section| self.image.section(section).flags.write);
+        let source = self.program.function(function).source;
+        !is_object && (!is_writable || source != FunctionSource::Section)
+    }
+
+    /// Whether the bytes at an address are these.
+    pub(super) fn starts_with(&self, at: Svma, bytes: &[u8]) -> bool {
+        let range = crate::addr::AddrRange::sized(at, bytes.len() as u64);
+        self.image.read_relocated(range).is_ok_and(|found| *found.bytes == *bytes)
     }
 
     /// The role of a function, with its reason.
@@ -276,12 +350,6 @@ impl<'a, 'data> Subject<'a, 'data> {
     /// The CPU hotplug states whose callbacks run with interrupts off; empty if unknown.
     pub(super) fn starting_states(&self) -> Range<u64> {
         self.starting_states.clone()
-    }
-
-    /// The value of the argument with this number at the call at `at` in `caller`, if it is known.
-    pub(super) fn argument(&self, caller: FuncId, at: Svma, number: usize) -> Option<u64> {
-        let registers = registers_at(self.image, &self.program, &self.cfg(caller), at);
-        registers.get(number).copied().flatten()
     }
 
     /// The function that is the argument with this number at a call.
@@ -330,7 +398,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
         match function.symbol {
             Some(symbol) => self.image.symbols().name(symbol).into_owned(),
-            None => format!("sub_{:x}", function.range.start().0),
+            None => format!("{UNNAMED}{:x}", function.range.start().0),
         }
     }
 
@@ -356,7 +424,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         for _ in 0..4 {
             let has_isb = |id: &FuncId| {
                 let mut events = self.program.events_of(*id).iter();
-                events.any(|event| event.insn == Insn::Barrier(Barrier::Isb))
+                events.any(|event| event.control == Control::Barrier(Barrier::Isb))
             };
             found = layer.iter().any(has_isb);
             if found || seen.len() > 200 {
@@ -382,14 +450,14 @@ impl<'a, 'data> Subject<'a, 'data> {
 
     /// Whether a function, or one up to four calls below it, maintains instruction caches.
     pub(super) fn maintains(&self, id: FuncId) -> bool {
-        let is_ic = |insn| matches!(insn, Insn::Cache(op) if op != CacheOp::CleanData);
+        let is_ic = |control| matches!(control, Control::Cache(op, _) if op != CacheOp::CleanData);
         self.callees(id, 4).into_iter().any(|id| {
             matches!(
                 self.role(id),
                 Some(
                     FunctionRole::Maintains | FunctionRole::Patches | FunctionRole::PatchesAndSyncs
                 )
-            ) || self.program.events_of(id).iter().any(|event| is_ic(event.insn))
+            ) || self.program.events_of(id).iter().any(|event| is_ic(event.control))
         })
     }
 
@@ -425,14 +493,11 @@ impl<'a, 'data> Subject<'a, 'data> {
                 let known = ["mmap", "mmap64", "mprotect"].into_iter();
                 let Some(name) = known.into_iter().find(|name| name == import) else { continue };
                 for call in self.program.callers(*id) {
-                    let cfg = self.cfg(call.caller);
-                    let registers = registers_at(self.image, &self.program, &cfg, call.at);
+                    let Some(state) = self.values_at(call.caller, call.at) else { continue };
                     // The protection is the third argument of both.
-                    if let Some(protection) = registers[2] {
+                    if let Some(protection) = state.argument(2).as_number() {
                         let (function, at) = (call.caller, call.at);
-                        let of_code = |at: u64| self.program.function_at(Svma(at)).is_some();
-                        let is_own_text = registers[0].is_some_and(of_code);
-                        found.push(ProtectionCall { function, at, name, protection, is_own_text });
+                        found.push(ProtectionCall { function, at, name, protection });
                     }
                 }
             }

@@ -1,11 +1,12 @@
 //! Calls that make the other CPUs synchronise, and functions that always do.
 
-use super::call_arguments::registers_at;
 use super::model::FunctionRole;
+use super::primitive::{MemoryEffect, Primitives};
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Summaries, at_exits, solve, summarize};
-use crate::program::{Block, CallSite, Exit, FuncId, Insn};
+use crate::program::{Block, CallSite, Exit, FuncId};
+use crate::semantics::Control;
 use foldhash::{HashMap, HashSet};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -44,8 +45,6 @@ pub(super) enum Guard {
     Word(u64),
 }
 
-/// membarrier(2) on arm64 (`include/uapi/asm-generic/unistd.h`, Linux 6.12).
-const MEMBARRIER: u64 = 283;
 /// MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE (`include/uapi/linux/membarrier.h`).
 pub(super) const SYNC_CORE: u64 = 1 << 5;
 /// MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE.
@@ -60,26 +59,26 @@ pub(super) struct Membarrier {
     pub(super) command: Option<u64>,
 }
 
-/// All calls of membarrier(2), by syscall(2) or SVC, by address.
-fn membarriers(subject: &Subject<'_, '_>) -> Vec<Membarrier> {
+/// All calls of membarrier(2), by syscall(2), SVC, or a function that passes the command on, by
+/// address.
+fn membarriers(subject: &Subject<'_, '_>, primitives: &Primitives) -> Vec<Membarrier> {
     let program = &subject.program;
+    let calls = primitives.callees().flat_map(|id| program.callers(id));
+    let mut functions: Vec<FuncId> = calls.map(|call| call.caller).collect();
+    let own = program.events().iter().filter(|event| super::subject::is_system_call(event));
+    functions.extend(own.filter_map(|event| program.function_at(event.at)));
+    functions.sort_unstable();
+    functions.dedup();
     let mut found = Vec::new();
-    let registers = |function: FuncId, at: Svma| {
-        registers_at(subject.image, program, &subject.cfg(function), at)
-    };
-    let syscalls = program.ids().filter(|id| subject.name(*id) == "syscall");
-    for call in syscalls.flat_map(|id| program.callers(id)) {
-        let at_call = registers(call.caller, call.at);
-        if at_call[0] == Some(MEMBARRIER) {
-            found.push(Membarrier { function: call.caller, at: call.at, command: at_call[1] });
-        }
-    }
-    for event in program.events().iter().filter(|event| event.insn == Insn::SupervisorCall) {
-        let Some(function) = program.function_at(event.at) else { continue };
-        let at_call = registers(function, event.at);
-        if at_call[8] == Some(MEMBARRIER) {
-            found.push(Membarrier { function, at: event.at, command: at_call[0] });
-        }
+    for function in functions {
+        subject.for_each_instruction(function, |state, at, operation| {
+            for effect in primitives.of_operation(subject, operation, state) {
+                if let MemoryEffect::Membarrier { command } = effect {
+                    let command = command.as_number().map(|command| command & 0xffff_ffff);
+                    found.push(Membarrier { function, at, command });
+                }
+            }
+        });
     }
     found.sort_by_key(|call| call.at);
     found
@@ -88,6 +87,8 @@ fn membarriers(subject: &Subject<'_, '_>) -> Vec<Membarrier> {
 /// Functions that synchronise on every path.
 #[derive(Default)]
 pub(super) struct Syncs {
+    /// Calls that change memory, protections or caches, in programs only.
+    pub(super) primitives: Primitives,
     /// Calls of membarrier(2), in programs only.
     pub(super) membarriers: Vec<Membarrier>,
     /// Callbacks of stop_machine.
@@ -120,7 +121,8 @@ impl Syncs {
         let mut seeds: Vec<FuncId> = calls.map(|call| call.caller).collect();
         syncs.find_callbacks(subject);
         if !subject.is_kernel {
-            syncs.membarriers = membarriers(subject);
+            syncs.primitives = Primitives::find(subject);
+            syncs.membarriers = membarriers(subject, &syncs.primitives);
             let sync_core = syncs.membarriers.iter().filter(|call| call.command == Some(SYNC_CORE));
             seeds.extend(sync_core.map(|call| call.function));
         }
@@ -224,6 +226,7 @@ impl Syncs {
                 effect
             }
             _ if self.always.contains(&callee) => Effect::Syncs,
+            _ if self.primitives.flushes(callee) => Effect::Maintains,
             _ => Effect::None,
         }
     }
@@ -239,7 +242,9 @@ impl Syncs {
         let mut effects = calls.map(|call| self.effect(subject, id, call.callee, call.at));
         let mut own = subject.program.events_of(id).iter();
         effects.any(|effect| effect == Effect::Syncs)
-            || own.any(|event| event.insn == Insn::SupervisorCall && self.is_sync_core(event.at))
+            || own.any(|event| {
+                event.control == Control::SupervisorCall && self.is_sync_core(event.at)
+            })
     }
 
     /// The number of functions that make the other CPUs synchronise: primitives, and functions
@@ -353,13 +358,13 @@ impl Analysis for Unsynced<'_, '_, '_> {
 
     fn transfer(&self, block: &Block, is_unsynced: &mut bool) {
         for event in &self.subject.program.events()[block.events.clone()] {
-            if let Insn::Call { to } = event.insn
+            if let Control::Call { to } = event.control
                 && let Some(callee) = self.subject.program.starting_at(to)
                 && self.syncs.effect(self.subject, self.id, callee, event.at) == Effect::Syncs
             {
                 *is_unsynced = false;
             }
-            if event.insn == Insn::SupervisorCall && self.syncs.is_sync_core(event.at) {
+            if event.control == Control::SupervisorCall && self.syncs.is_sync_core(event.at) {
                 *is_unsynced = false;
             }
         }

@@ -4,10 +4,12 @@ use super::finding::{Affected, Evidence, Role, WitnessStep};
 use super::obligation::Root;
 use super::reach::Reach;
 use super::subject::Subject;
-use super::syncs::Syncs;
+use super::syncs::{Effect, Syncs};
 use crate::addr::Svma;
-use crate::program::{CallKind, FuncId, Insn};
+use crate::program::{CallKind, Event, Exit, FuncId};
+use crate::semantics::Control;
 use foldhash::HashMap;
+use std::collections::VecDeque;
 
 /// Names that a finding lists.
 const NAMED: usize = 6;
@@ -102,6 +104,7 @@ pub(super) fn best_entry(
 /// The steps from `entry` to the patch in the root and back to the return.
 pub(super) fn steps(
     subject: &Subject<'_, '_>,
+    syncs: &Syncs,
     root: &Root,
     reach: &Reach,
     entry: FuncId,
@@ -156,19 +159,52 @@ pub(super) fn steps(
             ..step(Role::Patch, root.function, *site)
         });
     }
-    // A function that ends in a tail call exits there.
-    let range = subject.program.function(entry).range;
-    let leaves = |insn| match insn {
-        Insn::Jump { to } | Insn::Branch { to } => !range.contains(to),
-        Insn::JumpRegister { .. } => true,
-        _ => false,
-    };
-    let events = || subject.program.events_of(entry).iter().rev();
-    let returns = events().find(|event| event.insn == Insn::Return);
-    if let Some(exit) = returns.or_else(|| events().find(|event| leaves(event.insn))) {
-        steps.push(step(Role::Exit, entry, exit.at));
+    // The last step is in the entry, or the patch in the root.
+    let from = steps.iter().rfind(|step| step.function == subject.name(entry));
+    let from = from.map_or(start, |step| step.address);
+    if let Some(at) = unsynced_exit(subject, syncs, entry, from) {
+        steps.push(step(Role::Exit, entry, at));
     }
     steps
+}
+
+/// The nearest exit of a function that is reachable from the instruction at `from` without a
+/// synchronisation in between.
+fn unsynced_exit(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId, from: Svma) -> Option<Svma> {
+    let cfg = subject.cfg(id);
+    let first = cfg.blocks.partition_point(|block| block.start <= from).checked_sub(1)?;
+    let syncs_at = |event: &Event| match event.control {
+        Control::Call { to } => subject
+            .program
+            .function_at(to)
+            .is_some_and(|callee| syncs.effect(subject, id, callee, event.at) == Effect::Syncs),
+        _ => syncs.is_sync_core(event.at),
+    };
+    let mut seen = vec![false; cfg.blocks.len()];
+    let mut queue = VecDeque::from([(first, Some(from))]);
+    while let Some((index, after)) = queue.pop_front() {
+        let block = &cfg.blocks[index];
+        let events = &subject.program.events()[block.events.clone()];
+        let mut later = events.iter().filter(|event| after.is_none_or(|after| event.at > after));
+        if later.any(syncs_at) {
+            continue;
+        }
+        let exit = block.exits.iter().find_map(|exit| match *exit {
+            Exit::TailCall { at, to } => {
+                (syncs.effect(subject, id, to, at) != Effect::Syncs).then_some(at)
+            }
+            Exit::Return { at } | Exit::Unknown { at } => Some(at),
+        });
+        if exit.is_some() {
+            return exit;
+        }
+        for next in block.successors.iter().map(|next| next.index()) {
+            if !std::mem::replace(&mut seen[next], true) {
+                queue.push_back((next, None));
+            }
+        }
+    }
+    None
 }
 
 /// The evidence of a call.

@@ -15,14 +15,14 @@
 
 use super::cfg::Cfg;
 use super::function::FuncId;
-use super::insn::{INSN_BYTES, Register};
-use super::reaching::{Flow, PathValue};
+use super::reaching::{Flow, Instructions, PathValue};
 use super::read_only::is_constant;
 use super::recovered::{BranchTable, RecoveredProgram, tables_in};
 use super::symbolic_value::{BaseAddress, SymbolicValue, TableEntry};
 use super::trace::Trace;
 use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
+use crate::semantics::{INSN_BYTES, Register};
 use rayon::prelude::*;
 
 /// Largest number of entries of a table.
@@ -57,10 +57,16 @@ struct TableShape {
 struct Resolved {
     tables: Vec<BranchTable>,
     unbounded: Vec<(FuncId, TableShape)>,
+    /// Whether the analysis ran out of work, so that BRs may be left that a table determines.
+    is_incomplete: bool,
 }
 
-/// Resolves the BRs of `program`, sorted by address.
-pub(super) fn resolve(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<BranchTable> {
+/// Resolves the BRs of `program`, sorted by address. The second result is the number of functions
+/// that were not analysed to the end.
+pub(super) fn resolve(
+    program: &RecoveredProgram<'_>,
+    image: &Image<'_>,
+) -> (Vec<BranchTable>, usize) {
     let mut functions: Vec<FuncId> =
         program.jumps().filter_map(|at| program.function_at(at)).collect();
     functions.dedup();
@@ -68,6 +74,7 @@ pub(super) fn resolve(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<
         functions.par_iter().map(|id| resolve_in(program, image, *id)).collect();
     let mut tables = Vec::new();
     let mut unbounded = Vec::new();
+    let incomplete = found.iter().filter(|resolved| resolved.is_incomplete).count();
     for resolved in found {
         tables.extend(resolved.tables);
         unbounded.extend(resolved.unbounded);
@@ -80,7 +87,7 @@ pub(super) fn resolve(program: &RecoveredProgram<'_>, image: &Image<'_>) -> Vec<
         }));
     }
     tables.sort_unstable_by_key(|table| table.at);
-    tables
+    (tables, incomplete)
 }
 
 /// Start addresses of tables and data objects, sorted.
@@ -111,29 +118,30 @@ fn capacity(starts: &[Svma], shape: &TableShape) -> u64 {
 /// until the tables no longer change.
 fn resolve_in(program: &RecoveredProgram<'_>, image: &Image<'_>, function: FuncId) -> Resolved {
     let mut resolved = Resolved::default();
+    let instructions = Instructions::new(program, program.function(function).range);
     for _ in 0..ROUNDS {
-        let next = round(program, image, function, &resolved.tables);
+        let next = round(program, image, (function, &instructions), &resolved.tables);
         let is_same = next.tables == resolved.tables;
         resolved = next;
         if is_same {
             break;
         }
     }
+    resolved.is_incomplete = !instructions.is_complete();
     resolved
 }
 
 fn round(
     program: &RecoveredProgram<'_>,
     image: &Image<'_>,
-    function: FuncId,
+    (function, instructions): (FuncId, &Instructions),
     tables: &[BranchTable],
 ) -> Resolved {
     let cfg = Cfg::with_tables(program, function, tables);
     let jumps: Vec<(usize, Svma, Register)> = cfg.jumps(program).collect();
     let is_open = |(_, at, _): &&(usize, Svma, Register)| tables_in(tables, *at).is_none();
     let open: Vec<usize> = jumps.iter().filter(is_open).map(|(block, ..)| *block).collect();
-    let end = program.function(function).range.end();
-    let flow = Flow::new(program, image, &cfg, end, &open);
+    let flow = Flow::new(instructions, image, &cfg, &open);
     let mut resolved = Resolved::default();
     for (block, at, register) in jumps {
         match jump(image, &flow, (block, at, register)) {
@@ -212,7 +220,7 @@ fn count(
     image: &Image<'_>,
     flow: &Flow<'_, '_>,
     first: usize,
-    trace: &Trace,
+    trace: &Trace<'_, '_>,
     entry: TableEntry,
     table: Svma,
 ) -> Option<u64> {

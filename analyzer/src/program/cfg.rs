@@ -1,10 +1,10 @@
 //! Control flow of one function: basic blocks and their successors.
 
 use super::function::FuncId;
-use super::insn::{INSN_BYTES, Insn, Register};
 use super::recovered::{BranchTable, RecoveredProgram, tables_in};
 use super::scan::Event;
 use crate::addr::Svma;
+use crate::semantics::{Control, INSN_BYTES, Register};
 use jlctl_shim::insn::aarch64;
 use std::ops::Range;
 
@@ -108,7 +108,7 @@ impl Cfg {
     ) -> impl Iterator<Item = (usize, Svma, Register)> {
         self.blocks.iter().enumerate().filter_map(|(index, block)| {
             match program.events()[block.events.clone()].last()? {
-                Event { at, insn: Insn::JumpRegister { register } } => {
+                Event { at, control: Control::JumpRegister { register } } => {
                     Some((index, *at, *register))
                 }
                 _ => None,
@@ -176,15 +176,15 @@ fn leaders(program: &RecoveredProgram<'_>, function: FuncId, tables: &[BranchTab
     let range = program.function(function).range;
     let mut leaders = vec![range.start()];
     for event in program.events_of(function) {
-        match event.insn {
-            Insn::Jump { to } | Insn::Branch { to } => leaders.push(to),
-            Insn::JumpRegister { .. } => {
+        match event.control {
+            Control::Jump { to } | Control::Branch { to, .. } => leaders.push(to),
+            Control::JumpRegister { .. } => {
                 let table = tables_in(tables, event.at);
                 leaders.extend(table.iter().flat_map(|table| &table.targets));
             }
             _ => {}
         }
-        if event.insn.ends_block() || program.never_returns(event) {
+        if event.control.ends_block() || program.never_returns(event) {
             leaders.push(event.at.wrapping_add(INSN_BYTES));
         }
     }
@@ -209,19 +209,21 @@ fn block(
     let mut falls_through = true;
     if let Some(event) = last {
         let at = event.at;
-        match event.insn {
-            Insn::Jump { to } => {
+        match event.control {
+            Control::Jump { to } => {
                 falls_through = false;
                 add_edge(program, &mut block, leaders, range.contains(to), at, to);
             }
-            Insn::Branch { to } => {
+            Control::Branch { to, .. } => {
                 add_edge(program, &mut block, leaders, range.contains(to), at, to);
             }
-            Insn::Return => {
+            Control::Return => {
                 falls_through = false;
                 block.exits.push(Exit::Return { at });
             }
-            Insn::JumpRegister { .. } | Insn::ExceptionReturn | Insn::Trap => falls_through = false,
+            Control::JumpRegister { .. } | Control::ExceptionReturn | Control::Trap => {
+                falls_through = false;
+            }
             _ => falls_through = !program.never_returns(&event),
         }
     }

@@ -3,7 +3,6 @@
 
 use super::branch_table;
 use super::function::{self, FuncId, FunctionSource};
-use super::insn::{INSN_BYTES, Insn};
 use super::plt;
 use super::pointers;
 use super::recovered::{BranchTable, CallKind, CallSite, RecoveredProgram};
@@ -13,6 +12,7 @@ use crate::arch::InsnValue;
 use crate::debug_info::unwind_ranges;
 use crate::image::{Image, ImageKind, Section, SymbolId};
 use crate::jump_table::JumpTable;
+use crate::semantics::{Control, INSN_BYTES};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -78,9 +78,9 @@ impl<'data> RecoveredProgram<'data> {
     fn direct_calls(&self, caller: FuncId) -> impl Iterator<Item = CallSite> {
         let range = self.function(caller).range;
         self.events_of(caller).iter().filter_map(move |event| {
-            let (to, kind) = match event.insn {
-                Insn::Call { to } => (to, CallKind::Call),
-                Insn::Jump { to } | Insn::Branch { to } if !range.contains(to) => {
+            let (to, kind) = match event.control {
+                Control::Call { to } => (to, CallKind::Call),
+                Control::Jump { to } | Control::Branch { to, .. } if !range.contains(to) => {
                     (to, CallKind::Tail)
                 }
                 _ => return None,
@@ -92,7 +92,7 @@ impl<'data> RecoveredProgram<'data> {
     fn find_calls(&mut self) {
         let ids: Vec<FuncId> = self.ids().collect();
         self.calls = ids.par_iter().flat_map_iter(|caller| self.direct_calls(*caller)).collect();
-        let is_unresolved = |event: &&Event| matches!(event.insn, Insn::CallRegister { .. });
+        let is_unresolved = |event: &&Event| matches!(event.control, Control::CallRegister { .. });
         self.unresolved_calls = self.events.iter().filter(is_unresolved).count();
         self.index_callers();
     }
@@ -117,7 +117,7 @@ impl<'data> RecoveredProgram<'data> {
     /// Finds the targets of BRs ([`Self::branch_table`]). Call [`Self::set_noreturn`] before: the
     /// functions that never return must be known.
     pub fn resolve_jumps(&mut self, image: &Image<'_>) {
-        self.branch_tables = branch_table::resolve(self, image);
+        (self.branch_tables, self.incomplete_jumps) = branch_table::resolve(self, image);
         let of_table = |table: &BranchTable| {
             let caller = self.map.at(table.at)?;
             let range = self.function(caller).range;
@@ -169,9 +169,9 @@ impl<'data> RecoveredProgram<'data> {
     fn cannot_return(&self, id: FuncId) -> bool {
         let range = self.function(id).range;
         let events = self.events_of(id);
-        let returns = events.iter().any(|event| match event.insn {
-            Insn::Return | Insn::JumpRegister { .. } => true,
-            Insn::Jump { to } | Insn::Branch { to } if !range.contains(to) => {
+        let returns = events.iter().any(|event| match event.control {
+            Control::Return | Control::JumpRegister { .. } => true,
+            Control::Jump { to } | Control::Branch { to, .. } if !range.contains(to) => {
                 self.map.at(to).is_none_or(|to| !self.noreturn[to.index()])
             }
             _ => false,
@@ -179,7 +179,8 @@ impl<'data> RecoveredProgram<'data> {
         // Execution must not run past the end of the function.
         let last = range.end().wrapping_offset(-INSN_BYTES.cast_signed());
         let is_closed = events.last().is_some_and(|event| {
-            event.insn.ends_block() || matches!(event.insn, Insn::Call { .. }) && event.at <= last
+            event.control.ends_block()
+                || matches!(event.control, Control::Call { .. }) && event.at <= last
         });
         !returns && is_closed && !events.is_empty()
     }
@@ -192,7 +193,7 @@ fn follow(forwards: &[(Svma, Svma)], events: &mut [Event], taken: &mut [Taken]) 
         return;
     }
     for event in events {
-        event.insn = scan::forwarded(event.insn, forwards);
+        event.control = scan::forwarded(event.control, forwards);
     }
     for taken in taken {
         if let Ok(index) = forwards.binary_search_by_key(&taken.to, |(stub, _)| *stub) {

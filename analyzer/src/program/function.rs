@@ -1,9 +1,9 @@
 //! Functions: their start and end addresses.
 
-use super::insn::{INSN_BYTES, Insn};
 use super::scan::Event;
 use crate::addr::{AddrRange, Svma};
 use crate::image::{Image, Section, SymbolId};
+use crate::semantics::{Control, INSN_BYTES};
 use std::ops::Range;
 
 /// Dense index of a function of a program.
@@ -90,9 +90,9 @@ pub(super) fn functions(
         .map(|section| section.range)
         .collect();
     let is_stub = |to: Svma| stubs.iter().any(|range| range.contains(to));
-    starts.extend(events.iter().filter_map(|event| match event.insn {
-        Insn::Call { to } => Some((to, FunctionSource::Call, None)),
-        Insn::Jump { to } | Insn::Branch { to } if is_stub(to) => {
+    starts.extend(events.iter().filter_map(|event| match event.control {
+        Control::Call { to } => Some((to, FunctionSource::Call, None)),
+        Control::Jump { to } | Control::Branch { to, .. } if is_stub(to) => {
             Some((to, FunctionSource::Call, None))
         }
         _ => None,

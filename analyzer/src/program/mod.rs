@@ -1,17 +1,15 @@
 //! A program recovered from its code: functions, calls, control flow.
 //!
 //! One pass over the code records the instructions that change the control flow, synchronise or
-//! maintain caches ([`Event`]). An analysis that needs other instructions decodes them again.
+//! maintain caches ([`Event`]). An analysis that needs other instructions decodes them again
+//! ([`RecoveredProgram::operation`]).
 //! Only arm64 is supported.
 
-mod access;
 mod branch_table;
 mod cfg;
-mod condition;
+mod constants;
 mod construction;
 mod function;
-mod insn;
-mod operation;
 mod plt;
 mod pointers;
 mod reaching;
@@ -21,12 +19,9 @@ mod scan;
 mod symbolic_value;
 mod trace;
 
-pub use access::{Access, AccessKind, access, also_writes};
 pub use cfg::{Block, BlockId, Cfg, Exit};
-pub use condition::{Condition, Test, condition};
+pub(crate) use constants::ConstantMachine;
 pub use function::{FuncId, Function, FunctionSource};
-pub(crate) use insn::CALLEE_SAVED;
-pub use insn::{Barrier, CacheOp, Constant, INSN_BYTES, Insn, Register, decode};
-pub(crate) use read_only::{constant_at, constants};
+pub(crate) use read_only::{constant_at, constants, variables};
 pub use recovered::{BranchTable, CallKind, CallSite, RecoveredProgram};
 pub use scan::Event;

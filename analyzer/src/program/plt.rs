@@ -2,19 +2,18 @@
 //! functions of other files (AAELF64, "Procedure linkage table"), and veneers, through which a
 //! branch reaches a target out of its range (AAELF64, 5.7.9).
 
+use super::constants::ConstantMachine;
 use super::function::FuncId;
-use super::insn::{Constant, INSN_BYTES, Insn, Register, decode};
 use super::recovered::RecoveredProgram;
 use super::scan::Event;
 use crate::addr::{AddrRange, Svma};
 use crate::image::ImportSlot;
+use crate::semantics::{Control, INSN_BYTES, Machine as _, Operation, Register, a64, writes};
+use std::cell::Cell;
 
 /// Instructions before the branch of the longest stub: BTI, ADRP, LDR, ADD, and padding by the
 /// linker.
 const LONGEST: u64 = 6;
-
-/// ADD x16, x16, x17: the veneer of GNU ld adds a distance to its address.
-const ADD_DISTANCE: u32 = 0x8b11_0210;
 
 /// Branches through more stubs than these are not followed.
 const MOST_HOPS: usize = 4;
@@ -50,45 +49,37 @@ struct Stub {
 
 /// The stub at `start`; `None` if the code there does more than to branch.
 fn stub_at(code: Code<'_>, start: Svma) -> Option<Stub> {
-    let mut registers: [Option<Destination>; 32] = [None; 32];
+    // The slot that the last load reads. A veneer loads its target from the code instead.
+    let loaded = Cell::new(None);
+    let memory = |at| {
+        let value = literal(code, at).map(|value| value.0);
+        loaded.set(Some(at).filter(|_| value.is_none()));
+        value
+    };
+    let mut machine = ConstantMachine::new(&memory);
+    let mut slots = [None; Register::COUNT];
     let mut keeps_registers = true;
     for step in 0..=LONGEST {
         let at = start.wrapping_add(step * INSN_BYTES);
-        let word = word_at(code, at)?;
-        let known = |register: Register| registers[usize::from(register.number())];
-        let address = |register: Register| match known(register) {
-            Some(Destination::Address(address)) => Some(address),
-            _ => None,
-        };
-        let (register, made) = match decode(word, at) {
-            Insn::JumpRegister { register } => {
-                return Some(Stub { destination: known(register)?, keeps_registers });
+        let operation = a64(word_at(code, at)?, at);
+        match operation {
+            Operation::Control(Control::JumpRegister { register }) => {
+                let slot = slots[usize::from(register.number())].map(Destination::Slot);
+                let address = machine.get(register).map(Svma).map(Destination::Address);
+                return Some(Stub { destination: address.or(slot)?, keeps_registers });
             }
-            Insn::Constant { register, value, .. } => {
-                let made = match value {
-                    Constant::Value(value) => Some(Destination::Address(Svma(value))),
-                    Constant::Sum { from, add } => {
-                        address(from).map(|from| Destination::Address(from.wrapping_offset(add)))
-                    }
-                    Constant::Loaded { base, offset } => {
-                        address(base).map(|base| Destination::Slot(base.wrapping_add(offset)))
-                    }
-                    Constant::Literal(from) => Some(Destination::Address(literal(code, from)?)),
-                    Constant::Keep { .. } => None,
-                };
-                (register, made)
-            }
-            _ if word == ADD_DISTANCE => {
-                let [to, from] = SCRATCH.map(Register::new);
-                let sum = address(to?)?.wrapping_add(address(from?)?.0);
-                (to?, Some(Destination::Address(sum)))
-            }
-            // BTI, AUTIA1716 and padding.
-            Insn::Other { writes: None } => continue,
+            // Nothing: BTI, AUTIA1716 and padding.
+            Operation::Nothing | Operation::Set { .. } | Operation::Insert { .. } => {}
+            Operation::Binary { sets_flags: false, .. } => {}
+            Operation::Access(access) if !access.is_store() => {}
             _ => return None,
-        };
-        registers[usize::from(register.number())] = made;
-        keeps_registers &= SCRATCH.contains(&register.number());
+        }
+        loaded.set(None);
+        machine.step(&operation);
+        for register in writes(&operation).iter() {
+            slots[usize::from(register.number())] = loaded.get();
+            keeps_registers &= SCRATCH.contains(&register.number());
+        }
     }
     None
 }
@@ -106,7 +97,7 @@ pub(super) fn forwards(
     imports: &[ImportSlot],
     events: &[Event],
 ) -> Vec<(Svma, Svma)> {
-    let mut targets: Vec<Svma> = events.iter().filter_map(|event| event.insn.target()).collect();
+    let mut targets: Vec<Svma> = events.iter().filter_map(|event| event.control.target()).collect();
     targets.sort_unstable();
     targets.dedup();
     let is_code = |to: &Svma| to.is_aligned(INSN_BYTES) && word_at(code, *to).is_some();
@@ -159,13 +150,15 @@ mod tests {
     use super::*;
 
     const START: u64 = 0x1_0000;
+    /// ADD x16, x16, x17: the veneer of GNU ld adds a distance to its address.
+    const ADD_DISTANCE: u32 = 0x8b11_0210;
 
     /// Code of `words` from [`START`], of which a BL at 0x1000 calls the first.
     fn forwarded(words: &[u32], imports: &[ImportSlot]) -> Option<u64> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let padded = [bytes, vec![0; 0x100]].concat();
         let range = AddrRange::sized(Svma(START), padded.len() as u64);
-        let call = Event { at: Svma(0x1000), insn: Insn::Call { to: Svma(START) } };
+        let call = Event { at: Svma(0x1000), control: Control::Call { to: Svma(START) } };
         let found = forwards(&[(range, &padded)], imports, &[call]);
         found.first().map(|(_, to)| to.0)
     }

@@ -1,13 +1,13 @@
 //! The value of a register at a BR, over all paths that lead there.
 
 use super::cfg::{BlockId, Cfg};
-use super::insn::{INSN_BYTES, Insn};
 use super::recovered::RecoveredProgram;
 use super::symbolic_value::{Storage, SymbolicValue};
 use super::trace::Trace;
-use crate::addr::Svma;
+use crate::addr::{AddrRange, Svma};
 use crate::image::Image;
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
+use crate::semantics::{Control, INSN_BYTES, Operation, Test};
+use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, RefCell};
 
 /// Blocks that are followed backward from a BR while each has one predecessor.
@@ -17,43 +17,80 @@ const TIMES: u64 = 32;
 /// Visits that every function is allowed, whatever its size.
 const LEAST: u64 = 10_000;
 
-/// A block entry, a storage location, and a number that is added to the value there.
-type Query = (usize, Storage, u64);
+/// The instructions of a function, and the work that its analysis may still do. An instruction
+/// that is executed and a query that is answered, from a cache too, are one unit each.
+pub(super) struct Instructions {
+    range: AddrRange,
+    operations: Vec<Operation>,
+    left: Cell<u64>,
+    is_complete: Cell<bool>,
+}
+
+impl Instructions {
+    /// The instructions of a function, whose addresses are `range`.
+    pub(super) fn new(program: &RecoveredProgram<'_>, range: AddrRange) -> Self {
+        let operations = program.operations(range.start(), range.end());
+        let operations: Vec<Operation> = operations.map(|(_, operation)| operation).collect();
+        let left = Cell::new(operations.len() as u64 * TIMES + LEAST);
+        Self { range, operations, left, is_complete: Cell::new(true) }
+    }
+
+    /// Whether the work sufficed for all answers.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.is_complete.get()
+    }
+
+    /// The instructions from `start` up to, not including, `end`.
+    fn between(&self, start: Svma, end: Svma) -> &[Operation] {
+        let index = |at: Svma| {
+            let index = at.0.saturating_sub(self.range.start().0) / INSN_BYTES;
+            usize::try_from(index).unwrap_or(usize::MAX)
+        };
+        let end = index(end).min(self.operations.len());
+        self.operations.get(index(start)..end).unwrap_or_default()
+    }
+
+    /// Takes `units` of work; `None` if they are not left.
+    fn charge(&self, units: usize) -> Option<()> {
+        let left = self.left.get().checked_sub(units as u64);
+        self.is_complete.set(self.is_complete.get() && left.is_some());
+        self.left.set(left?);
+        Some(())
+    }
+}
+
+/// A block entry, and a storage location there.
+type Query = (usize, Storage);
 
 /// The control flow of a function, followed backward.
 pub(super) struct Flow<'a, 'data> {
-    program: &'a RecoveredProgram<'data>,
+    instructions: &'a Instructions,
     image: &'a Image<'data>,
     cfg: &'a Cfg,
-    end: Svma,
     before: Vec<Vec<usize>>,
-    /// The result of each query for a constant.
+    /// The constant at each location, as far as known.
     constants: RefCell<HashMap<Query, PathValue>>,
     /// The answer at the exit of a block, for each storage location.
     at_exit: RefCell<HashMap<(usize, Storage), Option<BlockAnswer>>>,
-    /// Visits that are left.
-    left: Cell<u64>,
 }
 
 impl<'a, 'data> Flow<'a, 'data> {
-    /// Analyses `cfg`; its function ends at `end`. The blocks without a known predecessor are the
-    /// possible targets of the BRs in the blocks `open`.
+    /// Analyses `cfg`, whose instructions are `instructions`. The blocks without a known
+    /// predecessor are the possible targets of the BRs in the blocks `open`.
     pub(super) fn new(
-        program: &'a RecoveredProgram<'data>,
+        instructions: &'a Instructions,
         image: &'a Image<'data>,
         cfg: &'a Cfg,
-        end: Svma,
         open: &[usize],
     ) -> Self {
         let before = before(cfg, open);
-        let start = cfg.blocks.first().map_or(end, |block| block.start);
-        let left = Cell::new(end.0.saturating_sub(start.0) / INSN_BYTES * TIMES + LEAST);
         let (constants, at_exit) = (RefCell::default(), RefCell::default());
-        Self { program, image, cfg, end, before, constants, at_exit, left }
+        Self { instructions, image, cfg, before, constants, at_exit }
     }
 
     fn end_of(&self, block: usize) -> Svma {
-        self.cfg.blocks.get(block + 1).map_or(self.end, |next| next.start)
+        let end = self.instructions.range.end();
+        self.cfg.blocks.get(block + 1).map_or(end, |next| next.start)
     }
 
     /// The blocks that every path to `block` passes, in order; `block` is the last.
@@ -73,8 +110,8 @@ impl<'a, 'data> Flow<'a, 'data> {
     }
 
     /// The state at the end of `path`, before its last jump.
-    pub(super) fn along(&self, path: &[usize]) -> Option<Trace> {
-        let mut trace = Trace::new();
+    pub(super) fn along(&self, path: &[usize]) -> Option<Trace<'a, 'data>> {
+        let mut trace = Trace::new(self.image);
         for (step, block) in path.iter().enumerate() {
             match path.get(step + 1) {
                 Some(next) => self.pass(&mut trace, *block, *next)?,
@@ -87,76 +124,78 @@ impl<'a, 'data> Flow<'a, 'data> {
         Some(trace)
     }
 
-    /// Executes a block up to `end`; `None` if no visits are left.
-    fn run(&self, trace: &mut Trace, block: usize, end: Svma) -> Option<()> {
-        let start = self.cfg.blocks.get(block)?.start;
-        let left = self.left.get().checked_sub(end.0.saturating_sub(start.0) / INSN_BYTES)?;
-        self.left.set(left);
-        trace.run(self.program, self.image, start, end);
+    /// Executes a block up to `end`; `None` if no work is left.
+    fn run(&self, trace: &mut Trace<'_, '_>, block: usize, end: Svma) -> Option<()> {
+        let operations = self.instructions.between(self.cfg.blocks.get(block)?.start, end);
+        self.instructions.charge(operations.len())?;
+        trace.run(operations);
         Some(())
     }
 
     /// Executes a block and follows the edge to `next`.
-    fn pass(&self, trace: &mut Trace, block: usize, next: usize) -> Option<()> {
+    fn pass(&self, trace: &mut Trace<'_, '_>, block: usize, next: usize) -> Option<()> {
         let end = self.end_of(block);
         self.run(trace, block, end)?;
         let last = end.wrapping_offset(-INSN_BYTES.cast_signed());
         // A junction is not a block, and no comparison selects an edge to it.
         let Some(next) = self.cfg.blocks.get(next).map(|next| next.start) else { return Some(()) };
-        // B.cond: C6.2.
-        if let (Some(word), Some(Insn::Branch { to })) =
-            (self.program.word(last), self.program.insn(last))
-            && word & 0xff00_0010 == 0x5400_0000
+        if let [Operation::Control(Control::Branch { to, test: Test::Flags(condition) })] =
+            *self.instructions.between(last, end)
             && (to == next) != (end == next)
         {
-            trace.branch(word & 15, to == next);
+            trace.branch(condition, to == next);
         }
         Some(())
     }
 
     /// The constant at `location` plus `add`, at the entry of `block`.
     pub(super) fn constant(&self, block: usize, (location, add): (Storage, u64)) -> PathValue {
-        let root = (block, location, add);
-        if let Some(known) = self.constants.borrow().get(&root) {
-            return *known;
-        }
-        let mut seen = HashSet::new();
+        let root = (block, location);
+        let mut seen = HashMap::new();
         let found = self.gather(Property::Constant, root, &mut seen).unwrap_or(PathValue::Unknown);
-        let mut constants = self.constants.borrow_mut();
-        if matches!(found, PathValue::Number(_)) {
-            // A constant over all paths to this block is the constant at every earlier block that
-            // these paths pass.
-            constants.extend(seen.into_iter().map(|query| (query, found)));
+        if let PathValue::Number(number) = found {
+            // A constant over all paths to this block is, less what the paths add, the constant at
+            // every earlier block that they pass.
+            let earlier = seen.into_iter().map(|(query, by): (Query, u64)| {
+                (query, PathValue::Number(number.wrapping_sub(by)))
+            });
+            self.constants.borrow_mut().extend(earlier);
         }
-        constants.insert(root, found);
-        found
+        self.constants.borrow_mut().insert(root, found);
+        found.plus(add)
     }
 
     /// The upper bound of the value at `location`, at the entry of `block`.
     pub(super) fn bound(&self, block: usize, location: Storage) -> PathValue {
-        let root = (block, location, 0);
-        self.gather(Property::Bound, root, &mut HashSet::new()).unwrap_or(PathValue::Unknown)
+        self.gather(Property::Bound, (block, location), &mut HashMap::new())
+            .unwrap_or(PathValue::Unknown)
     }
 
+    /// Follows `root` backward. `seen` gets each query with the number that is added to its value
+    /// on the path to the root. If two paths add different numbers, as those around a loop do that
+    /// counts, then the value is no constant.
     fn gather(
         &self,
         property: Property,
         root: Query,
-        seen: &mut HashSet<Query>,
+        seen: &mut HashMap<Query, u64>,
     ) -> Option<PathValue> {
-        let mut queue = vec![root];
+        let mut queue = vec![(root, 0u64)];
         let mut found = PathValue::Unreachable;
-        while let Some(query) = queue.pop() {
-            if !seen.insert(query) {
-                continue;
+        while let Some((query, add)) = queue.pop() {
+            self.instructions.charge(1)?;
+            match seen.insert(query, add) {
+                Some(known) if known != add => return None,
+                Some(_) => continue,
+                None => {}
             }
-            let (block, location, add) = query;
+            let (block, location) = query;
             let known = match property {
                 Property::Constant => self.constants.borrow().get(&query).copied(),
                 Property::Bound => None,
             };
             if let Some(known) = known {
-                found = found.join(property, known)?;
+                found = found.join(property, known.plus(add))?;
                 continue;
             }
             // The arguments of a function are unknown.
@@ -164,13 +203,14 @@ impl<'a, 'data> Flow<'a, 'data> {
                 return None;
             }
             for from in self.before.get(block)? {
+                self.instructions.charge(1)?;
                 match self.after_block(property, (*from, block), location)? {
                     BlockAnswer::Number(number) => {
                         found =
                             found.join(property, PathValue::Number(number.wrapping_add(add)))?;
                     }
                     BlockAnswer::Same(location, by) => {
-                        queue.push((*from, location, by.wrapping_add(add)));
+                        queue.push(((*from, location), by.wrapping_add(add)));
                     }
                 }
             }
@@ -190,7 +230,7 @@ impl<'a, 'data> Flow<'a, 'data> {
             return Some(BlockAnswer::Same(location, 0));
         }
         let look = || {
-            let mut trace = Trace::new();
+            let mut trace = Trace::new(self.image);
             self.pass(&mut trace, from, to)?;
             answer(&trace, property, location)
         };
@@ -260,6 +300,14 @@ pub(super) enum PathValue {
 }
 
 impl PathValue {
+    /// The value plus a number.
+    const fn plus(self, add: u64) -> Self {
+        match self {
+            Self::Number(number) => Self::Number(number.wrapping_add(add)),
+            other => other,
+        }
+    }
+
     fn join(self, property: Property, other: Self) -> Option<Self> {
         match (self, other, property) {
             (Self::Unknown, ..) | (_, Self::Unknown, _) => None,
@@ -282,10 +330,10 @@ enum BlockAnswer {
     Same(Storage, u64),
 }
 
-fn answer(trace: &Trace, property: Property, location: Storage) -> Option<BlockAnswer> {
-    let Some(value) = trace.kept_at(location) else {
-        let Storage::Stack(base, _) = location else { return None };
-        return (!trace.is_moved(base)).then_some(BlockAnswer::Same(location, 0));
+fn answer(trace: &Trace<'_, '_>, property: Property, location: Storage) -> Option<BlockAnswer> {
+    let value = match trace.kept_at(location)? {
+        Ok(value) => value,
+        Err(earlier) => return Some(BlockAnswer::Same(earlier, 0)),
     };
     let known = match value {
         SymbolicValue::Constant(value) => return Some(BlockAnswer::Number(value)),

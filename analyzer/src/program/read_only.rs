@@ -17,6 +17,9 @@ pub(crate) fn constant_at(image: &Image<'_>, at: Svma) -> Option<u64> {
     if !is_constant(section) {
         return None;
     }
+    if let Some(import) = image.import_at(at) {
+        return import.definition.map(|definition| definition.0);
+    }
     let relocated = image.read_relocated(AddrRange::sized(at, 8)).ok()?;
     image.u64_from(&relocated.bytes)
 }
@@ -26,6 +29,18 @@ pub(crate) fn constant_at(image: &Image<'_>, at: Svma) -> Option<u64> {
 pub(crate) fn constants<'a>(image: &'a Image<'_>) -> impl Iterator<Item = (Svma, u64)> + 'a {
     let sections = image.sections().iter();
     sections.filter(|section| section.is_data() && is_constant(section)).flat_map(|section| {
+        let words = words(image, section).unwrap_or_default();
+        let start = section.range.start();
+        (0u64..).zip(words).map(move |(index, word)| (start.wrapping_add(index * 8), word))
+    })
+}
+
+/// The aligned words of data that the program can change, as they are when it starts, with their
+/// addresses.
+pub(crate) fn variables<'a>(image: &'a Image<'_>) -> impl Iterator<Item = (Svma, u64)> + 'a {
+    let is_variable =
+        |section: &&Section<'_>| section.name.starts_with(".data") && !is_constant(section);
+    image.sections().iter().filter(is_variable).flat_map(|section| {
         let words = words(image, section).unwrap_or_default();
         let start = section.range.start();
         (0u64..).zip(words).map(move |(index, word)| (start.wrapping_add(index * 8), word))

@@ -1,10 +1,10 @@
 //! A recovered program: its functions, the calls between them, and the other results of recovery.
 
 use super::function::{FuncId, Function, FunctionMap};
-use super::insn::{Insn, decode};
 use super::scan::{self, Event, Taken};
 use crate::addr::{AddrRange, Svma};
 use crate::arch::InsnValue;
+use crate::semantics::{Control, INSN_BYTES, Operation, a64};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -73,6 +73,8 @@ pub struct RecoveredProgram<'data> {
     pub(super) unresolved_calls: usize,
     /// Targets of BRs, sorted by the address of the BR.
     pub(super) branch_tables: Vec<BranchTable>,
+    /// Number of functions whose BRs were not analysed to the end.
+    pub(super) incomplete_jumps: usize,
     /// The import that each stub jumps to, sorted by the id of the stub.
     pub(super) imports: Vec<(FuncId, String)>,
     /// Stubs that lead to code of the same file, with where they lead, by address. Branches to a
@@ -85,8 +87,8 @@ pub struct RecoveredProgram<'data> {
 impl RecoveredProgram<'_> {
     /// Whether `event` is a call of a function that never returns.
     pub(crate) fn never_returns(&self, event: &Event) -> bool {
-        match event.insn {
-            Insn::Call { to } => self.map.at(to).is_some_and(|to| self.noreturn[to.index()]),
+        match event.control {
+            Control::Call { to } => self.map.at(to).is_some_and(|to| self.noreturn[to.index()]),
             _ => false,
         }
     }
@@ -178,9 +180,16 @@ impl RecoveredProgram<'_> {
         tables_in(&self.branch_tables, at)
     }
 
+    /// Number of functions whose BRs were not analysed to the end: they need more work than a
+    /// function of their size may take.
+    #[must_use]
+    pub const fn incomplete_jumps(&self) -> usize {
+        self.incomplete_jumps
+    }
+
     /// Addresses of the BRs, without those of import stubs.
     pub fn jumps(&self) -> impl Iterator<Item = Svma> {
-        let is_jump = |event: &&Event| matches!(event.insn, Insn::JumpRegister { .. });
+        let is_jump = |event: &&Event| matches!(event.control, Control::JumpRegister { .. });
         let is_stub =
             |at: Svma| self.function_at(at).is_some_and(|id| self.import_name(id).is_some());
         self.events.iter().filter(is_jump).map(|event| event.at).filter(move |at| !is_stub(*at))
@@ -215,12 +224,28 @@ impl RecoveredProgram<'_> {
         &self.imports
     }
 
-    /// The instruction at `at`, relocated; a branch to a stub of the linker has the target to which
+    /// What the instruction at `at` does, relocated; a branch to a stub of the linker has the target to which
     /// the stub leads. The instruction may have a value that [`Self::word`] cannot hold.
     #[must_use]
-    pub fn insn(&self, at: Svma) -> Option<Insn> {
-        let insn = scan::resolved(decode(self.word(at)?, at), at, &self.beyond);
-        Some(scan::forwarded(insn, &self.forwards))
+    pub fn operation(&self, at: Svma) -> Option<Operation> {
+        let operation = scan::resolved(a64(self.word(at)?, at), at, &self.beyond);
+        Some(match operation {
+            Operation::Control(control) => {
+                Operation::Control(scan::forwarded(control, &self.forwards))
+            }
+            other => other,
+        })
+    }
+
+    /// The instructions from `start` up to, not including, `end`.
+    pub(crate) fn operations(
+        &self,
+        start: Svma,
+        end: Svma,
+    ) -> impl Iterator<Item = (Svma, Operation)> {
+        let count = end.0.saturating_sub(start.0) / INSN_BYTES;
+        let addresses = (0..count).map(move |index| start.wrapping_add(index * INSN_BYTES));
+        addresses.map_while(|at| Some((at, self.operation(at)?)))
     }
 
     /// The instruction word at `at`, relocated as far as its bits can hold the value.

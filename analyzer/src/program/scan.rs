@@ -1,10 +1,13 @@
 //! One pass over all code. It records the instructions that change the control flow, synchronise
 //! or maintain caches, and those that make a code address.
 
-use super::insn::{self, Constant, INSN_BYTES, Insn};
+use super::constants::ConstantMachine;
 use crate::addr::{AddrRange, Svma};
 use crate::arch::{Architecture, InsnValue};
 use crate::image::{Image, Section};
+use crate::semantics::{
+    Access, Address, Control, INSN_BYTES, Machine as _, Operation, Test, a64, writes,
+};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -19,9 +22,9 @@ const RUN_UP: usize = 32;
 pub struct Event {
     /// Its address.
     pub at: Svma,
-    /// The instruction. A jump-label site is a [`Insn::Branch`], because execution may continue
-    /// on either side.
-    pub insn: Insn,
+    /// What the instruction does. A jump-label site is a [`Control::Branch`] with
+    /// [`Test::Patched`], because execution may continue on either side.
+    pub control: Control,
 }
 
 /// A code address that an instruction makes.
@@ -32,6 +35,9 @@ pub(super) struct Taken {
     /// The address.
     pub(super) to: Svma,
 }
+
+/// Addresses with their targets, sorted by address.
+type Pairs<'a> = &'a [(Svma, Svma)];
 
 /// Relocated instructions whose value their bits cannot hold, by address.
 type Beyond<'a> = &'a [(Svma, InsnValue)];
@@ -62,7 +68,7 @@ pub(super) fn code_sections<'i, 'data>(image: &'i Image<'data>) -> Vec<&'i Secti
 pub(super) fn scan(
     image: &Image<'_>,
     bytes: &[(AddrRange, &[u8])],
-    sites: &[(Svma, Svma)],
+    sites: Pairs<'_>,
     beyond: Beyond<'_>,
 ) -> Scan {
     let tasks: Vec<(Svma, &[u8], Range<usize>)> = bytes
@@ -97,33 +103,28 @@ pub(super) fn scan(
     all
 }
 
-/// `insn` with the target to which the stub at its target leads. `forwards` are sorted by address.
-pub(super) fn forwarded(insn: Insn, forwards: &[(Svma, Svma)]) -> Insn {
-    let stub = insn.target().filter(|_| !forwards.is_empty());
+/// `control` with the target to which the stub at its target leads. `forwards` are sorted by
+/// address.
+pub(super) fn forwarded(control: Control, forwards: Pairs<'_>) -> Control {
+    let stub = control.target().filter(|_| !forwards.is_empty());
     let index = stub.and_then(|to| forwards.binary_search_by_key(&to, |(stub, _)| *stub).ok());
-    index.map_or(insn, |index| insn.with_target(forwards[index].1))
+    index.map_or(control, |index| control.with_target(forwards[index].1))
 }
 
-/// The instruction at `at` with its value in `beyond`, if it has one there.
-pub(super) fn resolved(insn: Insn, at: Svma, beyond: Beyond<'_>) -> Insn {
-    let Ok(index) = beyond.binary_search_by_key(&at, |(at, _)| *at) else { return insn };
-    let written = match insn {
-        Insn::Constant { register, .. } => Some(register),
-        Insn::Other { writes } => writes,
-        _ => None,
-    };
-    match (beyond[index].1, insn, written) {
-        (InsnValue::Target(to), Insn::Jump { .. }, _) => Insn::Jump { to },
-        (InsnValue::Target(to), Insn::Branch { .. }, _) => Insn::Branch { to },
-        (InsnValue::Target(to), Insn::Call { .. }, _) => Insn::Call { to },
-        (InsnValue::Target(from), Insn::Constant { register, is_word, .. }, _) => {
-            Insn::Constant { register, value: Constant::Literal(from), is_word }
+/// The operation at `at` with its value in `beyond`, if it has one there.
+pub(super) fn resolved(operation: Operation, at: Svma, beyond: Beyond<'_>) -> Operation {
+    let Ok(index) = beyond.binary_search_by_key(&at, |(at, _)| *at) else { return operation };
+    let written = writes(&operation);
+    match (beyond[index].1, operation, written.iter().next()) {
+        (InsnValue::Target(to), Operation::Control(control), _) => {
+            Operation::Control(control.with_target(to))
         }
-        (InsnValue::Register(value), _, Some(register)) => {
-            Insn::Constant { register, value: Constant::Value(value.0), is_word: false }
+        (InsnValue::Target(from), Operation::Access(access), _) => {
+            Operation::Access(Access { address: Address::At(from), ..access })
         }
-        (InsnValue::Unknown, _, Some(_)) => Insn::Other { writes: written },
-        _ => insn,
+        (InsnValue::Register(value), _, Some(to)) => Operation::Set { to, value: value.0 },
+        (InsnValue::Unknown, _, Some(_)) => Operation::Changes(written),
+        _ => operation,
     }
 }
 
@@ -132,70 +133,56 @@ fn chunk(
     start: Svma,
     bytes: &[u8],
     words: Range<usize>,
-    (sites, beyond): (&[(Svma, Svma)], Beyond<'_>),
+    (sites, beyond): (Pairs<'_>, Beyond<'_>),
     holds_code: &dyn Fn(Svma) -> bool,
 ) -> Scan {
     let mut scan = Scan { events: Vec::with_capacity(words.len() / 4), ..Scan::default() };
     let address = |index: usize| start.wrapping_add(index as u64 * INSN_BYTES);
     let mut next_site = sites.partition_point(|(at, _)| *at < address(words.start));
-    let mut pages: [Option<u64>; 32] = [None; 32];
+    let mut site_at = |at: Svma| {
+        next_site += sites[next_site..].iter().take_while(|(site, _)| *site < at).count();
+        let (_, to) = sites.get(next_site).filter(|(site, _)| *site == at)?;
+        Some(Control::Branch { to: *to, test: Test::Patched })
+    };
+    let mut constants = ConstantMachine::new(&|_| None);
     let begin = words.start.saturating_sub(RUN_UP);
     let all = bytes.as_chunks::<4>().0;
     for (index, raw) in all.iter().enumerate().take(words.end).skip(begin) {
         let (word, at) = (u32::from_le_bytes(*raw), address(index));
         let is_run_up = index < words.start;
-        let insn = resolved(insn::decode(word, at), at, beyond);
-        match insn {
-            Insn::Constant { register, value, .. } => {
-                let made = match value {
-                    Constant::Value(value) => Some(value),
-                    Constant::Sum { from, add } => {
-                        pages[usize::from(from.number())].map(|page| page.wrapping_add_signed(add))
-                    }
-                    _ => None,
-                };
-                pages[usize::from(register.number())] = made;
-                if let Some(to) = made.map(Svma).filter(|to| !is_run_up && holds_code(*to)) {
-                    scan.taken.push(Taken { at, to });
-                }
+        let operation = resolved(a64(word, at), at, beyond);
+        let Operation::Control(control) = operation else {
+            let made = constants.step(&operation).map(Svma);
+            if is_run_up {
+                continue;
             }
-            Insn::Other { writes } => {
-                if let Some(register) = writes {
-                    pages[usize::from(register.number())] = None;
-                }
-                if !is_run_up && !arch.is_known(raw) {
-                    scan.undecoded += 1;
-                }
+            if let Some(to) = made.filter(|to| holds_code(*to)) {
+                scan.taken.push(Taken { at, to });
             }
-            Insn::Store { .. } => {}
-            _ if is_run_up => continue,
-            _ => {}
-        }
-        if is_run_up {
+            if operation == Operation::Unknown && !arch.is_known(raw) {
+                scan.undecoded += 1;
+            }
+            scan.events.extend(site_at(at).map(|control| Event { at, control }));
             continue;
-        }
-        let insn = match insn {
-            Insn::CallRegister { register } => pages[usize::from(register.number())]
+        };
+        let control = match control {
+            Control::CallRegister { register } => constants
+                .get(register)
                 .map(Svma)
                 .filter(|to| holds_code(*to))
-                .map_or(insn, |to| Insn::Call { to }),
+                .map_or(control, |to| Control::Call { to }),
             other => other,
         };
-        if insn.ends_block() || matches!(insn, Insn::Call { .. } | Insn::CallRegister { .. }) {
+        if control.ends_block()
+            || matches!(control, Control::Call { .. } | Control::CallRegister { .. })
+        {
             // Constants are not tracked beyond the end of a block or a call.
-            pages = [None; 32];
+            constants.clear();
+        } else {
+            constants.step(&operation);
         }
-        while sites.get(next_site).is_some_and(|(site, _)| *site < at) {
-            next_site += 1;
-        }
-        match sites.get(next_site) {
-            Some((site, to)) if *site == at => {
-                scan.events.push(Event { at, insn: Insn::Branch { to: *to } });
-            }
-            _ => match insn {
-                Insn::Constant { .. } | Insn::Store { .. } | Insn::Other { .. } => {}
-                insn => scan.events.push(Event { at, insn }),
-            },
+        if !is_run_up {
+            scan.events.push(Event { at, control: site_at(at).unwrap_or(control) });
         }
     }
     scan.instructions = words.len();

@@ -1,7 +1,6 @@
 //! Symbolic values of the registers on a path to a BR.
 
-use super::insn::Register;
-use super::operation::Extend;
+use crate::semantics::{Extend, Register};
 
 /// Number of an unknown value. Numbers below 32 are the initial values of the registers.
 pub(super) type ValueId = usize;
@@ -13,6 +12,16 @@ pub(super) enum BaseAddress {
     At(u64),
     /// The value that is the address.
     Value(ValueId),
+}
+
+impl BaseAddress {
+    /// The address plus a number; `None` if it is not a constant.
+    pub(super) const fn plus(self, add: u64) -> Option<Self> {
+        match self {
+            Self::At(at) => Some(Self::At(at.wrapping_add(add))),
+            Self::Value(_) => None,
+        }
+    }
 }
 
 /// A value loaded from a table.
@@ -58,6 +67,18 @@ impl TableEntry {
         }
         Some(self)
     }
+
+    /// The low 32 bits of the entry; `None` if they are not determined by the entry alone.
+    pub(super) fn narrowed(mut self) -> Option<Self> {
+        let own = u32::from(self.bytes) * 8;
+        match self.sign {
+            None if own + self.shift <= 32 => {}
+            Some(_) if self.shift == 0 && own < 32 => self.sign = Some(32),
+            Some(_) if self.shift == 0 && own == 32 => self.sign = None,
+            _ => return None,
+        }
+        Some(self)
+    }
 }
 
 /// The value of a register.
@@ -65,6 +86,9 @@ impl TableEntry {
 pub(super) enum SymbolicValue {
     /// A constant.
     Constant(u64),
+    /// A constant that is an operand of the instruction: a displacement, not the address of a
+    /// table. No register has such a value.
+    Immediate(u64),
     /// An unknown value, shifted left.
     Plain(ValueId, u32),
     /// The address of an entry, or another sum. `id` is the sum as an unknown value.
@@ -103,7 +127,9 @@ pub(super) const fn slot(
         SymbolicValue::Plain(index, shift)
         | SymbolicValue::Entry(TableEntry { id: index, shift, .. }) => (index, shift),
         SymbolicValue::Slot { id: index, .. } => (index, 0),
-        SymbolicValue::Constant(_) | SymbolicValue::Target(..) => return None,
+        SymbolicValue::Constant(_) | SymbolicValue::Immediate(_) | SymbolicValue::Target(..) => {
+            return None;
+        }
     };
     match base_of(base) {
         Some(table) => Some(SymbolicValue::Slot { table, index, shift, id }),
@@ -114,7 +140,7 @@ pub(super) const fn slot(
 /// A value as the base address of a table or of its targets.
 pub(super) const fn base_of(value: SymbolicValue) -> Option<BaseAddress> {
     match value {
-        SymbolicValue::Constant(at) => Some(BaseAddress::At(at)),
+        SymbolicValue::Constant(at) | SymbolicValue::Immediate(at) => Some(BaseAddress::At(at)),
         SymbolicValue::Plain(id, 0) => Some(BaseAddress::Value(id)),
         _ => None,
     }

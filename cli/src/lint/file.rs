@@ -223,6 +223,7 @@ fn finding_record(
         confidence,
         affected: finding.affected.into(),
         tolerated: finding.tolerated,
+        why: finding.why,
         fingerprint: finding.fingerprint,
         suppressed: None,
         reason: None,
@@ -272,6 +273,7 @@ mod tests {
             witness: steps.to_vec(),
             affected: Affected { functions: 3, ..Affected::default() },
             tolerated: None,
+            why: None,
             fingerprint: "f".to_owned(),
         };
         LintReport { findings: vec![finding], is_applicable: true, ..LintReport::default() }

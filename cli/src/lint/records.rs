@@ -120,6 +120,8 @@ pub(crate) struct FindingRecord {
     pub(crate) affected: AffectedRecord,
     /// Why upstream considers the code correct.
     pub(crate) tolerated: Option<String>,
+    /// The evidence that decides the level.
+    pub(crate) why: Option<String>,
     pub(crate) fingerprint: String,
     pub(crate) suppressed: Option<Suppressed>,
     /// Why the finding is suppressed.

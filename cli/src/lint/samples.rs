@@ -22,6 +22,7 @@ pub(crate) fn finding(file: &str, function: &str) -> FindingRecord {
         confidence: None,
         affected: AffectedRecord::default(),
         tolerated: None,
+        why: None,
         fingerprint: format!("JL001:{function}"),
         suppressed: None,
         reason: None,

@@ -149,6 +149,7 @@ impl RunWriter<'_> {
                 "affected": finding.affected,
                 "confidence": finding.confidence.map(Evidence::name),
                 "tolerated": finding.tolerated,
+                "why": finding.why,
             }),
         }
     }

@@ -102,6 +102,9 @@ fn block(page: &mut Page<'_>, finding: &FindingRecord, root: &str) -> anyhow::Re
     if let Some(reason) = &finding.tolerated {
         page.label("  tolerated", reason)?;
     }
+    if let Some(why) = &finding.why {
+        page.label("  why", why)?;
+    }
     path(page, finding, root)?;
     if finding.affected.functions > 0 {
         page.label("  reaches", &reach(finding))?;

@@ -83,6 +83,7 @@ pub(super) fn parse<'data>(
         has_recovered_symbols: kallsyms.is_some(),
         symbols,
         relocations: relocations(data, header.big_endian, &mut faults),
+        imports: std::sync::OnceLock::new(),
         faults,
     }
 }

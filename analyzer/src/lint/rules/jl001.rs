@@ -120,16 +120,20 @@ pub(in crate::lint) fn finding(
     let level = match (root.patches, kind) {
         _ if kernel_root.is_some() => Level::Warning,
         (false, _) => Level::Note,
-        _ if root.is_assumed || !reach.is_certain(entry) => Level::Warning,
+        _ if root.why.is_some_and(|why| !why.is_certain()) || !reach.is_certain(entry) => {
+            Level::Warning
+        }
         (
             true,
             EntryKind::Exported | EntryKind::SystemCall | EntryKind::Module | EntryKind::Uncalled,
         ) => Level::Error,
         (true, EntryKind::Data | EntryKind::Argument | EntryKind::Loop) => Level::Warning,
     };
-    let own_side = own_side(subject, root, reach);
+    // A note stays a note.
+    let is_above_note = level > Level::Note && tolerated.is_none();
+    let own_side = is_above_note.then(|| own_side(subject, root, reach)).flatten();
     let level = level_of(own_side.is_some(), level);
-    let witness = steps(subject, root, reach, entry, kind);
+    let witness = steps(subject, syncs, root, reach, entry, kind);
     let affected = affected(subject, reach);
     let name = subject.name(root.function);
     let patch = witness.iter().find(|step| step.role == Role::Patch);
@@ -167,7 +171,18 @@ pub(in crate::lint) fn finding(
         witness,
         affected,
         tolerated: tolerated.and_then(|known| known.reason.clone()).or(own_side),
+        why: why(subject, root),
     })
+}
+
+/// The evidence that the code exists, or that it is fresh. In a kernel the models say so.
+fn why(subject: &Subject<'_, '_>, root: &Root) -> Option<String> {
+    let fresh = "fresh code: nothing shows that a thread may execute it before the caches are \
+                 maintained";
+    match root.why {
+        Some(why) => Some(why.reason().to_owned()),
+        None => (!subject.is_kernel && !root.patches).then(|| fresh.to_owned()),
+    }
 }
 
 /// The reason why the patcher need not synchronise, if the readers synchronise on their own side:

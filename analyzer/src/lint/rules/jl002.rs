@@ -1,16 +1,14 @@
 //! JL002: patch without instruction-cache maintenance.
 
 use crate::addr::Svma;
-use crate::dataflow::solve;
 use crate::lint::code_stores::CodeStore;
 use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
-use crate::lint::registers::{FunctionBody, RegisterAnalysis, ValueOrigin};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::{PROT_EXEC, Subject};
-use crate::program::{
-    AccessKind, CacheOp, Cfg, Event, FuncId, INSN_BYTES, Insn, RecoveredProgram, access, decode,
-};
+use crate::program::{Cfg, Event, FuncId, RecoveredProgram};
+use crate::semantics::{AccessKind, CacheOp, Control, INSN_BYTES, Operation};
+use crate::values::{Origin, Path};
 
 pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
     code: "JL002",
@@ -98,11 +96,14 @@ fn raw_writers(subject: &Subject<'_, '_>) -> Vec<Finding> {
         .collect()
 }
 
+fn invalidates_line(event: &Event) -> bool {
+    matches!(event.control, Control::Cache(CacheOp::InvalidateInsn, _))
+}
+
 /// Cache-maintenance loops whose line size comes from data.
 fn line_sizes_from_data(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let program = &subject.program;
-    let is_line = |event: &&Event| event.insn == Insn::Cache(CacheOp::InvalidateInsn);
-    let lines = program.events().iter().filter(is_line);
+    let lines = program.events().iter().filter(|event| invalidates_line(event));
     let mut loops: Vec<(FuncId, Svma)> =
         lines.filter_map(|event| Some((program.function_at(event.at)?, event.at))).collect();
     loops.dedup_by_key(|(function, _)| *function);
@@ -140,21 +141,17 @@ fn reads_size(program: &RecoveredProgram<'_>, id: FuncId) -> bool {
 
 /// Whether a function loads data that can change from a constant address.
 fn loads_word(subject: &Subject<'_, '_>, id: FuncId) -> bool {
-    let (image, cfg) = (subject.image, subject.cfg(id));
-    let values =
-        RegisterAnalysis { image, body: FunctionBody { program: &subject.program, cfg: &cfg, id } };
-    let Ok(before) = solve(&cfg, &values) else { return false };
-    cfg.blocks.iter().zip(before).any(|(block, registers)| {
-        let Some(mut registers) = registers else { return false };
-        values.body.instructions(block).any(|(at, word, insn)| {
-            let is_load = access(word).is_some_and(|access| {
-                access.kind == AccessKind::Load && registers.address(access).is_some()
-            });
-            registers.execute(image, at, word, insn);
-            let loaded = access(word).and_then(|access| registers.get(access.register));
-            is_load && loaded.is_some_and(|value| matches!(value.origin, ValueOrigin::Word(_)))
-        })
-    })
+    let mut found = false;
+    subject.for_each_instruction(id, |state, at, operation| {
+        let Operation::Access(access) = operation else { return };
+        if let AccessKind::Load { to: [Some(to), _], .. } = access.kind {
+            let mut after = state.clone();
+            after.execute(subject.image, at, operation);
+            let origin = after.get(to).exact().map(Path::origin);
+            found |= matches!(origin, Some(Origin::Word(_)));
+        }
+    });
+    found
 }
 
 /// MRS X0, CTR_EL0.
@@ -163,14 +160,14 @@ const MRS_CTR_EL0: u32 = 0xd53b_0020;
 fn executable_memory(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let program = &subject.program;
     let has_maintenance = program.ids().any(|id| subject.role(id) == Some(FunctionRole::Maintains))
-        || program.events().iter().any(|event| event.insn == Insn::Cache(CacheOp::InvalidateInsn));
+        || program.events().iter().any(invalidates_line);
     if has_maintenance {
         return Vec::new();
     }
     subject
         .protections()
         .iter()
-        .filter(|call| call.protection & PROT_EXEC != 0 && stores(subject, call.function))
+        .filter(|call| call.protection & PROT_EXEC != 0 && subject.stores(call.function))
         .map(|call| {
             let name = subject.name(call.function);
             let message = format!(
@@ -181,20 +178,4 @@ fn executable_memory(subject: &Subject<'_, '_>) -> Vec<Finding> {
             Finding::at(subject, &JL002, JL002.level, (call.function, call.at), call.name, message)
         })
         .collect()
-}
-
-/// Whether a function stores to memory other than its stack.
-fn stores(subject: &Subject<'_, '_>, id: FuncId) -> bool {
-    let range = subject.program.function(id).range;
-    let mut at = range.start();
-    while at < range.end() {
-        if let Some(word) = subject.program.word(at)
-            && let Insn::Store { base, .. } = decode(word, at)
-            && !matches!(base.number(), 29 | 31)
-        {
-            return true;
-        }
-        at = at.wrapping_add(INSN_BYTES);
-    }
-    false
 }

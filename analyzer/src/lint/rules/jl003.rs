@@ -6,7 +6,8 @@ use crate::lint::finding::Finding;
 use crate::lint::model::{FunctionRole, level_of};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
-use crate::program::{Barrier, Block, CacheOp, Exit, FuncId, Insn};
+use crate::program::{Block, Exit, FuncId};
+use crate::semantics::{Barrier, CacheOp, Control};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -109,7 +110,7 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
     let invalidating: Vec<FuncId> = program
         .events()
         .iter()
-        .filter(|event| matches!(event.insn, Insn::Cache(op) if op != CacheOp::CleanData))
+        .filter(|event| matches!(event.control, Control::Cache(op, _) if op != CacheOp::CleanData))
         .filter_map(|event| program.function_at(event.at))
         .collect();
     let mut functions = invalidating.clone();
@@ -134,7 +135,7 @@ fn operation_of(subject: &Subject<'_, '_>, id: FuncId) -> Option<Operation> {
     let has = |is_clean: bool| {
         let mut events = subject.program.events_of(id).iter();
         events.any(
-            |event| matches!(event.insn, Insn::Cache(op) if (op == CacheOp::CleanData) == is_clean),
+            |event| matches!(event.control, Control::Cache(op, _) if (op == CacheOp::CleanData) == is_clean),
         )
     };
     match (has(true), has(false)) {
@@ -187,7 +188,9 @@ fn check_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
 fn callers_fetch_again(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     let fetches_again = |id: FuncId| {
         let mut events = subject.program.events_of(id).iter();
-        events.any(|event| matches!(event.insn, Insn::Barrier(Barrier::Isb) | Insn::SupervisorCall))
+        events.any(|event| {
+            matches!(event.control, Control::Barrier(Barrier::Isb) | Control::SupervisorCall)
+        })
     };
     let mut callers = subject.program.callers(id).map(|call| call.caller).peekable();
     callers.peek().is_some() && callers.all(fetches_again)
@@ -273,12 +276,12 @@ impl Analysis for MaintenanceOrder<'_, '_, '_> {
 
     fn transfer(&self, block: &Block, state: &mut Bits) {
         for event in &self.subject.program.events()[block.events.clone()] {
-            match event.insn {
-                Insn::Cache(CacheOp::CleanData) => Self::clean(state),
-                Insn::Cache(op) => self.invalidate(op, event.at, state),
-                Insn::Barrier(barrier) => self.barrier(barrier, event.at, state),
-                Insn::Call { to } => self.call(to, event.at, state),
-                Insn::CallRegister { .. } => clear(state, Bits(EARLY_IC.0 | STALE.0 | NO_ISB.0)),
+            match event.control {
+                Control::Cache(CacheOp::CleanData, _) => Self::clean(state),
+                Control::Cache(op, _) => self.invalidate(op, event.at, state),
+                Control::Barrier(barrier) => self.barrier(barrier, event.at, state),
+                Control::Call { to } => self.call(to, event.at, state),
+                Control::CallRegister { .. } => clear(state, Bits(EARLY_IC.0 | STALE.0 | NO_ISB.0)),
                 _ => {}
             }
         }

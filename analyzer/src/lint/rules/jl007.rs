@@ -1,13 +1,13 @@
 //! JL007: patches an instruction that may not be modified concurrently.
 
 use crate::addr::Svma;
-use crate::lint::call_arguments::registers_at;
 use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
 use crate::lint::obligation::Root;
 use crate::lint::rule::{Level, RuleDescriptor};
-use crate::lint::subject::Subject;
-use crate::program::{Constant, FuncId, INSN_BYTES, Insn, decode};
+use crate::lint::subject::{Subject, stores_through_pointer};
+use crate::program::{ConstantMachine, FuncId};
+use crate::semantics::{INSN_BYTES, Operation};
 use jlctl_shim::insn::aarch64::is_concurrently_modifiable;
 
 pub(in crate::lint) static JL007: RuleDescriptor = RuleDescriptor {
@@ -52,14 +52,13 @@ fn check_root(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
 /// A patching primitive is called with a constant word that may not be modified concurrently.
 fn by_argument(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
     let id = root.function;
-    let cfg = subject.cfg(id);
     let is_primitive = |source: FuncId| {
         matches!(subject.role(source), Some(FunctionRole::Patches | FunctionRole::Writes))
             && subject.known(source).is_none_or(|known| known.kernel_root.is_none())
     };
     root.sites.iter().filter(|(_, source)| is_primitive(*source)).find_map(|(at, source)| {
-        let registers = registers_at(subject.image, &subject.program, &cfg, *at);
-        let word = u32::try_from(registers[1]? & 0xffff_ffff).ok()?;
+        let word = subject.argument(id, *at, 1)?;
+        let word = u32::try_from(word & 0xffff_ffff).ok()?;
         if is_concurrently_modifiable(word) {
             return None;
         }
@@ -93,29 +92,18 @@ fn by_templates(subject: &Subject<'_, '_>, root: &Root) -> Option<Finding> {
 /// and the last store through a pointer.
 fn templates(subject: &Subject<'_, '_>, id: FuncId) -> (Vec<u32>, Option<Svma>) {
     let range = subject.program.function(id).range;
-    let mut registers = [None::<u64>; 32];
+    let mut constants = ConstantMachine::new(&|_| None);
     let (mut words, mut store) = (Vec::new(), None);
-    let mut at = range.start();
-    while at < range.end() {
-        match subject.program.word(at).map(|word| decode(word, at)) {
-            Some(Insn::Constant { register, value, .. }) => {
-                let held = &mut registers[usize::from(register.number())];
-                *held = match value {
-                    Constant::Value(value) => Some(value),
-                    Constant::Keep { bits, shift } => {
-                        held.map(|old| old & !(0xffff << shift) | bits << shift)
-                    }
-                    _ => None,
-                };
-                if let Some(value) = *held {
-                    let halves = [value & 0xffff_ffff, value >> 32];
-                    words.extend(halves.into_iter().filter_map(|half| u32::try_from(half).ok()));
-                }
-            }
-            Some(Insn::Store { base, .. }) if !matches!(base.number(), 29 | 31) => store = Some(at),
-            _ => {}
+    for (at, operation) in subject.program.operations(range.start(), range.end()) {
+        let made = constants.step(&operation);
+        let is_move = matches!(operation, Operation::Set { .. } | Operation::Insert { .. });
+        if let Some(value) = made.filter(|_| is_move) {
+            let halves = [value & 0xffff_ffff, value >> 32];
+            words.extend(halves.into_iter().filter_map(|half| u32::try_from(half).ok()));
         }
-        at = at.wrapping_add(INSN_BYTES);
+        if stores_through_pointer(&operation) {
+            store = Some(at);
+        }
     }
     (words, store)
 }

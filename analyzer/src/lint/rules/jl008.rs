@@ -6,7 +6,8 @@ use crate::lint::model::FunctionRole;
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
 use crate::lint::syncs::{Effect, Syncs};
-use crate::program::{FuncId, Insn};
+use crate::program::FuncId;
+use crate::semantics::Control;
 
 pub(in crate::lint) static JL008: RuleDescriptor = RuleDescriptor {
     code: "JL008",
@@ -57,7 +58,7 @@ fn check_function(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId) -> Optio
     let mut calls: Vec<(usize, Svma, bool, bool)> = Vec::new();
     for (block, of_block) in cfg.blocks.iter().enumerate() {
         for event in &program.events()[of_block.events.clone()] {
-            let Insn::Call { to } = event.insn else { continue };
+            let Control::Call { to } = event.control else { continue };
             let Some(callee) = program.starting_at(to) else { continue };
             let both = subject.role(callee) == Some(FunctionRole::PatchesAndSyncs);
             let effect = syncs.effect(subject, id, callee, event.at);

@@ -18,14 +18,14 @@ pub(in crate::lint) static JL009: RuleDescriptor = RuleDescriptor {
     algorithm: "The rule decodes calls of `syscall(283, ...)` and SVC instructions with x8 = 283, \
         in files that write code. The command is `SYNC_CORE` (0x20), its registration (0x40), or \
         another. The rule reports the commands for data (`GLOBAL`, `GLOBAL_EXPEDITED`, \
-        `PRIVATE_EXPEDITED` and the RSEQ variant) if the file never calls `SYNC_CORE`, and it \
+        `PRIVATE_EXPEDITED` and the RSEQ variant) in a function that patches existing code and \
+        synchronises no core, if the file never calls `SYNC_CORE`; and it \
         reports `SYNC_CORE` if the file never registers for it. A finding of JL009 replaces the \
         finding of JL001 in the same function and has the higher level of the two, because both \
         have the same cause.",
-    false_positives: "- A program that uses membarrier for its data and writes code beside it, as \
-        OpenJDK does.\n\
-        - A registration in another file of the same program.",
-    false_negatives: "A command that is not a constant, as in a function that wraps membarrier.",
+    false_positives: "A registration in another file of the same program.",
+    false_negatives: "- A command that is not a constant.\n\
+        - A command for data in a function other than the one that patches.",
     history: "- Up to Linux 5.9 `SYNC_CORE` left out the calling thread; e45cdc71d1fa (5.10) \
         includes it.\n\
         - wasmtime falls back to `MEMBARRIER_CMD_GLOBAL` on EINVAL, which is a memory barrier \
@@ -34,6 +34,9 @@ pub(in crate::lint) static JL009: RuleDescriptor = RuleDescriptor {
         `MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE` after each batch of patches, and check the \
         result of both.",
 };
+
+/// The detail in the fingerprint of a finding about a command.
+const COMMAND: &str = "command";
 
 /// Commands that order memory accesses only: GLOBAL, GLOBAL_EXPEDITED, PRIVATE_EXPEDITED, and the
 /// RSEQ variant.
@@ -72,8 +75,35 @@ pub(in crate::lint) fn findings(
                  expected SYNC_CORE ({SYNC_CORE:#x})",
                 subject.name(call.function)
             );
-            Finding::at(subject, &JL009, JL009.level, location(call), "command", message)
+            Finding::at(subject, &JL009, JL009.level, location(call), COMMAND, message)
         }));
     }
     found
+}
+
+/// Combines the findings of this rule with those of the missing synchronisation, because both have
+/// one cause. A finding of this rule in the same function replaces the other and has the higher
+/// level of the two. A command for data is a finding only there: elsewhere it is for data.
+pub(in crate::lint) fn combine(findings: &mut Vec<Finding>) {
+    let unsynced: Vec<(Option<String>, Level)> = findings
+        .iter()
+        .filter(|finding| finding.rule == super::jl001::JL001.code)
+        .map(|finding| (finding.function.clone(), finding.level))
+        .collect();
+    let level_of = |finding: &Finding| {
+        let same = unsynced.iter().filter(|(function, _)| *function == finding.function);
+        same.map(|(_, level)| *level).max()
+    };
+    findings.retain(|finding| {
+        let is_command = finding.rule == JL009.code && finding.fingerprint.ends_with(COMMAND);
+        !is_command || level_of(finding) > Some(Level::Note)
+    });
+    let mut replaced = Vec::new();
+    for finding in findings.iter_mut().filter(|found| found.rule == JL009.code) {
+        finding.level = level_of(finding).map_or(finding.level, |level| level.max(finding.level));
+        replaced.push(finding.function.clone());
+    }
+    findings.retain(|finding| {
+        finding.rule != super::jl001::JL001.code || !replaced.contains(&finding.function)
+    });
 }

@@ -54,6 +54,7 @@ pub(in crate::lint) fn findings(image: &Image<'_>, table: &JumpTable<'_>) -> Vec
                 witness: Vec::new(),
                 affected: Affected::default(),
                 tolerated: None,
+                why: None,
             }
         })
         .collect()

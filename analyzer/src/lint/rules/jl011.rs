@@ -1,5 +1,6 @@
 //! JL011: text writable and executable at once.
 
+use crate::addr::AddrRange;
 use crate::lint::finding::{Affected, Finding};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::{PROT_EXEC, PROT_WRITE, Subject};
@@ -38,13 +39,14 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
         .filter(|section| section.is_executable() && section.flags.write)
         .map(|section| Finding {
             rule: JL011.code,
-            level: Level::Warning,
+            level: if holds_code(subject, section.range) { Level::Warning } else { Level::Note },
             function: None,
             address: Some(section.range.start()),
             message: format!("section {} is writable and executable", section.name),
             witness: Vec::new(),
             affected: Affected::default(),
             tolerated: None,
+            why: None,
             fingerprint: format!("JL011:section:{}", section.name),
         });
     let both = PROT_WRITE | PROT_EXEC;
@@ -55,4 +57,13 @@ pub(in crate::lint) fn findings(subject: &Subject<'_, '_>) -> Vec<Finding> {
         Finding::at(subject, &JL011, JL011.level, (call.function, call.at), call.name, message)
     });
     sections.chain(calls).collect()
+}
+
+/// Whether a section holds code, by symbols, calls or unwind tables.
+fn holds_code(subject: &Subject<'_, '_>, range: AddrRange) -> bool {
+    let program = &subject.program;
+    program.ids().any(|id| {
+        let start = program.function(id).range.start();
+        range.contains(start) && subject.is_code(start)
+    })
 }

@@ -89,9 +89,9 @@ fn elsewhere() -> Vec<LintCase> {
             &|| [through("demo_protect", ALL), moved(), through("demo_protect", READ_EXEC)],
         ),
         twins(
-            "jl001-user-fresh-elsewhere",
-            "writable first, executable later: treated as fresh code",
-            "note",
+            "jl001-user-replaced-elsewhere",
+            "one word of the memory of a caller is replaced, and the caches maintained for it alone",
+            "warning",
             &|| [protect(READ_WRITE), write(), protect(READ_EXEC)],
         ),
     ]

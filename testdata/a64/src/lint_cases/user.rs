@@ -312,7 +312,7 @@ fn short_writer() -> [LintCase; 2] {
     pair(
         "jl001-user-short-writer",
         "a function that stores is more than a name for the maintenance",
-        ("JL001", "note", "demo_write"),
+        ("JL001", "warning", "demo_write"),
         &program(nop()),
         &program(by_libc(SYNC_CORE)),
     )

@@ -12,6 +12,7 @@ mod folding;
 mod library;
 mod misuse;
 mod objects;
+mod patchers;
 mod pkg_config;
 mod rust;
 mod servers;
