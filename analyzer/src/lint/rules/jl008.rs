@@ -22,8 +22,8 @@ pub(in crate::lint) static JL008: RuleDescriptor = RuleDescriptor {
     false_positives: "A loop in which each change must take effect before the next one is made.",
     false_negatives: "A loop whose body is another function.",
     history: "- f6cc0c501649 removed `stop_machine()` for each site from the static keys of arm64 \
-        because of its cost. The synchronisation was lost with it (see JL001); batches came with \
-        cfb00a357864.\n\
+        because it deadlocked (see JL013). The synchronisation was lost with it (see JL001); \
+        batches came with cfb00a357864.\n\
         - riscv batches its static keys since 652b56b18439 (Linux 6.11).",
     fix: "Queue the patches and synchronise once, after the loop.",
 };
