@@ -258,8 +258,9 @@ fn single(word: u32, opcode: Opcode) -> Option<Access> {
         (true, 0) => atomic(word, opcode)?,
         // LDRAA and LDRAB.
         (true, _) => {
-            let offset = signed(word, 12, 9) << 3 | i64::from(bits(word, 22, 1)) << 12;
-            let offset = (offset << 51) >> 51;
+            // imm10 is S:imm9, so that the sign is in bit 22.
+            let sign = i64::from(bits(word, 22, 1)) << 9;
+            let offset = (i64::from(bits(word, 12, 9)) - sign) << 3;
             let update = if bit(word, 11) { Update::Add(base, offset) } else { Update::None };
             let address = Address::Offset(base, offset);
             Access { address, update, ..of_register(word, 3, 1) }
