@@ -7,11 +7,16 @@ use super::operation::Operation;
 use crate::addr::Svma;
 use yaxpeax_arm::armv8::a64::Opcode;
 
-/// A store to the address in a register, of values and of a size that are not modelled.
+/// The largest block of DC ZVA, in bytes (DCZID_EL0.BS, Arm ARM D24.2.41).
+const MAX_BLOCK: u32 = 2048;
+
+/// DC ZVA and its forms for tags: a store to the aligned block that has the address in a register.
+/// The size of the block is not known, and the address may be anywhere in it.
 pub(super) fn store_of_block(register: Option<Register>) -> Operation {
     let Some(base) = register else { return Operation::Unknown };
-    let address = Address::Offset(base, 0);
-    Operation::Access(Access { kind: AccessKind::VectorStore, address, ..PLAIN })
+    let address = Address::Offset(base, 1 - i64::from(MAX_BLOCK));
+    let bytes = 2 * MAX_BLOCK - 1;
+    Operation::Access(Access { kind: AccessKind::VectorStore, address, bytes, ..PLAIN })
 }
 
 /// Loads and stores (C4.1.94).

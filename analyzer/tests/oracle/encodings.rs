@@ -94,6 +94,7 @@ pub(crate) const ENCODINGS: &[Encoding] = &[
     plain("MRS CNTVCT_EL0", "1101010100 1110111110 0000 0x0 *"),
     plain("MRS ID registers", "1101010100 1110000000 01xx xxx *"),
     base("DC CVAU and others", "1101010100 0010110111 1x1x 001 *"),
+    base("DC ZVA", "1101010100 0010110111 0100 001 *"),
     base("IC IVAU", "1101010100 0010110111 0101 001 *"),
     // C4.1.95, data processing of registers.
     plain("UDIV, SDIV", "x00 11010110 xxxxx 00001x *"),

@@ -117,6 +117,8 @@ const CASES: &[(&str, u32)] = &[
     ("sbfiz w4, w5, #3, #7", 0x131d_18a4),
     ("ubfm of the zero register", 0xd340_fff1),
     ("bfxil x6, xzr, #8, #16", 0xb348_5fe6),
+    // The block that has the address, not the bytes after the address.
+    ("dc zva, x2", 0xd50b_7422),
     // The sign of the offset is not in the field of its low bits.
     ("ldrab x25, [x1, #2832]!", 0xf8b6_2c39),
 ];
