@@ -2,8 +2,8 @@
 //! word, which has them at the same bits throughout a class (Arm ARM DDI 0487, C4.1).
 
 use super::a64_fields::{
-    bit, bits, changes, jump_target, logical, opaque, opaque_with_flags, option, signed, width,
-    zero_or,
+    FLAGS, bit, bits, changes, jump_target, logical, opaque, opaque_with_flags, option, signed,
+    width, zero_or,
 };
 use super::a64_memory::{memory, store_of_block};
 use super::control::{Barrier, CacheOp, Condition, Control, Test};
@@ -38,14 +38,16 @@ pub fn a64(word: u32, at: Svma) -> Operation {
 /// Words that yaxpeax-arm does not decode, and whose effect is known nevertheless.
 fn undecoded(word: u32) -> Operation {
     match bits(word, 25, 4) {
+        // ADDG and SUBG.
+        0b1000 if word & 0xbfc0_c000 == 0x9180_0000 => changes(Register::or_sp(word)),
         // Branches and system instructions: hints, barriers with qualifiers, and SYS, SYSL, MSR,
         // MRS with operands that are newer than the decoder. None writes memory that is data,
         // but GCS and SYSP are not modelled.
         0b1010 if word & 0xffff_f01f == 0xd503_201f => Operation::Nothing,
         0b1010 if word & 0xffff_f3ff == 0xd503_323f => dsb(bits(word, 8, 4) & 12 | 3),
-        0b1010 if word & 0xfff0_0000 == 0xd530_0000 || word & 0xfff8_0000 == 0xd528_0000 => {
-            Register::or_zero(word).map_or(Operation::Nothing, changes)
-        }
+        0b1010 if word & 0xfff0_0000 == 0xd530_0000 => read_of_system_register(word),
+        // SYSL.
+        0b1010 if word & 0xfff8_0000 == 0xd528_0000 => opaque(word),
         _ => Operation::Unknown,
     }
 }
@@ -81,7 +83,8 @@ fn branch_or_system(word: u32, at: Svma, insn: &Instruction) -> Operation {
         Opcode::DMB(_) => Control::Barrier(Barrier::Dmb),
         Opcode::DSB(_) => return dsb(bits(word, 8, 4)),
         Opcode::SYS(_) => return system(word),
-        Opcode::SYSL(_) | Opcode::MRS => return opaque(word),
+        Opcode::SYSL(_) => return opaque(word),
+        Opcode::MRS => return read_of_system_register(word),
         Opcode::MSR => return msr(word),
         // Authentication in x17 and x30 keeps the pointer, and so does stripping.
         _ if bits(word, 24, 8) == 0xd5 => return Operation::Nothing,
@@ -116,12 +119,18 @@ fn system(word: u32) -> Operation {
     Operation::Control(Control::Cache(cache, register))
 }
 
+/// MRS. A read of RNDR or RNDRRS tells by the flags whether it succeeded (Arm ARM C6.2, MRS).
+fn read_of_system_register(word: u32) -> Operation {
+    let is_random_number = word & 0xffff_ffc0 == 0xd53b_2400;
+    if is_random_number { opaque_with_flags(word) } else { opaque(word) }
+}
+
 /// MSR (immediate) and MSR (register). NZCV is op0=3 op1=3 CRn=4 CRm=2 op2=0; CFINV, XAFLAG and
 /// AXFLAG share the encoding of MSR (immediate).
 fn msr(word: u32) -> Operation {
     let is_nzcv = word & 0xffff_ffe0 == 0xd51b_4200;
     let is_flags = word & 0xffff_ff1f == 0xd500_401f && bits(word, 5, 3) < 3;
-    if is_nzcv || is_flags { Operation::SetsFlags } else { Operation::Nothing }
+    if is_nzcv || is_flags { FLAGS } else { Operation::Nothing }
 }
 
 /// Branches to a register, and exceptions (C4.1.86).
@@ -259,7 +268,7 @@ fn register_form(word: u32, opcode: Opcode) -> Option<Operation> {
             width,
         },
         Opcode::CCMN | Opcode::CCMP => Operation::ConditionalCompare,
-        Opcode::SETF8 | Opcode::SETF16 | Opcode::RMIF => Operation::SetsFlags,
+        Opcode::SETF8 | Opcode::SETF16 | Opcode::RMIF => FLAGS,
         Opcode::ADCS | Opcode::SBCS | Opcode::SUBPS => opaque_with_flags(word),
         Opcode::MADD if bits(word, 10, 5) == 31 => binary(Logic::Mul),
         Opcode::UDIV => binary(Logic::DivUnsigned),
@@ -330,7 +339,6 @@ fn shifted(word: u32) -> Operand {
 fn vector(insn: &Instruction) -> Operation {
     if let Decoded::Register(_, number) | Decoded::RegisterOrSP(_, number) = insn.operands[0] {
         let to = Register::or_zero(u32::from(number));
-        // FJCVTZS sets the flags too.
         return match (insn.opcode, to) {
             (Opcode::FJCVTZS, _) => opaque_with_flags(u32::from(number)),
             (_, Some(to)) => changes(to),
@@ -338,7 +346,7 @@ fn vector(insn: &Instruction) -> Operation {
         };
     }
     match insn.opcode {
-        Opcode::FCMP | Opcode::FCMPE | Opcode::FCCMP | Opcode::FCCMPE => Operation::SetsFlags,
+        Opcode::FCMP | Opcode::FCMPE | Opcode::FCCMP | Opcode::FCCMPE => FLAGS,
         _ => Operation::Nothing,
     }
 }

@@ -55,22 +55,29 @@ pub(super) const fn logical(word: u32) -> Option<u64> {
 }
 
 pub(super) const fn changes(register: Register) -> Operation {
-    let mut set = RegisterSet(0);
-    set.add(register);
-    Operation::Changes(set)
+    Operation::Changes(only(Some(register)))
 }
+
+/// The set of one register, or of none.
+const fn only(register: Option<Register>) -> RegisterSet {
+    let mut set = RegisterSet(0);
+    if let Some(register) = register {
+        set.add(register);
+    }
+    set
+}
+
+/// The flags change, and the register of bits 4:0, if it is not the zero register.
+pub(super) const fn opaque_with_flags(word: u32) -> Operation {
+    Operation::SetsFlags(only(Register::or_zero(word)))
+}
+
+/// Only the flags change.
+pub(super) const FLAGS: Operation = Operation::SetsFlags(only(None));
 
 /// A result in the register of bits 4:0, of which only that is known.
 pub(super) fn opaque(word: u32) -> Operation {
     Register::or_zero(word).map_or(Operation::Nothing, changes)
-}
-
-/// As [`opaque`], for an instruction that changes the flags too.
-pub(super) fn opaque_with_flags(word: u32) -> Operation {
-    match Register::or_zero(word).map(changes) {
-        Some(Operation::Changes(registers)) => Operation::ChangesWithFlags(registers),
-        _ => Operation::SetsFlags,
-    }
 }
 
 pub(super) fn zero_or(field: u32) -> Operand {

@@ -128,13 +128,13 @@ pub fn execute<M: Machine>(operation: &Operation, machine: &mut M) {
             let value = machine.select(condition, then, other);
             set(machine, to, value, width);
         }
-        Operation::ConditionalCompare | Operation::SetsFlags => machine.forget_flags(),
+        Operation::ConditionalCompare => machine.forget_flags(),
+        Operation::SetsFlags(registers) => {
+            machine.forget_flags();
+            forget(machine, registers);
+        }
         Operation::Access(access) => run_access(machine, &access),
         Operation::Changes(registers) => forget(machine, registers),
-        Operation::ChangesWithFlags(registers) => {
-            forget(machine, registers);
-            machine.forget_flags();
-        }
         Operation::Unknown => {
             forget(machine, RegisterSet::ALL);
             machine.forget_flags();

@@ -81,14 +81,12 @@ pub enum Operation {
     },
     /// Sets the flags from a comparison, or to a constant if the condition does not hold.
     ConditionalCompare,
-    /// Changes the flags in another way.
-    SetsFlags,
+    /// Changes the flags in another way, and these registers to values that are not modelled.
+    SetsFlags(RegisterSet),
     /// Loads or stores.
     Access(Access),
     /// Changes these registers, to values that are not modelled.
     Changes(RegisterSet),
-    /// Changes the flags and these registers, to values that are not modelled.
-    ChangesWithFlags(RegisterSet),
     /// May change any register and memory: an instruction that is not decoded.
     Unknown,
 }

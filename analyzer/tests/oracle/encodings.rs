@@ -93,6 +93,7 @@ pub(crate) const ENCODINGS: &[Encoding] = &[
     plain("MRS DCZID_EL0", "1101010100 1110110000 0000 111 *"),
     plain("MRS CNTVCT_EL0", "1101010100 1110111110 0000 0x0 *"),
     plain("MRS ID registers", "1101010100 1110000000 01xx xxx *"),
+    plain("MRS RNDR", "1101010100 1110110010 0100 00x *"),
     base("DC CVAU and others", "1101010100 0010110111 1x1x 001 *"),
     base("DC ZVA", "1101010100 0010110111 0100 001 *"),
     base("IC IVAU", "1101010100 0010110111 0101 001 *"),
