@@ -155,6 +155,27 @@ pub(super) fn at_return(
     }))
 }
 
+/// As [`at_return`], for a function that neither patches by itself nor synchronises anywhere: it
+/// returns with the obligation if a call that may return with it leads to an exit.
+pub(super) fn at_return_without_sync(
+    subject: &Subject<'_, '_>,
+    may_return_pending: &dyn Fn(FuncId) -> bool,
+    id: FuncId,
+) -> AtReturn {
+    let mut sites: Vec<Svma> = Vec::new();
+    for call in subject.program.calls_of(id) {
+        if sites.len() < MOST_SITES
+            && may_return_pending(call.callee)
+            && subject.leads_to_exit(id, call.at)
+            && !sites.contains(&call.at)
+        {
+            sites.push(call.at);
+        }
+    }
+    let flags = if sites.is_empty() { Bits::NONE } else { PENDING };
+    AtReturn { flags, sites }
+}
+
 /// Patches that are distinguished in one function. Further ones share the last number, so none is
 /// lost.
 const MOST_SITES: usize = 64;

@@ -2,7 +2,7 @@
 //! return with the obligation.
 
 use super::model::FunctionRole;
-use super::obligation::{AtReturn, PENDING, Root, at_return};
+use super::obligation::{AtReturn, PENDING, Root, at_return, at_return_without_sync};
 use super::paths::{Callees, Outcomes, guards, may_skip, outcomes};
 use super::subject::Subject;
 use super::syncs::{Guard, Syncs};
@@ -118,6 +118,9 @@ impl Summaries for MayReturn<'_, '_, '_> {
 impl MayReturn<'_, '_, '_> {
     fn solve(&self, id: FuncId) -> Result<Option<AtReturn>, StepsExceeded> {
         let may = |callee: FuncId| self.known.contains_key(&callee);
+        if id != self.root.function && !self.syncs.may_sync(self.subject, id) {
+            return Ok(Some(at_return_without_sync(self.subject, &may, id)));
+        }
         at_return(self.subject, self.syncs, self.root, &may, id)
     }
 

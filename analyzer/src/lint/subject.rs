@@ -54,6 +54,7 @@ pub(super) struct Subject<'a, 'data> {
     before_smp: OnceCell<Vec<bool>>,
     cfgs: RefCell<HashMap<FuncId, Rc<Cfg>>>,
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
+    leads_to_exit: RefCell<HashMap<FuncId, Vec<bool>>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
     call_order: OnceCell<CallOrder>,
     /// Functions in which not all memory was tracked ([`super::executable_memory`]).
@@ -119,6 +120,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             before_smp: OnceCell::new(),
             cfgs: RefCell::default(),
             reaches_isb: RefCell::default(),
+            leads_to_exit: RefCell::default(),
             taken: OnceCell::new(),
             call_order: OnceCell::new(),
             unfollowed: Cell::new(0),
@@ -410,6 +412,16 @@ impl<'a, 'data> Subject<'a, 'data> {
         let cfg = Rc::new(Cfg::new(&self.program, id));
         self.cfgs.borrow_mut().insert(id, Rc::clone(&cfg));
         cfg
+    }
+
+    /// Whether an exit of a function is reachable from the instruction at `at`, which is reachable
+    /// from its entry.
+    pub(super) fn leads_to_exit(&self, id: FuncId, at: Svma) -> bool {
+        let cfg = self.cfg(id);
+        let block = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1);
+        let mut known = self.leads_to_exit.borrow_mut();
+        let leading = known.entry(id).or_insert_with(|| cfg.leads_to_exit());
+        block.and_then(|block| leading.get(block)).is_some_and(|leads| *leads)
     }
 
     /// Whether a function executes an ISB, itself or in a callee, a few calls deep. The ISB at

@@ -100,6 +100,8 @@ pub(super) struct Syncs {
     pub(super) guards: RefCell<HashMap<FuncId, Rc<[Guard]>>>,
     /// Whether a function may skip a synchronisation, computed on demand.
     pub(super) may_skip: RefCell<HashMap<FuncId, bool>>,
+    /// Whether a function synchronises on some path, computed on demand.
+    may_sync: RefCell<HashMap<FuncId, bool>>,
     /// Functions whose analysis was given up.
     pub(super) given_up: usize,
 }
@@ -245,6 +247,16 @@ impl Syncs {
             || own.any(|event| {
                 event.control == Control::SupervisorCall && self.is_sync_core(event.at)
             })
+    }
+
+    /// As [`Self::calls_sync`], computed once.
+    pub(super) fn may_sync(&self, subject: &Subject<'_, '_>, id: FuncId) -> bool {
+        if let Some(known) = self.may_sync.borrow().get(&id) {
+            return *known;
+        }
+        let found = self.calls_sync(subject, id);
+        self.may_sync.borrow_mut().insert(id, found);
+        found
     }
 
     /// The number of functions that make the other CPUs synchronise: primitives, and functions

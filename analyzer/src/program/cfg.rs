@@ -116,6 +116,35 @@ impl Cfg {
         })
     }
 
+    /// For each block that is reachable from the entry, whether it leads to an exit.
+    #[must_use]
+    pub fn leads_to_exit(&self) -> Vec<bool> {
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.blocks.len()];
+        let mut is_reached = vec![false; self.blocks.len()];
+        let mut queue: Vec<usize> = (0..self.blocks.len().min(1)).collect();
+        queue.iter().for_each(|index| is_reached[*index] = true);
+        while let Some(index) = queue.pop() {
+            for next in self.blocks[index].successors.iter().map(|next| next.index()) {
+                before[next].push(index);
+                if !std::mem::replace(&mut is_reached[next], true) {
+                    queue.push(next);
+                }
+            }
+        }
+        let is_exit = |index: &usize| is_reached[*index] && !self.blocks[*index].exits.is_empty();
+        let mut leads = vec![false; self.blocks.len()];
+        queue.extend((0..self.blocks.len()).filter(is_exit));
+        queue.iter().for_each(|index| leads[*index] = true);
+        while let Some(index) = queue.pop() {
+            for from in &before[index] {
+                if !std::mem::replace(&mut leads[*from], true) {
+                    queue.push(*from);
+                }
+            }
+        }
+        leads
+    }
+
     /// Whether a path of at least one edge leads from one block to another.
     pub(crate) fn has_path(&self, from: usize, to: usize) -> bool {
         let mut seen = vec![false; self.blocks.len()];
