@@ -14,6 +14,7 @@ use super::symbol::{Binding, SYM, Symbol, SymbolId, SymbolKind, Symbols};
 use crate::addr::{AddrRange, FileOffset, Svma};
 use crate::arch::{self, Architecture};
 use goblin::container::{Container, Ctx};
+use goblin::elf::program_header::{self, ProgramHeader};
 use goblin::elf::section_header::{self, SHN_COMMON, SHN_UNDEF, SectionHeader};
 use goblin::elf::sym::{self, Symtab};
 use goblin::elf::{header, sym::Sym};
@@ -58,6 +59,9 @@ impl<'data> ElfStructure<'data> {
         let mut faults = Vec::new();
         let headers = section_headers(data, &header, ctx, &mut faults)?;
         let mut sections = sections(data, &headers, usize::from(header.e_shstrndx), &mut faults);
+        if kind != ImageKind::Rel {
+            limit_to_segments(&mut sections, data, &header, ctx);
+        }
         if kind == ImageKind::Rel {
             let align: Vec<u64> = headers.iter().map(|header| header.sh_addralign).collect();
             faults.extend(module_layout::place_sections(&mut sections, &align).into_iter().map(
@@ -103,6 +107,26 @@ impl<'data> ElfStructure<'data> {
             relocations,
             faults,
             imports: std::sync::OnceLock::new(),
+        }
+    }
+}
+
+/// Clears the flag of executable sections that lie in a segment that is loaded and not executable:
+/// the program header decides how memory is mapped (gABI, "Program Header").
+fn limit_to_segments(sections: &mut [Section<'_>], data: &[u8], header: &header::Header, ctx: Ctx) {
+    let Ok(start) = usize::try_from(header.e_phoff) else { return };
+    let count = usize::from(header.e_phnum);
+    let Some(bytes) = data.get(start..).filter(|_| count > 0) else { return };
+    let Ok(segments) = ProgramHeader::parse(bytes, 0, count, ctx) else { return };
+    for section in sections.iter_mut().filter(|section| section.flags.exec) {
+        let holds = |segment: &&ProgramHeader| {
+            segment.p_type == program_header::PT_LOAD
+                && AddrRange::sized(Svma(segment.p_vaddr), segment.p_memsz)
+                    .contains(section.range.start())
+        };
+        let mut segments = segments.iter().filter(holds).peekable();
+        if segments.peek().is_some() {
+            section.flags.exec = segments.any(|segment| segment.is_executable());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! once, with the values of [`crate::values`]. Memory is followed by the path of the pointer to
 //! it. The kinds of evidence are those of [`ExistingCode`], the strongest first.
 
-use super::primitive::{MemoryEffect, Primitives, flushed_bytes};
+use super::primitive::{MemoryEffect, Primitives, flushed_bytes, is_modification};
 use super::subject::{PROT_EXEC, PROT_WRITE, Subject};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, Successor, solve};
@@ -127,6 +127,8 @@ struct Store {
     memory: MemoryUse,
     /// Whether it is in a loop.
     is_repeated: bool,
+    /// Whether the value was loaded from the same address and changed.
+    is_modification: bool,
 }
 
 /// What a function does to code, in the order of addresses.
@@ -231,18 +233,10 @@ impl Facts {
         })
     }
 
-    /// A store of a value that was loaded from the same address and changed.
+    /// A store of a value that was loaded from the same address and changed, here or in a callee.
     fn modified(&self) -> Option<(ExistingCode, Vec<Svma>)> {
         self.stores_if(ExistingCode::Modified, |store| {
-            let Value::At(to, distance) = store.to else { return false };
-            let Value::At(value, Distance::Somewhere) = store.value else { return false };
-            let Some((container, offset)) = value.container() else { return false };
-            let is_same = match (distance, offset) {
-                (Distance::Exactly(at), Some(offset)) => at == offset,
-                (_, None) => true,
-                _ => false,
-            };
-            is_same && container == to && store.bytes == Some(4) && self.is_flushed(store.to)
+            store.is_modification && self.is_flushed(store.to)
         })
     }
 
@@ -264,7 +258,18 @@ impl Facts {
                 !store.is_repeated && store.bytes.is_some_and(|bytes| bytes <= BOUNDED);
             is_bounded && store.to.path().is_some_and(|path| paths.contains(&path))
         };
-        self.stores_if(ExistingCode::Toggled, is_within)
+        let toggled = self.stores_if(ExistingCode::Toggled, is_within);
+        // A function that sets one of two protections is called twice, and what changes in between
+        // is an instruction.
+        let is_twice = |memory: &Value| {
+            is_from_elsewhere(*memory)
+                && self.protections.iter().filter(|(_, other, _)| of(other) == of(memory)).count()
+                    > 1
+        };
+        let is_changed = self.protections.iter().any(|(_, memory, _)| is_twice(memory));
+        toggled.or_else(|| {
+            self.stores_if(ExistingCode::Toggled, |store| is_changed && store.is_modification)
+        })
     }
 
     /// One or two words are stored at a given address, for which alone the caches are maintained.
@@ -401,18 +406,35 @@ fn record(
                     bytes,
                     memory,
                     is_repeated: is_repeated(),
+                    is_modification: false,
                 });
             }
-            MemoryEffect::WriteProcess => facts.process_writes.push((at, Value::Unknown)),
+            MemoryEffect::WriteProcess { process } => {
+                if state.memory.is_own(process) {
+                    facts.process_writes.push((at, Value::Unknown));
+                }
+            }
             MemoryEffect::WriteFile { file, offset } => {
-                if state.memory.files.iter().any(|known| Value::of(*known) == file) {
+                if state.memory.is_own(file) {
                     facts.process_writes.push((at, offset));
                 }
             }
             MemoryEffect::Copy { .. }
+            | MemoryEffect::OwnProcess
             | MemoryEffect::Open { .. }
             | MemoryEffect::Membarrier { .. } => {}
         }
+    }
+    if let Some(to) = primitives.modified_by(subject, operation, &state.values) {
+        facts.stores.push(Store {
+            at,
+            to,
+            value: Value::Unknown,
+            bytes: Some(4),
+            memory: state.memory.of(to),
+            is_repeated: is_repeated(),
+            is_modification: true,
+        });
     }
     let Operation::Access(access) = operation else { return };
     if !access.is_store() {
@@ -429,7 +451,16 @@ fn record(
     };
     let bytes = Some(u64::from(access.bytes * access.count));
     let memory = state.memory.of(to);
-    facts.stores.push(Store { at, to, value, bytes, memory, is_repeated: is_repeated() });
+    let is_modification = bytes == Some(4) && is_modification(to, value);
+    facts.stores.push(Store {
+        at,
+        to,
+        value,
+        bytes,
+        memory,
+        is_repeated: is_repeated(),
+        is_modification,
+    });
 }
 
 fn is_stack(value: Value) -> bool {
@@ -450,12 +481,12 @@ struct MemoryUse {
     is_in_use: bool,
 }
 
-/// Memory that was made executable, by the path of the pointer to it, and open files of the memory
-/// of the process.
+/// Memory that was made executable, by the path of the pointer to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct TrackedMemory {
     regions: Vec<(Path, MemoryUse)>,
-    files: Vec<Origin>,
+    /// Open files of the memory of the process, and the number of the process.
+    own: Vec<Origin>,
     /// Whether all memory is tracked.
     is_all: bool,
 }
@@ -487,6 +518,17 @@ impl TrackedMemory {
         }
     }
 
+    /// Whether a value is an open file of the memory of the process, or the number of the process.
+    fn is_own(&self, value: Value) -> bool {
+        self.own.iter().any(|known| Value::of(*known) == value)
+    }
+
+    fn add_own(&mut self, origin: Origin) {
+        if !self.own.contains(&origin) {
+            self.own.push(origin);
+        }
+    }
+
     fn change(&mut self, address: Value, change: impl Fn(MemoryUse) -> MemoryUse) {
         if let Some(path) = address.path() {
             let region = change(self.get(path));
@@ -507,9 +549,9 @@ impl Lattice for MemoryState {
         let mut grows = self.values.join(&other.values);
         grows |= self.memory.is_all && !other.memory.is_all;
         self.memory.is_all &= other.memory.is_all;
-        for file in &other.memory.files {
-            if !self.memory.files.contains(file) && self.memory.files.len() < MOST_REGIONS {
-                self.memory.files.push(*file);
+        for file in &other.memory.own {
+            if !self.memory.own.contains(file) && self.memory.own.len() < MOST_REGIONS {
+                self.memory.own.push(*file);
                 grows = true;
             }
         }
@@ -596,12 +638,12 @@ impl MemoryAnalysis<'_, '_, '_> {
             MemoryEffect::Flush { start, .. } => {
                 state.memory.change(start, |region| MemoryUse { was_flushed: true, ..region });
             }
+            MemoryEffect::OwnProcess => state.memory.add_own(Origin::Result(at)),
             MemoryEffect::Open { name } => {
                 let name = name.as_number().map(Svma);
                 let is_own = name.is_some_and(|name| self.subject.starts_with(name, OWN_MEMORY));
-                let origin = Origin::Result(at);
-                if is_own && !state.memory.files.contains(&origin) {
-                    state.memory.files.push(origin);
+                if is_own {
+                    state.memory.add_own(Origin::Result(at));
                 }
             }
             _ => {}
@@ -638,7 +680,7 @@ impl Analysis for MemoryAnalysis<'_, '_, '_> {
     type State = MemoryState;
 
     fn entry(&self) -> MemoryState {
-        let memory = TrackedMemory { regions: Vec::new(), files: Vec::new(), is_all: true };
+        let memory = TrackedMemory { regions: Vec::new(), own: Vec::new(), is_all: true };
         MemoryState { values: self.values.entry(), memory }
     }
 

@@ -14,6 +14,7 @@ use crate::program::{Event, FuncId, variables};
 use crate::semantics::{AccessKind, CacheOp, Control, INSN_BYTES, Operation};
 use crate::values::{Distance, Origin, Path, Value, ValueState};
 use foldhash::HashMap;
+use std::cell::RefCell;
 
 /// One effect of a call or of an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,10 @@ pub(super) enum MemoryEffect {
     Open { name: Value },
     /// Writes to a file, from this offset.
     WriteFile { file: Value, offset: Value },
-    /// Writes to the memory of a process.
-    WriteProcess,
+    /// Writes to the memory of the process with this number.
+    WriteProcess { process: Value },
+    /// Returns the number of the process itself.
+    OwnProcess,
     /// membarrier(2).
     Membarrier { command: Value },
 }
@@ -39,6 +42,7 @@ pub(super) enum MemoryEffect {
 /// Numbers of system calls on arm64 (`include/uapi/asm-generic/unistd.h`, Linux 6.12).
 mod number {
     pub(super) const PWRITE64: u64 = 68;
+    pub(super) const GETPID: u64 = 172;
     pub(super) const MMAP: u64 = 222;
     pub(super) const MPROTECT: u64 = 226;
     pub(super) const PROCESS_VM_WRITEV: u64 = 271;
@@ -56,7 +60,8 @@ fn system_call(number: Value, arguments: [Value; 6]) -> Option<MemoryEffect> {
         }
         number::MMAP => MemoryEffect::Map { protection: third, flags: fourth, file: fifth },
         number::PWRITE64 => MemoryEffect::WriteFile { file: first, offset: fourth },
-        number::PROCESS_VM_WRITEV => MemoryEffect::WriteProcess,
+        number::PROCESS_VM_WRITEV => MemoryEffect::WriteProcess { process: first },
+        number::GETPID => MemoryEffect::OwnProcess,
         _ => return None,
     })
 }
@@ -80,14 +85,16 @@ fn imported(name: &str, state: &ValueState) -> Option<MemoryEffect> {
         "openat" | "openat64" => MemoryEffect::Open { name: argument(1) },
         "pwrite" | "pwrite64" => MemoryEffect::WriteFile { file: argument(0), offset: argument(3) },
         "write" => MemoryEffect::WriteFile { file: argument(0), offset: Value::Unknown },
-        "process_vm_writev" => MemoryEffect::WriteProcess,
+        "process_vm_writev" => MemoryEffect::WriteProcess { process: argument(0) },
+        "getpid" => MemoryEffect::OwnProcess,
         "syscall" => return system_call(argument(0), std::array::from_fn(|at| argument(at + 1))),
         _ => return None,
     })
 }
 
 /// The names that [`imported`] knows.
-const IMPORTED: [&str; 22] = [
+const IMPORTED: [&str; 23] = [
+    "getpid",
     "mmap",
     "mmap64",
     "mprotect",
@@ -126,6 +133,8 @@ pub(super) struct Primitives {
     transparent: HashMap<FuncId, Vec<MemoryEffect>>,
     /// Pointers in data that lead to functions with effects, by address.
     slots: HashMap<u64, Pointee>,
+    /// What short functions change, by function; computed on demand.
+    modified: RefCell<HashMap<FuncId, Option<Value>>>,
 }
 
 /// What a pointer in data leads to.
@@ -219,6 +228,26 @@ impl Primitives {
             return vec![MemoryEffect::Flush { start: state.argument(0), end: state.argument(1) }];
         }
         Vec::new()
+    }
+
+    /// The address of an instruction that a call of a short function changes.
+    pub(super) fn modified_by(
+        &self,
+        subject: &Subject<'_, '_>,
+        operation: &Operation,
+        state: &ValueState,
+    ) -> Option<Value> {
+        let Operation::Control(Control::Call { to } | Control::Jump { to }) = operation else {
+            return None;
+        };
+        let callee = subject.program.starting_at(*to)?;
+        let known = self.modified.borrow().get(&callee).copied();
+        let found = known.unwrap_or_else(|| {
+            let found = modified(subject, callee);
+            self.modified.borrow_mut().insert(callee, found);
+            found
+        });
+        Some(substituted(found?, state)).filter(|to| *to != Value::Unknown)
     }
 
     /// The effects of a call through a pointer that is in data: the data are taken to hold what
@@ -330,9 +359,50 @@ impl Primitives {
     }
 }
 
+/// Whether a value that is stored at `to` was loaded from there and changed.
+pub(super) fn is_modification(to: Value, value: Value) -> bool {
+    let (Value::At(to, distance), Value::At(value, Distance::Somewhere)) = (to, value) else {
+        return false;
+    };
+    let Some((container, offset)) = value.container() else { return false };
+    let is_same = match (distance, offset) {
+        (Distance::Exactly(at), Some(offset)) => at == offset,
+        (_, None) => true,
+        _ => false,
+    };
+    is_same && container == to
+}
+
+/// Instructions of the longest function that is searched for a change of an instruction.
+const SHORT: u64 = 64;
+
+/// The address, in terms of the parameters, of the word that a function loads, changes and stores
+/// back.
+fn modified(subject: &Subject<'_, '_>, id: FuncId) -> Option<Value> {
+    let is_short = subject.program.function(id).range.size() <= SHORT * INSN_BYTES;
+    if !is_short || subject.program.import_name(id).is_some() {
+        return None;
+    }
+    let mut found = None;
+    subject.for_each_instruction(id, |state, at, operation| {
+        let Operation::Access(access) = operation else { return };
+        if let (AccessKind::Store { from, .. }, 4, 1) = (access.kind, access.bytes, access.count) {
+            let to = state.clone().address(subject.image, at, access);
+            let is_parameter = matches!(
+                to,
+                Value::At(path, _) if matches!(path.origin(), Origin::Entry(0..8))
+            );
+            if is_parameter && is_modification(to, state.operand(from[0])) {
+                found = Some(to);
+            }
+        }
+    });
+    found
+}
+
 /// Functions that nearly every function calls, so that their callers are not searched.
 fn is_everywhere(name: &str) -> bool {
-    name.contains("mem") && !name.contains("pkey") || name.contains("open")
+    name.contains("mem") && !name.contains("pkey") || name.contains("open") || name == "getpid"
 }
 
 /// Functions with an SVC.
@@ -375,8 +445,12 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
         });
     }
     let is_passed_on = effects.iter().any(|effect| effect.depends_on_parameters());
-    effects
-        .retain(|effect| !matches!(effect, MemoryEffect::Copy { .. } | MemoryEffect::Open { .. }));
+    effects.retain(|effect| {
+        !matches!(
+            effect,
+            MemoryEffect::Copy { .. } | MemoryEffect::Open { .. } | MemoryEffect::OwnProcess
+        )
+    });
     if is_transparent && is_passed_on && effects.len() <= MOST_EFFECTS {
         effects
     } else {
@@ -424,7 +498,8 @@ impl MemoryEffect {
             Self::WriteFile { file, .. } => is_parameter(file),
             Self::Membarrier { command } => is_parameter(command),
             Self::Map { protection, .. } => is_parameter(protection),
-            Self::Open { .. } | Self::WriteProcess => false,
+            Self::WriteProcess { process } => is_parameter(process),
+            Self::Open { .. } | Self::OwnProcess => false,
         }
     }
 
@@ -453,7 +528,8 @@ impl MemoryEffect {
             Self::WriteFile { file, offset } => {
                 Self::WriteFile { file: of(file), offset: of(offset) }
             }
-            Self::WriteProcess => Self::WriteProcess,
+            Self::WriteProcess { process } => Self::WriteProcess { process: of(process) },
+            Self::OwnProcess => Self::OwnProcess,
             Self::Membarrier { command } => Self::Membarrier { command: of(command) },
         }
     }

@@ -331,6 +331,14 @@ impl Machine for Executor<'_, '_, '_> {
             {
                 Value::At(path, Distance::Aligned)
             }
+            // x / n * n.
+            (Logic::DivUnsigned, Value::At(path, Distance::Exactly(_)), _) => {
+                Value::At(path, Distance::Quotient)
+            }
+            (Logic::Mul, Value::At(path, Distance::Quotient), _)
+            | (Logic::Mul, _, Value::At(path, Distance::Quotient)) => {
+                Value::At(path, Distance::Aligned)
+            }
             (Logic::And | Logic::AndNot, Value::At(..), _) => left.moved(),
             _ => combined(logic, left, right, self.at),
         }
@@ -401,10 +409,10 @@ const fn signed(number: u64, width: Width) -> i64 {
     }
 }
 
-/// Whether a mask clears low bits only, at least those within a page of 4 KiB.
+/// Whether a mask clears low bits of an address only, at least those within a page of 4 KiB.
 const fn is_alignment(mask: u64, width: Width) -> bool {
-    let cleared = !mask & width.mask();
-    cleared >= 0xfff && cleared & cleared.wrapping_add(1) == 0
+    let cleared = !mask;
+    matches!(width, Width::Double) && cleared >= 0xfff && cleared & cleared.wrapping_add(1) == 0
 }
 
 /// The result for two values, of which at most one is a number: a pointer that an index or bits

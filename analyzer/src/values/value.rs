@@ -93,6 +93,8 @@ pub enum Distance {
     /// An index that the instruction at this address added (its low 32 bits), plus a number of
     /// bytes. Two values have the same index if they are computed in the same iteration.
     Indexed(u32, i32),
+    /// The quotient of the value and a size.
+    Quotient,
     /// An unknown number of bytes, or other bits.
     Somewhere,
 }
@@ -216,7 +218,7 @@ impl Value {
                 let distance = new.map_or(Distance::Somewhere, |new| Distance::Indexed(by, new));
                 Self::At(path, distance)
             }
-            Self::At(path, Distance::Aligned | Distance::Somewhere) => {
+            Self::At(path, Distance::Aligned | Distance::Quotient | Distance::Somewhere) => {
                 Self::At(path, Distance::Somewhere)
             }
         }
@@ -310,6 +312,7 @@ mod tests {
             (0i32..2).prop_map(Distance::Exactly),
             (0u32..2, 0i32..2).prop_map(|(by, offset)| Distance::Indexed(by, offset)),
             Just(Distance::Aligned),
+            Just(Distance::Quotient),
             Just(Distance::Somewhere)
         ];
         prop_oneof![

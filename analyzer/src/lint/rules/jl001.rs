@@ -38,18 +38,25 @@ pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
         too. The lint follows three kinds of condition, each a comparison for equality, in the \
         function or in a function that it calls: a result that is zero if nothing was patched, a \
         count or flag in a register, and a word of data that the patcher sets.\n\n\
-        In programs, stores to executable memory patch code as well, if `mmap` or `mprotect` made \
-        the memory executable in the same function or in a function that passes its parameters on \
-        to them. Such a store patches existing code if the memory is code of the file itself, or \
-        was executed or published before the store. If the memory comes from elsewhere and is \
-        writable and executable at the same time, the lint assumes that it holds existing \
-        code.\n\n\
+        In programs, a function that maintains caches, sets protections or writes to its own \
+        process is read with the values of its registers, its stack and the data it loads. A \
+        short function that only passes its parameters on is transparent: its caller is \
+        responsible. Existing code is told from fresh code by evidence, which the finding names:\n\n\
+        - the code is in the file itself;\n\
+        - the memory was executed before the change, or the pointer to it published;\n\
+        - an instruction is loaded, changed and stored back to the same address;\n\
+        - the protection of a page, or of the memory that a field points to, is changed to \
+        writable and back around a bounded store;\n\
+        - one or two words at a given address are replaced, and the caches are maintained for \
+        these words alone;\n\
+        - the code is written through a second mapping of executable memory, through \
+        /proc/self/mem or process_vm_writev(2), or while it is writable and executable.\n\n\
         The level depends on what is proven:\n\n\
         - error: existing code is patched, and the obligation reaches an exported function, a \
         system call or a function without a visible caller.\n\
         - warning: the function at the start of the path is entered only through a pointer or \
-        from functions that never return; the lint assumes that the code exists already; a limit \
-        of the analysis was reached on the path; or a module calls the function of its kernel \
+        from functions that never return; the evidence that the code exists is not the first or \
+        the second of the list; a limit of the analysis was reached on the path; or a module calls the function of its kernel \
         that has the defect.\n\
         - note: the function only maintains caches, which is taken for fresh code; upstream \
         argues that no synchronisation is needed; or the readers synchronise on their own side. \
@@ -63,14 +70,16 @@ pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
         another call.\n\
         - The readers synchronise on their own side by a flag or by a pointer in allocated \
         memory, and no model names the function that they call.\n\
-        - The memory of a caller is written while it is executable, but no thread executes it \
-        yet.",
+        - The memory of a caller is written while it is executable, or a single word of it is \
+        replaced, but no thread executes it yet.",
     false_negatives: "- A caller that reaches the patch only through a function pointer. A \
         callback is taken to run where it is registered.\n\
         - A count that overflows, or a word of data that another thread clears before the \
         comparison.\n\
-        - Executable memory whose pointer is on the stack, or that is written through another \
-        mapping.\n\
+        - A patch whose address is computed through more than two loads, or by an index that \
+        the lint does not follow, and a patch that is written in one function and flushed in \
+        another.\n\
+        - A call of a function of another file, except of a kernel by its modules.\n\
         - Code of architectures other than arm64.",
     history: "- Linux, arm64 static keys: f6cc0c501649 introduced the defect, and cfb00a357864 \
         (July 2024) fixed it by a queue step for each site and one apply step with \

@@ -62,6 +62,25 @@ void patcher(struct trace *trace, long from, long by)
 	*word = (*word & 0xff00001fu) | (((uint32_t)by & 0x7ffff) << 5);
 	maintain(trace->code, trace->size);
 }
+#elif defined(CHANGED_BY_A_CALLEE)
+struct site { uint32_t *call; };
+OUT_OF_LINE void set_target(uint32_t *call, long distance)
+{
+	*call = (*call & 0xfc000000u) | ((distance >> 2) & 0x3ffffff);
+}
+void patcher(struct site *site, long distance)
+{
+	uint32_t *call = site->call;
+	set_target(call, distance);
+	maintain(call, 4);
+}
+#elif defined(MESSAGE_TO_A_PROCESS)
+#include <sys/uio.h>
+struct peer { int process; };
+long patcher(struct peer *peer, struct iovec *from, struct iovec *to)
+{
+	return process_vm_writev(peer->process, from, 1, to, 1, 0);
+}
 #elif defined(HOOK_BY_REMAINDER)
 int patcher(char *target, void *replacement)
 {

@@ -7,12 +7,14 @@ use std::process::Command;
 
 /// Macros that select a patcher, and the highest level of its findings about synchronisation and
 /// caches; `None` if there is none.
-const CASES: [(&[&str], Option<Level>); 14] = [
+const CASES: [(&[&str], Option<Level>); 16] = [
     (&["CALLS_BY_POINTER"], Some(Level::Error)),
     (&["EXPORTED_MAINTENANCE"], Some(Level::Warning)),
     (&["SECOND_MAPPING"], Some(Level::Warning)),
     (&["BRANCH_IN_AN_OBJECT"], Some(Level::Warning)),
     (&["LOADED_AND_CHANGED"], Some(Level::Warning)),
+    (&["CHANGED_BY_A_CALLEE"], Some(Level::Warning)),
+    (&["MESSAGE_TO_A_PROCESS"], None),
     (&["HOOK_BY_REMAINDER"], Some(Level::Warning)),
     (&["PROCESS_MEMORY"], Some(Level::Warning)),
     (&["INLINE_MAINTENANCE"], Some(Level::Error)),
