@@ -126,7 +126,7 @@ fn limit_to_segments(sections: &mut [Section<'_>], data: &[u8], header: &header:
         };
         let mut segments = segments.iter().filter(holds).peekable();
         if segments.peek().is_some() {
-            section.flags.exec = segments.any(|segment| segment.is_executable());
+            section.flags.exec = segments.any(ProgramHeader::is_executable);
         }
     }
 }

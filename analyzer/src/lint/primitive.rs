@@ -444,7 +444,7 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
             at - 1 == first || !matches!(effect, MemoryEffect::Flush { .. })
         });
     }
-    let is_passed_on = effects.iter().any(|effect| effect.depends_on_parameters());
+    let is_passed_on = effects.iter().any(MemoryEffect::depends_on_parameters);
     effects.retain(|effect| {
         !matches!(
             effect,

@@ -39,7 +39,7 @@ impl<'data> RecoveredProgram<'data> {
         let Scan { mut events, mut taken, instructions, undecoded } =
             scan::scan(image, &views, &sites, &beyond);
         let slots = image.imports();
-        let forwards = plt::forwards(&views, &slots, &events);
+        let forwards = plt::forwards(&views, slots, &events);
         follow(&forwards, &mut events, &mut taken);
         let externals: Vec<(Svma, SymbolId)> = image.symbols().externals().collect();
         // The full symbol table names every function; the dynamic symbol table does not.
@@ -63,7 +63,7 @@ impl<'data> RecoveredProgram<'data> {
             forwards,
             ..Self::default()
         };
-        program.imports = plt::stubs(&program, &slots);
+        program.imports = plt::stubs(&program, slots);
         let name = |(at, symbol): &(Svma, SymbolId)| {
             Some((program.starting_at(*at)?, image.symbols().name(*symbol).into_owned()))
         };

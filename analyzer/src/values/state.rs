@@ -164,7 +164,7 @@ impl ValueState {
                         if !is_clear {
                             self.learn(value, Value::NOT_ZERO);
                         }
-                        !(value.is_zero() == Some(true) && !is_clear)
+                        is_clear || value.is_zero() != Some(true)
                     }
                 }
             }
@@ -405,7 +405,7 @@ impl Machine for Executor<'_, '_, '_> {
 const fn signed(number: u64, width: Width) -> i64 {
     match width {
         Width::Double => number.cast_signed(),
-        Width::Word => (number as u32).cast_signed() as i64,
+        Width::Word => Extend { bits: 32, is_signed: true }.apply(number).cast_signed(),
     }
 }
 
