@@ -9,8 +9,9 @@ use super::model::FunctionRole;
 use super::subject::Subject;
 use crate::addr::Svma;
 use crate::image::ImageKind;
-use crate::program::FuncId;
-use crate::semantics::{Control, Operation};
+use crate::program::{ConstantMachine, FuncId, RecoveredProgram};
+use crate::semantics::{Control, INSN_BYTES, Machine as _, Operation, Register, effective_address};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Functions of the kernel that write to the memory that their first argument points to.
@@ -55,15 +56,45 @@ pub(super) fn code_stores(subject: &Subject<'_, '_>) -> Vec<CodeStore> {
     found
 }
 
-/// The functions that may make the address of code: in a module all, in a kernel those with an
-/// instruction that makes such an address.
+/// The functions that may store to code: in a module all; in a kernel those that make an address
+/// of code and, read in the order of their addresses, store or copy to such an address.
 fn candidates(subject: &Subject<'_, '_>) -> Vec<FuncId> {
     let program = &subject.program;
     if subject.image.kind() == ImageKind::Rel {
         return program.ids().filter(|id| program.import_name(*id).is_none()).collect();
     }
     let makers = program.code_addresses().filter_map(|(at, _)| program.function_at(at));
-    makers.collect::<BTreeSet<_>>().into_iter().collect()
+    let makers: BTreeSet<FuncId> = makers.collect();
+    let copies: BTreeSet<FuncId> =
+        program.ids().filter(|id| COPIES.contains(&&*subject.name(*id))).collect();
+    let makers: Vec<FuncId> = makers.into_iter().collect();
+    makers.into_par_iter().filter(|id| may_store(program, &copies, *id)).collect()
+}
+
+/// Whether a function stores or copies to an address of code, if its instructions are executed in
+/// the order of their addresses.
+fn may_store(program: &RecoveredProgram<'_>, copies: &BTreeSet<FuncId>, id: FuncId) -> bool {
+    let memory = |_| None;
+    let mut machine = ConstantMachine::new(&memory);
+    let range = program.function(id).range;
+    let is_code = |at: Option<u64>| at.is_some_and(|at| program.function_at(Svma(at)).is_some());
+    (0..range.size() / INSN_BYTES).any(|index| {
+        let at = range.start().wrapping_add(index * INSN_BYTES);
+        let Some(operation) = program.operation(at) else { return false };
+        let is_store = match &operation {
+            Operation::Access(access) if access.is_store() => {
+                is_code(effective_address(&mut machine, access))
+            }
+            Operation::Control(Control::Call { to } | Control::Jump { to }) => {
+                let copies =
+                    program.starting_at(*to).is_some_and(|callee| copies.contains(&callee));
+                copies && Register::new(0).is_some_and(|first| is_code(machine.get(first)))
+            }
+            _ => false,
+        };
+        machine.step(&operation);
+        is_store
+    })
 }
 
 /// The undefined symbols of a module that are functions.
