@@ -255,42 +255,42 @@ fn maintenance_order() -> Vec<LintCase> {
     };
     [
         flush(
-            "jl003-ic-before-dc",
+            "jl003-module-ic-before-dc",
             "the IC precedes the DC",
             "warning",
             vec![ic(), ish(), isb(), dc(), ish(), ret()],
             line(),
         ),
         flush(
-            "jl003-ic-before-dc-in-loop",
+            "jl003-module-ic-before-dc-in-loop",
             "the IC precedes the DC, line by line",
             "warning",
             step(true),
             step(false),
         ),
         pair(
-            "jl003-ic-before-dc-in-callees",
+            "jl003-module-ic-before-dc-in-callees",
             "the IC and the DC are in functions of their own",
             ("JL003", "warning", "demo_flush"),
             &by_call("demo_invalidate", "demo_clean"),
             &by_call("demo_clean", "demo_invalidate"),
         ),
         flush(
-            "jl003-local-invalidation",
+            "jl003-module-local-invalidation",
             "nothing waits for the IC IALLU",
             "warning",
             all(ic_iallu(), dmb(Domain::Ish)),
             all(ic_iallu(), dsb(Domain::Nsh)),
         ),
         flush(
-            "jl003-broadcast-invalidation",
+            "jl003-module-broadcast-invalidation",
             "a DSB of this CPU alone does not complete an IC IALLUIS",
             "warning",
             all(ic_ialluis(), dsb(Domain::Nsh)),
             all(ic_ialluis(), ish()),
         ),
         flush(
-            "jl003-no-isb",
+            "jl003-module-no-isb",
             "this CPU does not fetch again",
             "note",
             vec![dc(), ish(), ic(), ish(), ret()],
