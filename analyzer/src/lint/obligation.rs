@@ -163,12 +163,9 @@ pub(super) fn at_return_without_sync(
     id: FuncId,
 ) -> AtReturn {
     let mut sites: Vec<Svma> = Vec::new();
-    for call in subject.program.calls_of(id) {
-        if sites.len() < MOST_SITES
-            && may_return_pending(call.callee)
-            && subject.leads_to_exit(id, call.at)
-            && !sites.contains(&call.at)
-        {
+    for call in subject.leading_calls(id).iter() {
+        let is_new = !sites.contains(&call.at);
+        if sites.len() < MOST_SITES && is_new && may_return_pending(call.callee) {
             sites.push(call.at);
         }
     }

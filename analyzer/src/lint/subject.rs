@@ -8,7 +8,7 @@ use crate::addr::Svma;
 use crate::dataflow::CallOrder;
 use crate::image::{Image, ImageKind};
 use crate::jump_table::JumpTable;
-use crate::program::{Cfg, Event, FuncId, FunctionSource, RecoveredProgram};
+use crate::program::{CallSite, Cfg, Event, FuncId, FunctionSource, RecoveredProgram};
 use crate::semantics::{AccessKind, Barrier, CacheOp, Control, Operation};
 use crate::values::{FunctionBody, FunctionValues, Origin, Path, Value, ValueState};
 use foldhash::{HashMap, HashMapExt as _};
@@ -54,7 +54,7 @@ pub(super) struct Subject<'a, 'data> {
     before_smp: OnceCell<Vec<bool>>,
     cfgs: RefCell<HashMap<FuncId, Rc<Cfg>>>,
     reaches_isb: RefCell<HashMap<FuncId, bool>>,
-    leads_to_exit: RefCell<HashMap<FuncId, Vec<bool>>>,
+    leading_calls: RefCell<HashMap<FuncId, Rc<[CallSite]>>>,
     taken: OnceCell<HashMap<FuncId, Vec<Svma>>>,
     call_order: OnceCell<CallOrder>,
     /// Functions in which not all memory was tracked ([`super::executable_memory`]).
@@ -120,7 +120,7 @@ impl<'a, 'data> Subject<'a, 'data> {
             before_smp: OnceCell::new(),
             cfgs: RefCell::default(),
             reaches_isb: RefCell::default(),
-            leads_to_exit: RefCell::default(),
+            leading_calls: RefCell::default(),
             taken: OnceCell::new(),
             call_order: OnceCell::new(),
             unfollowed: Cell::new(0),
@@ -414,14 +414,22 @@ impl<'a, 'data> Subject<'a, 'data> {
         cfg
     }
 
-    /// Whether an exit of a function is reachable from the instruction at `at`, which is reachable
-    /// from its entry.
-    pub(super) fn leads_to_exit(&self, id: FuncId, at: Svma) -> bool {
+    /// The calls of a function that are reachable from its entry and lead to an exit, computed
+    /// once.
+    pub(super) fn leading_calls(&self, id: FuncId) -> Rc<[CallSite]> {
+        if let Some(known) = self.leading_calls.borrow().get(&id) {
+            return Rc::clone(known);
+        }
         let cfg = self.cfg(id);
-        let block = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1);
-        let mut known = self.leads_to_exit.borrow_mut();
-        let leading = known.entry(id).or_insert_with(|| cfg.leads_to_exit());
-        block.and_then(|block| leading.get(block)).is_some_and(|leads| *leads)
+        let leads = cfg.leads_to_exit();
+        let does_lead = |call: &&CallSite| {
+            let block = cfg.blocks.partition_point(|block| block.start <= call.at).checked_sub(1);
+            block.is_some_and(|block| leads[block])
+        };
+        let calls: Rc<[CallSite]> =
+            self.program.calls_of(id).iter().filter(does_lead).copied().collect();
+        self.leading_calls.borrow_mut().insert(id, Rc::clone(&calls));
+        calls
     }
 
     /// Whether a function executes an ISB, itself or in a callee, a few calls deep. The ISB at
