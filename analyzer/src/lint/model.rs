@@ -202,6 +202,13 @@ impl Config {
     }
 }
 
+/// Programs whose generated code only one thread executes at a time, by a function that they
+/// export, with the reason.
+pub(super) const SERIALISED: [(&str, &str); 1] = [(
+    "luaJIT_setmode",
+    "LuaJIT: a Lua state, and the code that is compiled for it, is used by one thread at a time",
+)];
+
 /// The built-in models for kernels or for programs.
 #[must_use]
 pub(super) fn built_in(is_kernel: bool) -> Config {

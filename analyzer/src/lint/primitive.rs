@@ -120,7 +120,7 @@ const IMPORTED: [&str; 23] = [
 ];
 
 /// Instructions of the longest function that may be transparent.
-const LONGEST: u64 = 128;
+const LONGEST: u64 = 256;
 /// Levels of transparent functions.
 const LAYERS: usize = 4;
 /// Effects of one transparent function.
@@ -374,7 +374,7 @@ pub(super) fn is_modification(to: Value, value: Value) -> bool {
 }
 
 /// Instructions of the longest function that is searched for a change of an instruction.
-const SHORT: u64 = 64;
+const SHORT: u64 = 256;
 
 /// The address, in terms of the parameters, of the word that a function loads, changes and stores
 /// back.
@@ -423,6 +423,13 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
     if size > LONGEST * INSN_BYTES || is_primitive || subject.program.import_name(id).is_some() {
         return Vec::new();
     }
+    let cfg = subject.cfg(id);
+    let leads = cfg.leads_to_exit();
+    // The store of a message before a trap changes nothing for the caller.
+    let returns_from = |at: Svma| {
+        let block = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1);
+        block.is_some_and(|block| leads[block])
+    };
     let mut effects: Vec<MemoryEffect> = Vec::new();
     let mut is_transparent = true;
     subject.for_each_instruction(id, |state, at, operation| {
@@ -433,7 +440,7 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
                 effects.push(effect);
             }
         }
-        is_transparent &= !stores_beyond_stack(subject, at, operation, state);
+        is_transparent &= !(stores_beyond_stack(subject, at, operation, state) && returns_from(at));
     });
     // A loop over cache lines is one effect, for all of its memory.
     let flush = effects.iter().position(|effect| matches!(effect, MemoryEffect::Flush { .. }));

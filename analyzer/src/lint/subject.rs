@@ -2,7 +2,7 @@
 
 use super::boot::functions_before_smp;
 use super::hotplug_states::starting_states;
-use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, built_in};
+use super::model::{Config, FunctionModel, FunctionRole, KernelSummary, SERIALISED, built_in};
 use super::page_pointers::{is_adrp, is_pointer};
 use crate::addr::Svma;
 use crate::dataflow::CallOrder;
@@ -376,6 +376,14 @@ impl<'a, 'data> Subject<'a, 'data> {
             functions_before_smp(self.image, &self.program, &self.is_exported, &has_pointer)
         });
         before[id.index()]
+    }
+
+    /// Why only one thread at a time executes the code that a program generates, if a model says
+    /// so.
+    pub(super) fn serialised(&self) -> Option<&'static str> {
+        let symbols = self.image.symbols();
+        let has = |name: &str| symbols.named(name).any(|(_, symbol)| symbol.section.is_some());
+        SERIALISED.iter().find(|(name, _)| !self.is_kernel && has(name)).map(|(_, reason)| *reason)
     }
 
     /// A function by which readers of patched code synchronise on their own side, if a model

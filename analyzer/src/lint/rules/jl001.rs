@@ -140,7 +140,11 @@ pub(in crate::lint) fn finding(
     };
     // A note stays a note.
     let is_above_note = level > Level::Note && tolerated.is_none();
-    let own_side = is_above_note.then(|| own_side(subject, root, reach)).flatten();
+    let reason = || {
+        let serialised = subject.serialised().map(str::to_owned);
+        serialised.or_else(|| own_side(subject, root, reach))
+    };
+    let own_side = is_above_note.then(reason).flatten();
     let level = level_of(own_side.is_some(), level);
     let witness = steps(subject, syncs, root, reach, entry, kind);
     let affected = affected(subject, reach);
