@@ -113,8 +113,8 @@ pub struct Finding {
     pub affected: Affected,
     /// The reason why upstream considers the code correct, if it does.
     pub tolerated: Option<String>,
-    /// The evidence that decides the level: why the code is taken for existing code, or for fresh
-    /// code; `None` if the rule alone decides.
+    /// Why the lint takes the code for existing or for fresh code, which decides the level; `None`
+    /// if the rule alone decides.
     pub why: Option<String>,
     /// Identifies the finding independently of addresses: rule, functions and call chain.
     /// Functions are named by the path in their mangled symbol, so instances of a generic

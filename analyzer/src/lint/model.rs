@@ -202,11 +202,11 @@ impl Config {
     }
 }
 
-/// Programs whose generated code only one thread executes at a time, by a function that they
-/// export, with the reason.
+/// Libraries whose generated code only one thread executes at a time, each identified by a function
+/// that it exports, with the reason.
 pub(super) const SERIALISED: [(&str, &str); 1] = [(
     "luaJIT_setmode",
-    "LuaJIT: a Lua state, and the code that is compiled for it, is used by one thread at a time",
+    "LuaJIT: only one thread at a time runs a Lua state and the code compiled for it",
 )];
 
 /// The built-in models for kernels or for programs.

@@ -1,9 +1,9 @@
-//! The evidence that a function of a program changes existing code: code that other threads may
-//! already execute, in contrast to fresh code.
+//! Decides whether a function of a program changes existing code, which other threads may already
+//! execute, or writes fresh code.
 //!
-//! Each function that maintains caches, sets protections or writes to its own process is read
-//! once, with the values of [`crate::values`]. Memory is followed by the path of the pointer to
-//! it. The kinds of evidence are those of [`ExistingCode`], the strongest first.
+//! Each function that maintains caches, changes protections or writes to its own process is
+//! analysed once, with the values of [`crate::values`]. Memory is identified by the path of the
+//! pointer to it. [`ExistingCode`] lists the kinds of evidence, the strongest first.
 
 use super::primitive::{MemoryEffect, Primitives, flushed_bytes, is_modification};
 use super::subject::{PROT_EXEC, PROT_WRITE, Subject};
@@ -13,7 +13,7 @@ use crate::program::{Block, FuncId};
 use crate::semantics::{AccessKind, Control, Operation};
 use crate::values::{Distance, FunctionBody, Origin, Path, Value, ValueAnalysis, ValueState};
 
-/// Why the code that a function changes is taken for existing code.
+/// The evidence that the code which a function changes exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum ExistingCode {
     /// It is code of the file itself.
@@ -39,33 +39,27 @@ impl ExistingCode {
     /// The reason, for reports.
     pub(super) const fn reason(self) -> &'static str {
         match self {
-            Self::OwnText => "the code is in the file itself",
+            Self::OwnText => "the code is part of the file itself",
             Self::Published => {
-                "the memory was executed, or the pointer to it published, before the change"
+                "the memory was executed, or a pointer to it published, before the change"
             }
-            Self::Modified => {
-                "an instruction is loaded, changed and stored back, so it existed before"
-            }
+            Self::Modified => "an instruction is loaded, modified and stored back",
             Self::Toggled => {
-                "memory that this function has not mapped becomes writable for the store, and \
+                "memory that the function did not map is made writable for the store, and \
                  executable again"
             }
             Self::Replaced => {
-                "one or two words at a given address are replaced, and the caches are maintained \
-                 for these words alone"
+                "one or two words at a given address are replaced, and only these words are flushed"
             }
-            Self::SecondMapping => {
-                "the code is written through a second mapping of memory that is executable"
-            }
+            Self::SecondMapping => "the code is written through a second mapping of its memory",
             Self::ProcessMemory => {
-                "the memory of the process is written through the kernel, as for code that is \
-                 not writable"
+                "the process writes its own memory through the kernel, past the page protections"
             }
             Self::WhileExecutable => "memory of a caller is written while it is executable",
         }
     }
 
-    /// Whether nothing is guessed.
+    /// Whether the evidence is conclusive.
     pub(super) const fn is_certain(self) -> bool {
         matches!(self, Self::OwnText | Self::Published)
     }

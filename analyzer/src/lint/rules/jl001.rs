@@ -38,26 +38,27 @@ pub(in crate::lint) static JL001: RuleDescriptor = RuleDescriptor {
         too. The lint follows three kinds of condition, each a comparison for equality, in the \
         function or in a function that it calls: a result that is zero if nothing was patched, a \
         count or flag in a register, and a word of data that the patcher sets.\n\n\
-        In programs, a function that maintains caches, sets protections or writes to its own \
-        process is read with the values of its registers, its stack and the data it loads. A \
-        short function that only passes its parameters on is transparent: its caller is \
-        responsible. Existing code is told from fresh code by evidence, which the finding names:\n\n\
-        - the code is in the file itself;\n\
-        - the memory was executed before the change, or the pointer to it published;\n\
-        - an instruction is loaded, changed and stored back to the same address;\n\
-        - the protection of a page, or of the memory that a field points to, is changed to \
-        writable and back around a bounded store;\n\
-        - one or two words at a given address are replaced, and the caches are maintained for \
-        these words alone;\n\
-        - the code is written through a second mapping of executable memory, through \
+        In programs, the lint tracks registers, stack slots and words of data in each function \
+        that maintains caches, changes memory protections or writes to its own process. A short \
+        function that only forwards its parameters is charged to its caller. The lint takes the \
+        code for existing code if one of these holds, and the report gives the reason under \
+        `why`:\n\n\
+        - The code is part of the file itself.\n\
+        - The memory was executed, or a pointer to it published, before the change.\n\
+        - An instruction is loaded, modified and stored back to the same address.\n\
+        - A page, or memory that a field points to, is made writable for a bounded store and \
+        executable again afterwards.\n\
+        - One or two words at a given address are replaced, and only these words are flushed.\n\
+        - The code is written through a second mapping of executable memory, through \
         /proc/self/mem or process_vm_writev(2), or while it is writable and executable.\n\n\
+        All other code is taken for fresh code.\n\n\
         The level depends on what is proven:\n\n\
         - error: existing code is patched, and the obligation reaches an exported function, a \
         system call or a function without a visible caller.\n\
         - warning: the function at the start of the path is entered only through a pointer or \
-        from functions that never return; the evidence that the code exists is not the first or \
-        the second of the list; a limit of the analysis was reached on the path; or a module calls the function of its kernel \
-        that has the defect.\n\
+        from functions that never return; only the third or a later reason in the list above \
+        shows that the code exists already; a limit of the analysis was reached on the path; or \
+        a module calls the function of its kernel that has the defect.\n\
         - note: the function only maintains caches, which is taken for fresh code; upstream \
         argues that no synchronisation is needed; or the readers synchronise on their own side. \
         Readers do so if every branch through a pointer that is published after the patch \
@@ -190,8 +191,7 @@ pub(in crate::lint) fn finding(
 
 /// The evidence that the code exists, or that it is fresh. In a kernel the models say so.
 fn why(subject: &Subject<'_, '_>, root: &Root) -> Option<String> {
-    let fresh = "fresh code: nothing shows that a thread may execute it before the caches are \
-                 maintained";
+    let fresh = "fresh code: no sign that another thread may execute it before the flush";
     match root.why {
         Some(why) => Some(why.reason().to_owned()),
         None => (!subject.is_kernel && !root.patches).then(|| fresh.to_owned()),
