@@ -25,6 +25,23 @@ impl Condition {
     pub const fn opposite(self) -> Self {
         Self(self.0 ^ 1)
     }
+
+    /// Whether the condition holds for flags NZCV in bits 3 to 0 (Arm ARM J1, `ConditionHolds`).
+    #[must_use]
+    pub const fn holds(self, nzcv: u64) -> bool {
+        let (n, z, c, v) = (nzcv & 8 != 0, nzcv & 4 != 0, nzcv & 2 != 0, nzcv & 1 != 0);
+        let result = match self.0 >> 1 {
+            0 => z,
+            1 => c,
+            2 => n,
+            3 => v,
+            4 => c && !z,
+            5 => n == v,
+            6 => n == v && !z,
+            _ => return true,
+        };
+        result != (self.0 & 1 == 1)
+    }
 }
 
 /// The test of a conditional branch.

@@ -1,7 +1,7 @@
 //! Whether the semantics say what the oracle did.
 
 use crate::emulator::{Answer, End, Record, State, WINDOW, WORD};
-use crate::machine::{Concrete, Flags, holds};
+use crate::machine::{Concrete, Flags};
 use jlctl_analyzer::addr::Svma;
 use jlctl_analyzer::semantics::{
     AccessKind, Control, Machine, Operation, Register, Test, a64, execute, writes,
@@ -68,7 +68,7 @@ fn taken(test: Test, state: &State) -> bool {
         register.map_or(0, |register| state.x[usize::from(register.number())])
     };
     match test {
-        Test::Flags(condition) => holds(condition, state.nzcv),
+        Test::Flags(condition) => condition.holds(state.nzcv >> 28),
         Test::Zero { register, width, is_not } => (value(register) & width.mask() == 0) != is_not,
         Test::Bit { register, bit, is_not } => (value(register) >> bit & 1 == 0) != is_not,
         Test::Patched => false,

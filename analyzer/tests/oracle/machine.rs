@@ -1,7 +1,6 @@
 //! A machine of numbers: the semantics, executed.
 
 use crate::emulator::{State, WINDOW};
-use crate::random::low;
 use jlctl_analyzer::semantics::{
     Access, Condition, Extend, Logic, Machine, Register, RegisterSet, Shift, Width,
 };
@@ -49,23 +48,6 @@ impl<'a> Concrete<'a> {
     }
 }
 
-/// Whether the flags meet a condition (Arm ARM C1.2.4).
-pub(crate) fn holds(condition: Condition, nzcv: u64) -> bool {
-    let flag = |at: u32| nzcv >> at & 1 != 0;
-    let (n, z, c, v) = (flag(31), flag(30), flag(29), flag(28));
-    let result = match condition.0 >> 1 {
-        0 => z,
-        1 => c,
-        2 => n,
-        3 => v,
-        4 => c && !z,
-        5 => n == v,
-        6 => n == v && !z,
-        _ => return true,
-    };
-    result != (condition.0 & 1 == 1)
-}
-
 /// The sign of a value of this width.
 fn is_negative(value: u64, width: Width) -> bool {
     value >> (width.bits() - 1) & 1 != 0
@@ -94,49 +76,6 @@ fn flags(logic: Logic, left: u64, right: u64, width: Width) -> Option<u64> {
     let n = u64::from(is_negative(result, width));
     let z = u64::from(result == 0);
     Some(n << 31 | z << 30 | u64::from(carry) << 29 | u64::from(overflow) << 28)
-}
-
-fn rotate(value: u64, by: u32, width: Width) -> u64 {
-    match width {
-        Width::Word => u64::from(low(value).rotate_right(by)),
-        Width::Double => value.rotate_right(by),
-    }
-}
-
-fn arithmetic(value: u64, by: u32, width: Width) -> u64 {
-    match width {
-        Width::Word => u64::from((low(value).cast_signed() >> by).cast_unsigned()),
-        Width::Double => (value.cast_signed() >> by).cast_unsigned(),
-    }
-}
-
-fn binary(logic: Logic, left: u64, right: u64, width: Width) -> u64 {
-    let (left, right) = (left & width.mask(), right & width.mask());
-    let by = low(right) % width.bits();
-    match logic {
-        Logic::Add => left.wrapping_add(right),
-        Logic::Sub => left.wrapping_sub(right),
-        Logic::And => left & right,
-        Logic::AndNot => left & !right,
-        Logic::Or => left | right,
-        Logic::OrNot => left | !right,
-        Logic::Xor => left ^ right,
-        Logic::XorNot => left ^ !right,
-        Logic::Mul => left.wrapping_mul(right),
-        Logic::DivUnsigned => left.checked_div(right).unwrap_or(0),
-        Logic::DivSigned => {
-            let extend = Extend { bits: width.bits(), is_signed: true };
-            let signed = |value| extend.apply(value).cast_signed();
-            match signed(right) {
-                0 => 0,
-                divisor => signed(left).wrapping_div(divisor).cast_unsigned(),
-            }
-        }
-        Logic::ShiftLeft => left << by,
-        Logic::ShiftRight => left >> by,
-        Logic::ShiftArithmetic => arithmetic(left, by, width),
-        Logic::Rotate => rotate(left, by, width),
-    }
 }
 
 impl Machine for Concrete<'_> {
@@ -170,14 +109,7 @@ impl Machine for Concrete<'_> {
         shift: Shift,
         width: Width,
     ) -> Option<u64> {
-        let value = extend.apply(value?);
-        let narrow = value & width.mask();
-        Some(match shift {
-            Shift::Left(by) => value << by,
-            Shift::Right(by) => narrow >> by,
-            Shift::Arithmetic(by) => arithmetic(narrow, by, width),
-            Shift::Rotate(by) => rotate(narrow, by, width),
-        })
+        Some(shift.apply(value?, extend, width))
     }
 
     fn binary(
@@ -187,7 +119,7 @@ impl Machine for Concrete<'_> {
         right: Option<u64>,
         width: Width,
     ) -> Option<u64> {
-        Some(binary(logic, left?, right?, width))
+        Some(logic.apply(left?, right?, width))
     }
 
     fn compare(&mut self, logic: Logic, left: Option<u64>, right: Option<u64>, width: Width) {
@@ -205,7 +137,7 @@ impl Machine for Concrete<'_> {
         then: Option<u64>,
         otherwise: Option<u64>,
     ) -> Option<u64> {
-        if holds(condition, self.before.nzcv) { then } else { otherwise }
+        if condition.holds(self.before.nzcv >> 28) { then } else { otherwise }
     }
 
     fn load(&mut self, address: Option<u64>, bytes: u32, _: &Access) -> Option<u64> {

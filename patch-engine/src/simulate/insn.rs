@@ -1,5 +1,7 @@
 //! The instructions of the model.
 
+use jlctl_analyzer::semantics::Condition;
+
 /// Number of a general register; 31 is the zero register.
 pub(crate) type Reg = u8;
 
@@ -65,24 +67,13 @@ impl Cond {
     /// Its opposite.
     #[must_use]
     pub(crate) const fn inverted(self) -> Self {
-        Self(self.0 ^ 1)
+        Self(Condition(self.0).opposite().0)
     }
 
-    /// Whether the condition holds for flags NZCV in bits 3 to 0 (Arm ARM, ConditionHolds).
+    /// Whether the condition holds for flags NZCV in bits 3 to 0.
     #[must_use]
     pub(crate) const fn holds(self, nzcv: u64) -> bool {
-        let (n, z, c, v) = (nzcv & 8 != 0, nzcv & 4 != 0, nzcv & 2 != 0, nzcv & 1 != 0);
-        let base = match self.0 >> 1 {
-            0 => z,
-            1 => c,
-            2 => n,
-            3 => v,
-            4 => c && !z,
-            5 => n == v,
-            6 => n == v && !z,
-            _ => return true,
-        };
-        base != (self.0 & 1 == 1)
+        Condition(self.0).holds(nzcv)
     }
 }
 
