@@ -80,8 +80,7 @@ impl BootCalls {
 /// The calls in `caller` that no path reaches after a call of `last`.
 fn calls_before(program: &RecoveredProgram<'_>, caller: FuncId, last: FuncId) -> Vec<Svma> {
     let cfg = Cfg::new(program, caller);
-    let block_of =
-        |at: Svma| cfg.blocks.partition_point(|block| block.start <= at).saturating_sub(1);
+    let block_of = |at: Svma| cfg.block_at(at).unwrap_or_default();
     let calls = program.calls_of(caller);
     let lasts: Vec<Svma> =
         calls.iter().filter(|call| call.callee == last).map(|call| call.at).collect();

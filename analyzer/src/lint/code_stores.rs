@@ -137,7 +137,7 @@ fn constant_stores(subject: &Subject<'_, '_>, id: FuncId) -> BTreeMap<Svma, u64>
                 state.argument(0).as_number()
             }
             Operation::Access(access) if access.is_store() => {
-                state.clone().address(subject.image, at, access).as_number()
+                state.address(subject.image, at, access).as_number()
             }
             _ => None,
         };

@@ -11,14 +11,12 @@
 use crate::addr::Svma;
 use crate::program::{Cfg, FuncId, RecoveredProgram};
 use crate::semantics::{
-    AccessKind, Control, INSN_BYTES, Logic, Operand, Operation, Register, writes,
+    AccessKind, Control, INSN_BYTES, Logic, Operand, Operation, Register, RegisterSet, writes,
 };
 use std::collections::BTreeSet;
 
 /// The registers of parameters (AAPCS64, 6.8.2).
 const PARAMETERS: u32 = 8;
-/// The first register that a call preserves (AAPCS64, 6.1.1).
-const PRESERVED: u32 = 19;
 
 /// Whether `word` is ADRP (Arm ARM C6.2, ADRP).
 pub(super) const fn is_adrp(word: u32) -> bool {
@@ -54,7 +52,7 @@ fn uses(
 ) -> Uses {
     let end = program.function(function).range.end();
     let mut uses = Uses::default();
-    let Some(first) = cfg.blocks.partition_point(|block| block.start <= adrp).checked_sub(1) else {
+    let Some(first) = cfg.block_at(adrp) else {
         return uses;
     };
     let mut queue = vec![(first, adrp.wrapping_add(INSN_BYTES))];
@@ -95,7 +93,7 @@ fn step(
                 uses.as_value |= is(target);
             }
             uses.at_call |= register < PARAMETERS;
-            return register >= PRESERVED;
+            return !RegisterSet::CHANGED_BY_CALLS.iter().any(is);
         }
         Operation::Control(Control::Jump { to } | Control::Branch { to, .. }) if leaves(to) => {
             uses.at_call |= register < PARAMETERS;

@@ -5,13 +5,16 @@
 //! analysed once, with the values of [`crate::values`]. Memory is identified by the path of the
 //! pointer to it. [`ExistingCode`] lists the kinds of evidence, the strongest first.
 
+use super::address_filter::AddressFilter;
+use super::model::FunctionRole;
 use super::primitive::{MemoryEffect, Primitives, flushed_bytes, is_modification};
-use super::subject::{PROT_EXEC, PROT_WRITE, Subject};
+use super::subject::{PROT_EXEC, PROT_WRITE, Subject, is_system_call};
 use crate::addr::Svma;
 use crate::dataflow::{Analysis, Lattice, Successor, solve};
 use crate::program::{Block, FuncId};
 use crate::semantics::{AccessKind, Control, Operation};
 use crate::values::{Distance, FunctionBody, Origin, Path, Value, ValueAnalysis, ValueState};
+use std::collections::BTreeSet;
 
 /// The evidence that the code which a function changes exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -86,13 +89,14 @@ pub(super) fn patches(subject: &Subject<'_, '_>, primitives: &Primitives) -> Vec
     functions.extend(
         program
             .ids()
-            .filter(|id| subject.role(*id) == Some(super::model::FunctionRole::Maintains))
+            .filter(|id| subject.role(*id) == Some(FunctionRole::Maintains))
             .flat_map(|id| program.callers(id))
             .map(|call| call.caller),
     );
-    let calls = program.events().iter().filter(|event| super::subject::is_system_call(event));
+    let calls = program.events().iter().filter(|event| is_system_call(event));
     functions.extend(calls.filter_map(|event| program.function_at(event.at)));
     functions.extend(primitives.callers_by_pointer(subject));
+    functions.extend(openers(subject));
     functions.sort_unstable();
     functions.dedup();
     functions.retain(|id| !primitives.is_transparent(*id));
@@ -108,6 +112,23 @@ pub(super) fn patches(subject: &Subject<'_, '_>, primitives: &Primitives) -> Vec
             Some(CodePatch { function: *id, stores, why })
         })
         .collect()
+}
+
+/// The functions that may open the memory of the process.
+fn openers(subject: &Subject<'_, '_>) -> Vec<FuncId> {
+    let names =
+        subject.image.sections().iter().filter(|section| section.is_data()).flat_map(|section| {
+            let start = section.range.start();
+            let found = memchr::memmem::find_iter(section.data, OWN_MEMORY);
+            found.map(move |at| start.wrapping_add(at as u64).0)
+        });
+    let names: BTreeSet<u64> = names.collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let filter = AddressFilter::of(subject.image, &names);
+    let program = &subject.program;
+    program.ids().filter(|id| filter.can_be_in(program, subject.image, *id)).collect()
 }
 
 /// A store, or a call that copies.
@@ -130,7 +151,7 @@ struct Store {
 struct Facts {
     stores: Vec<Store>,
     flushes: Vec<(Svma, Value, Value)>,
-    protections: Vec<(Svma, Value, Option<u64>)>,
+    protections: Vec<(Value, Option<u64>)>,
     maps: Vec<(Value, Value, Value)>,
     /// Writes to the memory of the process, with the address if it is known.
     process_writes: Vec<(Svma, Value)>,
@@ -144,6 +165,28 @@ const REPLACED: u64 = 16;
 const BOUNDED: u64 = 64;
 
 impl Facts {
+    /// Records the effects of the instruction at `at`, except copies.
+    fn record(&mut self, effects: &[MemoryEffect], memory: &TrackedMemory, at: Svma) {
+        for effect in effects {
+            match *effect {
+                MemoryEffect::Map { protection, flags, file } => {
+                    self.maps.push((protection, flags, file));
+                }
+                MemoryEffect::Protect { memory, protection } => {
+                    self.protections.push((memory, protection.as_number()));
+                }
+                MemoryEffect::Flush { start, end } => self.flushes.push((at, start, end)),
+                MemoryEffect::WriteProcess { process } if memory.is_own(process) => {
+                    self.process_writes.push((at, Value::Unknown));
+                }
+                MemoryEffect::WriteFile { file, offset } if memory.is_own(file) => {
+                    self.process_writes.push((at, offset));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Whether the same file is mapped writable at one address and executable at another.
     fn maps_twice(&self) -> bool {
         let with = |bit: u64, without: u64| {
@@ -196,8 +239,8 @@ impl Facts {
         let protected: Vec<Value> = self
             .protections
             .iter()
-            .filter(|(_, _, protection)| protection.is_none_or(|p| p & PROT_WRITE != 0))
-            .map(|(_, memory, _)| *memory)
+            .filter(|(_, protection)| protection.is_none_or(|p| p & PROT_WRITE != 0))
+            .map(|(memory, _)| *memory)
             .collect();
         let is_own = protected.iter().any(|memory| is_code(*memory))
             || self.flushes.iter().any(|(_, start, _)| is_code(*start));
@@ -237,16 +280,16 @@ impl Facts {
     /// The protection is changed to writable and back around a bounded store.
     fn toggled(&self) -> Option<(ExistingCode, Vec<Svma>)> {
         let of = |memory: &Value| memory.path();
-        let opens = self.protections.iter().filter(|(_, memory, protection)| {
+        let opens = self.protections.iter().filter(|(memory, protection)| {
             is_part(*memory) && protection.is_some_and(|p| p & PROT_WRITE != 0)
         });
-        let closed = opens.filter(|(_, opened, _)| {
-            self.protections.iter().any(|(_, memory, protection)| {
+        let closed = opens.filter(|(opened, _)| {
+            self.protections.iter().any(|(memory, protection)| {
                 of(memory) == of(opened)
                     && protection.is_none_or(|p| p & PROT_WRITE == 0 && p & PROT_EXEC != 0)
             })
         });
-        let paths: Vec<Path> = closed.filter_map(|(_, memory, _)| memory.path()).collect();
+        let paths: Vec<Path> = closed.filter_map(|(memory, _)| memory.path()).collect();
         let is_within = |store: &Store| {
             let is_bounded =
                 !store.is_repeated && store.bytes.is_some_and(|bytes| bytes <= BOUNDED);
@@ -257,10 +300,9 @@ impl Facts {
         // is an instruction.
         let is_twice = |memory: &Value| {
             is_from_elsewhere(*memory)
-                && self.protections.iter().filter(|(_, other, _)| of(other) == of(memory)).count()
-                    > 1
+                && self.protections.iter().filter(|(other, _)| of(other) == of(memory)).count() > 1
         };
-        let is_changed = self.protections.iter().any(|(_, memory, _)| is_twice(memory));
+        let is_changed = self.protections.iter().any(|(memory, _)| is_twice(memory));
         toggled.or_else(|| {
             self.stores_if(ExistingCode::Toggled, |store| is_changed && store.is_modification)
         })
@@ -363,102 +405,57 @@ fn facts(subject: &Subject<'_, '_>, primitives: &Primitives, id: FuncId) -> Opti
         let Some(mut state) = state else { continue };
         let mut is_repeated = None;
         for (at, operation) in body.instructions(block) {
-            let is_repeated = || *is_repeated.get_or_insert_with(|| cfg.has_path(index, index));
-            record(&analysis, &mut facts, &mut state, at, &operation, is_repeated);
-            analysis.step(at, &operation, &mut state);
+            let effects = primitives.of_operation(subject, &operation, &state.values);
+            let mut is_repeated = || *is_repeated.get_or_insert_with(|| cfg.has_path(index, index));
+            for store in stores(&analysis, &effects, &mut state, at, &operation) {
+                facts.stores.push(Store { is_repeated: is_repeated(), ..store });
+            }
+            facts.record(&effects, &state.memory, at);
+            analysis.step(at, &operation, &effects, &mut state);
         }
     }
     Some(facts)
 }
 
-fn record(
+/// The stores of an instruction to memory other than the stack: its own, that of a function which
+/// copies, and that of a short callee which changes an instruction.
+fn stores(
     analysis: &MemoryAnalysis<'_, '_, '_>,
-    facts: &mut Facts,
+    effects: &[MemoryEffect],
     state: &mut MemoryState,
     at: Svma,
     operation: &Operation,
-    mut is_repeated: impl FnMut() -> bool,
-) {
+) -> Vec<Store> {
     let MemoryAnalysis { subject, primitives, .. } = analysis;
-    for effect in primitives.of_operation(subject, operation, &state.values) {
-        match effect {
-            MemoryEffect::Map { protection, flags, file } => {
-                facts.maps.push((protection, flags, file));
-            }
-            MemoryEffect::Protect { memory, protection } => {
-                facts.protections.push((at, memory, protection.as_number()));
-            }
-            MemoryEffect::Flush { start, end } => facts.flushes.push((at, start, end)),
-            MemoryEffect::Copy { to, bytes } if !is_stack(to) => {
-                let memory = state.memory.of(to);
-                let bytes = bytes.as_number();
-                let value = Value::Unknown;
-                facts.stores.push(Store {
-                    at,
-                    to,
-                    value,
-                    bytes,
-                    memory,
-                    is_repeated: is_repeated(),
-                    is_modification: false,
-                });
-            }
-            MemoryEffect::WriteProcess { process } => {
-                if state.memory.is_own(process) {
-                    facts.process_writes.push((at, Value::Unknown));
-                }
-            }
-            MemoryEffect::WriteFile { file, offset } => {
-                if state.memory.is_own(file) {
-                    facts.process_writes.push((at, offset));
-                }
-            }
-            MemoryEffect::Copy { .. }
-            | MemoryEffect::OwnProcess
-            | MemoryEffect::Open { .. }
-            | MemoryEffect::Membarrier { .. } => {}
+    let mut found = Vec::new();
+    let mut add = |to: Value, value, bytes, is_modification, memory: &TrackedMemory| {
+        if !to.is_on_stack() {
+            let memory = memory.of(to);
+            found.push(Store { at, to, value, bytes, memory, is_repeated: false, is_modification });
+        }
+    };
+    for effect in effects {
+        if let MemoryEffect::Copy { to, bytes } = *effect {
+            add(to, Value::Unknown, bytes.as_number(), false, &state.memory);
         }
     }
     if let Some(to) = primitives.modified_by(subject, operation, &state.values) {
-        facts.stores.push(Store {
-            at,
-            to,
-            value: Value::Unknown,
-            bytes: Some(4),
-            memory: state.memory.of(to),
-            is_repeated: is_repeated(),
-            is_modification: true,
-        });
+        add(to, Value::Unknown, Some(4), true, &state.memory);
     }
-    let Operation::Access(access) = operation else { return };
-    if !access.is_store() {
-        return;
+    if let Operation::Access(access) = operation
+        && access.is_store()
+    {
+        let to = state.values.address(subject.image, at, access);
+        let value = match access.kind {
+            AccessKind::Store { from, .. } => state.values.operand(from[0]),
+            AccessKind::Atomic { swap: Some(swap), .. } => state.values.operand(swap),
+            _ => Value::Unknown,
+        };
+        let bytes = access.bytes * access.count;
+        let is_modification = bytes == 4 && is_modification(to, value);
+        add(to, value, Some(u64::from(bytes)), is_modification, &state.memory);
     }
-    let to = state.values.address(subject.image, at, access);
-    if is_stack(to) {
-        return;
-    }
-    let value = match access.kind {
-        AccessKind::Store { from, .. } => state.values.operand(from[0]),
-        AccessKind::Atomic { swap: Some(swap), .. } => state.values.operand(swap),
-        _ => Value::Unknown,
-    };
-    let bytes = Some(u64::from(access.bytes * access.count));
-    let memory = state.memory.of(to);
-    let is_modification = bytes == Some(4) && is_modification(to, value);
-    facts.stores.push(Store {
-        at,
-        to,
-        value,
-        bytes,
-        memory,
-        is_repeated: is_repeated(),
-        is_modification,
-    });
-}
-
-fn is_stack(value: Value) -> bool {
-    value.path() == Some(Path::new(Origin::Stack))
+    found
 }
 
 /// The state of a piece of memory on a path.
@@ -575,22 +572,25 @@ const OWN_MEMORY: &[u8] = b"/proc/self/mem\0";
 
 impl MemoryAnalysis<'_, '_, '_> {
     /// Executes one instruction.
-    fn step(&self, at: Svma, operation: &Operation, state: &mut MemoryState) {
+    fn step(
+        &self,
+        at: Svma,
+        operation: &Operation,
+        effects: &[MemoryEffect],
+        state: &mut MemoryState,
+    ) {
         let image = self.subject.image;
-        let effects = self.primitives.of_operation(self.subject, operation, &state.values);
         for effect in effects {
-            self.apply(effect, at, state);
+            self.apply(*effect, at, state);
         }
         match operation {
             Operation::Control(
                 Control::CallRegister { register } | Control::JumpRegister { register },
             ) => Self::execute(state.values.get(*register), &mut state.memory),
-            Operation::Control(Control::Call { .. }) => {
-                // A thread may execute what it is given.
-                if let Some(true) = self.starts_thread(operation) {
-                    for number in 2..4 {
-                        Self::publish(state.values.argument(number), false, &mut state.memory);
-                    }
+            // A thread may execute what it is given.
+            Operation::Control(Control::Call { to }) if self.starts_thread(*to) => {
+                for number in 2..4 {
+                    Self::publish(state.values.argument(number), false, &mut state.memory);
                 }
             }
             Operation::Access(access) => {
@@ -608,10 +608,9 @@ impl MemoryAnalysis<'_, '_, '_> {
         state.values.execute(image, at, operation);
     }
 
-    fn starts_thread(&self, operation: &Operation) -> Option<bool> {
-        let Operation::Control(Control::Call { to }) = operation else { return None };
-        let callee = self.subject.program.function_at(*to)?;
-        Some(self.subject.program.import_name(callee)? == "pthread_create")
+    fn starts_thread(&self, to: Svma) -> bool {
+        let callee = self.subject.program.function_at(to);
+        callee.and_then(|callee| self.subject.program.import_name(callee)) == Some("pthread_create")
     }
 
     fn apply(&self, effect: MemoryEffect, at: Svma, state: &mut MemoryState) {
@@ -680,7 +679,8 @@ impl Analysis for MemoryAnalysis<'_, '_, '_> {
 
     fn transfer(&self, block: &Block, state: &mut MemoryState) {
         for (at, operation) in self.values.body.instructions(block) {
-            self.step(at, &operation, state);
+            let effects = self.primitives.of_operation(self.subject, &operation, &state.values);
+            self.step(at, &operation, &effects, state);
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::addr::Svma;
 use crate::dataflow::Lattice;
 use crate::image::Image;
-use crate::semantics::{AccessKind, Address, Operation, Register, Test};
+use crate::semantics::{Operation, Test};
 use crate::values::{Location, Value, ValueState};
 
 /// Words of data at constant addresses, with their values.
@@ -63,25 +63,21 @@ impl PathState {
 
     /// Executes an instruction that is not a call.
     pub(super) fn execute(&mut self, image: &Image<'_>, at: Svma, operation: &Operation) {
-        let store = match operation {
+        let stored_to = match operation {
             Operation::Access(access) if access.is_store() => {
-                Some((*access, self.values.address(image, at, access)))
+                Some(self.values.address(image, at, access))
             }
+            Operation::Unknown => Some(Value::Unknown),
             _ => None,
         };
         self.values.execute(image, at, operation);
-        match store {
-            Some((_, Value::Number(address))) => {
+        match stored_to {
+            Some(Value::Number(address)) => {
                 self.preserves_data = false;
                 self.values.forget_loaded(Some(address));
             }
-            Some((access, _)) if is_stack(access.address) => {}
-            Some((access, _)) if matches!(access.kind, AccessKind::Store { .. }) => {
-                self.change_all();
-            }
-            Some(_) => self.change_all(),
-            None if matches!(operation, Operation::Unknown) => self.change_all(),
-            None => {}
+            Some(to) if !to.is_on_stack() => self.change_all(),
+            _ => {}
         }
     }
 
@@ -89,14 +85,5 @@ impl PathState {
     /// there is none.
     pub(super) fn assume(&mut self, test: Test, is_met: bool) -> bool {
         self.values.assume(test, is_met)
-    }
-}
-
-/// Whether an address is relative to the stack or frame pointer.
-fn is_stack(address: Address) -> bool {
-    let is_frame = |base: Register| base == Register::SP || base.number() == 29;
-    match address {
-        Address::Offset(base, _) | Address::Indexed(base, ..) => is_frame(base),
-        Address::At(_) => false,
     }
 }

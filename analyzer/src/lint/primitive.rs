@@ -12,7 +12,7 @@ use crate::addr::Svma;
 use crate::image::ImportSlot;
 use crate::program::{Event, FuncId, variables};
 use crate::semantics::{AccessKind, CacheOp, Control, INSN_BYTES, Operation};
-use crate::values::{Distance, Origin, Path, Value, ValueState};
+use crate::values::{Distance, Origin, Value, ValueState};
 use foldhash::HashMap;
 use std::cell::RefCell;
 
@@ -66,58 +66,66 @@ fn system_call(number: Value, arguments: [Value; 6]) -> Option<MemoryEffect> {
     })
 }
 
-/// The effect of a function of the C library.
-fn imported(name: &str, state: &ValueState) -> Option<MemoryEffect> {
-    let argument = |number| state.argument(number);
-    Some(match name {
-        "mmap" | "mmap64" => {
-            MemoryEffect::Map { protection: argument(2), flags: argument(3), file: argument(4) }
-        }
-        "mprotect" | "pkey_mprotect" => {
-            MemoryEffect::Protect { memory: argument(0), protection: argument(2) }
-        }
-        "memcpy" | "memmove" | "memset" | "__memcpy_chk" | "__memmove_chk" | "__memset_chk" => {
-            MemoryEffect::Copy { to: argument(0), bytes: argument(2) }
-        }
-        "open" | "open64" | "fopen" | "fopen64" | "__open_2" | "__open64_2" => {
-            MemoryEffect::Open { name: argument(0) }
-        }
-        "openat" | "openat64" => MemoryEffect::Open { name: argument(1) },
-        "pwrite" | "pwrite64" => MemoryEffect::WriteFile { file: argument(0), offset: argument(3) },
-        "write" => MemoryEffect::WriteFile { file: argument(0), offset: Value::Unknown },
-        "process_vm_writev" => MemoryEffect::WriteProcess { process: argument(0) },
-        "getpid" => MemoryEffect::OwnProcess,
-        "syscall" => return system_call(argument(0), std::array::from_fn(|at| argument(at + 1))),
-        _ => return None,
-    })
+/// A function of the C library that has an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LibraryFunction {
+    Map,
+    Protect,
+    Copy,
+    Open,
+    OpenAt,
+    Write,
+    WriteAt,
+    WriteProcess,
+    OwnProcess,
+    SystemCall,
 }
 
-/// The names that [`imported`] knows.
-const IMPORTED: [&str; 23] = [
-    "getpid",
-    "mmap",
-    "mmap64",
-    "mprotect",
-    "pkey_mprotect",
-    "memcpy",
-    "memmove",
-    "memset",
-    "__memcpy_chk",
-    "__memmove_chk",
-    "__memset_chk",
-    "open",
-    "open64",
-    "fopen",
-    "fopen64",
-    "__open_2",
-    "__open64_2",
-    "openat",
-    "openat64",
-    "pwrite",
-    "pwrite64",
-    "process_vm_writev",
-    "syscall",
-];
+impl LibraryFunction {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "mmap" | "mmap64" => Self::Map,
+            "mprotect" | "pkey_mprotect" => Self::Protect,
+            "memcpy" | "memmove" | "memset" | "__memcpy_chk" | "__memmove_chk" | "__memset_chk" => {
+                Self::Copy
+            }
+            "open" | "open64" | "fopen" | "fopen64" | "__open_2" | "__open64_2" => Self::Open,
+            "openat" | "openat64" => Self::OpenAt,
+            "write" => Self::Write,
+            "pwrite" | "pwrite64" => Self::WriteAt,
+            "process_vm_writev" => Self::WriteProcess,
+            "getpid" => Self::OwnProcess,
+            "syscall" => Self::SystemCall,
+            _ => return None,
+        })
+    }
+
+    /// Whether a call alone is no reason to analyse the caller: many functions call it, and its
+    /// effect matters only beside another one.
+    const fn is_common(self) -> bool {
+        matches!(self, Self::Copy | Self::Open | Self::OpenAt | Self::Write | Self::OwnProcess)
+    }
+
+    fn effect(self, state: &ValueState) -> Option<MemoryEffect> {
+        let argument = |number| state.argument(number);
+        Some(match self {
+            Self::Map => {
+                MemoryEffect::Map { protection: argument(2), flags: argument(3), file: argument(4) }
+            }
+            Self::Protect => MemoryEffect::Protect { memory: argument(0), protection: argument(2) },
+            Self::Copy => MemoryEffect::Copy { to: argument(0), bytes: argument(2) },
+            Self::Open => MemoryEffect::Open { name: argument(0) },
+            Self::OpenAt => MemoryEffect::Open { name: argument(1) },
+            Self::Write => MemoryEffect::WriteFile { file: argument(0), offset: Value::Unknown },
+            Self::WriteAt => MemoryEffect::WriteFile { file: argument(0), offset: argument(3) },
+            Self::WriteProcess => MemoryEffect::WriteProcess { process: argument(0) },
+            Self::OwnProcess => MemoryEffect::OwnProcess,
+            Self::SystemCall => {
+                return system_call(argument(0), std::array::from_fn(|at| argument(at + 1)));
+            }
+        })
+    }
+}
 
 /// Instructions of the longest function that may be transparent.
 const LONGEST: u64 = 256;
@@ -129,7 +137,7 @@ const MOST_EFFECTS: usize = 8;
 /// The effects of the functions of a program.
 #[derive(Default)]
 pub(super) struct Primitives {
-    imports: HashMap<FuncId, String>,
+    imports: HashMap<FuncId, LibraryFunction>,
     transparent: HashMap<FuncId, Vec<MemoryEffect>>,
     /// Pointers in data that lead to functions with effects, by address.
     slots: HashMap<u64, Pointee>,
@@ -142,7 +150,7 @@ pub(super) struct Primitives {
 enum Pointee {
     Function(FuncId),
     /// A function of another file.
-    Import(String),
+    Import(LibraryFunction),
 }
 
 impl Primitives {
@@ -152,12 +160,12 @@ impl Primitives {
         for id in subject.program.ids() {
             let name = subject.program.import_name(id);
             let own = || (subject.name(id) == "syscall").then_some("syscall");
-            if let Some(name) = name.or_else(own).filter(|name| IMPORTED.contains(name)) {
-                all.imports.insert(id, name.to_owned());
+            if let Some(function) = name.or_else(own).and_then(LibraryFunction::named) {
+                all.imports.insert(id, function);
             }
         }
         let is_seed = |id: &FuncId| {
-            all.imports.get(id).is_some_and(|name| !is_everywhere(name))
+            all.imports.get(id).is_some_and(|function| !function.is_common())
                 || subject.role(*id) == Some(FunctionRole::Maintains)
         };
         let mut layer: Vec<FuncId> = subject.program.ids().filter(is_seed).collect();
@@ -207,7 +215,7 @@ impl Primitives {
 
     /// The functions whose calls have effects other than copies.
     pub(super) fn callees(&self) -> impl Iterator<Item = FuncId> {
-        let imports = self.imports.iter().filter(|(_, name)| !is_everywhere(name));
+        let imports = self.imports.iter().filter(|(_, function)| !function.is_common());
         imports.map(|(id, _)| *id).chain(self.transparent.keys().copied())
     }
 
@@ -221,8 +229,8 @@ impl Primitives {
         if let Some(effects) = self.transparent.get(&callee) {
             return effects.iter().map(|effect| effect.substituted(state)).collect();
         }
-        if let Some(name) = self.imports.get(&callee) {
-            return imported(name, state).into_iter().collect();
+        if let Some(function) = self.imports.get(&callee) {
+            return function.effect(state).into_iter().collect();
         }
         if subject.role(callee) == Some(FunctionRole::Maintains) {
             return vec![MemoryEffect::Flush { start: state.argument(0), end: state.argument(1) }];
@@ -274,7 +282,7 @@ impl Primitives {
         };
         match self.slots.get(&slot) {
             Some(Pointee::Function(callee)) => self.of_call(subject, *callee, state),
-            Some(Pointee::Import(name)) => imported(name, state).into_iter().collect(),
+            Some(Pointee::Import(function)) => function.effect(state).into_iter().collect(),
             None => Vec::new(),
         }
     }
@@ -306,15 +314,16 @@ impl Primitives {
             section.is_some_and(|section| section.flags.write && section.name.starts_with(".data"))
         };
         for import in image.imports() {
-            let ImportSlot { slot, name, definition } = import.clone();
-            if !is_variable(slot) {
+            let ImportSlot { slot, name, definition } = import;
+            if !is_variable(*slot) {
                 continue;
             }
+            let library = LibraryFunction::named(name).filter(|function| !function.is_common());
             let own = definition.and_then(|at| subject.program.starting_at(at));
             if let Some(function) = own.filter(|function| self.has(subject, *function)) {
                 self.slots.insert(slot.0, Pointee::Function(function));
-            } else if IMPORTED.contains(&name.as_str()) && !is_everywhere(&name) {
-                self.slots.insert(slot.0, Pointee::Import(name));
+            } else if let Some(function) = library {
+                self.slots.insert(slot.0, Pointee::Import(function));
             }
         }
         for (slot, word) in variables(image) {
@@ -387,7 +396,7 @@ fn modified(subject: &Subject<'_, '_>, id: FuncId) -> Option<Value> {
     subject.for_each_instruction(id, |state, at, operation| {
         let Operation::Access(access) = operation else { return };
         if let (AccessKind::Store { from, .. }, 4, 1) = (access.kind, access.bytes, access.count) {
-            let to = state.clone().address(subject.image, at, access);
+            let to = state.address(subject.image, at, access);
             let is_parameter = matches!(
                 to,
                 Value::At(path, _) if matches!(path.origin(), Origin::Entry(0..8))
@@ -398,11 +407,6 @@ fn modified(subject: &Subject<'_, '_>, id: FuncId) -> Option<Value> {
         }
     });
     found
-}
-
-/// Functions that nearly every function calls, so that their callers are not searched.
-fn is_everywhere(name: &str) -> bool {
-    name.contains("mem") && !name.contains("pkey") || name.contains("open") || name == "getpid"
 }
 
 /// Functions with an SVC.
@@ -426,10 +430,7 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
     let cfg = subject.cfg(id);
     let leads = cfg.leads_to_exit();
     // The store of a message before a trap changes nothing for the caller.
-    let returns_from = |at: Svma| {
-        let block = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1);
-        block.is_some_and(|block| leads[block])
-    };
+    let returns_from = |at: Svma| cfg.block_at(at).is_some_and(|block| leads[block]);
     let mut effects: Vec<MemoryEffect> = Vec::new();
     let mut is_transparent = true;
     subject.for_each_instruction(id, |state, at, operation| {
@@ -440,7 +441,7 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
                 effects.push(effect);
             }
         }
-        is_transparent &= !(stores_beyond_stack(subject, at, operation, state) && returns_from(at));
+        is_transparent &= !(subject.may_store_to_code(state, at, operation) && returns_from(at));
     });
     // A loop over cache lines is one effect, for all of its memory.
     let flush = effects.iter().position(|effect| matches!(effect, MemoryEffect::Flush { .. }));
@@ -465,27 +466,10 @@ fn summary(subject: &Subject<'_, '_>, known: &Primitives, id: FuncId) -> Vec<Mem
     }
 }
 
-/// Whether an instruction stores to memory other than the stack of the function.
-pub(super) fn stores_beyond_stack(
-    subject: &Subject<'_, '_>,
-    at: Svma,
-    operation: &Operation,
-    state: &ValueState,
-) -> bool {
-    let Operation::Access(access) = operation else { return false };
-    if !access.is_store() || matches!(access.kind, AccessKind::Atomic { .. }) {
-        return false;
-    }
-    match state.clone().address(subject.image, at, access) {
-        Value::Number(to) => subject.is_code(Svma(to)),
-        to => to.path() != Some(Path::new(Origin::Stack)),
-    }
-}
-
 impl MemoryEffect {
     /// Whether it writes to memory other than the stack of the function.
     fn is_copy_beyond_stack(&self) -> bool {
-        matches!(self, Self::Copy { to, .. } if to.path() != Some(Path::new(Origin::Stack)))
+        matches!(self, Self::Copy { to, .. } if !to.is_on_stack())
     }
 
     /// Whether an operand that matters is a parameter.

@@ -10,7 +10,7 @@ use crate::image::{Image, ImageKind};
 use crate::jump_table::JumpTable;
 use crate::program::{CallSite, Cfg, Event, FuncId, FunctionSource, RecoveredProgram};
 use crate::semantics::{AccessKind, Barrier, CacheOp, Control, Operation};
-use crate::values::{FunctionBody, FunctionValues, Origin, Path, Value, ValueState};
+use crate::values::{FunctionBody, FunctionValues, Value, ValueState};
 use foldhash::{HashMap, HashMapExt as _};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -249,21 +249,32 @@ impl<'a, 'data> Subject<'a, 'data> {
         !self.is_kernel && self.role(id).is_none() && self.has_cache_ops(id)
     }
 
-    /// Whether a function stores to memory that may hold code: not to its stack, and not to data
-    /// at a constant address, such as a line size that is kept.
+    /// Whether a function stores to memory that may hold code.
     pub(super) fn stores(&self, id: FuncId) -> bool {
         let mut found = false;
         self.for_each_instruction(id, |state, at, operation| {
-            let Operation::Access(access) = operation else { return };
-            if !found && access.is_store() {
-                let to = state.clone().address(self.image, at, access);
-                found = match to {
-                    Value::Number(to) => self.is_code(Svma(to)),
-                    _ => to.path() != Some(Path::new(Origin::Stack)),
-                };
-            }
+            found = found || self.may_store_to_code(state, at, operation);
         });
         found
+    }
+
+    /// Whether an instruction stores to memory that may hold code: not to the stack, and not to
+    /// data at a constant address, such as a line size that is kept. Code is not written
+    /// atomically with its old value, as counters and locks are.
+    pub(super) fn may_store_to_code(
+        &self,
+        state: &mut ValueState,
+        at: Svma,
+        operation: &Operation,
+    ) -> bool {
+        let Operation::Access(access) = operation else { return false };
+        if !access.is_store() || matches!(access.kind, AccessKind::Atomic { .. }) {
+            return false;
+        }
+        match state.address(self.image, at, access) {
+            Value::Number(to) => self.is_code(Svma(to)),
+            to => !to.is_on_stack(),
+        }
     }
 
     /// The values in a function, computed once; `None` if it exceeds the limit of steps.
@@ -295,7 +306,7 @@ impl<'a, 'data> Subject<'a, 'data> {
     pub(super) fn for_each_instruction(
         &self,
         id: FuncId,
-        mut then: impl FnMut(&ValueState, Svma, &Operation),
+        mut then: impl FnMut(&mut ValueState, Svma, &Operation),
     ) {
         let cfg = self.cfg(id);
         let body = FunctionBody { program: &self.program, cfg: &cfg, id };
@@ -303,7 +314,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         for (index, block) in cfg.blocks.iter().enumerate() {
             let Some(mut state) = values.at_block(index).cloned() else { continue };
             for (at, operation) in body.instructions(block) {
-                then(&state, at, &operation);
+                then(&mut state, at, &operation);
                 state.execute(self.image, at, &operation);
             }
         }
@@ -430,10 +441,7 @@ impl<'a, 'data> Subject<'a, 'data> {
         }
         let cfg = self.cfg(id);
         let leads = cfg.leads_to_exit();
-        let does_lead = |call: &&CallSite| {
-            let block = cfg.blocks.partition_point(|block| block.start <= call.at).checked_sub(1);
-            block.is_some_and(|block| leads[block])
-        };
+        let does_lead = |call: &&CallSite| cfg.block_at(call.at).is_some_and(|block| leads[block]);
         let calls: Rc<[CallSite]> =
             self.program.calls_of(id).iter().filter(does_lead).copied().collect();
         self.leading_calls.borrow_mut().insert(id, Rc::clone(&calls));

@@ -172,7 +172,7 @@ pub(super) fn steps(
 /// synchronisation in between.
 fn unsynced_exit(subject: &Subject<'_, '_>, syncs: &Syncs, id: FuncId, from: Svma) -> Option<Svma> {
     let cfg = subject.cfg(id);
-    let first = cfg.blocks.partition_point(|block| block.start <= from).checked_sub(1)?;
+    let first = cfg.block_at(from)?;
     let syncs_at = |event: &Event| match event.control {
         Control::Call { to } => subject
             .program

@@ -116,6 +116,13 @@ impl Cfg {
         })
     }
 
+    /// The index of the block that contains the instruction at `at`; `None` before the first
+    /// block.
+    #[must_use]
+    pub fn block_at(&self, at: Svma) -> Option<usize> {
+        self.blocks.partition_point(|block| block.start <= at).checked_sub(1)
+    }
+
     /// For each block that is reachable from the entry, whether it leads to an exit.
     #[must_use]
     pub fn leads_to_exit(&self) -> Vec<bool> {

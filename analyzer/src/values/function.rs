@@ -134,7 +134,7 @@ impl FunctionValues {
         body: FunctionBody<'_, '_>,
         at: Svma,
     ) -> Option<ValueState> {
-        let index = body.cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1)?;
+        let index = body.cfg.block_at(at)?;
         let mut state = self.at_block(index)?.clone();
         let block = body.cfg.blocks.get(index)?;
         for (here, operation) in body.instructions(block).take_while(|(here, _)| *here < at) {

@@ -102,13 +102,13 @@ impl ValueState {
     /// caller's to say, except for stack memory whose address it gets.
     pub fn call(&mut self, image: &Image<'_>, at: Svma) {
         for number in 0..8 {
-            if let Value::At(path, distance) = self.registers[number]
-                && path == Path::new(Origin::Stack)
-            {
-                match distance {
-                    Distance::Exactly(offset) => self.words.forget_stack_from(offset),
-                    _ => self.words.forget_stack(),
+            let argument = self.registers[number];
+            match argument {
+                Value::At(_, Distance::Exactly(offset)) if argument.is_on_stack() => {
+                    self.words.forget_stack_from(offset);
                 }
+                _ if argument.is_on_stack() => self.words.forget_stack(),
+                _ => {}
             }
         }
         let call = Operation::Control(Control::Call { to: at });
@@ -384,9 +384,10 @@ impl Machine for Executor<'_, '_, '_> {
 
     fn store(&mut self, address: Value, bytes: u32, value: Option<Value>, _: &Access) {
         let Some(at) = Location::of(address) else {
-            match address.path() {
-                Some(path) if path == Path::new(Origin::Stack) => self.state.words.forget_stack(),
-                _ => self.state.words.forget_all_but_stack(),
+            if address.is_on_stack() {
+                self.state.words.forget_stack();
+            } else {
+                self.state.words.forget_all_but_stack();
             }
             return;
         };

@@ -173,6 +173,12 @@ impl Value {
         }
     }
 
+    /// Whether it is an address on the stack of the function.
+    #[must_use]
+    pub fn is_on_stack(self) -> bool {
+        self.path() == Some(Path::new(Origin::Stack))
+    }
+
     /// Whether the value is zero, if that is known.
     #[must_use]
     pub const fn is_zero(self) -> Option<bool> {

@@ -6,9 +6,8 @@ use crate::lint::finding::Finding;
 use crate::lint::model::FunctionRole;
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::{PROT_EXEC, Subject};
-use crate::program::{Cfg, Event, FuncId, RecoveredProgram};
-use crate::semantics::{AccessKind, CacheOp, Control, INSN_BYTES, Operation};
-use crate::values::{Origin, Path};
+use crate::program::{Cfg, Event, FuncId, RecoveredProgram, constant_at};
+use crate::semantics::{CacheOp, Control, INSN_BYTES, Operation};
 
 pub(in crate::lint) static JL002: RuleDescriptor = RuleDescriptor {
     code: "JL002",
@@ -127,7 +126,7 @@ fn line_sizes_from_data(subject: &Subject<'_, '_>) -> Vec<Finding> {
 }
 
 fn is_in_loop(cfg: &Cfg, at: Svma) -> bool {
-    let block = cfg.blocks.partition_point(|block| block.start <= at).checked_sub(1);
+    let block = cfg.block_at(at);
     block.is_some_and(|block| cfg.has_path(block, block))
 }
 
@@ -144,11 +143,9 @@ fn loads_word(subject: &Subject<'_, '_>, id: FuncId) -> bool {
     let mut found = false;
     subject.for_each_instruction(id, |state, at, operation| {
         let Operation::Access(access) = operation else { return };
-        if let AccessKind::Load { to: [Some(to), _], .. } = access.kind {
-            let mut after = state.clone();
-            after.execute(subject.image, at, operation);
-            let origin = after.get(to).exact().map(Path::origin);
-            found |= matches!(origin, Some(Origin::Word(_)));
+        if access.is_load() {
+            let from = state.address(subject.image, at, access).as_number();
+            found |= from.is_some_and(|from| constant_at(subject.image, Svma(from)).is_none());
         }
     });
     found

@@ -102,6 +102,20 @@ int patcher(void *address, uint32_t word)
 	close(file);
 	return written == 4 ? 0 : -1;
 }
+#elif defined(PROCESS_MEMORY_BY_SEEK)
+int patcher(void *address, uint32_t word)
+{
+	int file = open("/proc/self/mem", O_WRONLY);
+	if (file < 0 || lseek(file, (off_t)address, SEEK_SET) < 0)
+		return -1;
+	return write(file, &word, 4) == 4 ? 0 : -1;
+}
+#elif defined(READS_OWN_MEMORY)
+long reader(void *address, void *to)
+{
+	int file = open("/proc/self/mem", O_RDONLY);
+	return pread(file, to, 4, (off_t)address);
+}
 #elif defined(INLINE_MAINTENANCE)
 uint32_t own(uint32_t value) { return value * 3; }
 void patcher(uint32_t word)

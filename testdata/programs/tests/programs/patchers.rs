@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// Macros that select a patcher, and the highest level of its findings about synchronisation and
 /// caches; `None` if there is none.
-const CASES: [(&[&str], Option<Level>); 16] = [
+const CASES: [(&[&str], Option<Level>); 18] = [
     (&["CALLS_BY_POINTER"], Some(Level::Error)),
     (&["EXPORTED_MAINTENANCE"], Some(Level::Warning)),
     (&["SECOND_MAPPING"], Some(Level::Warning)),
@@ -17,6 +17,8 @@ const CASES: [(&[&str], Option<Level>); 16] = [
     (&["MESSAGE_TO_A_PROCESS"], None),
     (&["HOOK_BY_REMAINDER"], Some(Level::Warning)),
     (&["PROCESS_MEMORY"], Some(Level::Warning)),
+    (&["PROCESS_MEMORY_BY_SEEK"], Some(Level::Warning)),
+    (&["READS_OWN_MEMORY"], None),
     (&["INLINE_MAINTENANCE"], Some(Level::Error)),
     (&["INLINE_MAINTENANCE", "SYNCHRONISES"], None),
     (&["WRAPPED_BARRIER", "COMMAND=SYNC_CORE"], None),
