@@ -1,6 +1,7 @@
 //! The lint on its fixtures: each rule and each trap, with a sound counterpart.
 
 use crate::invariants::lint::check;
+use crate::invariants::witness::Replay;
 use jlctl_a64::code::{Code, Function, Program, asm};
 use jlctl_a64::lint_cases::{self, LintCase};
 use jlctl_analyzer::image::Image;
@@ -8,6 +9,7 @@ use jlctl_analyzer::jump_table::JumpTable;
 use jlctl_analyzer::lint::{
     Config, Evidence, KernelSummary, Level, LintReport, RULES, Role, lint_in, rules_markdown,
 };
+use jlctl_analyzer::program::RecoveredProgram;
 use proptest::prelude::*;
 use std::sync::OnceLock;
 
@@ -52,6 +54,55 @@ fn each_case_has_exactly_its_findings() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Each step of a witness follows the one before on the control flow.
+#[test]
+fn witnesses_are_paths() {
+    let (mut faults, mut steps) = (Vec::new(), 0);
+    for case in lint_cases::all() {
+        let kernel = case.kernel.as_deref().map(|kernel| lint(kernel, None).1);
+        let report = lint(&case.bytes, kernel.as_ref()).0;
+        let image = Image::parse(&case.bytes).expect("an image");
+        let table = JumpTable::read(&image).ok();
+        let replay = Replay::new(&image, table.as_ref());
+        steps += report.findings.iter().map(|finding| finding.witness.len()).sum::<usize>();
+        let found = report.findings.iter().filter_map(|finding| replay.fault(finding));
+        faults.extend(found.map(|fault| format!("{}: {fault}", case.name)));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(steps > 100, "{steps} steps");
+}
+
+/// The function returns at two places, of which one follows a synchronisation.
+#[test]
+fn the_exit_of_a_witness_follows_no_synchronisation() {
+    let nosync = "aarch64_insn_patch_text_nosync";
+    let sync = || asm::bl("kick_all_cpus_sync");
+    for is_first in [true, false] {
+        let (first, second) = if is_first { (sync(), asm::nop()) } else { (asm::nop(), sync()) };
+        let body = [
+            asm::enter(),
+            asm::bl(nosync),
+            asm::cbz(asm::x(19), "other"),
+            first,
+            asm::leave_ret(),
+            asm::label("other"),
+            second,
+            asm::leave_ret(),
+        ];
+        let primitives = [nosync, "kick_all_cpus_sync"];
+        let primitives = primitives.map(|name| Function::new(name, [asm::ret()]));
+        let patcher = Function::new("patcher", body).exported();
+        let bytes = Program::kernel().functions(primitives).functions([patcher]).build();
+        let report = lint(&bytes, None).0;
+        let image = Image::parse(&bytes).expect("an image");
+        let program = RecoveredProgram::recover(&image, None);
+        let exit = report.findings[0].witness.last().expect("an exit");
+        let calls = program.calls_of(program.function_at(exit.address).expect("a function"));
+        let synced = calls.iter().map(|call| call.at).max().expect("the synchronisation");
+        assert_eq!((exit.role, exit.address > synced), (Role::Exit, is_first));
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod invariants {
     pub(crate) mod image;
     pub(crate) mod kallsyms;
     pub(crate) mod lint;
+    pub(crate) mod witness;
 }
 mod kallsyms;
 mod layouts;

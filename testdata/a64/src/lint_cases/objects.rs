@@ -2,7 +2,7 @@
 
 use super::case::{LintCase, pair, sound};
 use super::user::{
-    PAGE, READ_EXEC, READ_WRITE, REGISTER, SYNC_CORE, by_libc, clear_cache, flush, start,
+    PAGE, READ_EXEC, READ_WRITE, REGISTER, SYNC_CORE, by_libc, clear_cache, flush, map, start,
 };
 use crate::code::asm::{
     add_imm, address, address_by_got, adrp, bl, enter, ldr, leave_ret, load, mov, nop, ret, str,
@@ -12,16 +12,7 @@ use crate::code::{Code, Function, Object, ObjectSection, Program, code};
 
 /// mmap() of new memory, and a counter in `.data` that `count` increments.
 fn counts(count: Code) -> Program {
-    let map = [
-        load(x(0), 0),
-        load(x(1), PAGE),
-        load(w(2), READ_WRITE),
-        load(w(3), 0x22),
-        load(w(4), 0xffff_ffff),
-        load(x(5), 0),
-        bl("mmap"),
-    ];
-    let body = [enter(), code(map), count, leave_ret()];
+    let body = [enter(), map(READ_WRITE), count, leave_ret()];
     Program::object_file()
         .functions([Function::new("demo_map", body).exported()])
         .object(Object::bytes("demo_count", ObjectSection::Data, &[0; 8]))

@@ -2,7 +2,7 @@
 
 use super::case::{Expected, LintCase, pair};
 use super::user::{
-    ALL, PAGE, READ_EXEC, READ_WRITE, REGISTER, SYNC_CORE, by_libc, flush, library, start,
+    ALL, PAGE, READ_EXEC, READ_WRITE, REGISTER, SYNC_CORE, by_libc, flush, library, map, start,
 };
 use crate::code::asm::{
     add_imm, address, b, bl, blr, enter, leave_ret, load, mov, nop, stlr, str, w, word, x,
@@ -31,20 +31,6 @@ fn protectors() -> [Function; 2] {
     let body = [word(TO_PAGE), mov(w(2), w(1)), load(x(1), PAGE), b("mprotect")];
     let outer = [enter(), bl("demo_protect"), leave_ret()];
     [Function::new("demo_protect", body).local(), Function::new("demo_protect_page", outer).local()]
-}
-
-/// New memory of this protection, in x19.
-fn map(protection: u64) -> Code {
-    code([
-        load(x(0), 0),
-        load(x(1), PAGE),
-        load(w(2), protection),
-        load(w(3), 0x22),
-        load(w(4), 0xffff_ffff),
-        load(x(5), 0),
-        bl("mmap"),
-        mov(x(19), x(0)),
-    ])
 }
 
 fn write() -> Code {

@@ -92,6 +92,20 @@ fn sound_patches() -> Program {
     patches(flush(), by_libc(SYNC_CORE), by_libc(REGISTER))
 }
 
+/// New memory of this protection, in x19.
+pub(super) fn map(protection: u64) -> Code {
+    code([
+        load(x(0), 0),
+        load(x(1), PAGE),
+        load(w(2), protection),
+        load(w(3), 0x22),
+        load(w(4), 0xffff_ffff),
+        load(x(5), 0),
+        bl("mmap"),
+        mov(x(19), x(0)),
+    ])
+}
+
 fn unsynced() -> Vec<LintCase> {
     const EXPECTED: Expected = ("JL001", "error", "demo_patch");
     // The number of membarrier in a register that no system call uses.
@@ -104,20 +118,17 @@ fn unsynced() -> Vec<LintCase> {
     let in_rust =
         |sync| library([patch_own_text_in(MANGLED, flush(), sync), start(by_libc(REGISTER))]);
     let emit = |sync| {
-        let map = [
-            load(x(0), 0),
-            load(x(1), PAGE),
-            load(w(2), READ_WRITE),
-            load(w(3), 0x22),
-            load(w(4), 0xffff_ffff),
-            load(x(5), 0),
-            bl("mmap"),
-            mov(x(19), x(0)),
-        ];
         let protect = [mov(x(0), x(19)), load(x(1), PAGE), load(w(2), READ_EXEC), bl("mprotect")];
         let write = [load(w(1), 0xd65f_03c0), str(w(1), x(19), 0), flush()];
-        let body =
-            [enter(), code(map), code(write), code(protect), sync, mov(x(0), x(19)), leave_ret()];
+        let body = [
+            enter(),
+            map(READ_WRITE),
+            code(write),
+            code(protect),
+            sync,
+            mov(x(0), x(19)),
+            leave_ret(),
+        ];
         library([Function::new("demo_emit", body).exported(), start(by_libc(REGISTER))])
     };
     [
@@ -265,17 +276,8 @@ fn modifiable() -> [LintCase; 2] {
 }
 
 fn protections() -> Vec<LintCase> {
-    let map = |protection| {
-        let call = [
-            load(x(0), 0),
-            load(x(1), PAGE),
-            load(w(2), protection),
-            load(w(3), 0x22),
-            load(w(4), 0xffff_ffff),
-            load(x(5), 0),
-            bl("mmap"),
-        ];
-        let body = [enter(), code(call), leave_ret()];
+    let mapping = |protection| {
+        let body = [enter(), map(protection), leave_ret()];
         Program::user().functions([Function::new("demo_map", body).exported()])
     };
     let protect = |protection| {
@@ -288,8 +290,8 @@ fn protections() -> Vec<LintCase> {
             "jl011-mmap",
             "memory that is writable and executable at once",
             ("JL011", "note", "demo_map"),
-            &map(ALL),
-            &map(READ_WRITE),
+            &mapping(ALL),
+            &mapping(READ_WRITE),
         ),
         pair(
             "jl011-mprotect",

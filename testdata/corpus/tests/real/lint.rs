@@ -11,6 +11,11 @@ use jlctl_analyzer::lint::{
 };
 use std::path::{Path, PathBuf};
 
+#[path = "../../../../analyzer/tests/invariants/witness.rs"]
+mod witness;
+
+use witness::Replay;
+
 fn report(image: corpus::Image) -> (LintReport, KernelSummary) {
     let file = mapped(image);
     let image = Image::parse(file.bytes()).expect("a kernel");
@@ -129,10 +134,43 @@ fn modules_inherit_the_kernels_defect() {
     assert!(own.is_empty(), "{own:?}");
 }
 
-fn report_of(binary: Binary) -> LintReport {
+/// The steps of all findings, each of which follows the one before on the control flow.
+fn replayed(image: &Image<'_>, table: Option<&JumpTable<'_>>, report: &LintReport) -> usize {
+    let replay = Replay::new(image, table);
+    let faults: Vec<String> =
+        report.findings.iter().filter_map(|finding| replay.fault(finding)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    report.findings.iter().map(|finding| finding.witness.len()).sum()
+}
+
+#[test]
+#[cfg_attr(not(feature = "real-images"), ignore = "needs real kernels: testdata/check runs it")]
+fn witnesses_are_paths() {
+    for kernel in [corpus::Image::Vmlinux510, corpus::Image::Vmlinux612] {
+        let file = mapped(kernel);
+        let image = Image::parse(file.bytes()).expect("a kernel");
+        let table = JumpTable::read(&image).expect("a jump table");
+        let report = lint(&image, Some(&table), &Config::default());
+        let steps = replayed(&image, Some(&table), &report);
+        assert!(steps > 20, "{steps}");
+    }
+    let mut steps = 0;
+    for binary in Binary::ALL {
+        let file = opened(binary);
+        let image = Image::parse(file.bytes()).expect("a program");
+        steps += replayed(&image, None, &lint(&image, None, &Config::default()));
+    }
+    assert!(steps > 50, "{steps}");
+}
+
+fn opened(binary: Binary) -> ImageFile {
     let path = corpus::binary_path(binary)
         .unwrap_or_else(|| panic!("{} is not in the cache: fetch first", binary.name()));
-    let file = ImageFile::open(&path, Limits::default()).expect("a program");
+    ImageFile::open(&path, Limits::default()).expect("a program")
+}
+
+fn report_of(binary: Binary) -> LintReport {
+    let file = opened(binary);
     let image = Image::parse(file.bytes()).expect("a program");
     lint(&image, None, &Config::default())
 }
