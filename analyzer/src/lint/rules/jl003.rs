@@ -1,12 +1,12 @@
 //! JL003: cache maintenance without its barriers, or in the wrong order.
 
 use crate::addr::Svma;
-use crate::dataflow::{Analysis, Bits, Lattice as _, at_exits, solve};
+use crate::dataflow::{Analysis, Bits, Lattice as _, Successor, at_exits, solve};
 use crate::lint::finding::Finding;
 use crate::lint::model::{FunctionRole, level_of};
 use crate::lint::rule::{Level, RuleDescriptor};
 use crate::lint::subject::Subject;
-use crate::program::{Block, Exit, FuncId};
+use crate::program::{Block, Cfg, Event, Exit, FuncId};
 use crate::semantics::{Barrier, CacheOp, Control};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -147,7 +147,7 @@ fn operation_of(subject: &Subject<'_, '_>, id: FuncId) -> Option<Operation> {
 
 fn check_function(subject: &Subject<'_, '_>, id: FuncId) -> Vec<Finding> {
     let cfg = subject.cfg(id);
-    let analysis = MaintenanceOrder { subject, found: RefCell::default() };
+    let analysis = MaintenanceOrder { subject, cfg: &cfg, found: RefCell::default() };
     let Ok(before) = solve(&cfg, &analysis) else { return Vec::new() };
     let at_end = [
         (INVALIDATED, Fault::NoDsbAfter),
@@ -208,6 +208,7 @@ fn clear(state: &mut Bits, flags: Bits) {
 
 struct MaintenanceOrder<'a, 'b, 'data> {
     subject: &'a Subject<'b, 'data>,
+    cfg: &'a Cfg,
     found: RefCell<BTreeSet<(Fault, Svma)>>,
 }
 
@@ -251,6 +252,19 @@ impl MaintenanceOrder<'_, '_, '_> {
         }
     }
 
+    /// Whether the code of a loop contains a DC and an IC after it. Each iteration then maintains
+    /// a range of its own, so that its DC does not belong to an earlier IC.
+    fn maintains_whole_ranges(&self, start: Svma, last: &Block) -> bool {
+        let program = &self.subject.program;
+        let first = program.events().partition_point(|event| event.at < start);
+        let mut events = program.events().get(first..last.events.end).unwrap_or_default().iter();
+        let is_clean =
+            |event: &Event| matches!(event.control, Control::Cache(CacheOp::CleanData, _));
+        let is_cache = |event: &Event| matches!(event.control, Control::Cache(..));
+        events.find(|event| is_cache(event)).is_some_and(is_clean)
+            && events.any(|event| is_cache(event) && !is_clean(event))
+    }
+
     /// A call. The callee may execute the barriers, and an IC.
     fn call(&self, to: Svma, at: Svma, state: &mut Bits) {
         let callee = self.subject.program.function_at(to);
@@ -285,6 +299,16 @@ impl Analysis for MaintenanceOrder<'_, '_, '_> {
                 _ => {}
             }
         }
+    }
+
+    fn follow(&self, block: &Block, next: Successor, state: &mut Bits) -> bool {
+        if let Successor::Block(next) = next {
+            let start = self.cfg.blocks[next.index()].start;
+            if start <= block.start && self.maintains_whole_ranges(start, block) {
+                clear(state, EARLY_IC);
+            }
+        }
+        true
     }
 }
 

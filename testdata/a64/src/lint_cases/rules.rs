@@ -4,9 +4,9 @@ use super::case::{Expected, LintCase, pair, sound};
 use super::linkage::callback;
 use super::primitives::{NOP, demo, entries, kernel, kick, maintenance, patch, patch_with};
 use crate::code::asm::{
-    Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cmp, dc_cvau, dmb, dsb, enter,
-    ic_iallu, ic_ialluis, ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, str, sub_imm,
-    w, x,
+    Cond, Domain, add, add_imm, address, b, b_cond, bic, bl, cbnz, cbz, cmp, dc_cvau, dmb, dsb,
+    enter, ic_iallu, ic_ialluis, ic_ivau, isb, label, ldr, leave_ret, load, mov, nop, ret, str,
+    sub_imm, w, x,
 };
 use crate::code::{Code, Function, code};
 use jlctl_synthetic::broken;
@@ -240,7 +240,24 @@ fn maintenance_order() -> Vec<LintCase> {
     };
     let (dc, ic, ish) = (|| dc_cvau(x(0)), || ic_ivau(x(0)), || dsb(Domain::Ish));
     let line = || vec![dc(), ish(), ic(), ish(), isb(), ret()];
-    let all = |ic: Code, behind| vec![dc(), ish(), ic, behind, isb(), ret()];
+    let all = |ic: Code, barrier| vec![dc(), ish(), ic, barrier, isb(), ret()];
+    // A range of lines, which may be empty.
+    let lines = |operation: Code, start, end| {
+        let next = [add_imm(x(0), x(0), 64), sub_imm(x(1), x(1), 64), b(start)];
+        let body = [label(start), cbz(x(1), end), operation, code(next), label(end)];
+        code(body)
+    };
+    let ranges = [
+        label("range"),
+        lines(dc(), "clean", "cleaned"),
+        ish(),
+        lines(ic(), "invalidate", "invalidated"),
+        ish(),
+        isb(),
+        sub_imm(x(2), x(2), 1),
+        cbnz(x(2), "range"),
+        ret(),
+    ];
     let by_call = |first, second| {
         let clean = Function::new("demo_clean", [dc(), ish(), ret()]).local();
         let invalidate = Function::new("demo_invalidate", [ic(), ish(), isb(), ret()]).local();
@@ -253,7 +270,7 @@ fn maintenance_order() -> Vec<LintCase> {
         let body = [label("next"), first, ish(), second, ish(), add_imm(x(0), x(0), 64)];
         body.into_iter().chain(next).collect::<Vec<_>>()
     };
-    [
+    let pairs = [
         flush(
             "jl003-module-ic-before-dc",
             "the IC precedes the DC",
@@ -296,8 +313,15 @@ fn maintenance_order() -> Vec<LintCase> {
             vec![dc(), ish(), ic(), ish(), ret()],
             line(),
         ),
-    ]
-    .concat()
+    ];
+    let ranges = sound(
+        "jl003-module-ranges",
+        "the DC of the next range follows the IC of this one",
+        &kernel([Function::new("demo_flush", ranges).exported()]),
+    );
+    let mut all = pairs.concat();
+    all.push(ranges);
+    all
 }
 
 /// A jump table with a bad entry, and its sound kernel.
